@@ -1,0 +1,89 @@
+package adaptertest
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/adapter"
+)
+
+// What a receiver has not handled yet is bounded; beyond it Publish fails with ErrFull.
+const maxInbox = 1 << 16
+
+// defaultLimit ends questions and confirmations that have no limit of their own.
+const defaultLimit = 5 * time.Second
+
+// Cluster is an in-memory cluster. Make one with NewCluster.
+type Cluster struct {
+	adapters []*Adapter // static after construction
+
+	mu      sync.Mutex // guards everything of every adapter; nothing of a Node's is called under it
+	changed *sync.Cond // on mu: some adapter has work, was resumed, or is to end
+}
+
+// NewCluster returns a cluster of n nodes, none of them running. They are named node-0 and so on.
+func NewCluster(n int) *Cluster {
+	c := &Cluster{}
+	c.changed = sync.NewCond(&c.mu)
+	for i := range n {
+		c.adapters = append(c.adapters, &Adapter{
+			cluster: c,
+			name:    fmt.Sprintf("node-%d", i),
+			open:    make(map[string]bool),
+			wants:   make(map[room]bool),
+			touched: make(map[room]bool),
+			asking:  make(map[*question]bool),
+		})
+	}
+	return c
+}
+
+// Adapter returns the adapter of node i.
+func (c *Cluster) Adapter(i int) *Adapter { return c.adapters[i] }
+
+// room is a room's full name.
+type room struct{ nsp, name string }
+
+// peersLocked returns the running adapters other than a that have the namespace open.
+func (c *Cluster) peersLocked(a *Adapter, nsp string) []*Adapter {
+	var peers []*Adapter
+	for _, p := range c.adapters {
+		if p != a && p.running && p.open[nsp] {
+			peers = append(peers, p)
+		}
+	}
+	return peers
+}
+
+// commandNamespace returns the namespace a command is for.
+func commandNamespace(c adapter.Command) string {
+	switch c := c.(type) {
+	case adapter.Broadcast:
+		return c.Namespace
+	case adapter.Join:
+		return c.Namespace
+	case adapter.Leave:
+		return c.Namespace
+	case adapter.Disconnect:
+		return c.Namespace
+	case adapter.ServerEmit:
+		return c.Namespace
+	}
+	panic(fmt.Sprintf("adaptertest: no such command: %T", c))
+}
+
+// queryNamespace returns the namespace a query is for.
+func queryNamespace(q adapter.Query) string {
+	switch q := q.(type) {
+	case adapter.FetchSockets:
+		return q.Namespace
+	case adapter.AllRooms:
+		return q.Namespace
+	case adapter.ServerAsk:
+		return q.Namespace
+	case adapter.BroadcastAsk:
+		return q.Namespace
+	}
+	panic(fmt.Sprintf("adaptertest: no such query: %T", q))
+}

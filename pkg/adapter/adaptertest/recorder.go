@@ -1,0 +1,132 @@
+package adaptertest
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/adapter"
+)
+
+// recorder is an adapter.Node that remembers what it was given.
+type recorder struct {
+	mu       sync.Mutex
+	changed  chan struct{} // closed, and replaced, when a command or a query comes
+	held     map[room]bool
+	commands map[string][]string // as show tells them, by namespace
+	known    map[string]bool     // namespace and command
+	arrivals int                 // commands, of all namespaces
+	untimed  int                 // broadcasts that do not say when they were received
+	queries  []adapter.Query
+	answer   func(q adapter.Query, reply func(adapter.Reply)) // nil: silence
+}
+
+func newRecorder() *recorder {
+	return &recorder{
+		changed:  make(chan struct{}),
+		held:     make(map[room]bool),
+		commands: make(map[string][]string),
+		known:    make(map[string]bool),
+	}
+}
+
+// Deliver implements adapter.Node.
+func (r *recorder) Deliver(c adapter.Command) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	nsp := commandNamespace(c)
+	s := show(c)
+	r.commands[nsp] = append(r.commands[nsp], s)
+	r.known[nsp+" "+s] = true
+	r.arrivals++
+	if b, ok := c.(adapter.Broadcast); ok && b.Received.IsZero() {
+		r.untimed++
+	}
+	r.changedLocked()
+}
+
+// Answer implements adapter.Node.
+func (r *recorder) Answer(q adapter.Query, reply func(adapter.Reply)) {
+	r.mu.Lock()
+	r.queries = append(r.queries, q)
+	answer := r.answer
+	r.changedLocked()
+	r.mu.Unlock()
+	if answer != nil {
+		answer(q, reply)
+	}
+}
+
+// Holds implements adapter.Node.
+func (r *recorder) Holds(nsp, name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held[room{nsp, name}]
+}
+
+func (r *recorder) changedLocked() {
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *recorder) hold(nsp string, held bool, names ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range names {
+		r.held[room{nsp, name}] = held
+	}
+}
+
+// answers sets what answers queries from now on.
+func (r *recorder) answers(f func(q adapter.Query, reply func(adapter.Reply))) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer = f
+}
+
+// asked returns the queries so far.
+func (r *recorder) asked() []adapter.Query {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.queries)
+}
+
+// heard returns the commands so far, without those of flush.
+func (r *recorder) heard(nsp string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(r.commands[nsp]), func(c string) bool { return strings.Contains(c, flushEvent) })
+}
+
+// await waits for a command.
+func (r *recorder) await(t *testing.T, nsp, command string) {
+	t.Helper()
+	r.awaitThat(t, command, func() bool { return r.known[nsp+" "+command] })
+}
+
+// awaitCommands waits for as many commands, of all namespaces.
+func (r *recorder) awaitCommands(t *testing.T, n int) {
+	t.Helper()
+	r.awaitThat(t, "commands", func() bool { return r.arrivals >= n })
+}
+
+// awaitThat waits for a condition, which is looked at under the lock when something came.
+func (r *recorder) awaitThat(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	late := time.After(deadline)
+	for {
+		r.mu.Lock()
+		ok, changed, arrivals := condition(), r.changed, r.arrivals
+		r.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-late:
+			t.Fatalf("waited for %s; %d commands came", what, arrivals)
+		}
+	}
+}

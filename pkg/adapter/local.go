@@ -1,0 +1,40 @@
+package adapter
+
+import "context"
+
+// Local is the adapter of a cluster of one: it has nobody to tell and nobody to ask. The zero value is ready, and works
+// without Run.
+type Local struct{}
+
+var _ Adapter = Local{}
+
+// Run waits for ctx to end.
+func (Local) Run(ctx context.Context, _ Node) error {
+	<-ctx.Done()
+	return nil
+}
+
+// Open does nothing.
+func (Local) Open(string) {}
+
+// Close does nothing.
+func (Local) Close(string) {}
+
+// Publish succeeds: all other nodes, none, have the command.
+func (Local) Publish(_ Command, done func(error)) {
+	if done != nil {
+		done(nil)
+	}
+}
+
+// Ask returns at once: nobody is missing.
+func (Local) Ask(context.Context, Query, func(Reply)) (missing []string, err error) { return nil, nil }
+
+// Touch does nothing.
+func (Local) Touch(string, ...string) {}
+
+// Confirm succeeds: no publish comes from elsewhere.
+func (Local) Confirm(_ string, _ []string, done func(error)) { done(nil) }
+
+// State is always ready and connected.
+func (Local) State() State { return State{Ready: true, Connected: true} }
