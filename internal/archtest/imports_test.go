@@ -1,0 +1,102 @@
+package archtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/carillon-io/carillon/"
+
+// allowed is the whole table of who may import whom, tests aside. A new arrow is a decision about the architecture:
+// it is added here, and argued for in the change that needs it.
+var allowed = map[string][]string{
+	"pkg/engine":          nil,
+	"pkg/rooms":           nil,
+	"pkg/socketio/packet": nil,
+	"internal/config":     nil,
+	"internal/demo":       nil,
+	"internal/msgjson":    nil,
+
+	"pkg/adapter":             {"pkg/rooms", "pkg/socketio/packet"},
+	"pkg/adapter/adaptertest": {"pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
+	"internal/rediswire":      {"internal/msgjson", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
+	"pkg/adapter/redis":       {"internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
+	"pkg/emitter":             {"internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
+
+	"pkg/socketio":    {"pkg/adapter", "pkg/engine", "pkg/rooms", "pkg/socketio/packet"},
+	"internal/policy": {"internal/config", "pkg/adapter", "pkg/engine", "pkg/socketio", "pkg/socketio/packet"},
+
+	"internal/gateway": {
+		"internal/config", "internal/demo", "internal/msgjson", "internal/policy", "internal/rediswire",
+		"pkg/adapter", "pkg/adapter/redis", "pkg/emitter", "pkg/engine", "pkg/rooms", "pkg/socketio", "pkg/socketio/packet",
+	},
+	"cmd/gateway": {"internal/config", "internal/gateway", "pkg/emitter"},
+
+	"internal/archtest": nil,
+}
+
+// listed is what the tests need of a package as go list describes it.
+type listed struct {
+	ImportPath string
+	Dir        string
+	Imports    []string // without those of its tests
+	GoFiles    []string
+}
+
+// packages returns the module's packages without the ones under test/, which may do anything.
+func packages(t *testing.T) []listed {
+	t.Helper()
+	// The test cache goes by what a test opens, and does not see what go list reads: a walk shows it every directory.
+	for _, dir := range []string{"cmd", "internal", "pkg"} {
+		root := filepath.Join("..", "..", dir)
+		if err := filepath.WalkDir(root, func(_ string, _ fs.DirEntry, err error) error { return err }); err != nil {
+			t.Fatalf("walk: %v", err)
+		}
+	}
+	// With -e packages that do not compile are listed too: that is for the compiler to tell.
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Imports,GoFiles", module+"...")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
+	}
+	var all []listed
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatalf("read go list: %v", err)
+		}
+		p.ImportPath = strings.TrimPrefix(p.ImportPath, module)
+		if !strings.HasPrefix(p.ImportPath, "test/") {
+			all = append(all, p)
+		}
+	}
+}
+
+func TestImports_FollowTheTable(t *testing.T) {
+	for _, p := range packages(t) {
+		may, known := allowed[p.ImportPath]
+		if !known {
+			t.Errorf("%s is not in the table: add a line for it to allowed in this file, with the packages of ours that it "+
+				"needs, and to ARCHITECTURE.md", p.ImportPath)
+			continue
+		}
+		for _, path := range p.Imports {
+			if ours, ok := strings.CutPrefix(path, module); ok && !slices.Contains(may, ours) {
+				t.Errorf("%s imports %s: the table has no such arrow. Turn the dependency round, or add the arrow to allowed "+
+					"in this file with a reason in the change", p.ImportPath, ours)
+			}
+		}
+	}
+}
