@@ -1,0 +1,166 @@
+package msgjson
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// DefaultDepth is how deeply arrays and maps may nest unless the caller says otherwise.
+const DefaultDepth = 128
+
+// Kind is what a MessagePack value is.
+type Kind byte
+
+// The kinds. None means that there is no readable value.
+const (
+	None Kind = iota
+	Nil
+	Undefined
+	Bool
+	Uint
+	Int // negative
+	Float
+	String
+	Binary
+	Array
+	Map
+	Date
+	Extension
+)
+
+var (
+	errTruncated = errors.New("unexpected end")
+	errByte      = errors.New("invalid byte")
+	errKind      = errors.New("unexpected kind of value")
+	errDepth     = errors.New("nested too deeply")
+	errTrailing  = errors.New("trailing bytes")
+)
+
+// Reader walks through MessagePack values one by one. A value of another kind than asked for stays where it is; after
+// any other error the reader is of no more use.
+type Reader struct {
+	src   []byte
+	at    int
+	depth int
+
+	// While AppendJSON runs:
+	attachments [][]byte
+	buffers     bool // write {"type":"Buffer","data":[...]} instead of adding to attachments
+	lookalike   bool // a map was met whose _placeholder is true
+}
+
+// NewReader reads src, which must not change while the reader, or an attachment taken from it, is in use. AppendJSON
+// refuses values that nest deeper than depth.
+func NewReader(src []byte, depth int) Reader { return Reader{src: src, depth: depth} }
+
+// Kind is the kind of the next value, which stays where it is.
+func (r *Reader) Kind() Kind {
+	start := r.at
+	kind, _, _, _ := r.next() // None is for the reader of the value to explain
+	r.at = start
+	return kind
+}
+
+// End refuses anything left to read.
+func (r *Reader) End() error {
+	if r.at < len(r.src) {
+		return r.fail(errTrailing)
+	}
+	return nil
+}
+
+// Array reads the header of an array: n values follow.
+func (r *Reader) Array() (n int, err error) { return r.header(Array) }
+
+// Map reads the header of a map: n times a key and a value follow.
+func (r *Reader) Map() (n int, err error) { return r.header(Map) }
+
+func (r *Reader) header(want Kind) (int, error) {
+	start := r.at
+	kind, bits, _, err := r.next()
+	if err == nil && kind != want {
+		err = errKind
+	}
+	if err != nil {
+		r.at = start
+		return 0, r.fail(err)
+	}
+	return int(bits), nil
+}
+
+// Bytes reads a string or a bin value. The result is a part of the input, and not necessarily UTF-8.
+func (r *Reader) Bytes() ([]byte, error) {
+	start := r.at
+	kind, _, body, err := r.next()
+	if err == nil && kind != String && kind != Binary {
+		err = errKind
+	}
+	if err != nil {
+		r.at = start
+		return nil, r.fail(err)
+	}
+	return body, nil
+}
+
+// AppendText appends the text that JavaScript's String() makes of a string, bin, number, boolean, nil or undefined,
+// with U+FFFD for invalid UTF-8.
+func (r *Reader) AppendText(dst []byte) ([]byte, error) {
+	start := r.at
+	kind, bits, body, err := r.next()
+	if err == nil {
+		if out, ok := appendScalar(dst, kind, bits, body); ok {
+			return out, nil
+		}
+		err = errKind
+	}
+	r.at = start
+	return dst, r.fail(err)
+}
+
+// Number reads a number of any width, or a boolean as 0 or 1.
+func (r *Reader) Number() (float64, error) {
+	start := r.at
+	kind, bits, _, err := r.next()
+	if err == nil {
+		switch kind {
+		case Uint, Bool:
+			return float64(bits), nil
+		case Int:
+			return float64(int64(bits)), nil
+		case Float:
+			return math.Float64frombits(bits), nil
+		}
+		err = errKind
+	}
+	r.at = start
+	return 0, r.fail(err)
+}
+
+// Skip passes over one value with all that is in it.
+func (r *Reader) Skip() error {
+	for pending := 1; pending > 0; pending-- {
+		kind, bits, _, err := r.next()
+		if err != nil {
+			return r.fail(err)
+		}
+		switch kind {
+		case Array:
+			pending += int(bits)
+		case Map:
+			pending += 2 * int(bits)
+		}
+	}
+	return nil
+}
+
+// Raw passes over one value and returns its bytes, a part of the input.
+func (r *Reader) Raw() ([]byte, error) {
+	start := r.at
+	if err := r.Skip(); err != nil {
+		return nil, err
+	}
+	return r.src[start:r.at:r.at], nil
+}
+
+func (r *Reader) fail(err error) error { return fmt.Errorf("msgpack: byte %d: %w", r.at, err) }
