@@ -1,0 +1,155 @@
+package rediswire
+
+import (
+	"fmt"
+
+	"github.com/carillon-io/carillon/internal/msgjson"
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/rooms"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// DecodeRequest reads a request that arrived in nsp, in JSON or msgpack. Attachments are parts of payload; nothing else
+// is.
+//
+// The requests of Socket.IO 2.x servers, who number them otherwise, are refused with ErrType.
+func DecodeRequest(nsp string, payload []byte, limits Limits) (Request, error) {
+	var m requestMembers
+	err := eachMember(payload, limits, m.read)
+	if err == nil {
+		var r Request
+		if r, err = m.request(nsp); err == nil {
+			return r, nil
+		}
+	}
+	return Request{}, wrap("read request", err)
+}
+
+// requestMembers is the union of what the requests consist of.
+type requestMembers struct {
+	uid, id string
+	kind    float64
+	hasKind bool
+	old     bool // Socket.IO 2.x spells requestid
+	socket  string
+	room    string
+	rooms   []string
+	close   bool
+	opts    options
+	hasOpts bool
+	data    msgjson.Reader
+	packet  msgjson.Reader
+}
+
+func (m *requestMembers) read(key string, value msgjson.Reader) (err error) {
+	switch key {
+	case "uid":
+		m.uid, err = readText(&value)
+	case "requestId":
+		m.id, err = readText(&value)
+	case "requestid":
+		m.old = true
+	case "type":
+		m.kind, err = value.Number()
+		m.hasKind = true
+	case "sid":
+		m.socket, err = readText(&value)
+	case "room":
+		m.room, err = readText(&value)
+	case "rooms":
+		m.rooms, err = readNames(&value, "")
+	case "close":
+		m.close, err = readTruth(&value)
+	case "opts":
+		if kind := value.Kind(); kind == msgjson.Map || kind == msgjson.Array {
+			m.hasOpts = true
+			m.opts, err = readOptions(&value, "")
+		}
+	case "data":
+		m.data = value
+	case "packet":
+		m.packet = value
+	}
+	return err
+}
+
+// request makes sense of the members.
+func (m *requestMembers) request(nsp string) (Request, error) {
+	r := Request{UID: m.uid, ID: m.id, Type: Type(m.kind)}
+	if !m.hasKind || m.old || float64(r.Type) != m.kind {
+		return r, ErrType
+	}
+	var err error
+	switch r.Type {
+	case TypeJoin, TypeLeave, TypeDisconnect:
+		err = m.command(&r, nsp)
+	case TypeServerEmit:
+		var args packet.Args
+		if args, err = m.serverEmit(); m.id == "" {
+			r.Command = adapter.ServerEmit{Namespace: nsp, Args: args}
+		} else {
+			r.Query = adapter.ServerAsk{Namespace: nsp, Args: args}
+		}
+	case TypeSockets:
+		r.Query = adapter.FetchSockets{Namespace: nsp, Target: rooms.Target{Rooms: m.rooms}}
+	case TypeAllRooms:
+		r.Query = adapter.AllRooms{Namespace: nsp}
+	case TypeFetch:
+		r.Query = adapter.FetchSockets{Namespace: nsp, Target: m.opts.target}
+	case TypeBroadcastAsk:
+		r.Query, err = m.broadcastAsk(nsp)
+	default:
+		return r, ErrType
+	}
+	if err == nil && r.Query != nil && m.id == "" {
+		err = errNoID
+	}
+	if err == nil && !m.hasOpts && (r.Type == TypeFetch || r.Type == TypeBroadcastAsk) {
+		err = errShape
+	}
+	return r, err
+}
+
+// command makes a command of the members: for a target, or in the old form for one socket.
+func (m *requestMembers) command(r *Request, nsp string) error {
+	target, names := m.opts.target, m.rooms
+	if !m.hasOpts {
+		if m.socket == "" {
+			return errShape
+		}
+		r.Socket = m.socket
+		target = rooms.Target{Rooms: []string{m.socket}}
+		names = []string{m.room}
+	}
+	switch r.Type {
+	case TypeJoin:
+		r.Command = adapter.Join{Namespace: nsp, Target: target, Rooms: names}
+	case TypeLeave:
+		r.Command = adapter.Leave{Namespace: nsp, Target: target, Rooms: names}
+	default:
+		r.Command = adapter.Disconnect{Namespace: nsp, Target: target, Close: m.close}
+	}
+	return nil
+}
+
+func (m *requestMembers) serverEmit() (packet.Args, error) {
+	if err := checkName(m.data); err != nil {
+		return packet.Args{}, err
+	}
+	text, attachments, err := m.data.AppendJSON(nil, nil)
+	return packet.Args{JSON: text, Attachments: attachments}, err
+}
+
+func (m *requestMembers) broadcastAsk(nsp string) (adapter.Query, error) {
+	args, err := readPacket(&m.packet, nsp, 0)
+	if err != nil {
+		return nil, fmt.Errorf("packet: %w", err)
+	}
+	return adapter.BroadcastAsk{
+		Broadcast: adapter.Broadcast{
+			Namespace: nsp, Args: args, Target: m.opts.target, Volatile: m.opts.volatile,
+			NoCompress: m.opts.noCompress,
+		},
+		Timeout: m.opts.timeout,
+	}, nil
+}

@@ -1,0 +1,137 @@
+package rediswire
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/carillon-io/carillon/internal/msgjson"
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// The types of the packets inside. Old emitters number an event with attachments apart, as on the wire to clients.
+const (
+	packetEvent       = 2
+	packetBinaryEvent = 5
+)
+
+func appendPacket(dst []byte, b *adapter.Broadcast) ([]byte, error) {
+	out := msgjson.AppendMap(dst, 3)
+	out = msgjson.AppendUint(msgjson.AppendString(out, "type"), packetEvent)
+	out = msgjson.AppendString(out, "data")
+	out, err := appendEvent(out, b.Args)
+	if err != nil {
+		return dst, err
+	}
+	return msgjson.AppendString(msgjson.AppendString(out, "nsp"), b.Namespace), nil
+}
+
+// appendEvent appends the list of an event. Node's readers take anything and may crash on what is no list.
+func appendEvent(dst []byte, args packet.Args) ([]byte, error) {
+	out, err := msgjson.AppendMsgpack(dst, args.JSON, args.Attachments, msgjson.DefaultDepth)
+	if err != nil {
+		return dst, err
+	}
+	r := msgjson.NewReader(out[len(dst):], msgjson.DefaultDepth)
+	if err := checkEvent(r); err != nil {
+		return dst, err
+	}
+	return out, nil
+}
+
+// checkEvent refuses what official clients would close the connection for. It looks ahead: r stays where it is.
+func checkEvent(r msgjson.Reader) error {
+	if err := checkName(r); err != nil {
+		return err
+	}
+	_, _ = r.Array() // checkName has read the same
+	if r.Kind() != msgjson.String {
+		return nil
+	}
+	if name, err := r.Bytes(); err != nil || packet.ReservedEvent(string(name)) {
+		return errReserved
+	}
+	return nil
+}
+
+// checkName refuses what is no list that begins with a name. A number is a name too. It looks ahead: r stays where it
+// is.
+func checkName(r msgjson.Reader) error {
+	if n, err := r.Array(); err != nil || n == 0 {
+		return errEvent
+	}
+	switch r.Kind() {
+	case msgjson.String, msgjson.Uint, msgjson.Int, msgjson.Float:
+		return nil
+	}
+	return errEvent
+}
+
+// readPacket reads the event for nsp in a packet. size is an estimate of its length.
+func readPacket(r *msgjson.Reader, nsp string, size int) (packet.Args, error) {
+	entries, err := r.Map()
+	if err != nil {
+		return packet.Args{}, err
+	}
+	var args packet.Args
+	kind, namespace := 0.0, "/"
+	for range entries {
+		key, err := r.Bytes()
+		if err != nil {
+			return packet.Args{}, err
+		}
+		switch string(key) {
+		case "type":
+			kind, err = r.Number()
+		case "data":
+			args, err = readEvent(r, size)
+		case "nsp":
+			namespace, err = readNamespace(r, nsp)
+		default:
+			err = r.Skip()
+		}
+		if err != nil {
+			return packet.Args{}, err
+		}
+	}
+	switch {
+	case namespace != nsp:
+		return packet.Args{}, ErrNamespace
+	case kind != packetEvent && kind != packetBinaryEvent:
+		return packet.Args{}, fmt.Errorf("packet of type %v", kind)
+	case len(args.JSON) == 0:
+		return packet.Args{}, errEvent
+	}
+	return args, nil
+}
+
+func readEvent(r *msgjson.Reader, size int) (packet.Args, error) {
+	if err := checkEvent(*r); err != nil {
+		return packet.Args{}, err
+	}
+	text, attachments, err := r.AppendJSON(make([]byte, 0, size), nil)
+	return packet.Args{JSON: text, Attachments: attachments}, err
+}
+
+// readNamespace reads a namespace, which nearly always is the expected one and then needs no memory.
+func readNamespace(r *msgjson.Reader, expected string) (string, error) {
+	if r.Kind() == msgjson.Undefined {
+		return "/", r.Skip()
+	}
+	name, err := r.Bytes()
+	switch {
+	case err != nil:
+		return "", ErrNamespace
+	case string(name) == expected:
+		return expected, nil
+	}
+	return string(name), nil
+}
+
+// wrap says what was attempted, except for the errors that are for callers to compare.
+func wrap(attempt string, err error) error {
+	if errors.Is(err, ErrNamespace) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrType) {
+		return err
+	}
+	return fmt.Errorf("rediswire: %s: %w", attempt, err)
+}
