@@ -1,0 +1,25 @@
+// Package emitter publishes to the clients of a Socket.IO cluster from a process that holds no sockets itself: a
+// worker, a cron job, an HTTP backend. It needs nothing but the cluster's Redis, and writes what
+// @socket.io/redis-emitter 5.1 writes, so gateways of this project and Node servers with the classic Redis adapter both
+// understand it.
+//
+// An Emitter is a value. Every operator returns a new one and leaves the old as it was, so a narrowed emitter can be
+// kept and used from many goroutines:
+//
+//	lobby := emitter.New(client, emitter.Config{}).To("lobby")
+//	err := lobby.Except("banned").Emit(ctx, "news", "hello")
+//
+// # What a nil error means
+//
+// That Redis took the message, not that anybody was there to hear it: Pub/Sub keeps nothing. A message is published
+// with one command and never repeated here. go-redis itself repeats a command whose answer got lost, which can publish
+// it twice; give the client MaxRetries: -1 to leave that decision to the caller of Emit.
+//
+// Messages published one after the other through one Redis arrive in that order. On Redis Cluster go-redis deals them
+// out to the masters, which does not keep an order between them.
+//
+// # What there is not
+//
+// No acknowledgements and no answers of any kind, since nothing can be sent to this process. Messages of the sharded
+// and streams adapters of Node have other forms; servers of those kinds do not hear this emitter.
+package emitter

@@ -1,0 +1,175 @@
+package emitter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/rooms"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// Why an emitter refuses to publish. Nothing was sent.
+var (
+	// ErrReserved: the name has a meaning of its own to clients or servers and cannot be an event's.
+	ErrReserved = errors.New("emitter: reserved event name")
+	// ErrTargeted: a server-side emit goes to all servers; there are no rooms of servers.
+	ErrTargeted = errors.New("emitter: server-side emit to rooms")
+)
+
+// Config says which cluster, and where in it.
+type Config struct {
+	// Key begins the names of all channels, as the key option of the servers. Default "socket.io".
+	Key string
+	// Namespace to begin with. Default "/".
+	Namespace string
+}
+
+// Emitter publishes to a set of sockets, at first to all of a namespace. It is safe for concurrent use. Only New makes
+// one that works.
+type Emitter struct {
+	client     goredis.UniversalClient
+	key        string
+	nsp        string
+	target     rooms.Target // its lists are never changed, only replaced
+	volatile   bool
+	noCompress bool
+}
+
+// New returns an emitter to everybody in the namespace. The client stays the caller's, who closes it.
+func New(client goredis.UniversalClient, cfg Config) Emitter {
+	if cfg.Key == "" {
+		cfg.Key = "socket.io"
+	}
+	return Emitter{client: client, key: cfg.Key}.Of(cfg.Namespace)
+}
+
+// Of is the emitter for another namespace; the slash in front may be left out.
+func (e Emitter) Of(nsp string) Emitter {
+	if !strings.HasPrefix(nsp, "/") {
+		nsp = "/" + nsp
+	}
+	e.nsp = nsp
+	return e
+}
+
+// To narrows the recipients to those in any of the rooms, or in a room named before. A socket's id is a room too.
+func (e Emitter) To(rooms ...string) Emitter {
+	e.target.Rooms = union(e.target.Rooms, rooms)
+	return e
+}
+
+// In is To.
+func (e Emitter) In(rooms ...string) Emitter { return e.To(rooms...) }
+
+// Except takes those in any of the rooms out of the recipients.
+func (e Emitter) Except(rooms ...string) Emitter {
+	e.target.Except = union(e.target.Except, rooms)
+	return e
+}
+
+// Volatile lets the event be lost for clients that cannot take it at once.
+func (e Emitter) Volatile() Emitter {
+	e.volatile = true
+	return e
+}
+
+// Compress false says that the event is not worth compressing. True, the default, is not written.
+func (e Emitter) Compress(compress bool) Emitter {
+	e.noCompress = !compress
+	return e
+}
+
+// Emit sends an event. The arguments are encoded as packet.Marshal tells: a []byte arrives as binary.
+func (e Emitter) Emit(ctx context.Context, event string, args ...any) error {
+	list, err := packet.Marshal(args...)
+	if err != nil {
+		return fmt.Errorf("emitter: emit %q: %w", event, err)
+	}
+	return e.EmitArgs(ctx, event, list)
+}
+
+// EmitArgs is Emit with arguments that are encoded already, the name not among them.
+func (e Emitter) EmitArgs(ctx context.Context, event string, args packet.Args) error {
+	if packet.ReservedEvent(event) {
+		return fmt.Errorf("%w: %q", ErrReserved, event)
+	}
+	b := adapter.Broadcast{
+		Namespace: e.nsp, Args: packet.NewEvent(event, args), Target: e.target, Volatile: e.volatile,
+		NoCompress: e.noCompress,
+	}
+	payload, err := rediswire.AppendEmitterBroadcast(nil, &b)
+	if err != nil {
+		return fmt.Errorf("emitter: emit %q: %w", event, err)
+	}
+	return e.publish(ctx, rediswire.BroadcastTo(e.key, &b), payload)
+}
+
+// SocketsJoin makes the matching sockets join the rooms.
+func (e Emitter) SocketsJoin(ctx context.Context, rooms ...string) error {
+	return e.request(ctx, &rediswire.Request{Command: adapter.Join{Namespace: e.nsp, Target: e.target, Rooms: rooms}})
+}
+
+// SocketsLeave makes the matching sockets leave the rooms.
+func (e Emitter) SocketsLeave(ctx context.Context, rooms ...string) error {
+	return e.request(ctx, &rediswire.Request{Command: adapter.Leave{Namespace: e.nsp, Target: e.target,
+		Rooms: rooms}})
+}
+
+// DisconnectSockets disconnects the matching sockets from the namespace, with close from the server altogether.
+func (e Emitter) DisconnectSockets(ctx context.Context, close bool) error {
+	return e.request(ctx, &rediswire.Request{Command: adapter.Disconnect{Namespace: e.nsp, Target: e.target,
+		Close: close}})
+}
+
+// ServerSideEmit sends an event to the servers of the namespace instead of to clients. It travels as JSON: a []byte
+// arrives as Node's {"type":"Buffer","data":[...]}.
+func (e Emitter) ServerSideEmit(ctx context.Context, event string, args ...any) error {
+	switch {
+	case len(e.target.Rooms)+len(e.target.Except) > 0:
+		return ErrTargeted
+	case slices.Contains(reservedByServers, event):
+		return fmt.Errorf("%w: %q", ErrReserved, event)
+	}
+	list, err := packet.Marshal(args...)
+	if err != nil {
+		return fmt.Errorf("emitter: server-side emit %q: %w", event, err)
+	}
+	emit := adapter.ServerEmit{Namespace: e.nsp, Args: packet.NewEvent(event, list)}
+	return e.request(ctx, &rediswire.Request{UID: rediswire.EmitterUID, Command: emit})
+}
+
+// reservedByServers are the events of a namespace itself.
+var reservedByServers = []string{"connect", "connection", "new_namespace"}
+
+func (e Emitter) request(ctx context.Context, r *rediswire.Request) error {
+	payload, err := rediswire.AppendRequest(nil, r)
+	if err != nil {
+		return fmt.Errorf("emitter: %w", err)
+	}
+	return e.publish(ctx, rediswire.RequestChannel(e.key, e.nsp), payload)
+}
+
+func (e Emitter) publish(ctx context.Context, channel string, payload []byte) error {
+	if err := e.client.Publish(ctx, channel, payload).Err(); err != nil {
+		return fmt.Errorf("emitter: publish on %s: %w", channel, err)
+	}
+	return nil
+}
+
+// union is a new list of both, each name once, in the order first met.
+func union(before, more []string) []string {
+	both := slices.Clone(before)
+	for _, name := range more {
+		if !slices.Contains(both, name) {
+			both = append(both, name)
+		}
+	}
+	return both
+}

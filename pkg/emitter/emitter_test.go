@@ -1,0 +1,258 @@
+package emitter_test
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/pkg/emitter"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// ear hears everything that is published on a Redis of its own.
+type ear struct {
+	client   *goredis.Client
+	messages <-chan *goredis.Message
+}
+
+func newEar(t *testing.T) *ear {
+	t.Helper()
+	server := miniredis.RunT(t)
+	client := goredis.NewClient(&goredis.Options{Addr: server.Addr(), MaxRetries: -1})
+	t.Cleanup(func() { _ = client.Close() })
+	subscription := client.PSubscribe(t.Context(), "*")
+	t.Cleanup(func() { _ = subscription.Close() })
+	if _, err := subscription.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return &ear{client: client, messages: subscription.Channel()}
+}
+
+func (e *ear) hear(t *testing.T) (channel, payload string) {
+	t.Helper()
+	select {
+	case m := <-e.messages:
+		return m.Channel, m.Payload
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was published")
+		return "", ""
+	}
+}
+
+// What @socket.io/redis-emitter 5.1.0 published for the same calls; hex where it is msgpack.
+func TestEmitter_PublishesTheBytesOfTheOfficialEmitter(t *testing.T) {
+	ctx := t.Context()
+	type call func(e emitter.Emitter) error
+	emit := func(event string, args ...any) call {
+		return func(e emitter.Emitter) error { return e.Emit(ctx, event, args...) }
+	}
+	tests := []struct {
+		name, channel, payload string
+		call                   call
+	}{
+		{"emit", "socket.io#/#",
+			"93a7656d697474657283a47479706502a46461746192a568656c6c6fa5776f726c64a36e7370a12f83a5726f6f6d7390" +
+				"a5666c61677380a665786365707490",
+			emit("hello", "world")},
+		{"to a room", "socket.io#/#room1#",
+			"93a7656d697474657283a47479706502a46461746192a2686901a36e7370a12f83a5726f6f6d7391a5726f6f6d31a566" +
+				"6c61677380a665786365707490",
+			func(e emitter.Emitter) error { return e.To("room1").Emit(ctx, "hi", 1) }},
+		{"in a room, twice", "socket.io#/#room1#",
+			"93a7656d697474657283a47479706502a46461746191a26869a36e7370a12f83a5726f6f6d7391a5726f6f6d31a5666c" +
+				"61677380a665786365707490",
+			func(e emitter.Emitter) error { return e.In("room1").To("room1", "room1").Emit(ctx, "hi") }},
+		{"to two rooms", "socket.io#/#",
+			"93a7656d697474657283a47479706502a46461746191a26869a36e7370a12f83a5726f6f6d7392a5726f6f6d31a5726f" +
+				"6f6d32a5666c61677380a665786365707490",
+			func(e emitter.Emitter) error { return e.To("room1", "room2").Emit(ctx, "hi") }},
+		{"except a room", "socket.io#/#",
+			"93a7656d697474657283a47479706502a46461746191a26869a36e7370a12f83a5726f6f6d7390a5666c61677380a665" +
+				"786365707491a5726f6f6d31",
+			func(e emitter.Emitter) error { return e.Except("room1").Emit(ctx, "hi") }},
+		{"to a room except two", "socket.io#/#a#",
+			"93a7656d697474657283a47479706502a46461746192a2686982a178cb3ff8000000000000a17992c3c0a36e7370a12f" +
+				"83a5726f6f6d7391a161a5666c61677380a665786365707492a162a163",
+			func(e emitter.Emitter) error {
+				return e.To("a").Except("b", "c").Emit(ctx, "hi", map[string]any{"x": 1.5, "y": []any{true, nil}})
+			}},
+		{"volatile", "socket.io#/#",
+			"93a7656d697474657283a47479706502a46461746191a26869a36e7370a12f83a5726f6f6d7390a5666c61677381a876" +
+				"6f6c6174696c65c3a665786365707490",
+			func(e emitter.Emitter) error { return e.Volatile().Emit(ctx, "hi") }},
+		{"not compressed", "socket.io#/#",
+			"93a7656d697474657283a47479706502a46461746191a26869a36e7370a12f83a5726f6f6d7390a5666c61677381a863" +
+				"6f6d7072657373c2a665786365707490",
+			func(e emitter.Emitter) error { return e.Compress(false).Emit(ctx, "hi") }},
+		{"compressed after all", "socket.io#/#",
+			"93a7656d697474657283a47479706502a46461746191a26869a36e7370a12f83a5726f6f6d7390a5666c61677380a665" +
+				"786365707490",
+			func(e emitter.Emitter) error { return e.Compress(false).Compress(true).Emit(ctx, "hi") }},
+		{"binary in another namespace", "socket.io#/foo#r#",
+			"93a7656d697474657283a47479706502a46461746192a362696ec403010203a36e7370a42f666f6f83a5726f6f6d7391" +
+				"a172a5666c61677380a665786365707490",
+			func(e emitter.Emitter) error { return e.Of("foo").In("r").Emit(ctx, "bin", []byte{1, 2, 3}) }},
+		{"encoded arguments", "socket.io#/foo#r#",
+			"93a7656d697474657283a47479706502a46461746192a362696ec403010203a36e7370a42f666f6f83a5726f6f6d7391" +
+				"a172a5666c61677380a665786365707490",
+			func(e emitter.Emitter) error {
+				args := packet.Args{JSON: []byte(`[{"_placeholder":true,"num":0}]`), Attachments: [][]byte{{1, 2, 3}}}
+				return e.Of("/foo").In("r").EmitArgs(ctx, "bin", args)
+			}},
+		{"no arguments", "socket.io#/#",
+			"93a7656d697474657283a47479706502a46461746191a26869a36e7370a12f83a5726f6f6d7390a5666c61677380a665" +
+				"786365707490",
+			func(e emitter.Emitter) error { return e.EmitArgs(ctx, "hi", packet.Args{}) }},
+		{"join", "socket.io-request#/#", `{"type":2,"opts":{"rooms":[],"except":[]},"rooms":["room1"]}`,
+			func(e emitter.Emitter) error { return e.SocketsJoin(ctx, "room1") }},
+		{"join of some", "socket.io-request#/#",
+			`{"type":2,"opts":{"rooms":["a","b"],"except":["c"]},"rooms":["r1","é\""]}`,
+			func(e emitter.Emitter) error { return e.In("a", "b").Except("c").SocketsJoin(ctx, "r1", `é"`) }},
+		{"leave", "socket.io-request#/#", `{"type":3,"opts":{"rooms":["a"],"except":["b"]},"rooms":["r1"]}`,
+			func(e emitter.Emitter) error { return e.In("a").Except("b").SocketsLeave(ctx, "r1") }},
+		{"disconnect", "socket.io-request#/#", `{"type":4,"opts":{"rooms":[],"except":[]},"close":false}`,
+			func(e emitter.Emitter) error { return e.DisconnectSockets(ctx, false) }},
+		{"disconnect and close", "socket.io-request#/#", `{"type":4,"opts":{"rooms":["a"],"except":[]},"close":true}`,
+			func(e emitter.Emitter) error { return e.In("a").DisconnectSockets(ctx, true) }},
+		{"server-side emit", "socket.io-request#/#", `{"uid":"emitter","type":6,"data":["hello",1,{"a":1}]}`,
+			func(e emitter.Emitter) error { return e.ServerSideEmit(ctx, "hello", 1, map[string]any{"a": 1}) }},
+		{"server-side emit of bytes", "socket.io-request#/#",
+			"{\"uid\":\"emitter\",\"type\":6,\"data\":[\"s\",1,{\"a\":\"</script>\u2028\"}," +
+				"{\"type\":\"Buffer\",\"data\":[1]},null]}",
+			func(e emitter.Emitter) error {
+				return e.ServerSideEmit(ctx, "s", 1.0, map[string]string{"a": "</script>\u2028"}, []byte{1}, nil)
+			}},
+		{"server-side emit in another namespace", "socket.io-request#/foo#",
+			`{"uid":"emitter","type":6,"data":["hello"]}`,
+			func(e emitter.Emitter) error { return e.Of("/foo").ServerSideEmit(ctx, "hello") }},
+	}
+	ear := newEar(t)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if err := test.call(emitter.New(ear.client, emitter.Config{})); err != nil {
+				t.Fatal(err)
+			}
+			channel, payload := ear.hear(t)
+			if payload[0] != '{' {
+				payload = hex.EncodeToString([]byte(payload))
+			}
+			if channel != test.channel || payload != test.payload {
+				t.Errorf("published on %s\n%s, want on %s\n%s", channel, payload, test.channel, test.payload)
+			}
+		})
+	}
+}
+
+func TestEmitter_KeyAndNamespaceAreConfigured(t *testing.T) {
+	ear := newEar(t)
+	e := emitter.New(ear.client, emitter.Config{Key: "other", Namespace: "chat"})
+	if err := e.Emit(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	if channel, _ := ear.hear(t); channel != "other#/chat#" {
+		t.Errorf("published on %s", channel)
+	}
+	if err := e.SocketsJoin(t.Context(), "r"); err != nil {
+		t.Fatal(err)
+	}
+	if channel, _ := ear.hear(t); channel != "other-request#/chat#" {
+		t.Errorf("requested on %s", channel)
+	}
+}
+
+func TestEmitter_OperatorsLeaveTheirReceiverAsItWas(t *testing.T) {
+	ear := newEar(t)
+	base := emitter.New(ear.client, emitter.Config{}).To("a", "b").Except("x")
+	_ = base.To("c").Except("y").Volatile().Compress(false).Of("/other")
+	_ = base.To("d").Except("z")
+	if err := base.Emit(t.Context(), "e"); err != nil {
+		t.Fatal(err)
+	}
+	_, payload := ear.hear(t)
+	b, err := rediswire.DecodeBroadcast("/", "", []byte(payload), rediswire.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b.Target.Rooms) != 2 || len(b.Target.Except) != 1 || b.Volatile || b.NoCompress {
+		t.Errorf("published %+v", b)
+	}
+}
+
+func TestEmitter_ReservedEventsAreNotPublished(t *testing.T) {
+	ear := newEar(t)
+	e := emitter.New(ear.client, emitter.Config{})
+	for _, event := range []string{"connect", "connect_error", "disconnect", "disconnecting", "newListener",
+		"removeListener"} {
+		if err := e.Emit(t.Context(), event); !errors.Is(err, emitter.ErrReserved) {
+			t.Errorf("%s: %v", event, err)
+		}
+		if err := e.EmitArgs(t.Context(), event, packet.Args{}); !errors.Is(err, emitter.ErrReserved) {
+			t.Errorf("%s: %v", event, err)
+		}
+	}
+	for _, event := range []string{"connect", "connection", "new_namespace"} {
+		if err := e.ServerSideEmit(t.Context(), event); !errors.Is(err, emitter.ErrReserved) {
+			t.Errorf("%s: %v", event, err)
+		}
+	}
+	expectSilence(t, ear, e)
+}
+
+func TestEmitter_WhatCannotBeEncodedIsNotPublished(t *testing.T) {
+	ear := newEar(t)
+	e := emitter.New(ear.client, emitter.Config{})
+	if err := e.Emit(t.Context(), "e", func() {}); err == nil {
+		t.Error("a function was emitted")
+	}
+	if err := e.ServerSideEmit(t.Context(), "e", func() {}); err == nil {
+		t.Error("a function was emitted to servers")
+	}
+	if err := e.EmitArgs(t.Context(), "e", packet.Args{JSON: []byte(`[1,]`)}); err == nil {
+		t.Error("malformed arguments were emitted")
+	}
+	if err := e.To("r").ServerSideEmit(t.Context(), "e"); !errors.Is(err, emitter.ErrTargeted) {
+		t.Errorf("a server-side emit to a room: %v", err)
+	}
+	expectSilence(t, ear, e)
+}
+
+// expectSilence makes sure that the next message is the one published now.
+func expectSilence(t *testing.T, ear *ear, e emitter.Emitter) {
+	t.Helper()
+	if err := e.To("next").Emit(t.Context(), "next", math.Pi); err != nil {
+		t.Fatal(err)
+	}
+	if channel, _ := ear.hear(t); channel != "socket.io#/#next#" {
+		t.Errorf("published on %s", channel)
+	}
+}
+
+func TestEmitter_FailuresOfRedisAreTheCallers(t *testing.T) {
+	server := miniredis.RunT(t)
+	client := goredis.NewClient(&goredis.Options{Addr: server.Addr(), MaxRetries: -1})
+	t.Cleanup(func() { _ = client.Close() })
+	e := emitter.New(client, emitter.Config{})
+
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := e.Emit(cancelled, "e"); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a cancelled context: %v", err)
+	}
+	server.Close()
+	for name, err := range map[string]error{
+		"emit":             e.Emit(t.Context(), "e"),
+		"join":             e.SocketsJoin(t.Context(), "r"),
+		"server-side emit": e.ServerSideEmit(t.Context(), "e"),
+	} {
+		if err == nil {
+			t.Errorf("%s without Redis succeeded", name)
+		}
+	}
+}
