@@ -1,0 +1,88 @@
+package redis
+
+import (
+	"strconv"
+	"testing"
+	"time"
+)
+
+// at is a moment of the tests' clock.
+func at(seconds float64) time.Time {
+	return time.Unix(1_700_000_000, 0).Add(time.Duration(seconds * float64(time.Second)))
+}
+
+func sendProbe(t *testing.T, p *prober, now time.Time) uint64 {
+	t.Helper()
+	number, ok := p.send(now)
+	if !ok {
+		t.Fatal("no probe due")
+	}
+	return number
+}
+
+func expectDeaf(t *testing.T, p *prober, now time.Time, deaf, blame bool) {
+	t.Helper()
+	if d, b := p.deaf(now); d != deaf || b != blame {
+		t.Errorf("deaf %t, blame %t; want %t, %t", d, b, deaf, blame)
+	}
+}
+
+func TestProber_ReturnedProbeIsHearing(t *testing.T) {
+	var p prober
+	p.listening(at(0))
+	n := sendProbe(t, &p, at(0))
+	if took, ok := p.received(strconv.FormatUint(n, 10), at(0.25)); !ok || took != 250*time.Millisecond {
+		t.Errorf("took %s, %t", took, ok)
+	}
+	p.answered(n, true, at(0.3)) // the answer may come after the probe itself
+	expectDeaf(t, &p, at(100), false, false)
+	if _, ok := p.send(at(0.9)); ok {
+		t.Error("next probe before its time")
+	}
+	sendProbe(t, &p, at(1))
+}
+
+func TestProber_TakenAndNotReturnedIsDeafAfterTheLimit(t *testing.T) {
+	var p prober
+	p.listening(at(0))
+	n := sendProbe(t, &p, at(0))
+	expectDeaf(t, &p, at(60), false, false) // Redis has not taken it
+	p.answered(n, true, at(60))
+	expectDeaf(t, &p, at(64), false, false)
+	expectDeaf(t, &p, at(65), true, true)
+	p.listening(at(66)) // a new connection deserves the same time, and a probe at once
+	expectDeaf(t, &p, at(66), true, false)
+	n = sendProbe(t, &p, at(66))
+	p.answered(n, true, at(66))
+	expectDeaf(t, &p, at(71), true, true)
+	if _, ok := p.received(strconv.FormatUint(n, 10), at(72)); !ok {
+		t.Error("late probe is not taken")
+	}
+	expectDeaf(t, &p, at(72), false, false)
+}
+
+func TestProber_RefusedProbeProvesNothing(t *testing.T) {
+	var p prober
+	p.listening(at(0))
+	n := sendProbe(t, &p, at(0))
+	p.answered(n, true, at(0))
+	n = sendProbe(t, &p, at(6))
+	p.answered(n, false, at(7))
+	expectDeaf(t, &p, at(60), false, false)
+}
+
+func TestProber_ForeignAndOldPayloadsAreNotProbes(t *testing.T) {
+	var p prober
+	n := sendProbe(t, &p, at(0))
+	for _, payload := range []string{"", "x", "-1", "0", "99", "18446744073709551616"} {
+		if _, ok := p.received(payload, at(1)); ok {
+			t.Errorf("%q taken for a probe", payload)
+		}
+	}
+	if _, ok := p.received(strconv.FormatUint(n, 10), at(1)); !ok {
+		t.Error("the probe is not taken")
+	}
+	if _, ok := p.received(strconv.FormatUint(n, 10), at(1)); ok {
+		t.Error("the probe is taken twice")
+	}
+}

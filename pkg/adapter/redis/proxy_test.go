@@ -1,0 +1,112 @@
+package redis_test
+
+import (
+	"bytes"
+	"net"
+	"sync"
+	"testing"
+)
+
+// proxy passes connections on, and can make some hear nothing any more without ending them.
+type proxy struct {
+	address string
+	target  string
+
+	mu    sync.Mutex
+	pairs []*pair
+}
+
+type pair struct {
+	client, server net.Conn
+
+	mu         sync.Mutex
+	subscribed bool
+	deaf       bool
+}
+
+func newProxy(t *testing.T, target string) *proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{address: listener.Addr().String(), target: target}
+	var group sync.WaitGroup
+	group.Go(func() { p.accept(listener, &group) })
+	t.Cleanup(func() {
+		_ = listener.Close()
+		p.mu.Lock()
+		for _, c := range p.pairs {
+			c.close()
+		}
+		p.mu.Unlock()
+		group.Wait()
+	})
+	return p
+}
+
+func (p *proxy) accept(listener net.Listener, group *sync.WaitGroup) {
+	for {
+		client, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", p.target)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		c := &pair{client: client, server: server}
+		p.mu.Lock()
+		p.pairs = append(p.pairs, c)
+		p.mu.Unlock()
+		group.Go(func() { c.pass(client, server, c.outbound) })
+		group.Go(func() { c.pass(server, client, c.inbound) })
+	}
+}
+
+// deafen makes the present connections deaf: those that have subscribed to something, or the others.
+func (p *proxy) deafen(subscribed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.pairs {
+		c.mu.Lock()
+		c.deaf = c.subscribed == subscribed
+		c.mu.Unlock()
+	}
+}
+
+func (c *pair) close() {
+	_ = c.client.Close()
+	_ = c.server.Close()
+}
+
+func (c *pair) pass(from, to net.Conn, look func([]byte) bool) {
+	defer c.close()
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		if !look(buffer[:n]) {
+			continue
+		}
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func (c *pair) outbound(data []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.subscribed = c.subscribed || bytes.Contains(data, []byte("subscribe"))
+	return true
+}
+
+func (c *pair) inbound([]byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.deaf
+}

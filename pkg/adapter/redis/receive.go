@@ -1,0 +1,147 @@
+package redis
+
+import (
+	"errors"
+	"time"
+	"unsafe"
+
+	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/pkg/adapter"
+)
+
+// receive takes every message of the subscription, one after the other: the order in which a publisher published is the
+// order in which the node gets to see it, whatever channels it went through.
+func (a *Adapter) receive(in interest, text string) {
+	if in.kind == kindProbe {
+		a.watchdog.received(text)
+		return
+	}
+	a.metrics.in.Inc()
+	// The text is ours alone, and whatever refers to parts of it only reads: no need to copy.
+	payload := unsafe.Slice(unsafe.StringData(text), len(text))
+	switch in.kind {
+	case kindBroadcast, kindRoom:
+		a.receiveBroadcast(in, payload)
+	case kindRequest:
+		a.receiveRequest(in.namespace, payload)
+	default:
+		a.receiveResponse(payload)
+	}
+}
+
+// receiveBroadcast skips what is not for this node before it decodes anything.
+func (a *Adapter) receiveBroadcast(in interest, payload []byte) {
+	if !a.hasMember(in) {
+		a.metrics.receivedDropped[droppedNoMember].Inc()
+		return
+	}
+	if uid, ok := rediswire.Sender(payload); ok && string(uid) == a.config.NodeID {
+		a.metrics.receivedDropped[droppedOwn].Inc()
+		return
+	}
+	b, err := rediswire.DecodeBroadcast(in.namespace, in.room, payload, a.limits)
+	if err != nil {
+		a.refuse(in.namespace, err)
+		return
+	}
+	b.Received = time.Now()
+	a.node.Deliver(b)
+}
+
+func (a *Adapter) hasMember(in interest) bool {
+	if in.kind == kindRoom {
+		return a.node.Holds(in.namespace, in.room)
+	}
+	return a.subscriber.isOpen(in.namespace)
+}
+
+// refuse counts a message that rediswire does not accept.
+func (a *Adapter) refuse(nsp string, err error) {
+	reason := droppedMalformed
+	switch {
+	case errors.Is(err, rediswire.ErrTooLarge):
+		reason = droppedTooLarge
+	case errors.Is(err, rediswire.ErrNamespace):
+		reason = droppedNamespace
+	case errors.Is(err, rediswire.ErrType):
+		reason = droppedUnknownType
+	}
+	a.metrics.receivedDropped[reason].Inc()
+	a.log.Debug("message refused", zap.String("namespace", nsp), zap.Error(err))
+}
+
+// receiveRequest acts on a request. Our own requests come back to us as well: what they ask for has been done here by
+// the server above. Those of emitters name no sender, and are for everybody.
+func (a *Adapter) receiveRequest(nsp string, payload []byte) {
+	r, err := rediswire.DecodeRequest(nsp, payload, a.limits)
+	if err != nil {
+		a.refuse(nsp, err)
+		return
+	}
+	switch {
+	case r.UID == a.config.NodeID:
+		a.metrics.receivedDropped[droppedOwn].Inc()
+	case !a.subscriber.isOpen(nsp), r.Socket != "" && !a.node.Holds(nsp, r.Socket):
+		a.metrics.receivedDropped[droppedNoMember].Inc()
+	case r.Query != nil:
+		a.node.Answer(r.Query, func(reply adapter.Reply) { a.respond(nsp, &r, reply) })
+	default:
+		a.node.Deliver(r.Command)
+		if r.Socket != "" && r.ID != "" {
+			a.respond(nsp, &r, nil)
+		}
+	}
+}
+
+// respond publishes an answer of this node. Node's servers listen for answers to server-side emits on the shared
+// channel only.
+func (a *Adapter) respond(nsp string, r *rediswire.Request, reply adapter.Reply) {
+	m := message{channel: rediswire.ResponseChannel(a.config.Key, nsp)}
+	if a.config.OwnResponses && r.UID != "" && r.Type != rediswire.TypeServerEmit {
+		m.channel = rediswire.OwnResponseChannel(a.config.Key, nsp, r.UID)
+	}
+	response := rediswire.Response{ID: r.ID, UID: a.config.NodeID, Type: r.Type, Reply: reply}
+	payload, err := rediswire.AppendResponse(nil, &response)
+	if sockets, ok := reply.(adapter.Sockets); ok && err == nil && len(payload) > a.config.MaxMessage {
+		payload, err = a.trim(response, sockets, len(payload))
+	}
+	if err != nil {
+		a.log.Warn("answer cannot be encoded", zap.String("namespace", nsp), zap.Error(err))
+		a.queue.drop([]message{m}, dropInvalid, err)
+		return
+	}
+	m.payload = payload
+	a.queue.push(m)
+}
+
+// trim leaves sockets out until the answer is within bounds: one message of tens of megabytes makes Redis disconnect
+// every node that listens for it.
+func (a *Adapter) trim(response rediswire.Response, sockets adapter.Sockets, size int) ([]byte, error) {
+	a.metrics.publishDropped[dropTrimmed].Inc()
+	a.log.Warn("answer trimmed", zap.Int("sockets", len(sockets)), zap.Int("bytes", size))
+	for {
+		sockets = sockets[:len(sockets)*a.config.MaxMessage/(size+size/8)]
+		response.Reply = sockets
+		payload, err := rediswire.AppendResponse(nil, &response)
+		if err != nil || len(payload) <= a.config.MaxMessage || len(sockets) == 0 {
+			return payload, err
+		}
+		size = len(payload)
+	}
+}
+
+// receiveResponse hands an answer to the query that waits for it.
+func (a *Adapter) receiveResponse(payload []byte) {
+	r, err := rediswire.DecodeResponse(payload, a.limits)
+	if err != nil {
+		a.refuse("", err)
+		return
+	}
+	if r.UID == a.config.NodeID {
+		a.metrics.receivedDropped[droppedOwn].Inc()
+		return
+	}
+	a.asks.receive(r)
+}

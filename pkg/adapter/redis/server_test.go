@@ -1,0 +1,116 @@
+package redis_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// patience is for what must happen; nothing waits for it to pass unless a test fails.
+const patience = 20 * time.Second
+
+// server is a redis-server of the test's own, without persistence: after a restart it is empty.
+type server struct {
+	t       testing.TB
+	address string
+	process *os.Process
+}
+
+// newServer reserves an address; nothing listens there until start.
+func newServer(t testing.TB) *server {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, address: listener.Addr().String()}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+func startServer(t testing.TB) *server {
+	t.Helper()
+	s := newServer(t)
+	s.start()
+	return s
+}
+
+func (s *server) start(options ...string) {
+	s.t.Helper()
+	_, port, _ := net.SplitHostPort(s.address)
+	options = append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", s.t.TempDir()}, options...)
+	cmd := exec.Command("redis-server", options...)
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.process = cmd.Process
+	client := s.client()
+	eventually(s.t, "redis-server answers", func() bool { return client.Ping(context.Background()).Err() == nil })
+}
+
+// stop kills the server: its clients see the connection end.
+func (s *server) stop() {
+	if s.process == nil {
+		return
+	}
+	_ = s.process.Kill()
+	_, _ = s.process.Wait()
+	s.process = nil
+}
+
+func (s *server) signal(signal syscall.Signal) {
+	s.t.Helper()
+	if err := s.process.Signal(signal); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// client returns a client that is closed with the test.
+func (s *server) client() *goredis.Client {
+	client := goredis.NewClient(&goredis.Options{Addr: s.address})
+	s.t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// command runs a command that must succeed.
+func (s *server) command(args ...any) *goredis.Cmd {
+	s.t.Helper()
+	cmd := s.client().Do(context.Background(), args...)
+	if err := cmd.Err(); err != nil {
+		s.t.Fatalf("%v: %v", args, err)
+	}
+	return cmd
+}
+
+func (s *server) subscribers(channel string) int {
+	s.t.Helper()
+	counts := s.command("PUBSUB", "NUMSUB", channel).Val().([]any)
+	return int(counts[1].(int64))
+}
+
+// eventually waits for a condition that tells nobody when it becomes true.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(patience)
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("after %s: not %s", patience, what)
+		}
+	}
+}
+
+func numbered(name string, i int) string { return `["` + name + `",` + strconv.Itoa(i) + `]` }
