@@ -1,0 +1,61 @@
+package config
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+func (l *loader) checkRedis(r *Redis) {
+	if r.URL != "" {
+		l.checkRedisURL(r.URL)
+	}
+	for i, address := range r.Cluster.Addresses {
+		l.checkAddress(indexKey("redis.cluster.addresses", i), address)
+	}
+	for i, address := range r.Sentinel.Addresses {
+		l.checkAddress(indexKey("redis.sentinel.addresses", i), address)
+	}
+	switch {
+	case len(r.Sentinel.Addresses) > 0 && r.Sentinel.Master == "":
+		l.fault("redis.sentinel.addresses", "is of no use without redis.sentinel.master")
+	case len(r.Sentinel.Addresses) == 0 && r.Sentinel.Master != "":
+		l.fault("redis.sentinel.master", "%s is of no use without redis.sentinel.addresses", quote(r.Sentinel.Master))
+	}
+	l.checkPair("redis.tls", r.TLS.Cert, r.TLS.Key)
+	// Braces choose the slot of a key on Redis Cluster, so they are the gateway's to place.
+	if l.notEmpty("redis.prefix", r.Prefix); strings.ContainsAny(r.Prefix, "{} \t\r\n") {
+		l.fault("redis.prefix", "%s holds a space or a brace", quote(r.Prefix))
+	}
+	positive(l, "redis.queue.messages", r.Queue.Messages)
+	positive(l, "redis.queue.bytes", r.Queue.Bytes)
+	positive(l, "redis.queue.age", r.Queue.Age)
+}
+
+func (l *loader) checkRedisURL(address URL) {
+	u, err := url.Parse(string(address))
+	if err != nil {
+		// What the parser says repeats the URL, password included.
+		l.fault("redis.url", "%s is not a URL; in a password, write characters such as / # %% as %%2F %%23 %%25",
+			quote(address.String()))
+		return
+	}
+	database := strings.Trim(u.Path, "/")
+	switch u.Scheme {
+	case "redis", "rediss":
+		if u.Host == "" {
+			l.fault("redis.url", "%s names no host", quote(address.String()))
+		}
+	case "unix":
+		if u.Path == "" {
+			l.fault("redis.url", "%s names no socket", quote(address.String()))
+		}
+		database = u.Query().Get("db")
+	default:
+		l.fault("redis.url", "%s does not begin with redis://, rediss:// or unix://", quote(address.String()))
+		return
+	}
+	if _, err := strconv.ParseUint(database, 10, 31); database != "" && err != nil {
+		l.fault("redis.url", "%s names a database that is not a number", quote(address.String()))
+	}
+}

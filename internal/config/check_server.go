@@ -1,0 +1,65 @@
+package config
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+func (l *loader) checkServer(s *Server) {
+	l.checkAddress("server.address", s.Address)
+	switch {
+	case !strings.HasPrefix(s.Path, "/"):
+		l.fault("server.path", "%s does not begin with /", quote(s.Path))
+	case strings.ContainsAny(s.Path, "?#% \t\r\n"):
+		l.fault("server.path", "%s is not a plain path", quote(s.Path))
+	}
+	l.checkPair("server.tls", s.TLS.Cert, s.TLS.Key)
+	for i, entry := range s.Origins {
+		if !isOrigin(entry) {
+			l.fault(indexKey("server.origins", i),
+				"%s is not an origin: write https://host[:port], https://*.host, null or *", quote(entry))
+		}
+	}
+	positive(l, "server.header_timeout", s.HeaderTimeout)
+	for i, header := range s.PrivateHeaders {
+		if !isToken(header) {
+			l.fault(indexKey("server.private_headers", i), "%s is not the name of a header", quote(header))
+		}
+	}
+}
+
+// isOrigin reports whether entry is what a browser may send as Origin, or a pattern for that.
+func isOrigin(entry string) bool {
+	if entry == "*" || entry == "null" {
+		return true
+	}
+	u, err := url.Parse(entry)
+	if err != nil || u.Scheme == "" || u.User != nil {
+		return false
+	}
+	// Whatever an origin does not have, such as a path, an empty query or an empty port, is missing on one side here.
+	if entry[len(u.Scheme):] != "://"+u.Host || u.Hostname() == "" {
+		return false
+	}
+	if strings.Contains(strings.TrimPrefix(u.Host, "*."), "*") || u.Hostname() == "*." {
+		return false
+	}
+	if port := u.Port(); port != "" {
+		_, err := strconv.ParseUint(port, 10, 16)
+		return err == nil
+	}
+	return !strings.HasSuffix(u.Host, ":")
+}
+
+// isToken reports whether name has the form of a header's name.
+func isToken(name string) bool {
+	for _, r := range name {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		digit := r >= '0' && r <= '9'
+		if !letter && !digit && !strings.ContainsRune("!#$%&'*+-.^_`|~", r) {
+			return false
+		}
+	}
+	return name != ""
+}

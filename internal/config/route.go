@@ -1,0 +1,20 @@
+package config
+
+import "time"
+
+// Route is a Redis Stream that client events are forwarded to.
+type Route struct {
+	Partitions int `key:"partitions"`
+	// Lifecycle adds an entry when a socket connects and when it disconnects.
+	Lifecycle bool `key:"lifecycle"`
+	// Deadline is how long a forward may wait for Redis and for the backend's answer.
+	Deadline time.Duration `key:"deadline"`
+	// Groups are consumer groups whose unread entries are kept even before they exist.
+	Groups []string `key:"groups"`
+	// Keep is how long entries stay that every group has acknowledged.
+	Keep time.Duration `key:"keep"`
+	// MaxEntries refuses further forwards as overloaded.
+	MaxEntries int `key:"max_entries"`
+	// Replicas must have an entry before it counts as stored.
+	Replicas int `key:"replicas"`
+}

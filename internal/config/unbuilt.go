@@ -1,0 +1,115 @@
+package config
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// unbuiltKey is a setting, or a section of them, whose part of the gateway does not exist yet.
+type unbuiltKey struct {
+	key string
+	// refuse makes the setting an error, because who sets it counts on protection or durability; otherwise it is a
+	// warning.
+	refuse bool
+	// asks reports whether the value wants the missing part at all; nil means that every value but the default does.
+	asks func(c *Config) bool
+}
+
+// unbuilt lists what is not built. Whoever builds a part deletes its lines.
+var unbuilt = []unbuiltKey{
+	{key: "server.tls", refuse: true},
+	{key: "server.private_headers", refuse: true},
+	{key: "peer.address"},
+	{key: "peer.advertise"},
+	{key: "peer.secret", refuse: true},
+	{key: "peer.nodes"},
+	{key: "engine.eio3"},
+	{key: "engine.compression.polling", asks: func(c *Config) bool { return c.Engine.Compression.Polling }},
+	{key: "engine.compression.websocket"},
+	{key: "socketio.parser", asks: func(c *Config) bool { return c.SocketIO.Parser == ParserMsgpack }},
+	{key: "socketio.recovery.enabled", refuse: true},
+	{key: "socketio.recovery.window"},
+	{key: "redis.cluster", refuse: true},
+	{key: "redis.sentinel", refuse: true},
+	{key: "redis.tls", refuse: true},
+	{key: "adapter.kind", refuse: true, asks: func(c *Config) bool {
+		return c.Adapter.Kind == AdapterSharded || c.Adapter.Kind == AdapterStreams
+	}},
+	{key: "adapter.sharded"},
+	{key: "adapter.classic_emitters"},
+	{key: "limits.connections", refuse: true},
+	{key: "limits.connections_per_ip", refuse: true},
+	{key: "limits.handshakes", refuse: true},
+	{key: "limits.unknown_sids", refuse: true, asks: func(c *Config) bool { return c.Limits.UnknownSIDs > 0 }},
+	{key: "limits.outbox_total", refuse: true, asks: func(c *Config) bool { return c.Limits.OutboxTotal != Share{} }},
+	{key: "limits.namespaces", refuse: true, asks: func(c *Config) bool { return c.Limits.Namespaces > 0 }},
+	{key: "limits.events", refuse: true},
+	{key: "auth.jwt", refuse: true},
+	{key: "auth.token"},
+	{key: "auth.leeway"},
+	{key: "auth.expiry"},
+	{key: "routes", refuse: true},
+}
+
+const notInThisVersion = "not in this version"
+
+// checkUnbuilt warns of or refuses what was asked for and is not there. Only what a user said counts, and only where it
+// differs from the default: the printed form of a default configuration asks for nothing.
+func (l *loader) checkUnbuilt() {
+	defaults := Default()
+	usual := leaves(&defaults)
+	for i, setting := range leaves(&l.config) {
+		key := setting.key()
+		_, given := l.origins[key]
+		if !given || reflect.DeepEqual(setting.value.Interface(), usual[i].value.Interface()) {
+			continue
+		}
+		for _, missing := range unbuilt {
+			if key != missing.key && !strings.HasPrefix(key, missing.key+".") {
+				continue
+			}
+			if missing.asks != nil && !missing.asks(&l.config) {
+				continue
+			}
+			if missing.refuse {
+				l.fault(key, "%s%s", shown(setting.value), notInThisVersion)
+			} else {
+				l.warn(key, "%s%s; it has no effect", shown(setting.value), notInThisVersion)
+			}
+		}
+	}
+	l.checkUnbuiltPolicy()
+}
+
+// shown begins a message with a value that fits in one, secrets masked.
+func shown(v reflect.Value) string {
+	if n := encode(v); n.Kind == yaml.ScalarNode {
+		return quote(n.Value) + ": "
+	}
+	return ""
+}
+
+// checkUnbuiltPolicy does the same for what namespaces may say.
+func (l *loader) checkUnbuiltPolicy() {
+	for _, name := range slices.Sorted(maps.Keys(l.config.Namespaces)) {
+		key, namespace := entryKey("namespaces", name), l.config.Namespaces[name]
+		if namespace.Connect.Require == RequireToken {
+			l.fault(key+".connect.require", "%q: %s", RequireToken, notInThisVersion)
+		}
+		for i, rule := range namespace.Rules {
+			at := indexKey(key+".rules", i)
+			for j, action := range rule.Do {
+				if action.Forward != "" {
+					l.fault(indexKey(at+".do", j)+".forward", "%q: %s", action.Forward, notInThisVersion)
+				}
+			}
+			if rule.Ack.Kind == String && (rule.Ack.Text == AckAccepted || rule.Ack.Text == AckBackend) {
+				l.fault(at+".ack", "%q: %s", rule.Ack.Text, notInThisVersion)
+			}
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package config_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/carillon-io/carillon/internal/config"
+)
+
+func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
+	for _, c := range []struct{ key, value, shown string }{
+		{"server.tls.cert", "a.pem", `"a.pem": `},
+		{"server.private_headers", "[x-user]", ""},
+		{"peer.secret", "s", `"********": `},
+		{"socketio.recovery.enabled", "true", `"true": `},
+		{"redis.cluster.addresses", `["h:1"]`, ""},
+		{"redis.sentinel.password", "s", `"********": `},
+		{"redis.tls.ca", "ca.pem", `"ca.pem": `},
+		{"adapter.kind", "sharded", `"sharded": `},
+		{"adapter.kind", "streams", `"streams": `},
+		{"limits.connections", "1", `"1": `},
+		{"limits.connections_per_ip", "1", `"1": `},
+		{"limits.handshakes", "1", `"1": `},
+		{"limits.unknown_sids", "50", `"50": `},
+		{"limits.outbox_total", "30%", `"30%": `},
+		{"limits.outbox_total", "1MiB", `"1MiB": `},
+		{"limits.namespaces", "5", `"5": `},
+		{"limits.events.rate", "10", `"10": `},
+		{"auth.jwt.secret", "s", `"********": `},
+		{"auth.jwt.jwks", "https://keys.example", `"https://keys.example": `},
+		{"auth.jwt.issuer", "me", `"me": `},
+		{"routes", "{orders: {}}", ""},
+	} {
+		want := "line 1: " + c.key + ": " + c.shown + "not in this version"
+		got := faultsOf(t, config.Source{File: []byte(fileWith(c.key, c.value))})
+		if !strings.Contains(strings.Join(got, "\n"), want) {
+			t.Errorf("%s: %s: got %q", c.key, c.value, got)
+		}
+	}
+}
+
+func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
+	for _, c := range []struct{ key, value, shown string }{
+		{"peer.address", `":9191"`, `":9191": `},
+		{"peer.advertise", "http://node:9091", `"http://node:9091": `},
+		{"peer.nodes", `["http://node:9091"]`, ""},
+		{"engine.eio3", "true", `"true": `},
+		{"engine.compression.websocket", "true", `"true": `},
+		{"socketio.parser", "msgpack", `"msgpack": `},
+		{"socketio.recovery.window", "1m", `"1m": `},
+		{"adapter.sharded.mode", "static", `"static": `},
+		{"adapter.classic_emitters", "false", `"false": `},
+		{"auth.token", "[query.token]", ""},
+		{"auth.leeway", "5s", `"5s": `},
+		{"auth.expiry", "keep", `"keep": `},
+	} {
+		want := "line 1: " + c.key + ": " + c.shown + "not in this version; it has no effect"
+		_, warnings, err := config.Load(config.Source{File: []byte(fileWith(c.key, c.value))})
+		if err != nil || len(warnings) != 1 || warnings[0].String() != want {
+			t.Errorf("%s: %s: warnings %v, error %v", c.key, c.value, warnings, err)
+		}
+	}
+}
+
+func TestUnbuilt_ValuesThatAskForNothingPass(t *testing.T) {
+	for _, c := range []struct{ key, value string }{
+		{"engine.compression.polling", "false"},
+		{"socketio.parser", "default"},
+		{"adapter.kind", "memory"},
+		{"limits.unknown_sids", "0"},
+		{"limits.outbox_total", "0"},
+		{"limits.outbox_total", "0%"},
+		{"limits.namespaces", "0"},
+	} {
+		_, warnings, err := config.Load(config.Source{File: []byte(fileWith(c.key, c.value))})
+		if err != nil || len(warnings) > 0 {
+			t.Errorf("%s: %s: warnings %v, error %v", c.key, c.value, warnings, err)
+		}
+	}
+}
+
+func TestUnbuilt_DefaultsPassFromTheEnvironmentToo(t *testing.T) {
+	defaults := config.Default()
+	environ := []string{
+		"CARILLON_LIMITS_UNKNOWN_SIDS=100", "CARILLON_LIMITS_OUTBOX_TOTAL=25%", "CARILLON_LIMITS_NAMESPACES=10000",
+		"CARILLON_PEER_ADDRESS=:9091", "CARILLON_AUTH_TOKEN=auth.token,header.authorization,query.token",
+	}
+	cfg, warnings, err := config.Load(config.Source{Environ: environ})
+	if err != nil || len(warnings) > 0 || !reflect.DeepEqual(cfg.Limits, defaults.Limits) {
+		t.Errorf("warnings %v, error %v", warnings, err)
+	}
+}
+
+func TestUnbuilt_TheBaseIsNotTheUsersWord(t *testing.T) {
+	base := config.Default()
+	base.Engine.EIO3 = true
+	base.Limits.Connections = 10
+	if _, warnings, err := config.Load(config.Source{Base: &base}); err != nil || len(warnings) > 0 {
+		t.Errorf("warnings %v, error %v", warnings, err)
+	}
+}
