@@ -1,0 +1,45 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func BenchmarkTable_GetInParallel(b *testing.B) {
+	t := newTable()
+	var ids []string
+	for range 1 << 16 {
+		s := &Session{id: newID("test")}
+		t.put(s, func() {})
+		ids = append(ids, s.id)
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i++ {
+			if t.get(ids[i&(len(ids)-1)]) == nil {
+				b.Error("lost")
+			}
+		}
+	})
+}
+
+func BenchmarkNewFrame(b *testing.B) {
+	data := []byte(strings.Repeat("x", 150))
+	b.ReportAllocs()
+	for b.Loop() {
+		NewFrame(data, false, time.Time{})
+	}
+}
+
+func BenchmarkPayload_Decode(b *testing.B) {
+	c := codec{revision: 4}
+	body := []byte(strings.Repeat("4"+strings.Repeat("x", 150)+"\x1e", 9) + "3")
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := c.decode(body, false, func(packet) bool { return true }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+)
+
+// The transports, by the names the protocol gives them.
+const (
+	transportPolling   = "polling"
+	transportWebSocket = "websocket"
+)
+
+// Config configures a Server; the zero value is Node's defaults.
+type Config struct {
+	Transports     []string      // "polling", "websocket"; default both
+	PingInterval   time.Duration // default 25 s
+	PingTimeout    time.Duration // default 20 s
+	UpgradeTimeout time.Duration // default 10 s
+	MaxPayload     int           // bytes of one message or POST body; default 1,000,000
+	Outbox         int           // bytes waiting for one client before it is a slow consumer; default 1 MiB
+	// EIO3 accepts protocol revision 3. Its session ids are usually published as Socket.IO ids, although whoever knows
+	// one may poll and post as that client.
+	EIO3 bool
+	// CompressPolling compresses poll answers of 1 KiB and more for clients that accept gzip.
+	CompressPolling bool
+	// Tag is the first four characters of every session id; empty: drawn at random by New.
+	Tag string
+	// Unknown answers requests for sessions this server does not hold; nil: the protocol's 400 code 1.
+	Unknown http.Handler
+	// Check may refuse a request before anything else is looked at (origin, limits); nil accepts. It returns a *Refusal
+	// or nil.
+	Check func(r *http.Request) *Refusal
+	// ClientAddr tells the address of the client behind trusted proxies; nil: the connection's peer.
+	ClientAddr func(r *http.Request) string
+	// Headers, when not nil, adds headers to every answer, errors and the 101 included (CORS).
+	Headers  func(r *http.Request, h http.Header)
+	Logger   *zap.Logger           // nil: none
+	Registry prometheus.Registerer // nil: metrics are kept, not registered
+}
+
+// Refusal is the answer to a request that is not served: over HTTP Status with {"code":Code,"message":Message}, on a
+// WebSocket upgrade always 400 with Message as text, as Node does.
+type Refusal struct {
+	Status     int
+	Code       int
+	Message    string
+	RetryAfter time.Duration // 0: none
+}
+
+// withDefaults fills in what is not set and refuses what cannot work.
+func (c Config) withDefaults() (Config, error) {
+	if len(c.Transports) == 0 {
+		c.Transports = []string{transportPolling, transportWebSocket}
+	}
+	for _, t := range c.Transports {
+		if t != transportPolling && t != transportWebSocket {
+			return c, fmt.Errorf("engine: unknown transport %q", t)
+		}
+	}
+	for _, d := range []struct {
+		name     string
+		value    *time.Duration
+		fallback time.Duration
+	}{
+		{"PingInterval", &c.PingInterval, 25 * time.Second},
+		{"PingTimeout", &c.PingTimeout, 20 * time.Second},
+		{"UpgradeTimeout", &c.UpgradeTimeout, 10 * time.Second},
+	} {
+		if *d.value < 0 {
+			return c, fmt.Errorf("engine: %s is negative: %v", d.name, *d.value)
+		}
+		if *d.value == 0 {
+			*d.value = d.fallback
+		}
+	}
+	if c.MaxPayload < 0 || c.Outbox < 0 {
+		return c, fmt.Errorf("engine: negative size: MaxPayload %d, Outbox %d", c.MaxPayload, c.Outbox)
+	}
+	if c.MaxPayload == 0 {
+		c.MaxPayload = 1_000_000
+	}
+	if c.Outbox == 0 {
+		c.Outbox = 1 << 20
+	}
+	if c.Tag == "" {
+		c.Tag = randomText(tagLength)
+	}
+	if len(c.Tag) != tagLength || strings.Trim(c.Tag, idAlphabet) != "" {
+		return c, fmt.Errorf("engine: tag %q is not four characters of [A-Za-z0-9_-]", c.Tag)
+	}
+	if c.Logger == nil {
+		c.Logger = zap.NewNop()
+	}
+	return c, nil
+}
+
+func (c *Config) allows(transport string) bool { return slices.Contains(c.Transports, transport) }

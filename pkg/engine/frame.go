@@ -1,0 +1,139 @@
+package engine
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"sync/atomic"
+	"time"
+)
+
+// The packet types of the protocol, as the character that leads a text packet.
+const (
+	packetOpen    = '0'
+	packetClose   = '1'
+	packetPing    = '2'
+	packetPong    = '3'
+	packetMessage = '4'
+	packetUpgrade = '5'
+	packetNoop    = '6'
+)
+
+// The first byte of an unfragmented WebSocket frame.
+const (
+	wsText   = 0x81
+	wsBinary = 0x82
+	wsClose  = 0x88
+	wsPong   = 0x8a
+)
+
+// Frame is one outbound message, encoded once per wire form, immutable, shared by all its recipients.
+type Frame struct {
+	wire     encoded // as WebSocket revision 4 has it; its packet is also what polling sends of a text message
+	kind     byte
+	binary   bool
+	received int64 // Unix nanoseconds; 0: not measured
+
+	// forms holds what the other transports and revisions need, made when the first of them does.
+	forms atomic.Pointer[forms]
+}
+
+// encoded is one packet inside one WebSocket frame.
+type encoded struct {
+	frame  []byte
+	header int
+}
+
+func (e *encoded) packet() []byte { return e.frame[e.header:] }
+
+// forms are the encodings of a binary message that not every recipient needs.
+type forms [3]atomic.Pointer[encoded]
+
+const (
+	formTyped    = iota // revision 3: a binary frame whose first byte is the packet type
+	formBase64          // revision 4 without binary: b<base64>
+	formBase64R3        // revision 3 without binary: b4<base64>
+)
+
+// Frames without content, shared by all sessions. Revision 3 and 4 write them alike.
+var (
+	framePing  = newFrame(packetPing, nil)
+	framePong  = newFrame(packetPong, nil)
+	frameNoop  = newFrame(packetNoop, nil)
+	frameClose = newFrame(packetClose, nil)
+)
+
+// NewFrame makes the frame of one message. data is copied. received is when the publish it stems from came in, for
+// carillon_delivery_seconds; zero: not measured.
+func NewFrame(data []byte, binary bool, received time.Time) *Frame {
+	var f *Frame
+	if binary {
+		f = &Frame{wire: encode(wsBinary, "", data), kind: packetMessage, binary: true}
+	} else {
+		f = newFrame(packetMessage, data)
+	}
+	if !received.IsZero() {
+		f.received = received.UnixNano()
+	}
+	return f
+}
+
+func newFrame(kind byte, data []byte) *Frame {
+	return &Frame{wire: encode(wsText, string(kind), data), kind: kind}
+}
+
+// size is what the frame counts in an outbox, whatever form it leaves in.
+func (f *Frame) size() int { return len(f.wire.frame) }
+
+// form returns one of the rarer encodings. Two recipients may make it at the same time; either result serves.
+func (f *Frame) form(which int) *encoded {
+	all := f.forms.Load()
+	if all == nil {
+		f.forms.CompareAndSwap(nil, new(forms))
+		all = f.forms.Load()
+	}
+	if e := all[which].Load(); e != nil {
+		return e
+	}
+	var e encoded
+	data := f.wire.packet()
+	switch which {
+	case formTyped:
+		e = encode(wsBinary, "\x04", data)
+	case formBase64:
+		e = encode(wsText, "b", toBase64(data))
+	case formBase64R3:
+		e = encode(wsText, "b4", toBase64(data))
+	}
+	all[which].Store(&e)
+	return &e
+}
+
+func toBase64(data []byte) []byte {
+	return base64.StdEncoding.AppendEncode(nil, data)
+}
+
+// encode builds an unmasked WebSocket frame with prefix and data as its payload.
+func encode(first byte, prefix string, data []byte) encoded {
+	n := len(prefix) + len(data)
+	header := 2
+	switch {
+	case n > 0xffff:
+		header = 10
+	case n > 125:
+		header = 4
+	}
+	frame := make([]byte, header, header+n)
+	frame[0] = first
+	switch header {
+	case 2:
+		frame[1] = byte(n)
+	case 4:
+		frame[1] = 126
+		binary.BigEndian.PutUint16(frame[2:], uint16(n))
+	case 10:
+		frame[1] = 127
+		binary.BigEndian.PutUint64(frame[2:], uint64(n))
+	}
+	frame = append(frame, prefix...)
+	return encoded{frame: append(frame, data...), header: header}
+}

@@ -1,0 +1,151 @@
+package engine
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// heartbeat is a session's one timer and what it waits for. Session.mu guards it.
+//
+// Revision 4: a ping is due an interval after the last pong; an unanswered ping ends the session after the timeout,
+// which other traffic extends once. Revision 3: the client pings, and its silence for interval and timeout together
+// ends the session. While the Receiver blocks, silence proves nothing: we are the ones who do not read.
+//
+// The timer also serves a session that is closing, and a closed one that is kept as a tombstone.
+type heartbeat struct {
+	timer     *time.Timer
+	due       time.Duration // since the server's epoch
+	armed     time.Duration // when the timer fires; 0: it does not. Later than due never, earlier often
+	awaiting  bool          // a ping is unanswered
+	extended  bool          // and other traffic has extended the wait
+	blocked   bool          // Receiver.Message runs since blockedAt
+	suspended bool          // and a deadline passed meanwhile
+	blockedAt time.Duration
+}
+
+func (b *heartbeat) stop() {
+	if b.timer != nil {
+		b.timer.Stop()
+	}
+	b.armed = 0
+}
+
+// startHeartbeatLocked sets the first deadline. The first ping comes up to a tenth early, at random, or the clients of
+// a reconnect storm would be pinged in step for ever.
+func (s *Session) startHeartbeatLocked() {
+	interval := s.server.config.PingInterval
+	due := s.silenceLocked()
+	if s.codec.revision == 4 {
+		due = s.opened + interval - rand.N(interval/10+1)
+	}
+	s.setDueLocked(due)
+}
+
+// silenceLocked is when a revision 3 client that stays silent from now on is given up.
+func (s *Session) silenceLocked() time.Duration {
+	return s.server.now() + s.server.config.PingInterval + s.server.config.PingTimeout
+}
+
+// setDueLocked moves the deadline. The timer is only touched when it would fire too late; when it fires too early it
+// re-arms itself, which saves a reset for each pong.
+func (s *Session) setDueLocked(due time.Duration) {
+	b := &s.beat
+	b.due = due
+	if b.armed != 0 && b.armed <= due {
+		return
+	}
+	b.armed = due
+	wait := due - s.server.now()
+	if b.timer == nil {
+		b.timer = time.AfterFunc(wait, s.onTimer)
+		return
+	}
+	b.timer.Reset(wait)
+}
+
+func (s *Session) onTimer() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := &s.beat
+	now := s.server.now()
+	if b.armed == 0 {
+		return // stopped after it had fired
+	}
+	b.armed = 0
+	switch {
+	case now < b.due:
+		s.setDueLocked(b.due)
+	case s.state == stateClosed:
+		s.tombstone = false
+		s.server.table.remove(s.id)
+	case s.state == stateClosing:
+		s.endLocked(s.reason, s.lease != leaseNone) // a Close frame that was sent may still be on its way
+	case b.blocked && s.codec.revision == 4:
+		// The client goes on being pinged, or it would leave; only its pongs cannot be expected.
+		b.suspended = true
+		s.queueLocked(framePing)
+		s.setDueLocked(now + s.server.config.PingInterval)
+	case b.blocked:
+		b.suspended = true
+		s.setDueLocked(s.silenceLocked())
+	case b.awaiting || s.codec.revision == 3:
+		s.endLocked(PingTimeout, false)
+	default:
+		s.pingLocked(now)
+	}
+}
+
+// expireLocked ends a session whose deadline has passed while its timer is late: a request that comes after the
+// deadline must not find it alive.
+func (s *Session) expireLocked() {
+	b := &s.beat
+	if s.state == stateOpen && !b.blocked && (b.awaiting || s.codec.revision == 3) && s.server.now() > b.due {
+		s.endLocked(PingTimeout, false)
+	}
+}
+
+func (s *Session) pingLocked(now time.Duration) {
+	s.beat.awaiting, s.beat.extended = true, false
+	s.setDueLocked(now + s.server.config.PingTimeout)
+	s.queueLocked(framePing)
+}
+
+// pongLocked takes a pong, asked for or not: the interval runs from it.
+func (s *Session) pongLocked() {
+	s.beat.awaiting = false
+	s.setDueLocked(s.server.now() + s.server.config.PingInterval)
+}
+
+// otherTrafficLocked extends the wait for a pong, once for each ping.
+func (s *Session) otherTrafficLocked() {
+	if s.state == stateOpen && s.beat.awaiting && !s.beat.extended {
+		s.beat.extended = true
+		s.setDueLocked(s.server.now() + s.server.config.PingTimeout)
+	}
+}
+
+// blockLocked notes that Receiver.Message is about to run.
+func (s *Session) blockLocked() {
+	s.beat.blocked, s.beat.blockedAt = true, s.server.now()
+}
+
+// unblockLocked gives the client the time back that we did not read.
+func (s *Session) unblockLocked() {
+	b := &s.beat
+	b.blocked = false
+	if s.state != stateOpen {
+		return
+	}
+	now := s.server.now()
+	switch {
+	case b.suspended:
+		b.suspended = false
+		if s.codec.revision == 4 {
+			s.pingLocked(now)
+		} else {
+			s.setDueLocked(s.silenceLocked())
+		}
+	case b.awaiting || s.codec.revision == 3:
+		s.setDueLocked(b.due + now - b.blockedAt)
+	}
+}

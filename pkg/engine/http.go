@@ -1,0 +1,193 @@
+package engine
+
+import (
+	"net/http"
+)
+
+// request is what the query says.
+type request struct {
+	sid       string
+	transport string
+	revision  uint8 // 0: none we know
+	base64    bool
+	jsonp     bool
+	callback  string
+	upgrade   bool
+}
+
+func readRequest(r *http.Request) request {
+	query := r.URL.Query()
+	// Where a name is repeated, the last one counts.
+	last := func(name string) string {
+		values := query[name]
+		if len(values) == 0 {
+			return ""
+		}
+		return values[len(values)-1]
+	}
+	q := request{
+		sid:       last("sid"),
+		transport: last("transport"),
+		base64:    last("b64") != "",
+		upgrade:   offersUpgrade(r),
+	}
+	switch last("EIO") {
+	case "4":
+		q.revision = 4
+	case "3", "":
+		q.revision = 3
+	}
+	if query.Has("j") {
+		q.jsonp, q.callback = true, jsonpIndex(last("j"))
+	}
+	return q
+}
+
+// ServeHTTP serves one Engine.IO request: handshake, poll, post or upgrade.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.config.Unknown) }
+
+// Local serves as ServeHTTP does, but answers an unknown session itself instead of asking Config.Unknown: for requests
+// another node relayed.
+func (s *Server) Local() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, nil) })
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, unknown http.Handler) {
+	if s.config.Headers != nil {
+		s.config.Headers(r, w.Header())
+	}
+	q := readRequest(r)
+	if q.upgrade && !s.config.allows(transportWebSocket) {
+		q.upgrade = false // nobody here listens for upgrades: a plain request
+	}
+	refuse := writeError
+	if q.upgrade {
+		refuse = writeUpgradeError
+	}
+	if s.config.Check != nil {
+		if refusal := s.config.Check(r); refusal != nil {
+			if q.sid == "" {
+				s.handshake(q.label(), resultOf(refusal))
+			}
+			refuse(w, refusal)
+			return
+		}
+	}
+	if !s.config.allows(q.transport) {
+		refuse(w, faultUnknownTransport)
+		return
+	}
+	if q.sid == "" {
+		if refusal, result := s.checkHandshake(r, q); refusal != nil {
+			s.handshake(q.label(), result)
+			refuse(w, refusal)
+			return
+		}
+		s.serveHandshake(w, r, q)
+		return
+	}
+	session := s.table.get(q.sid)
+	switch {
+	case session == nil && unknown != nil:
+		unknown.ServeHTTP(w, r)
+	case session == nil:
+		refuse(w, faultUnknownSession)
+	case session.codec.revision != q.revision:
+		refuse(w, faultBadRequest)
+	case q.upgrade:
+		if s.mayUpgrade(w, r, q) {
+			session.serveUpgrade(w, r, q.webSocketCodec())
+		}
+	case q.transport != transportPolling:
+		writeError(w, faultBadRequest)
+	case r.Method == http.MethodGet:
+		session.servePoll(w, r)
+	case r.Method == http.MethodPost:
+		session.servePost(w, r)
+	case session.Transport() != transportPolling:
+		writeError(w, faultBadRequest)
+	default:
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
+// label is the transport as a metric names it.
+func (q request) label() string {
+	if q.upgrade || q.transport == transportWebSocket {
+		return transportWebSocket
+	}
+	return transportPolling
+}
+
+// webSocketCodec: a client that polls without binary may well take it on a WebSocket.
+func (q request) webSocketCodec() codec { return codec{revision: q.revision, base64: q.base64} }
+
+// resultOf names a refusal of Config.Check as a metric does.
+func resultOf(refusal *Refusal) string {
+	if refusal.Status == http.StatusServiceUnavailable {
+		return resultUnavailable
+	}
+	return resultForbidden
+}
+
+// checkHandshake finds what forbids a new session, in the reference's order.
+func (s *Server) checkHandshake(r *http.Request, q request) (*Refusal, string) {
+	switch {
+	case r.Method != http.MethodGet:
+		return faultBadMethod, resultBadMethod
+	case q.transport == transportWebSocket && !q.upgrade:
+		return faultBadRequest, resultBadRequest
+	case q.revision == 0 || q.revision == 3 && !s.config.EIO3:
+		return faultUnsupported, resultUnsupported
+	case s.refusing.Load():
+		return faultUnavailable, resultUnavailable
+	}
+	return nil, ""
+}
+
+// serveHandshake opens a session.
+func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q request) {
+	if q.upgrade {
+		if s.mayUpgrade(w, r, q) {
+			s.serveWebSocket(w, r, q.webSocketCodec())
+		}
+		return
+	}
+	c := codec{revision: q.revision, base64: q.base64, jsonp: q.jsonp, callback: q.callback}
+	session := newSession(s, c, flatten(r, s.clientAddress(r)))
+	if !session.open() {
+		s.handshake(transportPolling, resultUnavailable)
+		writeError(w, faultUnavailable)
+		return
+	}
+	s.handshake(transportPolling, resultOK)
+	p := &poll{control: http.NewResponseController(w)}
+	p.batch = []*Frame{newFrame(packetOpen, s.openPacket(session.id, s.upgrades()))}
+	session.limitAnswer(p)
+	if session.answer(w, r, p) != nil {
+		session.end(TransportError, false) // nobody knows its id
+	}
+}
+
+// mayUpgrade answers upgrades that can lead nowhere. One that names polling is accepted and closed, as the reference
+// does.
+func (s *Server) mayUpgrade(w http.ResponseWriter, r *http.Request, q request) bool {
+	switch {
+	case r.Method != http.MethodGet:
+		writeUpgradeError(w, faultBadMethod)
+	case r.ProtoMajor != 1:
+		writeUpgradeError(w, faultBadRequest)
+	case !validKey(r):
+		writeUpgradeError(w, &Refusal{Message: "Missing or invalid Sec-WebSocket-Key header"})
+	case !knownVersion(r):
+		w.Header().Set("Sec-WebSocket-Version", "13, 8")
+		writeUpgradeError(w, &Refusal{Message: "Missing or invalid Sec-WebSocket-Version header"})
+	case q.transport == transportPolling:
+		if conn, err := acceptWebSocket(w, r); err == nil {
+			conn.finish(nil)
+		}
+	default:
+		return true
+	}
+	return false
+}

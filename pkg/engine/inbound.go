@@ -1,0 +1,62 @@
+package engine
+
+// receive takes one packet from the client; the caller holds inbound. It reports whether the session goes on.
+func (s *Session) receive(p packet) bool {
+	s.server.metrics.received(p.kind)
+	s.mu.Lock()
+	if s.state == stateClosed {
+		s.mu.Unlock()
+		return false
+	}
+	if p.kind != packetPong {
+		s.otherTrafficLocked()
+	}
+	deliver := false
+	switch p.kind {
+	case packetClose:
+		s.endLocked(TransportClose, false)
+	case packetPing:
+		s.receivePingLocked()
+	case packetPong:
+		s.receivePongLocked()
+	case packetMessage:
+		deliver = s.state == stateOpen
+	}
+	if deliver {
+		s.blockLocked()
+	}
+	alive := s.state != stateClosed
+	s.mu.Unlock()
+	if !deliver {
+		return alive
+	}
+
+	s.receiver.Message(p.data, p.binary)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unblockLocked()
+	return s.state != stateClosed
+}
+
+// receivePingLocked answers a revision 3 client. In revision 4 only servers ping.
+func (s *Session) receivePingLocked() {
+	switch {
+	case s.state != stateOpen:
+	case s.codec.revision == 4:
+		s.endLocked(TransportError, false)
+	default:
+		s.setDueLocked(s.silenceLocked())
+		s.queueLocked(framePong)
+	}
+}
+
+func (s *Session) receivePongLocked() {
+	switch {
+	case s.state != stateOpen:
+	case s.codec.revision == 3:
+		s.endLocked(TransportError, false)
+	default:
+		s.pongLocked()
+	}
+}

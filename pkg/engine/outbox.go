@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"io"
+	"sync"
+)
+
+// chunk is how much one write copies together. Larger frames leave uncopied, so a client that does not read pins no
+// more than this privately.
+const chunk = 16 << 10
+
+var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
+
+// Send queues the frames of one message, all of them or none, without waiting. It reports whether they were queued: not
+// when the session has ended, not when a volatile message finds the client behind. A full outbox ends the session as a
+// SlowConsumer, but one message always fits an empty outbox. The slice is not kept, the frames are.
+func (s *Session) Send(volatile bool, frames ...*Frame) bool {
+	size := 0
+	for _, f := range frames {
+		size += f.size()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen {
+		s.server.dropped(dropEnded, len(frames))
+		return false
+	}
+	waiting := s.queued + s.flying
+	full := waiting > 0 && waiting+size > s.server.config.Outbox
+	switch {
+	case volatile && (full || s.behindLocked()):
+		s.server.dropped(dropVolatile, len(frames))
+		return false
+	case full:
+		s.server.dropped(dropOverflow, len(frames))
+		s.server.metrics.slowConsumers.Inc()
+		s.endLocked(SlowConsumer, true)
+		return false
+	}
+	s.queue = append(s.queue, frames...)
+	s.queued += size
+	s.kickLocked()
+	return true
+}
+
+// behindLocked reports whether volatile messages are dropped now.
+func (s *Session) behindLocked() bool {
+	if s.queued+s.flying >= volatileBytes {
+		return true
+	}
+	return s.socket == nil && s.poll.seat == nil && s.poll.next == nil && s.server.now()-s.poll.last > volatilePoll
+}
+
+// queueLocked queues a control packet. It is never dropped and counts nothing, but one that would follow its like is
+// left out, so that no client can make the outbox grow with them.
+func (s *Session) queueLocked(f *Frame) {
+	if n := len(s.queue); n == 0 || s.queue[n-1] != f {
+		s.queue = append(s.queue, f)
+	}
+	s.kickLocked()
+}
+
+// kickLocked hands what waits to a transport that is free.
+func (s *Session) kickLocked() {
+	if s.lease != leaseNone || s.state == stateClosed {
+		return
+	}
+	switch {
+	case s.socket != nil:
+		if len(s.queue) > 0 || s.socket.pong != nil || s.state == stateClosing && !s.socket.closeQueued {
+			s.lease = leaseFlush
+			go s.flush()
+		}
+	case s.poll.seat == nil:
+	case s.state == stateClosing:
+		s.answerLastLocked()
+	case len(s.queue) > 0:
+		s.answerLocked(s.takeLocked())
+	}
+}
+
+// takeLocked empties the outbox; what it held counts as flying until landLocked.
+func (s *Session) takeLocked() []*Frame {
+	batch := s.queue
+	s.queue, s.spare = s.spare, nil
+	s.flying, s.queued = s.queued, 0
+	return batch
+}
+
+// landLocked ends the flight of a batch and keeps its slice for reuse.
+func (s *Session) landLocked(batch []*Frame) {
+	s.flying = 0
+	if cap(batch) <= spareQueue && s.spare == nil {
+		clear(batch)
+		s.spare = batch[:0]
+	}
+}
+
+func (s *Session) dropQueueLocked() {
+	s.server.dropped(dropEnded, messagesIn(s.queue))
+	s.queue, s.spare, s.queued = nil, nil, 0
+}
+
+func messagesIn(batch []*Frame) int {
+	n := 0
+	for _, f := range batch {
+		if f.kind == packetMessage {
+			n++
+		}
+	}
+	return n
+}
+
+// runFlush holds leaseFlush and writes until nothing waits. It exists only while there is something to write.
+func (s *Session) runFlush() {
+	for {
+		s.mu.Lock()
+		conn := s.socket
+		last := s.state == stateClosing && !conn.closeQueued
+		if s.state == stateClosed || len(s.queue) == 0 && conn.pong == nil && !last {
+			s.lease = leaseNone
+			s.mu.Unlock()
+			return
+		}
+		batch := s.takeLocked()
+		pong := conn.pong
+		conn.pong = nil
+		if last {
+			conn.closeQueued = true
+			s.setDueLocked(s.server.now() + closeFlush)
+		}
+		s.mu.Unlock()
+
+		n, err := conn.writeBatch(pong, batch, last)
+		if err != nil {
+			s.server.dropped(dropFailed, messagesIn(batch))
+		} else {
+			s.server.metrics.written(transportWebSocket, batch, n)
+		}
+
+		s.mu.Lock()
+		s.landLocked(batch)
+		if err != nil {
+			s.lease = leaseNone
+			s.endLocked(TransportError, true)
+			s.mu.Unlock()
+			return
+		}
+		if last {
+			s.setDueLocked(s.server.now() + closeReply)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// coalescer writes many small pieces in few writes.
+type coalescer struct {
+	w       io.Writer
+	buffer  *[chunk]byte
+	used    int
+	written int
+	err     error
+}
+
+func newCoalescer(w io.Writer) coalescer { return coalescer{w: w, buffer: chunks.Get().(*[chunk]byte)} }
+
+// add takes a piece over. It does not keep p.
+func (c *coalescer) add(p []byte) {
+	if len(p) > chunk-c.used {
+		c.flush()
+	}
+	if len(p) >= chunk {
+		c.write(p)
+		return
+	}
+	c.used += copy(c.buffer[c.used:], p)
+}
+
+func (c *coalescer) flush() {
+	if c.used > 0 {
+		c.write(c.buffer[:c.used])
+		c.used = 0
+	}
+}
+
+func (c *coalescer) write(p []byte) {
+	if c.err != nil {
+		return
+	}
+	n, err := c.w.Write(p)
+	c.written, c.err = c.written+n, err
+}
+
+// close writes the rest and gives the buffer back.
+func (c *coalescer) close() error {
+	c.flush()
+	chunks.Put(c.buffer)
+	return c.err
+}

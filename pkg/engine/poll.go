@@ -1,0 +1,193 @@
+package engine
+
+import (
+	"net/http"
+	"time"
+)
+
+// poll is one GET waiting for an answer. Session.mu guards it until ready is closed; then it belongs to its handler.
+type poll struct {
+	ready   chan struct{} // closed when the answer is decided
+	since   time.Duration
+	batch   []*Frame // the answer
+	refused bool     // the transport is another by now
+	leased  bool     // batch left the outbox: pollDone is due
+	control *http.ResponseController
+
+	aborted bool // Session.mu guards this one throughout
+}
+
+// settle answers p with control packets. It does nothing for a nil p.
+func (p *poll) settle(answer ...*Frame) {
+	if p != nil {
+		p.batch = answer
+		close(p.ready)
+	}
+}
+
+func (p *poll) refuse() {
+	p.refused = true
+	close(p.ready)
+}
+
+// abort cuts an answer that is being written, at once or when it has had its last chance. It may be called only while
+// the handler runs; the caller holds Session.mu.
+func (p *poll) abort(abrupt bool) {
+	p.aborted = true
+	deadline := time.Now()
+	if !abrupt {
+		deadline = deadline.Add(closeReply)
+	}
+	_ = p.control.SetWriteDeadline(deadline) // where it is not supported the answer has its own deadline
+}
+
+// verdict is what a GET or POST meets.
+type verdict int
+
+const (
+	accepted verdict = iota
+	overlapping
+	unknownSession
+	otherTransport
+)
+
+// refused answers a request that is not accepted.
+func (v verdict) refused(w http.ResponseWriter) bool {
+	switch v {
+	case overlapping:
+		w.WriteHeader(http.StatusBadRequest)
+	case unknownSession:
+		writeError(w, faultUnknownSession)
+	case otherTransport:
+		writeError(w, faultBadRequest)
+	default:
+		return false
+	}
+	return true
+}
+
+// servePoll answers a GET when there is something to send.
+func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
+	p := &poll{ready: make(chan struct{}), control: http.NewResponseController(w)}
+	if s.sit(p).refused(w) {
+		return
+	}
+	select {
+	case <-p.ready:
+	case <-r.Context().Done():
+		if s.abandon(p) {
+			return
+		}
+		<-p.ready
+	}
+	if p.refused {
+		writeError(w, faultBadRequest)
+		return
+	}
+	// A client that has gone by now would swallow the answer without an error. Afterwards nothing can be told from
+	// that: good clients hang up, too, once they have it.
+	err := r.Context().Err()
+	if err == nil {
+		s.limitAnswer(p)
+		err = s.answer(w, r, p)
+	}
+	s.pollDone(p, err == nil)
+}
+
+// limitAnswer bounds the time an answer may take, unless it has been bounded more tightly already. A client that waits
+// longer than this without a ping has left.
+func (s *Session) limitAnswer(p *poll) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !p.aborted {
+		patience := s.server.config.PingInterval + s.server.config.PingTimeout
+		_ = p.control.SetWriteDeadline(time.Now().Add(patience)) // where it is not supported the heartbeat decides
+	}
+}
+
+// sit gives a GET the seat. A GET that comes while the answer to the one before is still being written sits down behind
+// it: the client has that answer before we know. One that comes while another sits is an overlap.
+func (s *Session) sit(p *poll) verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expireLocked()
+	p.since = s.server.now()
+	switch {
+	case s.tombstone:
+		s.tombstone = false
+		s.beat.stop()
+		s.server.table.remove(s.id)
+		p.settle(frameNoop)
+		return accepted
+	case s.state == stateClosed:
+		return unknownSession
+	case s.socket != nil:
+		return otherTransport
+	case s.poll.seat != nil || s.poll.next != nil:
+		s.endLocked(TransportError, false)
+		return overlapping
+	case s.lease == leasePoll:
+		s.poll.next = p
+	default:
+		s.poll.seat = p
+	}
+	s.poll.last = p.since
+	s.kickLocked()
+	return accepted
+}
+
+// abandon takes the seat back from a GET whose client is gone, which ends the session; false when the GET has been
+// given an answer meanwhile.
+func (s *Session) abandon(p *poll) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poll.seat != p && s.poll.next != p {
+		return false
+	}
+	if s.poll.seat == p {
+		s.poll.seat = nil
+	} else {
+		s.poll.next = nil
+	}
+	s.endLocked(TransportError, false)
+	return true
+}
+
+// answerLocked gives the GET in the seat a batch to write, and with it the lease.
+func (s *Session) answerLocked(batch []*Frame) {
+	p := s.poll.seat
+	s.poll.seat, s.poll.writing, s.lease = nil, p, leasePoll
+	p.leased = true
+	p.settle(batch...)
+}
+
+// answerLastLocked gives the GET in the seat what is queued and the end of the session.
+func (s *Session) answerLastLocked() {
+	batch := append(s.takeLocked(), frameNoop, frameClose)
+	s.flying = 0
+	p := s.poll.seat
+	s.poll.seat = nil
+	p.settle(batch...)
+	s.endLocked(s.reason, false)
+}
+
+// pollDone gives the lease back. A batch that could not be written is lost with the session: part of it may have
+// arrived.
+func (s *Session) pollDone(p *poll, written bool) {
+	if !p.leased {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.poll.writing, s.lease = nil, leaseNone
+	s.poll.last = s.server.now()
+	s.landLocked(p.batch)
+	if !written {
+		s.endLocked(TransportError, false)
+		return
+	}
+	if s.poll.seat == nil {
+		s.poll.seat, s.poll.next = s.poll.next, nil
+	}
+	s.kickLocked()
+}

@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	// discardLimit and discardTime bound what is read of a body that was refused, so that the refusal reaches a client
+	// that sends before it reads.
+	discardLimit = 8 << 20
+	discardTime  = 10 * time.Second
+
+	octetStream = "application/octet-stream"
+)
+
+// post is one POST. Session.mu guards it.
+type post struct {
+	control   *http.ResponseController
+	receiving bool // its body is arriving
+	aborted   bool // we cut it
+}
+
+// abortPost cuts a POST whose body is still arriving. It may be called only while the handler runs.
+func (p *polling) abortPost() {
+	if p.posting != nil && p.posting.receiving {
+		p.posting.aborted = true
+		_ = p.posting.control.SetReadDeadline(time.Unix(1, 0)) // where it is not supported the body ends by itself
+	}
+}
+
+// servePost takes in the packets of a POST.
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
+	p := &post{control: http.NewResponseController(w), receiving: true}
+	if s.startPost(p).refused(w) {
+		return
+	}
+	octets := r.Header.Get("Content-Type") == octetStream
+	if octets && s.codec.revision == 4 {
+		s.stopPost(p)
+		s.end(TransportError, false)
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+
+	body := readBuffers.Get().(*[]byte)
+	defer release(body)
+	var err error
+	*body, err = readLimited((*body)[:0], r.Body, s.server.config.MaxPayload)
+	s.server.metrics.bytesIn[transportPolling].Add(float64(len(*body)))
+	switch {
+	case errors.Is(err, errTooLarge):
+		s.stopPost(p)
+		_ = p.control.SetReadDeadline(time.Now().Add(discardTime)) // where it is not supported the length decides
+		_, _ = io.CopyN(io.Discard, r.Body, discardLimit)          // whatever comes of it
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	case err != nil:
+		if !s.stopPost(p) {
+			s.end(TransportError, false)
+		}
+		panic(http.ErrAbortHandler)
+	}
+
+	if !s.deliverPost(p, *body, octets) {
+		writeError(w, faultBadRequest)
+		return
+	}
+	pollingHeaders(w.Header(), r)
+	w.Header().Set("Content-Type", "text/html")
+	w.Header().Set("Content-Length", strconv.Itoa(len("ok")))
+	_, _ = io.WriteString(w, "ok") // a client that is gone is found by the heartbeat
+}
+
+func (s *Session) startPost(p *post) verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expireLocked()
+	switch {
+	case s.state == stateClosed:
+		return unknownSession
+	case s.socket != nil:
+		return otherTransport
+	case s.poll.posting != nil:
+		s.endLocked(TransportError, false)
+		return overlapping
+	}
+	s.poll.posting = p
+	return accepted
+}
+
+// stopPost makes room for the next POST. It reports whether this one was cut by us.
+func (s *Session) stopPost(p *post) (aborted bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.receiving = false
+	s.poll.posting = nil
+	return p.aborted
+}
+
+// deliverPost hands on what a body holds, all of it before the client is answered, or the `5` it sends then could
+// overtake. It reports false when the session has switched to another transport while the body arrived.
+func (s *Session) deliverPost(p *post, body []byte, octets bool) bool {
+	s.mu.Lock()
+	p.receiving = false
+	switched := s.socket != nil
+	// Taken under mu, so that it comes before the reader of a transport that takes over now. Else only finish may hold
+	// it, when the session is over and its packets are not wanted.
+	deliver := !switched && s.inbound.TryLock()
+	s.mu.Unlock()
+	defer s.stopPost(p)
+	if !deliver {
+		return !switched
+	}
+	defer s.inbound.Unlock()
+	if s.codec.jsonp {
+		var found bool
+		if body, found = jsonpBody(body); !found {
+			return true
+		}
+	}
+	if s.codec.decode(body, octets, s.receive) != nil {
+		s.end(ParseError, false)
+	}
+	return true
+}

@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Handler is told of each new session.
+type Handler interface {
+	// Open is called once for each session, before its first message; the handshake has been answered or is about to
+	// be. It may call Send and Close on the session. It must not block, and must not return nil.
+	Open(s *Session) Receiver
+}
+
+// Receiver takes what one session's client sends. Calls for one session never overlap.
+type Receiver interface {
+	// Message hands over one message. data is valid until Message returns. While it blocks, nothing more is read from
+	// this client and its heartbeat is suspended.
+	Message(data []byte, binary bool)
+	// Closed is called once, after the last Message, never from inside Send or Close.
+	Closed(reason CloseReason)
+}
+
+// Server is an Engine.IO server. Mount it under its path with the trailing slash; it looks at the query only.
+type Server struct {
+	// Static after construction.
+	handler Handler
+	config  Config
+	epoch   time.Time // what every time.Duration kept by sessions counts from
+	table   *table
+	metrics *metrics
+
+	sessions atomic.Int64
+	refusing atomic.Bool
+	running  sync.WaitGroup // sessions and their connections' readers
+}
+
+// New makes a server. It starts nothing.
+func New(h Handler, cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable()}
+	s.metrics, err = newMetrics(cfg.Registry, s.outboxBytes)
+	return s, err
+}
+
+// now is the time in the unit sessions keep.
+func (s *Server) now() time.Duration { return time.Since(s.epoch) }
+
+// Sessions reports how many sessions are open.
+func (s *Server) Sessions() int { return int(s.sessions.Load()) }
+
+// openPacket is the content of the first packet.
+func (s *Server) openPacket(id string, upgrades []string) []byte {
+	list := ""
+	if len(upgrades) > 0 {
+		list = strconv.Quote(upgrades[0])
+	}
+	return fmt.Appendf(nil, `{"sid":"%s","upgrades":[%s],"pingInterval":%d,"pingTimeout":%d,"maxPayload":%d}`,
+		id, list, s.config.PingInterval.Milliseconds(), s.config.PingTimeout.Milliseconds(), s.config.MaxPayload)
+}
+
+// opened counts a session in, and the reader it has when it starts on a WebSocket.
+func (s *Server) opened(session *Session) {
+	s.sessions.Add(1)
+	s.running.Add(1)
+	transport := transportPolling
+	if session.socket != nil {
+		s.running.Add(1)
+		transport = transportWebSocket
+	}
+	s.metrics.connections[transport].Inc()
+}
+
+func (s *Server) upgraded() {
+	s.metrics.connections[transportPolling].Dec()
+	s.metrics.connections[transportWebSocket].Inc()
+}
+
+// closed counts a session out.
+func (s *Server) closed(reason CloseReason, transport string) {
+	s.sessions.Add(-1)
+	s.metrics.connections[transport].Dec()
+	counter := s.metrics.disconnects[reason]
+	if counter == nil {
+		counter = s.metrics.disconnects[ForcedClose] // a reason of the caller's own
+	}
+	counter.Inc()
+}
+
+func (s *Server) dropped(reason dropReason, messages int) {
+	if messages > 0 {
+		s.metrics.dropped[reason].Add(float64(messages))
+	}
+}
+
+func (s *Server) handshake(transport, result string) {
+	s.metrics.handshakes.WithLabelValues(transport, result).Inc()
+}
+
+// outboxBytes adds up what waits in all outboxes.
+func (s *Server) outboxBytes() float64 {
+	total := 0
+	for _, session := range s.table.all() {
+		session.mu.Lock()
+		total += session.queued + session.flying
+		session.mu.Unlock()
+	}
+	return float64(total)
+}
+
+func (s *Server) logDrain(message string, left int) {
+	s.config.Logger.Info(message, zap.Int("sessions", left))
+}

@@ -1,0 +1,240 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func TestDrain_ClosesEvenlyOverTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const clients, window = 10, 10 * time.Second
+		s := startInBubble(t, engine.Config{})
+		began := time.Now()
+		ends := make(chan time.Duration, clients)
+		for range clients {
+			ws, c := s.connect()
+			c.session.Send(false, text("last"))
+			go func() {
+				ws.want("4last")
+				ws.wantClose(1005)
+				ends <- time.Since(began)
+			}()
+		}
+		if err := s.Drain(t.Context(), window); err != nil {
+			t.Error(err)
+		}
+		for i := range clients {
+			if at := <-ends; at < window*time.Duration(i)/clients {
+				t.Errorf("end %d already after %v", i, at)
+			}
+		}
+		if n := s.Sessions(); n != 0 {
+			t.Errorf("%d sessions", n)
+		}
+		if a := s.do("GET", "EIO=4&transport=polling", ""); a.status != 503 {
+			t.Errorf("handshake: %d", a.status)
+		}
+	})
+}
+
+func TestDrain_CutsWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startInBubble(t, engine.Config{})
+		p := s.poll() // never fetches its end
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := s.Drain(ctx, time.Second); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		passed(t, "return", began, 5*time.Second, 5*time.Second)
+		s.wantClosed(p.client, engine.ShuttingDown)
+	})
+}
+
+func TestSessions_CountsTheOpenOnes(t *testing.T) {
+	s := start(t, engine.Config{})
+	p := s.poll()
+	_, c := s.connect()
+	if n := s.Sessions(); n != 2 {
+		t.Errorf("%d sessions", n)
+	}
+	p.wantPosted("1")
+	s.wantClosed(p.client, engine.TransportClose)
+	c.session.Close(engine.SlowConsumer)
+	s.wantClosed(c, engine.SlowConsumer)
+	if n := s.Sessions(); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+}
+
+func TestID_IsTagAndRandom(t *testing.T) {
+	s := start(t, engine.Config{})
+	ids := map[string]bool{}
+	for range 200 {
+		ids[s.poll().session.ID()] = true
+	}
+	tag := ""
+	for id := range ids {
+		if !regexp.MustCompile(`^[A-Za-z0-9_-]{20}$`).MatchString(id) || tag != "" && id[:4] != tag {
+			t.Errorf("id %q, tag %q", id, tag)
+		}
+		tag = id[:4]
+	}
+	if len(ids) != 200 {
+		t.Errorf("%d different ids", len(ids))
+	}
+}
+
+// metric sums a family's values over the label values given.
+func metric(t *testing.T, registry *prometheus.Registry, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			var values []string
+			for _, l := range m.GetLabel() {
+				values = append(values, l.GetValue())
+			}
+			if joined := strings.Join(values, ","); len(labels) == 0 || joined == labels[0] {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return sum
+}
+
+func TestMetrics(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	s := start(t, engine.Config{Registry: registry})
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, f := range families {
+		got[f.GetName()] = len(f.GetMetric())
+	}
+	for name, series := range map[string]int{
+		"carillon_connections": 2, "carillon_handshakes_total": 12, "carillon_disconnects_total": 8,
+		"carillon_packets_total": 14, "carillon_bytes_total": 4, "carillon_outbox_bytes": 1,
+		"carillon_slow_consumers_total": 1, "carillon_delivery_seconds": 1, "carillon_dropped_total": 4,
+	} {
+		if got[name] != series {
+			t.Errorf("%s: %d series from the start, want %d", name, got[name], series)
+		}
+	}
+
+	p := s.poll()
+	p.session.Send(false, engine.NewFrame([]byte("abc"), false, time.Now()))
+	want := func(value float64, name string, labels ...string) {
+		t.Helper()
+		s.eventually(name, func() bool { return metric(t, registry, name, labels...) == value })
+	}
+	want(6, "carillon_outbox_bytes")
+	want(1, "carillon_connections", "polling")
+	p.get()
+	want(0, "carillon_outbox_bytes")
+	want(1, "carillon_delivery_seconds")
+	want(1, "carillon_packets_total", "out,message")
+	ws := p.probe()
+	ws.text("5")
+	ws.text("4x")
+	s.wantMessage(p.client, "x", false)
+	want(0, "carillon_connections", "polling")
+	want(1, "carillon_connections", "websocket")
+	want(1, "carillon_packets_total", "in,message")
+	want(1, "carillon_packets_total", "in,upgrade")
+	ws.text("1")
+	s.wantClosed(p.client, engine.TransportClose)
+	want(0, "carillon_connections")
+	want(1, "carillon_disconnects_total", "transport close")
+	p.session.Send(false, text("x"))
+	want(1, "carillon_dropped_total", "ended")
+	want(1, "carillon_handshakes_total", "ok,polling")
+
+	if _, err := engine.New(s, engine.Config{Registry: registry}); err == nil {
+		t.Error("the same metrics are registered twice")
+	}
+}
+
+// Broadcasts must cost nothing per recipient but the write: no allocation.
+func TestSend_SharedFrameAllocatesNothingPerRecipient(t *testing.T) {
+	const clients = 1000
+	s := start(t, engine.Config{})
+	frame := text(strings.Repeat("x", 150))
+	var arrived sync.WaitGroup
+	sessions := make([]*engine.Session, clients)
+	for i := range sessions {
+		conn := s.raw("GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\nHost: x\nConnection: Upgrade\nUpgrade: websocket\n" +
+			"Sec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n")
+		readUntil(t, conn, `"maxPayload":1000000}`)
+		sessions[i] = (<-s.opened).session
+		go countFrames(conn, 2+2+1+150, &arrived)
+	}
+	broadcast := func() {
+		arrived.Add(clients)
+		for _, session := range sessions {
+			session.Send(false, frame)
+		}
+		arrived.Wait()
+	}
+	allocations := testing.AllocsPerRun(20, broadcast)
+	if allocations > clients/20 {
+		t.Errorf("%v allocations for %d recipients", allocations, clients)
+	}
+}
+
+// countFrames reads frames of one size until the connection ends.
+func countFrames(conn net.Conn, size int, arrived *sync.WaitGroup) {
+	_ = conn.SetReadDeadline(time.Time{})
+	buffer := make([]byte, size)
+	for got := 0; ; {
+		n, err := conn.Read(buffer[got:])
+		if err != nil {
+			return
+		}
+		if got += n; got == size {
+			got = 0
+			arrived.Done()
+		}
+	}
+}
+
+// Every public method at once, for the race detector.
+func TestSession_ConcurrentUse(t *testing.T) {
+	s := start(t, engine.Config{}, echoing)
+	var wg sync.WaitGroup
+	for range 20 {
+		p := s.poll()
+		for _, use := range []func(){
+			func() { p.session.Send(false, text("a"), bin("b")) },
+			func() { p.session.Send(true, text("c")) },
+			func() { _ = p.session.Handshake(); _ = p.session.Transport() },
+			func() { _, _ = s.try(context.Background(), http.MethodGet, p.query, "") },
+			func() { _, _ = s.try(context.Background(), http.MethodPost, p.query, "4x") },
+			func() { p.session.Close(engine.ForcedClose) },
+		} {
+			wg.Go(use)
+		}
+	}
+	wg.Wait()
+}

@@ -1,0 +1,226 @@
+package engine
+
+import (
+	"sync"
+	"time"
+)
+
+// Times the protocol does not set.
+const (
+	// closeFlush is how long a closing WebSocket session may take to write its outbox and its Close frame.
+	closeFlush = 5 * time.Second
+	// closeReply is how long we read on after our Close frame: closing a socket with unread input makes the kernel
+	// reset it, and the peer would lose what it had not read yet.
+	closeReply = 2 * time.Second
+	// closePoll is how long a closing polling session waits for the GET that fetches its end.
+	closePoll = 30 * time.Second
+	// tombstone is how long a client that closed by POST may still fetch a noop with a GET that was on its way.
+	tombstone = time.Second
+	// noopTick is how often an upgrade in progress ends a waiting GET.
+	noopTick = 100 * time.Millisecond
+	// justSat is the age up to which a GET that waits when `5` arrives is taken to have been sent after it, on its own
+	// connection: a client that has sent `5` must find its polls refused.
+	justSat = 10 * time.Millisecond
+	// volatileBytes is the outbox level from which volatile messages are dropped.
+	volatileBytes = 64 << 10
+	// volatilePoll is how long a polling client may be without a GET before volatile messages are dropped.
+	volatilePoll = time.Second
+	// spareQueue is the longest queue kept for reuse while a session is idle.
+	spareQueue = 32
+)
+
+type state uint8
+
+const (
+	stateOpen    state = iota
+	stateClosing       // Close was called: the outbox is still being delivered, nothing is taken in or queued
+	stateClosed        // over; Receiver.Closed was called or is about to be
+)
+
+// lease says who is writing frames that left the outbox. While one of them is, nobody else takes any.
+type lease uint8
+
+const (
+	leaseNone lease = iota
+	leasePoll
+	leaseFlush
+)
+
+// Session is one client, whatever its transport. All methods are safe for concurrent use.
+//
+// A message is either in queue or with the one holder of the lease, so an upgrade can neither lose nor repeat it.
+type Session struct {
+	// Static after construction.
+	server   *Server
+	id       string
+	codec    codec  // of the polling transport; a WebSocket has its own
+	request  string // the handshake, flat
+	opened   time.Duration
+	receiver Receiver
+	flush    func() // runFlush: a method value made at each go statement would allocate
+
+	// inbound is held while Receiver is called: by the POST handler, the WebSocket reader or finish. It is taken with
+	// mu free, or by TryLock under mu.
+	inbound sync.Mutex
+
+	// mu guards the following. It is held for state changes only, never across a write or a call into another package
+	// that could wait.
+	mu        sync.Mutex
+	state     state
+	lease     lease
+	beat      heartbeat
+	tombstone bool // closed by the client, and one late GET may still be answered
+	reason    CloseReason
+	queue     []*Frame // the outbox
+	spare     []*Frame // an empty queue kept for reuse
+	queued    int      // bytes in queue
+	flying    int      // bytes taken and not yet written
+	socket    *wsConn  // the transport; nil while polling
+	candidate *upgrade
+	poll      polling
+}
+
+// polling is the part of a session that only its polling transport uses.
+type polling struct {
+	seat    *poll         // a GET waiting, nothing sent
+	next    *poll         // a GET that came while the answer to the one before was still being written
+	writing *poll         // the holder of leasePoll
+	posting *post         // a POST arriving or being delivered
+	last    time.Duration // when a GET last sat or was answered
+}
+
+func newSession(server *Server, c codec, request string) *Session {
+	s := &Session{server: server, id: newID(server.config.Tag), codec: c, request: request, opened: server.now()}
+	s.flush = s.runFlush
+	s.poll.last = s.opened
+	return s
+}
+
+// open makes a session known and tells the handler; false when the server has been closed. For a WebSocket handshake
+// the caller has set socket and queued the open packet.
+func (s *Session) open() bool {
+	s.inbound.Lock()
+	defer s.inbound.Unlock()
+	if !s.server.table.put(s, func() { s.server.opened(s) }) {
+		return false
+	}
+	s.mu.Lock()
+	if s.state == stateOpen {
+		s.startHeartbeatLocked()
+	}
+	s.mu.Unlock()
+	s.receiver = s.server.handler.Open(s)
+	return true
+}
+
+// ID is the session's id, twenty URL-safe characters: a secret between client and server.
+func (s *Session) ID() string { return s.id }
+
+// Revision is the Engine.IO protocol revision, 3 or 4.
+func (s *Session) Revision() int { return int(s.codec.revision) }
+
+// Transport is the transport in use now, "polling" or "websocket".
+func (s *Session) Transport() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.transportLocked()
+}
+
+func (s *Session) transportLocked() string {
+	if s.socket != nil {
+		return transportWebSocket
+	}
+	return transportPolling
+}
+
+// Close flushes what is queued, then closes the transport. Only the first reason counts. A SlowConsumer is cut off at
+// once: it would not take what is queued.
+func (s *Session) Close(reason CloseReason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen {
+		return
+	}
+	if reason == SlowConsumer {
+		s.endLocked(SlowConsumer, true)
+		return
+	}
+	s.state, s.reason = stateClosing, reason
+	s.poll.abortPost()
+	if s.socket != nil {
+		s.setDueLocked(s.server.now() + closeFlush)
+		s.kickLocked()
+		return
+	}
+	if s.poll.seat != nil && s.lease == leaseNone {
+		s.endLocked(reason, false)
+		return
+	}
+	s.setDueLocked(s.server.now() + closePoll)
+}
+
+// end ends the session at once.
+func (s *Session) end(why CloseReason, abrupt bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endLocked(why, abrupt)
+}
+
+// endLocked ends the session: what is queued is dropped, waiting GETs are told, and Receiver.Closed will be called. A
+// reason given to Close before stands. abrupt cuts the transport instead of closing it.
+func (s *Session) endLocked(why CloseReason, abrupt bool) {
+	if s.state == stateClosed {
+		return
+	}
+	if s.state == stateOpen {
+		s.reason = why
+	}
+	s.state = stateClosed
+	s.dropQueueLocked()
+	farewell := frameClose
+	if why == TransportClose {
+		farewell = frameNoop
+		s.tombstone = s.socket == nil && s.poll.seat == nil && s.poll.next == nil
+	}
+	s.poll.seat.settle(farewell)
+	s.poll.next.settle(farewell)
+	s.poll.seat, s.poll.next = nil, nil
+	if s.tombstone {
+		s.setDueLocked(s.server.now() + tombstone)
+	} else {
+		s.beat.stop()
+		s.server.table.remove(s.id)
+	}
+	s.server.closed(s.reason, s.transportLocked())
+	go s.finish(abrupt)
+}
+
+// finish ends the transport and tells the receiver. It runs on its own goroutine: a broadcast that finds a slow
+// consumer must not pay for the disconnect, and Closed waits for a Message that is still running.
+func (s *Session) finish(abrupt bool) {
+	defer s.server.running.Done()
+	s.mu.Lock()
+	s.poll.abortPost()
+	if s.poll.writing != nil {
+		s.poll.writing.abort(abrupt)
+	}
+	socket, candidate := s.socket, s.candidate
+	if candidate != nil {
+		candidate.stop()
+		s.candidate = nil
+	}
+	s.mu.Unlock()
+	if candidate != nil {
+		candidate.conn.interrupt()
+	}
+	switch {
+	case socket == nil:
+	case abrupt:
+		socket.kill()
+	default:
+		socket.interrupt()
+	}
+	s.inbound.Lock()
+	defer s.inbound.Unlock()
+	s.receiver.Closed(s.reason)
+}

@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// upgrade is a WebSocket that wants to become the transport of a polling session:
+//
+//	client                    server
+//	  | WebSocket with sid →    |
+//	  | 2probe →                |   from here on a waiting GET is ended with 6 on each tick
+//	  |                ← 3probe |
+//	  | 5 →                     |   the session's transport from here on
+//
+// It may write control frames, but takes nothing from the outbox before `5`. Session.mu guards the timers.
+type upgrade struct {
+	conn    *wsConn
+	timeout *time.Timer
+	tick    *time.Timer
+}
+
+func (u *upgrade) stop() {
+	u.timeout.Stop()
+	if u.tick != nil {
+		u.tick.Stop()
+	}
+}
+
+// serveUpgrade answers 101 in any case, as the reference does, and closes the WebSocket when the session cannot use it.
+func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request, c codec) {
+	conn, err := acceptWebSocket(w, r)
+	if err != nil {
+		return
+	}
+	conn.codec = c
+	u := s.attach(conn)
+	if u == nil {
+		conn.finish(nil)
+		return
+	}
+	go func() {
+		if s.probe(u) {
+			s.read()
+		} else {
+			s.server.running.Done()
+		}
+	}()
+}
+
+// attach makes conn the candidate; nil when there is one already or the session does not poll.
+func (s *Session) attach(conn *wsConn) *upgrade {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateClosed || s.socket != nil || s.candidate != nil {
+		return nil
+	}
+	timeout := s.server.config.UpgradeTimeout
+	_ = conn.Conn.SetWriteDeadline(time.Now().Add(timeout)) // a dead connection is found by the reader
+	u := &upgrade{conn: conn}
+	u.timeout = time.AfterFunc(timeout, func() {
+		s.detach(u)
+		conn.interrupt()
+	})
+	s.candidate = u
+	s.server.running.Add(1)
+	return u
+}
+
+// detach gives an upgrade up. The session goes on polling.
+func (s *Session) detach(u *upgrade) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u.stop()
+	if s.candidate == u {
+		s.candidate = nil
+	}
+}
+
+// probe reads the candidate until it becomes the transport, or is given up and closed.
+func (s *Session) probe(u *upgrade) (switched bool) {
+	for {
+		kind, message, err := u.conn.next(s.server.config.MaxPayload)
+		if err != nil {
+			s.detach(u)
+			u.conn.finish(err)
+			return false
+		}
+		text := ""
+		if kind == websocket.TextMessage {
+			text = string(*message)
+		}
+		release(message)
+		switch {
+		case text == "2probe" && s.answerProbe(u):
+			continue
+		case text == "5" && s.switchTo(u):
+			return true
+		}
+		s.detach(u)
+		u.conn.finish(nil)
+		return false
+	}
+}
+
+func (s *Session) answerProbe(u *upgrade) bool {
+	s.server.metrics.received(packetPing)
+	answer := newFrame(packetPong, []byte("probe"))
+	if u.conn.send(answer.wire.frame) != nil {
+		return false
+	}
+	s.server.metrics.written(transportWebSocket, []*Frame{answer}, answer.size())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.candidate == u && u.tick == nil {
+		u.tick = time.AfterFunc(noopTick, func() { s.noop(u) })
+	}
+	return true
+}
+
+// noop ends a waiting GET, so that the client can stop polling. It waits for the tick even when a GET is there: the
+// client's `5` may be on its way, and a GET sent after it must be refused.
+func (s *Session) noop(u *upgrade) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.candidate != u || s.state != stateOpen {
+		return
+	}
+	if s.poll.seat != nil && s.lease == leaseNone {
+		s.answerLocked([]*Frame{frameNoop})
+	}
+	u.tick.Reset(noopTick)
+}
+
+// switchTo makes the candidate the transport; false when it was given up meanwhile.
+func (s *Session) switchTo(u *upgrade) bool {
+	s.server.metrics.received(packetUpgrade)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.candidate != u || s.state == stateClosed {
+		return false
+	}
+	u.stop()
+	_ = u.conn.Conn.SetWriteDeadline(time.Time{}) // a dead connection is found by the reader
+	u.conn.session = s
+	s.candidate, s.socket = nil, u.conn
+	s.server.upgraded()
+	now := s.server.now()
+	for _, p := range []*poll{s.poll.seat, s.poll.next} {
+		if p != nil && now-p.since < justSat {
+			p.refuse()
+		} else {
+			p.settle(frameClose)
+		}
+	}
+	s.poll.seat, s.poll.next = nil, nil
+	switch {
+	case s.state == stateClosing:
+		s.setDueLocked(now + closeFlush)
+	case s.codec.revision == 4:
+		// A ping that left by polling may have been lost with it.
+		s.pongLocked()
+	}
+	s.kickLocked() // or, when a poll is being written, pollDone does
+	return true
+}
