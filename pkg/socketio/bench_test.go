@@ -1,0 +1,77 @@
+package socketio_test
+
+import (
+	"io"
+	"testing"
+
+	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// audience joins clients that read and throw away, all in room "r".
+func audience(tb testing.TB, size int) (*socketio.Server, []*socketio.Socket) {
+	server, url := serve(tb, socketio.Config{})
+	connected := sockets(server.Of("/"))
+	members := make([]*socketio.Socket, size)
+	for i := range members {
+		p, _ := join(tb, url)
+		members[i] = receive(tb, connected)
+		if err := members[i].Join("r"); err != nil {
+			tb.Fatal(err)
+		}
+		go func() { _, _ = io.Copy(io.Discard, p.ws.NetConn()) }()
+	}
+	return server, members
+}
+
+var chat = packet.Args{JSON: []byte(`["message","a text of the length people write in a chat on most days"]`)}
+
+func TestBroadcast_AllocatesNothingPerRecipient(t *testing.T) {
+	const recipients = 1000
+	server, members := audience(t, recipients)
+	n := server.Of("/")
+	broadcast := func() {
+		if err := n.To("r").Except(members[0].ID()).EmitArgs(chat); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 20 {
+		broadcast() // queues and pools grow to their size
+	}
+	// What is allocated is the packet, its frames and the target; a little more where a flusher needs a new stack.
+	const limit = recipients / 20
+	if allocs := testing.AllocsPerRun(100, broadcast); allocs > limit && !raceEnabled {
+		t.Errorf("%.0f allocations for %d recipients", allocs, recipients)
+	} else {
+		t.Logf("%.0f allocations for %d recipients", allocs, recipients)
+	}
+}
+
+func BenchmarkBroadcast(b *testing.B) {
+	const recipients = 1000
+	server, _ := audience(b, recipients)
+	defer func() {
+		if n := server.Of("/").Sockets(); n != recipients {
+			b.Logf("%d clients were too slow", recipients-n)
+		}
+	}()
+	e := server.Of("/").To("r")
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := e.EmitArgs(chat); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)*recipients/b.Elapsed().Seconds(), "deliveries/s")
+}
+
+func BenchmarkEchoWithAck(b *testing.B) {
+	server, url := serve(b, socketio.Config{})
+	echo(server.Of("/"))
+	b.RunParallel(func(pb *testing.PB) {
+		p, _ := join(b, url)
+		for pb.Next() {
+			p.sync()
+		}
+	})
+}

@@ -1,0 +1,91 @@
+package socketio
+
+import (
+	"errors"
+
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/carillon-io/carillon/pkg/rooms"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// selection is a list of members that is used again. It is filled by select and must be given back to release.
+type selection = *[]*rooms.Member[*Socket]
+
+// selectionKept is how many members a list used again has room for: 512 KiB, and a rare larger one is made anew.
+const selectionKept = 64 << 10
+
+// selected returns the members that match.
+func (n *Namespace) selected(t rooms.Target) selection {
+	list := n.io.members.Get().(selection)
+	*list = n.index.AppendTo((*list)[:0], t)
+	return list
+}
+
+func (n *Namespace) done(list selection) {
+	clear(*list) // or the pool would keep sockets alive
+	if cap(*list) <= selectionKept {
+		n.io.members.Put(list)
+	}
+}
+
+// apply does what a command says to the sockets of this node, in the same way whether it was given here or elsewhere.
+func (n *Namespace) apply(c adapter.Command) {
+	switch c := c.(type) {
+	case adapter.Broadcast:
+		n.deliver(&c)
+	case adapter.Join:
+		n.each(c.Target, func(s *Socket) {
+			if err := s.Join(c.Rooms...); errors.Is(err, ErrTooManyRooms) {
+				n.io.metrics.dropped(dropRooms)
+			}
+		})
+	case adapter.Leave:
+		n.each(c.Target, func(s *Socket) { s.Leave(c.Rooms...) })
+	case adapter.Disconnect:
+		n.each(c.Target, func(s *Socket) {
+			if c.Close {
+				s.CloseConnection()
+			} else {
+				s.Disconnect()
+			}
+		})
+	case adapter.ServerEmit:
+		n.serverEvent(c.Args, nil)
+	}
+}
+
+// each calls f, which must not wait, for the connected sockets that match.
+func (n *Namespace) each(t rooms.Target, f func(*Socket)) {
+	list := n.selected(t)
+	defer n.done(list)
+	for _, m := range *list {
+		if s := m.Value(); s.state.Load() == stateConnected {
+			f(s)
+		}
+	}
+}
+
+// deliver sends a broadcast to the sockets of this node. It is encoded once, and nothing is allocated per recipient.
+func (n *Namespace) deliver(b *adapter.Broadcast) {
+	list := n.selected(b.Target)
+	defer n.done(list)
+	if len(*list) == 0 {
+		return
+	}
+	packets := n.encode(b, 0, false)
+	sent := 0
+	for _, m := range *list {
+		if m.Value().deliver(b.Volatile, packets) {
+			sent++
+		}
+	}
+	n.io.metrics.deliveries.Add(float64(sent))
+}
+
+// encode makes the frames of a broadcast, which asks for acknowledgements under id when hasID.
+func (n *Namespace) encode(b *adapter.Broadcast, id uint64, hasID bool) []*engine.Frame {
+	return framesSince(&packet.Packet{
+		Type: packet.Event, Namespace: n.name, ID: id, HasID: hasID, Data: b.Args.JSON, Attachments: b.Args.Attachments,
+	}, b.Received)
+}

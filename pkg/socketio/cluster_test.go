@@ -1,0 +1,212 @@
+package socketio_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/carillon-io/carillon/pkg/adapter/adaptertest"
+	"github.com/carillon-io/carillon/pkg/socketio"
+)
+
+// cluster starts servers that are nodes of one cluster.
+func cluster(t *testing.T, size int) (nodes []*socketio.Server, urls []string, c *adaptertest.Cluster) {
+	t.Helper()
+	c = adaptertest.NewCluster(size)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+	})
+	for i := range size {
+		server, url := serve(t, socketio.Config{Adapter: c.Adapter(i)})
+		running.Go(func() {
+			if err := server.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		nodes, urls = append(nodes, server), append(urls, url)
+		for !c.Adapter(i).State().Ready {
+			if ctx.Err() != nil {
+				t.Fatal("node does not start")
+			}
+		}
+	}
+	return nodes, urls, c
+}
+
+// member joins a namespace on one node and waits until the cluster knows of its rooms.
+func member(t *testing.T, node *socketio.Server, url string, rooms ...string) (*peer, *socketio.Socket) {
+	t.Helper()
+	connected := make(chan *socketio.Socket, 1)
+	var once sync.Once
+	node.Of("/").OnConnect(func(s *socketio.Socket) { once.Do(func() { connected <- s }) })
+	p, id := join(t, url)
+	s := receive(t, connected)
+	done, confirmed := settled()
+	s.JoinThen(done, append(rooms, id)...)
+	if err := receive(t, confirmed); err != nil {
+		t.Fatal(err)
+	}
+	return p, s
+}
+
+func TestCluster_EmitReachesEveryNodeOnce(t *testing.T) {
+	nodes, urls, _ := cluster(t, 3)
+	var peers []*peer
+	var members []*socketio.Socket
+	for i := range nodes {
+		echo(nodes[i].Of("/"))
+		p, s := member(t, nodes[i], urls[i], "r1", "r2", "only"+itoa(i))
+		peers, members = append(peers, p), append(members, s)
+	}
+	n := nodes[0].Of("/")
+	for name, c := range map[string]struct {
+		emitter socketio.Emitter
+		heard   []int
+	}{
+		"everyone":       {n.Except(), []int{0, 1, 2}},
+		"two rooms":      {n.To("r1", "r2"), []int{0, 1, 2}},
+		"a room there":   {n.To("only2"), []int{2}},
+		"a socket there": {n.To(members[1].ID()), []int{1}},
+		"except":         {n.To("r1").Except("only1"), []int{0, 2}},
+		"local":          {n.To("r1").Local(), []int{0}},
+		"sender":         {members[0].To("r1"), []int{1, 2}},
+	} {
+		done, published := settled()
+		if err := c.emitter.Published(done).Emit("e", name, []byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		if err := receive(t, published); err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range peers {
+			if slices.Contains(c.heard, i) {
+				p.expect(`451-["e","`+name+`",{"_placeholder":true,"num":0}]`, "b:\x01")
+			}
+		}
+	}
+	for _, p := range peers {
+		p.sync()
+	}
+}
+
+func TestCluster_SocketsOfOtherNodesJoinLeaveAndDisconnect(t *testing.T) {
+	nodes, urls, _ := cluster(t, 2)
+	p, s := member(t, nodes[1], urls[1])
+	n := nodes[0].Of("/")
+	n.To(s.ID()).SocketsJoin("x", "y")
+	n.To(s.ID()).SocketsLeave("y")
+	_ = n.To(s.ID()).Emit("hello")
+	p.expect(`42["hello"]`) // commands of one goroutine are applied in order
+	if !s.In("x") || s.In("y") {
+		t.Errorf("rooms %v", s.Rooms(nil))
+	}
+	n.To(s.ID()).DisconnectSockets(false)
+	p.expect(`41`)
+	p2, s2 := member(t, nodes[1], urls[1])
+	n.To(s2.ID()).DisconnectSockets(true)
+	p2.expect(`41`, `closed`)
+}
+
+func TestCluster_FetchSocketsDescribesAll(t *testing.T) {
+	nodes, urls, c := cluster(t, 2)
+	_, here := member(t, nodes[0], urls[0], "r")
+	p, there := member(t, nodes[1], urls[1], "r", "s")
+	there.SetData(map[string]int{"n": 7})
+	list, err := nodes[0].Of("/").To("r").FetchSockets(within(t))
+	if err != nil || len(list) != 2 || list[0].ID != here.ID() || list[1].ID != there.ID() {
+		t.Fatalf("fetched %v, %v", list, err)
+	}
+	if string(list[1].Data) != `{"n":7}` || !slices.Equal(list[1].Rooms, there.Rooms(nil)) {
+		t.Errorf("fetched %s %v", list[1].Data, list[1].Rooms)
+	}
+	var handshake struct {
+		Headers map[string]string
+		Query   map[string]string
+		URL     string
+		Auth    map[string]any
+	}
+	if err := json.Unmarshal(list[1].Handshake, &handshake); err != nil {
+		t.Fatal(err)
+	}
+	if handshake.Query["EIO"] != "4" || !strings.HasPrefix(handshake.URL, "/socket.io/?") || len(handshake.Auth) != 0 ||
+		handshake.Headers["user-agent"] == "" {
+		t.Errorf("handshake %s", list[1].Handshake)
+	}
+	c.Adapter(1).Pause()
+	defer c.Adapter(1).Resume()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	list, err = nodes[0].Of("/").To("r").FetchSockets(ctx)
+	var missing *socketio.MissingError
+	if len(list) != 1 || !errors.As(err, &missing) && !errors.Is(err, context.Canceled) {
+		t.Errorf("without node 1: %v, %v", list, err)
+	}
+	p.hangup()
+}
+
+func TestCluster_BroadcastWithAckCollectsFromAllNodes(t *testing.T) {
+	nodes, urls, _ := cluster(t, 3)
+	var peers []*peer
+	for i := range 2 { // nobody is on the third
+		p, _ := member(t, nodes[i], urls[i], "r")
+		peers = append(peers, p)
+	}
+	answers := make(chan []string, 1)
+	go func() {
+		got, err := nodes[0].Of("/").To("r").EmitWithAck(within(t), "q")
+		if err != nil {
+			t.Error(err)
+		}
+		var texts []string
+		for _, args := range got {
+			texts = append(texts, string(args.JSON))
+		}
+		answers <- texts
+	}()
+	for i, p := range peers {
+		p.expect(`420["q"]`)
+		p.send(`430["from",` + itoa(i) + `]`)
+	}
+	got := receive(t, answers)
+	slices.Sort(got)
+	if !slices.Equal(got, []string{`["from",0]`, `["from",1]`}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestCluster_ServersTalkToOneAnother(t *testing.T) {
+	nodes, _, _ := cluster(t, 3)
+	heard := make(chan string, 8)
+	for i, name := range []string{"zero", "one"} {
+		nodes[i].Of("/").OnServerEvent("hello", func(e socketio.Event) {
+			heard <- name + string(e.Args.JSON)
+			_ = e.Ack.Send(name)
+		})
+	}
+	nodes[1].Of("/").OnServerEvent("boom", func(socketio.Event) { panic("boom") })
+	if err := nodes[0].Of("/").ServerEmit("boom"); err != nil {
+		t.Fatal(err)
+	}
+	if err := nodes[0].Of("/").ServerEmit("hello", 1); err != nil {
+		t.Fatal(err)
+	}
+	if got := receive(t, heard); got != "one[1]" {
+		t.Errorf("heard %s", got)
+	}
+	answers, err := nodes[2].Of("/").ServerEmitWithAck(within(t), "hello")
+	if err != nil || len(answers) != 2 {
+		t.Fatalf("answers %v, %v", answers, err)
+	}
+	// A server that does not handle the event answers at once, with nothing.
+	answers, err = nodes[0].Of("/").ServerEmitWithAck(within(t), "unheard of")
+	if err != nil || len(answers) != 2 || len(answers[0].JSON) != 0 {
+		t.Errorf("answers %v, %v", answers, err)
+	}
+}

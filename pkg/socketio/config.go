@@ -1,0 +1,97 @@
+package socketio
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+)
+
+// Config configures a Server; the zero value is Node's defaults on one node.
+type Config struct {
+	// Path is where the server is mounted, with both slashes; anything else is answered 404. Default "/socket.io/".
+	Path           string
+	Engine         engine.Config   // its Logger and Registry default to the ones below
+	Adapter        adapter.Adapter // nil: adapter.Local
+	ConnectTimeout time.Duration   // how long a connection may stay without a namespace; default 45 s
+	MaxAttachments int             // per packet; default 10
+	MaxNamespaces  int             // per connection; default 16
+	MaxDynamic     int             // namespaces of OfFunc that exist here at once; default 10,000
+	MaxDepth       int             // of JSON from clients; default 128
+	MaxRooms       int             // per socket, its own room not counted; default 1000
+	DrainWindow    time.Duration   // over which Shutdown spreads the closes; default 20 s
+	// PrivateHeaders are left out of the handshakes other nodes are told of, as Authorization and Cookie always are.
+	PrivateHeaders []string
+	// NamespaceLabel maps a namespace to the value of the metrics' namespace label; nil: its name, and "*" for all of
+	// OfFunc.
+	NamespaceLabel func(nsp string) string
+	Logger         *zap.Logger           // nil: none
+	Registry       prometheus.Registerer // nil: metrics are kept, not registered
+}
+
+// withDefaults fills in what was left out, and names every value that cannot be.
+func (cfg Config) withDefaults() (Config, error) {
+	if cfg.Path == "" {
+		cfg.Path = "/socket.io/"
+	}
+	if cfg.Adapter == nil {
+		cfg.Adapter = adapter.Local{}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = zap.NewNop()
+	}
+	if cfg.Engine.Logger == nil {
+		cfg.Engine.Logger = cfg.Logger
+	}
+	if cfg.Engine.Registry == nil {
+		cfg.Engine.Registry = cfg.Registry
+	}
+	if cfg.Engine.Tag == "" {
+		cfg.Engine.Tag = randomID(tagBytes)
+	}
+	var faults []string
+	if !strings.HasPrefix(cfg.Path, "/") || !strings.HasSuffix(cfg.Path, "/") {
+		faults = append(faults, fmt.Sprintf("path %q must begin and end with a slash", cfg.Path))
+	}
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		unset time.Duration
+	}{
+		{"connect timeout", &cfg.ConnectTimeout, 45 * time.Second},
+		{"drain window", &cfg.DrainWindow, 20 * time.Second},
+	} {
+		if *d.value == 0 {
+			*d.value = d.unset
+		}
+		if *d.value < 0 {
+			faults = append(faults, fmt.Sprintf("%s %v is negative", d.name, *d.value))
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value *int
+		unset int
+	}{
+		{"attachments", &cfg.MaxAttachments, 10},
+		{"namespaces", &cfg.MaxNamespaces, 16},
+		{"dynamic namespaces", &cfg.MaxDynamic, 10_000},
+		{"depth", &cfg.MaxDepth, 128},
+		{"rooms", &cfg.MaxRooms, 1000},
+	} {
+		if *n.value == 0 {
+			*n.value = n.unset
+		}
+		if *n.value < 0 {
+			faults = append(faults, fmt.Sprintf("limit of %s %d is negative", n.name, *n.value))
+		}
+	}
+	if len(faults) > 0 {
+		return cfg, fmt.Errorf("socketio: %s", strings.Join(faults, "; "))
+	}
+	return cfg, nil
+}

@@ -1,0 +1,68 @@
+package socketio
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/rooms"
+)
+
+// handshakeInfo is a handshake in the words of Node's adapters.
+type handshakeInfo struct {
+	Headers map[string]string `json:"headers"`
+	Time    string            `json:"time"`
+	Address string            `json:"address"`
+	XDomain bool              `json:"xdomain"`
+	Secure  bool              `json:"secure"`
+	Issued  int64             `json:"issued"`
+	URL     string            `json:"url"`
+	Query   map[string]string `json:"query"`
+	Auth    struct{}          `json:"auth"`
+}
+
+// jsTime is how JavaScript writes a Date as text.
+const jsTime = "Mon Jan 02 2006 15:04:05 GMT-0700 (MST)"
+
+// describe lists the matching sockets of this node.
+func (n *Namespace) describe(t rooms.Target) adapter.Sockets {
+	var list adapter.Sockets
+	n.each(t, func(s *Socket) { list = append(list, s.info()) })
+	return list
+}
+
+// info is what the rest of the cluster is told of the socket. The auth object and the private headers stay here: they
+// hold what the client proved itself with.
+func (s *Socket) info() adapter.SocketInfo {
+	info := adapter.SocketInfo{ID: s.id, Rooms: s.Rooms(nil), Data: []byte("{}")}
+	if data := s.Data(); data != nil {
+		if text := s.client.io.jsonOf(data); text != nil {
+			info.Data = text
+		}
+	}
+	h := s.Handshake()
+	about := handshakeInfo{
+		Headers: make(map[string]string, len(h.Headers)), Query: make(map[string]string, len(h.Query)),
+		Time: h.Time.Format(jsTime), Issued: h.Time.UnixMilli(), Address: h.Address, XDomain: h.XDomain, Secure: h.Secure,
+		URL: h.URL,
+	}
+	for name, values := range h.Headers {
+		if !s.client.io.private[name] {
+			about.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
+		}
+	}
+	for name := range h.Query {
+		about.Query[name] = h.Query.Get(name)
+	}
+	info.Handshake = s.client.io.jsonOf(about)
+	return info
+}
+
+// privateHeaders returns the headers nobody else is told of, in canonical spelling.
+func privateHeaders(further []string) map[string]bool {
+	private := map[string]bool{"Authorization": true, "Cookie": true}
+	for _, name := range further {
+		private[http.CanonicalHeaderKey(name)] = true
+	}
+	return private
+}

@@ -1,0 +1,117 @@
+package socketio
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// dropReason says why something a client or the cluster sent came to nothing. It is a metric label: a closed set.
+type dropReason int
+
+const (
+	dropMalformed    dropReason = iota // a packet that cannot be read; closes the connection
+	dropViolation                      // a packet that has no place there; closes the connection
+	dropNamespaces                     // a CONNECT over a limit; closes the connection
+	dropDisconnected                   // an event of a socket that was refused or disconnected
+	dropUnhandled                      // an event without a handler
+	dropArguments                      // an event whose arguments the handler does not take
+	dropRooms                          // a join over the limit, ordered by the cluster
+	dropOverloaded                     // an event of another server while too many wait
+)
+
+var dropLabels = [...]string{
+	dropMalformed: "malformed", dropViolation: "violation", dropNamespaces: "namespaces",
+	dropDisconnected: "disconnected", dropUnhandled: "unhandled", dropArguments: "arguments", dropRooms: "rooms",
+	dropOverloaded: "overloaded",
+}
+
+// metrics are counted per broadcast, never per recipient. Sockets and rooms are counted when they are asked for.
+type metrics struct {
+	local, remote prometheus.Counter
+	deliveries    prometheus.Counter
+	panics        prometheus.Counter
+	drops         [len(dropLabels)]prometheus.Counter
+	acks          struct{ answered, timeout, canceled, disconnected, unexpected prometheus.Counter }
+}
+
+func newMetrics(io *Server, registry prometheus.Registerer) (*metrics, error) {
+	broadcasts := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "carillon_broadcasts_total", Help: "Broadcasts delivered to this node's sockets, by where they were made.",
+	}, []string{"origin"})
+	acks := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "carillon_acks_total", Help: "Acknowledgements asked of clients, and unexpected ones, by outcome.",
+	}, []string{"result"})
+	drops := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "carillon_inbound_dropped_total", Help: "Packets and orders that came to nothing, by reason.",
+	}, []string{"reason"})
+	m := &metrics{
+		local: broadcasts.WithLabelValues("local"), remote: broadcasts.WithLabelValues("remote"),
+		deliveries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "carillon_deliveries_total", Help: "Broadcasts queued for a client, one for each recipient.",
+		}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "carillon_handler_panics_total", Help: "Handlers that panicked, each ending its client's connection.",
+		}),
+	}
+	m.acks.answered = acks.WithLabelValues("answered")
+	m.acks.timeout = acks.WithLabelValues("timeout")
+	m.acks.canceled = acks.WithLabelValues("canceled")
+	m.acks.disconnected = acks.WithLabelValues("disconnected")
+	m.acks.unexpected = acks.WithLabelValues("unexpected")
+	for reason, label := range dropLabels {
+		m.drops[reason] = drops.WithLabelValues(label)
+	}
+	if registry == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{broadcasts, acks, drops, m.deliveries, m.panics, census{io}} {
+		if err := registry.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) dropped(reason dropReason) { m.drops[reason].Inc() }
+
+// census counts sockets and rooms when the registry asks.
+type census struct{ io *Server }
+
+var (
+	socketsDesc = prometheus.NewDesc("carillon_sockets", "Connected sockets of this node.", []string{"namespace"}, nil)
+	roomsDesc   = prometheus.NewDesc("carillon_rooms", "Rooms with a member here, sockets' own rooms left out.", nil, nil)
+)
+
+// Describe names the gauges.
+func (c census) Describe(ch chan<- *prometheus.Desc) {
+	ch <- socketsDesc
+	ch <- roomsDesc
+}
+
+// Collect counts. Namespaces of one label are added up.
+func (c census) Collect(ch chan<- prometheus.Metric) {
+	sockets, rooms := map[string]int{}, 0
+	if c.io.cfg.NamespaceLabel == nil && c.io.table.hasMatchers() {
+		sockets[labelDynamic] = 0
+	}
+	for _, n := range c.io.table.all() {
+		sockets[c.io.label(n)] += n.Sockets()
+		all, own := n.index.Count()
+		rooms += all - own
+	}
+	for label, count := range sockets {
+		ch <- prometheus.MustNewConstMetric(socketsDesc, prometheus.GaugeValue, float64(count), label)
+	}
+	ch <- prometheus.MustNewConstMetric(roomsDesc, prometheus.GaugeValue, float64(rooms))
+}
+
+// labelDynamic stands for all namespaces of OfFunc.
+const labelDynamic = "*"
+
+// label is the namespace's in metrics. What a client names must not become one.
+func (io *Server) label(n *Namespace) string {
+	switch {
+	case io.cfg.NamespaceLabel != nil:
+		return io.cfg.NamespaceLabel(n.name)
+	case n.setup != nil:
+		return labelDynamic
+	}
+	return n.name
+}

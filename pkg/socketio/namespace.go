@@ -1,0 +1,102 @@
+package socketio
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/carillon-io/carillon/pkg/rooms"
+)
+
+// Namespace is a communication channel of its own on the shared connections: its own handlers, rooms and sockets.
+// All methods are safe for concurrent use.
+type Namespace struct {
+	// Static after construction.
+	io    *Server
+	name  string
+	setup func(*Namespace) // of the OfFunc that made it, else nil
+	index *rooms.Index[*Socket]
+
+	prepared sync.Once
+	ready    bool // setup has returned; read after prepared
+
+	connected atomic.Int64  // sockets
+	acks      atomic.Uint64 // the next id to ask clients for an acknowledgement under: one counter for all of them
+	rounds    rounds
+	inbox     inbox
+
+	// The server's table guards the following.
+	dynamic bool // goes with its last holder
+	holders int  // sockets on their way in, in, and on their way out
+
+	mu sync.RWMutex
+	// mu guards the following. The slices are replaced, never changed.
+	middlewares []func(context.Context, *Socket) error
+	onConnect   []func(*Socket)
+}
+
+func newNamespace(io *Server, name string, setup func(*Namespace)) *Namespace {
+	n := &Namespace{io: io, name: name, setup: setup, index: rooms.New[*Socket]()}
+	n.rounds.metrics = io.metrics
+	return n
+}
+
+// prepare runs the setup, once, whoever comes first; everybody waits for it. It reports false when the setup panicked:
+// nobody must come in then, for what should have checked him may be missing.
+func (n *Namespace) prepare() bool {
+	n.prepared.Do(func() {
+		if n.setup != nil {
+			n.setup(n)
+		}
+		n.ready = true
+	})
+	return n.ready
+}
+
+// Name is the namespace's name, with its leading slash.
+func (n *Namespace) Name() string { return n.name }
+
+// Use adds a middleware that each socket passes before it is connected. An error refuses the socket: *ConnectError goes
+// to the client as it is, any other error as its text. ErrClose closes the connection instead, which clients try again.
+// Middlewares may block; ctx ends with the connection. They may join rooms and set data.
+func (n *Namespace) Use(m func(ctx context.Context, s *Socket) error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.middlewares = append(slices.Clip(n.middlewares), m)
+}
+
+// OnConnect adds a handler that is called right after the CONNECT answer was queued. What the client sends meanwhile
+// waits until it returns, so handlers it sets with Socket.On miss nothing.
+func (n *Namespace) OnConnect(f func(s *Socket)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.onConnect = append(slices.Clip(n.onConnect), f)
+}
+
+// hooks returns what a socket has to pass, and who is told of it then.
+func (n *Namespace) hooks() ([]func(context.Context, *Socket) error, []func(*Socket)) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.middlewares, n.onConnect
+}
+
+// Sockets reports how many sockets of this node are connected to the namespace.
+func (n *Namespace) Sockets() int { return int(n.connected.Load()) }
+
+// Emit sends an event to every socket of the namespace, on all nodes.
+func (n *Namespace) Emit(event string, args ...any) error { return n.emitter().Emit(event, args...) }
+
+// To addresses the members of rooms, on all nodes.
+func (n *Namespace) To(rooms ...string) Emitter { return n.emitter().To(rooms...) }
+
+// Except addresses everyone who is in none of rooms.
+func (n *Namespace) Except(rooms ...string) Emitter { return n.emitter().Except(rooms...) }
+
+// Local addresses the sockets of this node.
+func (n *Namespace) Local() Emitter { return n.emitter().Local() }
+
+// Volatile addresses everyone whose connection is not behind.
+func (n *Namespace) Volatile() Emitter { return n.emitter().Volatile() }
+
+func (n *Namespace) emitter() Emitter { return Emitter{nsp: n} }

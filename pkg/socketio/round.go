@@ -1,0 +1,153 @@
+package socketio
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// rounds are the broadcasts of one namespace whose recipients on this node are to acknowledge them.
+type rounds struct {
+	metrics *metrics     // static after construction
+	open    atomic.Int32 // how many; mostly none, and then no acknowledgement and no disconnect takes the lock
+
+	mu   sync.Mutex // held while a round's reply is called, which keeps the count before the acknowledgements
+	byID map[uint64]*round
+}
+
+// round is one of them. The lock of rounds guards what changes.
+type round struct {
+	// Static after construction.
+	id    uint64
+	reply func(adapter.Reply) // must not wait
+	over  chan struct{}       // closed when nobody is waited for any more
+
+	waiting map[*Socket]struct{}
+	counted bool          // Count has been replied
+	early   []packet.Args // acknowledged before that
+	timer   *time.Timer
+}
+
+// ask sends a broadcast to the sockets of this node and replies with the number of recipients, then with what each of
+// them answers within timeout.
+func (n *Namespace) ask(b *adapter.Broadcast, timeout time.Duration, reply func(adapter.Reply)) *round {
+	list := n.selected(b.Target)
+	defer n.done(list)
+	r := &round{
+		id: n.acks.Add(1) - 1, reply: reply, over: make(chan struct{}), waiting: make(map[*Socket]struct{}, len(*list)),
+	}
+	for _, m := range *list {
+		r.waiting[m.Value()] = struct{}{}
+	}
+	n.rounds.begin(r)
+	sent := 0
+	if len(*list) > 0 {
+		packets := n.encode(b, r.id, true)
+		for _, m := range *list {
+			if m.Value().deliver(b.Volatile, packets) {
+				sent++
+			} else {
+				n.rounds.skip(r, m.Value())
+			}
+		}
+	}
+	n.io.metrics.deliveries.Add(float64(sent))
+	n.rounds.count(r, timeout)
+	return r
+}
+
+// begin makes acknowledgements find the round: they may come while it is still being sent.
+func (rs *rounds) begin(r *round) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.byID == nil {
+		rs.byID = make(map[uint64]*round)
+	}
+	rs.byID[r.id] = r
+	rs.open.Add(1)
+}
+
+// skip takes out a member that was not sent to.
+func (rs *rounds) skip(r *round, s *Socket) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	delete(r.waiting, s)
+}
+
+// count replies with the number of recipients, and starts the time they have.
+func (rs *rounds) count(r *round, timeout time.Duration) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r.counted = true
+	r.reply(adapter.Count(len(r.waiting) + len(r.early)))
+	for _, args := range r.early {
+		r.reply(adapter.Acked{Args: args})
+	}
+	r.early = nil
+	r.timer = time.AfterFunc(timeout, func() { rs.expire(r) })
+	rs.settleLocked(r)
+}
+
+// acknowledge takes a socket's answer; false when no round waits for it.
+func (rs *rounds) acknowledge(id uint64, s *Socket, args packet.Args) bool {
+	if rs.open.Load() == 0 {
+		return false
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r := rs.byID[id]
+	if r == nil {
+		return false
+	}
+	if _, ok := r.waiting[s]; !ok {
+		return false
+	}
+	delete(r.waiting, s)
+	rs.metrics.acks.answered.Inc()
+	if !r.counted {
+		r.early = append(r.early, args)
+		return true
+	}
+	r.reply(adapter.Acked{Args: args})
+	rs.settleLocked(r)
+	return true
+}
+
+// forget stops waiting for a socket that has gone.
+func (rs *rounds) forget(s *Socket) {
+	if rs.open.Load() == 0 {
+		return
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, r := range rs.byID {
+		if _, ok := r.waiting[s]; ok {
+			delete(r.waiting, s)
+			rs.metrics.acks.disconnected.Inc()
+			rs.settleLocked(r)
+		}
+	}
+}
+
+// expire stops waiting for whoever has not answered.
+func (rs *rounds) expire(r *round) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.metrics.acks.timeout.Add(float64(len(r.waiting)))
+	clear(r.waiting)
+	rs.settleLocked(r)
+}
+
+// settleLocked ends a round that waits for nobody.
+func (rs *rounds) settleLocked(r *round) {
+	if !r.counted || len(r.waiting) > 0 || rs.byID[r.id] != r {
+		return
+	}
+	delete(rs.byID, r.id)
+	rs.open.Add(-1)
+	r.timer.Stop()
+	close(r.over)
+}

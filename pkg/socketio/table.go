@@ -1,0 +1,193 @@
+package socketio
+
+import (
+	"strings"
+	"sync"
+)
+
+// table is what namespaces there are.
+type table struct {
+	mu sync.RWMutex
+	// mu guards the following.
+	namespaces map[string]*Namespace
+	matchers   []matcher
+	dynamic    int // namespaces that go when their last socket does
+
+	// announce is held while the adapter is told of a namespace, so that it hears the latest state last.
+	announce sync.Mutex
+}
+
+// matcher makes the namespaces of one OfFunc.
+type matcher struct {
+	match func(nsp string) bool
+	setup func(*Namespace)
+}
+
+// Of returns the namespace of that name, made on first use; it stays. A leading slash is added where missing. A name
+// that an OfFunc matches is set up by it.
+func (io *Server) Of(name string) *Namespace {
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	n := io.table.fixed(name)
+	if n == nil {
+		m, _ := io.matching(name)
+		n = io.table.keep(newNamespace(io, name, m.setup))
+		io.announce(name)
+	}
+	n.prepare()
+	return n
+}
+
+// OfFunc makes every namespace for which match reports true exist on first demand, set up by setup before its first
+// socket, until its last socket leaves. Fixed namespaces win; matchers are asked in the order they were given, from
+// several goroutines. setup must not ask Of for the namespace it is given.
+func (io *Server) OfFunc(match func(nsp string) bool, setup func(*Namespace)) {
+	io.table.mu.Lock()
+	defer io.table.mu.Unlock()
+	io.table.matchers = append(io.table.matchers, matcher{match, setup})
+}
+
+// lookup returns the namespace, nil when it does not exist now.
+func (io *Server) lookup(name string) *Namespace {
+	io.table.mu.RLock()
+	defer io.table.mu.RUnlock()
+	return io.table.namespaces[name]
+}
+
+// matching returns the first matcher that takes the name.
+func (io *Server) matching(name string) (matcher, bool) {
+	io.table.mu.RLock()
+	matchers := io.table.matchers // only ever appended to
+	io.table.mu.RUnlock()
+	for _, m := range matchers {
+		if m.match(name) {
+			return m, true
+		}
+	}
+	return matcher{}, false
+}
+
+// fixed returns the namespace if it exists and stays.
+func (t *table) fixed(name string) *Namespace {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if n := t.namespaces[name]; n != nil && !n.dynamic {
+		return n
+	}
+	return nil
+}
+
+// keep puts n into the table for good, unless one of that name is there: then that one is kept for good.
+func (t *table) keep(n *Namespace) *Namespace {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if have := t.namespaces[n.name]; have != nil {
+		if have.dynamic {
+			have.dynamic = false
+			t.dynamic--
+		}
+		return have
+	}
+	t.putLocked(n)
+	return n
+}
+
+// acquire returns the namespace a client asks for, held until release, and not yet prepared. It is errInvalidNamespace
+// when there is none and errLimit when there are too many.
+func (io *Server) acquire(name string) (*Namespace, error) {
+	t := &io.table
+	if n := t.hold(name); n != nil {
+		return n, nil
+	}
+	m, ok := io.matching(name)
+	if !ok {
+		return nil, errInvalidNamespace
+	}
+	n, err := t.make(newNamespace(io, name, m.setup), io.cfg.MaxDynamic)
+	if err != nil {
+		return nil, err
+	}
+	io.announce(name)
+	return n, nil
+}
+
+// release ends what acquire began. A dynamic namespace goes with its last holder.
+func (io *Server) release(n *Namespace) {
+	t := &io.table
+	t.mu.Lock()
+	n.holders--
+	last := n.dynamic && n.holders == 0
+	if last {
+		delete(t.namespaces, n.name)
+		t.dynamic--
+	}
+	t.mu.Unlock()
+	if last {
+		io.announce(n.name)
+	}
+}
+
+// announce opens the namespace at the adapter when it exists, and closes it when it does not. Made and dropped by two
+// goroutines, it is the table that decides, not who comes last.
+func (io *Server) announce(name string) {
+	io.table.announce.Lock()
+	defer io.table.announce.Unlock()
+	if io.lookup(name) != nil {
+		io.adapter.Open(name)
+	} else {
+		io.adapter.Close(name)
+	}
+}
+
+// all returns the namespaces that exist now.
+func (t *table) all() []*Namespace {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	list := make([]*Namespace, 0, len(t.namespaces))
+	for _, n := range t.namespaces {
+		list = append(list, n)
+	}
+	return list
+}
+
+func (t *table) hasMatchers() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.matchers) > 0
+}
+
+// hold returns the namespace with one more holder, nil when it does not exist.
+func (t *table) hold(name string) *Namespace {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.namespaces[name]
+	if n != nil {
+		n.holders++
+	}
+	return n
+}
+
+// make puts n into the table as a dynamic namespace with one holder, or holds the one that came before it.
+func (t *table) make(n *Namespace, limit int) (*Namespace, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if have := t.namespaces[n.name]; have != nil {
+		have.holders++
+		return have, nil
+	}
+	if t.dynamic >= limit {
+		return nil, errLimit
+	}
+	t.dynamic++
+	n.dynamic, n.holders = true, 1
+	t.putLocked(n)
+	return n, nil
+}
+
+func (t *table) putLocked(n *Namespace) {
+	if t.namespaces == nil {
+		t.namespaces = make(map[string]*Namespace)
+	}
+	t.namespaces[n.name] = n
+}

@@ -1,0 +1,225 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/engine"
+)
+
+// lifeCheck is how often a reader that waits for room in its mailbox looks whether the session is still there. The
+// engine cannot tell it: Closed comes after the last Message has returned.
+const lifeCheck = time.Second
+
+// push puts an item into the mailbox, and waits while that is full. Only the reader calls it.
+func (c *client) push(it item) {
+	c.mu.Lock()
+	for c.mailbox.full() {
+		space := c.mailbox.awaitSpace()
+		c.mu.Unlock()
+		if !c.await(space) {
+			return
+		}
+		c.mu.Lock()
+	}
+	c.putLocked(it)
+	c.mu.Unlock()
+}
+
+// await waits for space; false when the session ended before there was any. Then its handlers must not wait for
+// acknowledgements any longer, or they would never make room.
+func (c *client) await(space <-chan struct{}) bool {
+	ticker := time.NewTicker(lifeCheck)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-space:
+			return true
+		case <-ticker.C:
+			if c.session.Send(false) {
+				continue
+			}
+			c.refused = true
+			return false
+		}
+	}
+}
+
+// putLocked puts an item into the mailbox and sees that somebody takes it.
+func (c *client) putLocked(it item) {
+	c.mailbox.put(it)
+	if !c.working {
+		c.working = true
+		go c.work()
+	}
+}
+
+// work empties the mailbox. It is the goroutine all handlers of the connection run on, and lives while there is
+// something to do. Server.Shutdown and Close wait for it.
+func (c *client) work() {
+	for {
+		c.mu.Lock()
+		it, ok := c.mailbox.take()
+		if !ok {
+			c.working = false
+			done := c.closed
+			c.mu.Unlock()
+			if done {
+				c.io.clients.Done()
+			}
+			return
+		}
+		c.mu.Unlock()
+		c.handle(&it)
+	}
+}
+
+// handle does what an item says.
+func (c *client) handle(it *item) {
+	defer c.survive()
+	switch it.kind {
+	case itemConnect:
+		c.enter(it.socket)
+	case itemEvent:
+		it.socket.handle(it)
+	case itemLeave:
+		c.leave(it.socket)
+	}
+}
+
+// survive, deferred around code of the application's, makes a panic end this connection only.
+func (c *client) survive() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.io.panicked(v)
+	c.mu.Lock()
+	gone := c.endAllLocked(stateEnded, string(engine.ForcedClose))
+	c.mu.Unlock()
+	failAcks(gone)
+	c.session.Close(engine.ForcedClose)
+}
+
+// enter takes a socket through its namespace's middlewares and connects it, or refuses it.
+func (c *client) enter(s *Socket) {
+	if s.state.Load() != statePending {
+		return // gone before its turn
+	}
+	n, err := c.io.acquire(s.name)
+	if err != nil {
+		c.turnAway(s, err)
+		return
+	}
+	s.nsp = n
+	if !n.prepare() || !n.index.Add(&s.member, s.id, s) {
+		c.turnAway(s, ErrClose)
+		return
+	}
+	middlewares, handlers := n.hooks()
+	if err := c.pass(s, middlewares); err != nil {
+		c.turnAway(s, err)
+		return
+	}
+	c.io.adapter.Touch(n.name, s.id)
+	if !c.answer(s) {
+		return
+	}
+	s.entered = true
+	for _, f := range handlers {
+		f(s)
+	}
+}
+
+// pass calls the middlewares, the first error ends it.
+func (c *client) pass(s *Socket, middlewares []func(context.Context, *Socket) error) error {
+	if len(middlewares) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c.mu.Lock()
+	c.connecting, c.cancel = s, cancel
+	if s.state.Load() != statePending {
+		cancel()
+	}
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.connecting, c.cancel = nil, nil
+		c.mu.Unlock()
+	}()
+	for _, m := range middlewares {
+		if err := m(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answer makes the socket a connected one. Broadcasts of other goroutines reach it from the answer on, never before:
+// between the two states they wait for mu.
+func (c *client) answer(s *Socket) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.state.Load() != statePending {
+		return false
+	}
+	s.state.Store(stateAnswering)
+	c.session.Send(false, s.connectFrame())
+	c.joined++
+	c.stopTimerLocked()
+	s.nsp.connected.Add(1)
+	s.state.Store(stateConnected)
+	return true
+}
+
+// turnAway ends a socket that was not connected, and tells its client why.
+func (c *client) turnAway(s *Socket, cause error) {
+	c.mu.Lock()
+	ended := c.endLocked(s, stateEnded, "")
+	c.mu.Unlock()
+	s.failAcks()
+	if !ended {
+		return // gone by itself meanwhile
+	}
+	switch {
+	case errors.Is(cause, errLimit):
+		c.io.metrics.dropped(dropNamespaces)
+		c.session.Close(engine.Limit)
+	case errors.Is(cause, ErrClose):
+		c.session.Close(engine.ForcedClose)
+	default:
+		c.session.Send(false, s.refusalFrame(cause))
+	}
+}
+
+// leave ends what enter began, as far as that came.
+func (c *client) leave(s *Socket) {
+	n := s.nsp
+	if n == nil {
+		return
+	}
+	disconnecting, disconnected := s.leaveHooks()
+	if s.entered {
+		for _, f := range disconnecting {
+			c.farewell(f, s.reason)
+		}
+	}
+	if rooms := n.index.Remove(nil, &s.member); len(rooms) > 0 {
+		c.io.adapter.Touch(n.name, rooms...)
+	}
+	if s.entered {
+		for _, f := range disconnected {
+			c.farewell(f, s.reason)
+		}
+	}
+	c.io.release(n)
+}
+
+// farewell calls one disconnect handler; whether it panics or not, the next is called too.
+func (c *client) farewell(f func(string), reason string) {
+	defer c.survive()
+	f(reason)
+}
