@@ -1,0 +1,267 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+)
+
+var (
+	errNotBuilt = errors.New("not in this version")
+	errNotOne   = errors.New("must be a list of arguments or one ${…}")
+)
+
+// compiler turns a configuration into a ruleset, and gathers every fault on the way.
+type compiler struct {
+	environments environments
+	faults       []config.Fault
+}
+
+// compile compiles all namespaces. The ruleset is whole only when no fault was found.
+func (c *compiler) compile(namespaces map[string]config.Namespace) *ruleset {
+	set := &ruleset{exact: make(map[string]*namespace)}
+	for _, key := range slices.Sorted(maps.Keys(namespaces)) {
+		written := namespaces[key]
+		n := c.namespace(key, &written)
+		if strings.HasSuffix(key, "*") {
+			set.patterns = append(set.patterns, n)
+		} else {
+			set.exact[key] = n
+		}
+	}
+	if set.exact["/"] == nil {
+		set.exact["/"] = &namespace{key: "/"}
+	}
+	slices.SortStableFunc(set.patterns, func(x, y *namespace) int { return cmp.Compare(len(y.key), len(x.key)) })
+	return set
+}
+
+func (c *compiler) namespace(key string, written *config.Namespace) *namespace {
+	at := "namespaces[" + strconv.Quote(key) + "]"
+	n := &namespace{key: key}
+	if r := written.Connect.Require; r != "" && r != config.RequireAnyone {
+		c.fault(at+".connect.require", 0, errNotBuilt)
+	}
+	n.connect.cond = c.condition(at+".connect.if", inConnect, written.Connect.If)
+	n.connect.do = c.actions(at+".connect.do", inConnect, written.Connect.Do)
+	n.leaving.do = c.actions(at+".disconnect.do", inDisconnect, written.Disconnect.Do)
+	buckets := 0
+	labels := map[string]bool{labelNoRule: true, labelConnect: true, labelDisconnect: true}
+	for i := range written.Rules {
+		r := c.rule(fmt.Sprintf("%s.rules[%d]", at, i), &written.Rules[i])
+		if r.label = written.Rules[i].Name; r.label == "" {
+			r.label = strconv.Itoa(i+1) + " " + strings.Join(written.Rules[i].Event, ",")
+		}
+		if labels[r.label] {
+			err := fmt.Errorf("%q is the name of another rule or hook", r.label)
+			c.fault(fmt.Sprintf("%s.rules[%d].name", at, i), 0, err)
+		}
+		labels[r.label] = true
+		if r.bucket != nil {
+			r.bucket.index = buckets
+			buckets++
+		}
+		n.rules = append(n.rules, r)
+	}
+	return n
+}
+
+func (c *compiler) rule(at string, written *config.Rule) *rule {
+	r := &rule{
+		cond: c.condition(at+".if", inRule, written.If),
+		do:   c.actions(at+".do", inRule, written.Do),
+	}
+	for _, event := range written.Event {
+		text, prefix := strings.CutSuffix(event, "*")
+		r.events = append(r.events, pattern{text, prefix})
+	}
+	if written.Rate.Count > 0 && written.Rate.Per > 0 {
+		limit := rate.Limit(float64(written.Rate.Count) / written.Rate.Per.Seconds())
+		r.bucket = &bucket{limit: limit, burst: written.Rate.Count}
+	}
+	if written.Schema.Kind != config.Absent {
+		var err error
+		if r.schema, err = compileSchema(written.Schema); err != nil {
+			c.fault(at+".schema", written.Schema.Line, err)
+		}
+	}
+	if written.Deny.Kind != config.Absent {
+		r.deny = c.template(at+".deny", inRule, written.Deny)
+	}
+	switch {
+	case written.Ack.Kind == config.Absent:
+	case written.Ack.Text == config.AckAccepted, written.Ack.Text == config.AckBackend:
+		c.fault(at+".ack", written.Ack.Line, errNotBuilt)
+	default:
+		r.ack = c.arguments(at+".ack", inRule, written.Ack)
+	}
+	return r
+}
+
+// condition compiles an if: CEL source as it stands, of which checking must not know that it is no boolean.
+func (c *compiler) condition(at string, where place, written config.Expression) *expression {
+	if written.Source == "" {
+		return nil
+	}
+	e, err := compileExpression(c.environments[where], written.Source)
+	if err != nil {
+		c.fault(at, written.Line, err)
+		return nil
+	}
+	if !e.mayBeBool() {
+		c.fault(at, written.Line, fmt.Errorf("%q is a %s, neither true nor false", written.Source, e.kind))
+	}
+	return e
+}
+
+func (c *compiler) actions(at string, where place, written []config.Action) []*action {
+	all := make([]*action, 0, len(written))
+	for i := range written {
+		all = append(all, c.action(fmt.Sprintf("%s[%d]", at, i), where, &written[i]))
+	}
+	return all
+}
+
+func (c *compiler) action(at string, where place, written *config.Action) *action {
+	x := &action{verb: written.Verb()}
+	at += "." + string(x.verb)
+	switch x.verb {
+	case config.VerbJoin:
+		x.rooms = c.rooms(at, where, written.Join)
+	case config.VerbLeave:
+		x.rooms = c.rooms(at, where, written.Leave)
+	case config.VerbEmit:
+		w := written.Emit
+		x.rooms = c.rooms(at+".to", where, w.To)
+		x.except = c.rooms(at+".except", where, w.Except)
+		x.excludeSender, x.volatile = w.ExcludeSender, w.Volatile
+		c.message(x, at, where, w.Event, w.Args)
+	case config.VerbBroadcast:
+		w := written.Broadcast
+		x.except = c.rooms(at+".except", where, w.Except)
+		x.excludeSender, x.volatile = w.ExcludeSender, w.Volatile
+		c.message(x, at, where, w.Event, w.Args)
+	case config.VerbReply:
+		w := written.Reply
+		x.volatile = w.Volatile
+		c.message(x, at, where, w.Event, w.Args)
+	case config.VerbDisconnect:
+		x.connection = written.Disconnect == config.DisconnectConnection
+	default:
+		c.fault(at, 0, errNotBuilt)
+	}
+	return x
+}
+
+func (c *compiler) message(x *action, at string, where place, event, args config.Value) {
+	x.event = c.template(at+".event", where, event)
+	if name, ok := x.event.constant(); ok && packet.ReservedEvent(name) {
+		c.fault(at+".event", event.Line, fmt.Errorf("%q is a reserved name and cannot be emitted", name))
+	}
+	if whole := x.event.whole(); whole != nil && !whole.mayBeString() {
+		c.fault(at+".event", event.Line, fmt.Errorf("a value of type %s names no event", whole.kind))
+	}
+	x.args = c.arguments(at+".args", where, args)
+}
+
+// rooms compiles what names rooms; nil where nothing was written.
+func (c *compiler) rooms(at string, where place, written config.Value) *rooms {
+	switch written.Kind {
+	case config.Absent:
+		return nil
+	case config.List:
+		r := &rooms{list: true}
+		for i, v := range written.List {
+			r.names = append(r.names, c.room(fmt.Sprintf("%s[%d]", at, i), where, v))
+		}
+		if len(r.names) == 0 {
+			c.fault(at, written.Line, errNoRooms)
+		}
+		return r
+	}
+	return &rooms{names: []*template{c.room(at, where, written)}}
+}
+
+func (c *compiler) room(at string, where place, written config.Value) *template {
+	if written.Kind != config.String && written.Kind != config.Int {
+		c.fault(at, written.Line, errors.New("must be the name of a room or a list of names"))
+		return &template{}
+	}
+	t := c.template(at, where, written)
+	if name, ok := t.constant(); ok {
+		if err := checkRoom(name); err != nil {
+			c.fault(at, written.Line, err)
+		}
+	}
+	return t
+}
+
+func (c *compiler) template(at string, where place, written config.Value) *template {
+	t, err := compileTemplate(c.environments[where], written.Text)
+	if err != nil {
+		c.fault(at, written.Line, err)
+		return &template{parts: []part{{text: written.Text}}}
+	}
+	return t
+}
+
+// arguments compiles a list of arguments; nothing written is an empty one.
+func (c *compiler) arguments(at string, where place, written config.Value) *arguments {
+	list := &arguments{}
+	switch written.Kind {
+	case config.Absent:
+	case config.List:
+		for i, v := range written.List {
+			n, err := compileNode(c.environments[where], v)
+			if err != nil {
+				c.fault(fmt.Sprintf("%s[%d]", at, i), v.Line, err)
+			}
+			list.items = append(list.items, n)
+		}
+	case config.String:
+		t, err := compileTemplate(c.environments[where], written.Text)
+		if err == nil && t.whole() == nil {
+			err = errNotOne
+		}
+		if err != nil {
+			c.fault(at, written.Line, err)
+			break
+		}
+		list.whole = t.whole()
+	default:
+		c.fault(at, written.Line, errNotOne)
+	}
+	return list
+}
+
+func (c *compiler) fault(at string, line int, err error) {
+	c.faults = append(c.faults, config.Fault{Key: at, Line: line, Message: err.Error()})
+}
+
+// appoint gives every rule and hook its judge, and with it the metrics, once the whole is known to be free of faults.
+func (s *ruleset) appoint(counter *prometheus.CounterVec, logger *zap.Logger) {
+	appoint := func(n *namespace) {
+		n.noRule = newJudge(counter, logger, n.key, labelNoRule)
+		n.connect.judge = newJudge(counter, logger, n.key, labelConnect)
+		n.leaving.judge = newJudge(counter, logger, n.key, labelDisconnect)
+		for _, r := range n.rules {
+			r.judge = newJudge(counter, logger, n.key, r.label)
+		}
+	}
+	for _, n := range s.exact {
+		appoint(n)
+	}
+	for _, n := range s.patterns {
+		appoint(n)
+	}
+}

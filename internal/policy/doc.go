@@ -1,0 +1,37 @@
+// Package policy does what a configuration says about clients' events: which sockets may connect to a namespace, what
+// each of their events does and how it is answered, and what happens when they leave. What no rule decides is denied.
+//
+// New compiles the rules of all namespaces at once: expressions in CEL, templates, schemas. Whatever can be told to
+// be wrong then is an error that names every fault with its key. Install makes a server follow them, Replace puts
+// others in their place while sockets stay. The package stands on the public API of package socketio alone; it knows
+// neither transports nor Redis, reads no files, and does not check the form of a configuration, which package config
+// has done.
+//
+// # How an event is decided
+//
+//	event ─ first rule whose event matches and whose if is true ─ none: denied
+//	        rate ─ schema ─ every expression of actions and ack ─ actions in order ─ ack
+//
+// Nothing has been done when an expression fails, so a refused event has no half effects but those of an action that
+// the cluster or a limit refused. An expression that fails refuses the event; it never counts as false.
+//
+// # Values
+//
+// A client's arguments stay the JSON text they came in. Expressions see them through lists and maps that decode what
+// they are asked for; a template that merely picks a value, such as ${args[1].text}, is not evaluated at all but
+// copied, attachments included. Only what an expression computes is written anew.
+//
+// # Goroutines and waiting
+//
+// The package starts no goroutine. Events of one connection are decided one at a time, on the goroutine the server
+// calls its handlers on, and never wait: where an acknowledgement must follow the cluster's confirmation, the last
+// confirmation sends it. Only a connect waits, for its joins, and no longer than its context. A Policy is safe for
+// concurrent use; all rules hang on one atomic pointer, which each event reads once.
+//
+// # Bounds
+//
+// What an event may cost is bounded by the size of its packet, and where it is not (loops and regular expressions,
+// what a schema reports) by costLimit and maxInstance; over them it is invalid. A socket keeps at most one token
+// bucket for each rule of its namespace that has a rate. Log lines hold nothing a client sent, metrics' labels come
+// from the configuration.
+package policy

@@ -1,0 +1,178 @@
+package policy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// member is the policy's state for one socket. The server calls the handlers of one connection one at a time.
+type member struct {
+	// Static after construction.
+	policy *Policy
+	socket socket
+
+	// Owned by the handlers.
+	set      *ruleset // what rules and limiters belong to
+	rules    *namespace
+	limiters limiters
+	leaving  bool     // a disconnect was decided on: no further event is looked at
+	after    []effect // of connect, to be done behind the CONNECT answer
+}
+
+// MarshalJSON writes an empty object. A member is kept as the socket's data, which other nodes may ask for.
+func (*member) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
+
+// current is what the configuration of this moment says of the socket's namespace; nil when it knows it no more.
+func (m *member) current() *namespace {
+	if set := m.policy.current.Load(); set != m.set {
+		m.set, m.rules, m.limiters = set, set.find(m.socket.Nsp()), limiters{}
+	}
+	return m.rules
+}
+
+// acknowledger answers one event.
+type acknowledger interface {
+	Wanted() bool
+	SendArgs(args packet.Args)
+}
+
+// event does what the rules say of an event, and answers it if an answer was asked for. It does not wait.
+func (m *member) event(name string, args packet.Args, ack acknowledger) {
+	n := m.current()
+	if n == nil {
+		answer(ack, denied("the namespace is closed"), packet.Args{}) // and counted nowhere: it has no label any more
+		return
+	}
+	j, p, refused := n.noRule, plan{}, denied("the socket is being disconnected")
+	if !m.leaving {
+		j, p, refused = n.decide(&activation{socket: m.socket, event: name, args: args}, &m.limiters)
+	}
+	switch {
+	case refused != nil:
+		m.judged(j, name, refused)
+		answer(ack, refused, packet.Args{})
+	case ack.Wanted():
+		done := runConfirmed(m.socket, p.effects, func(err error) {
+			r := refusalOf(err)
+			m.judged(j, name, r)
+			answer(ack, r, p.ack)
+		})
+		m.leaving = disconnectIn(p.effects[:done]) >= 0
+	default:
+		done, err := run(m.socket, p.effects)
+		m.leaving = disconnectIn(p.effects[:done]) >= 0
+		m.judged(j, name, refusalOf(err))
+	}
+}
+
+func answer(ack acknowledger, r *refusal, args packet.Args) {
+	switch {
+	case !ack.Wanted():
+	case r != nil:
+		ack.SendArgs(r.ack())
+	default:
+		ack.SendArgs(args)
+	}
+}
+
+// connect decides whether the socket may connect, and makes it join. It waits until the cluster knows the joins, not
+// for a cluster that is away: what passes by itself is no refusal, which clients take as final.
+func (m *member) connect(ctx context.Context) error {
+	n := m.current()
+	if n == nil {
+		return &socketio.ConnectError{Message: "Invalid namespace"}
+	}
+	effects, refused := n.connect.prepare(&activation{socket: m.socket})
+	if refused != nil {
+		m.judged(n.connect.judge, "", refused)
+		return refused.connectError()
+	}
+	var confirmed []<-chan error
+	for i := range effects {
+		if effects[i].verb == config.VerbJoin {
+			confirmed = append(confirmed, m.join(effects[i].rooms))
+		} else {
+			m.after = append(m.after, effects[i])
+		}
+	}
+	for _, c := range confirmed {
+		select {
+		case err := <-c:
+			if errors.Is(err, socketio.ErrTooManyRooms) {
+				m.judged(n.connect.judge, "", refusalOf(err))
+				return socketio.ErrClose
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// join joins rooms; the channel tells when the cluster knows, or at once when it cannot be asked. It is never closed.
+func (m *member) join(rooms []string) <-chan error {
+	done := make(chan error, 1)
+	if m.policy.away() {
+		done <- m.socket.Join(rooms...)
+		return done
+	}
+	m.socket.JoinThen(func(err error) { done <- err }, rooms...)
+	return done
+}
+
+// connected does what is left of connect, behind the CONNECT answer.
+func (m *member) connected() {
+	n := m.current()
+	if n == nil {
+		return // the configuration changed meanwhile
+	}
+	_, err := run(m.socket, m.after)
+	m.judged(n.connect.judge, "", refusalOf(err))
+	m.after = nil
+}
+
+// disconnecting does what the configuration says of a disconnect, while the rooms still stand.
+func (m *member) disconnecting(reason string) {
+	n := m.current()
+	if n == nil || len(n.leaving.do) == 0 {
+		return
+	}
+	effects, refused := n.leaving.prepare(&activation{socket: m.socket, reason: reason})
+	if refused != nil {
+		m.judged(n.leaving.judge, "", refused)
+		return
+	}
+	_, err := run(m.socket, effects)
+	m.judged(n.leaving.judge, "", refusalOf(err))
+}
+
+// prepare evaluates a hook: its condition, then all expressions of its actions.
+func (h *hook) prepare(a *activation) ([]effect, *refusal) {
+	holds, err := h.cond.holds(a)
+	if err != nil {
+		return nil, invalid("the condition cannot be evaluated", err)
+	}
+	if !holds {
+		return nil, denied("not allowed")
+	}
+	effects, err := prepareAll(h.do, a)
+	if err != nil {
+		return nil, invalid("an expression cannot be evaluated", err)
+	}
+	return effects, nil
+}
+
+// judged counts a decision and reports a refusal. Safe for concurrent use.
+func (m *member) judged(j *judge, event string, r *refusal) {
+	j.count(r)
+	if r != nil && m.policy.onRefusal != nil {
+		m.policy.onRefusal(Refusal{
+			Namespace: m.socket.Nsp(), SID: m.socket.ID(), Event: event,
+			Rule: j.label, Code: r.code, Message: r.message, Cause: r.cause,
+		})
+	}
+}

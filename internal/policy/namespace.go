@@ -1,0 +1,39 @@
+package policy
+
+import "strings"
+
+// ruleset is one whole configuration, compiled. It is immutable.
+type ruleset struct {
+	exact    map[string]*namespace
+	patterns []*namespace // the longest first
+}
+
+// namespace is what one key of the configuration says. Immutable but for the counters.
+type namespace struct {
+	key     string // a name, or a prefix ending in *
+	noRule  *judge
+	connect hook
+	rules   []*rule
+	leaving hook // disconnect
+}
+
+// hook is what happens at a connect or a disconnect.
+type hook struct {
+	judge *judge
+	cond  *expression // nil: always
+	do    []*action
+}
+
+// find returns what holds for a namespace: its name before patterns, a longer pattern before a shorter. nil when the
+// configuration does not know it.
+func (s *ruleset) find(name string) *namespace {
+	if n := s.exact[name]; n != nil {
+		return n
+	}
+	for _, n := range s.patterns {
+		if strings.HasPrefix(name, strings.TrimSuffix(n.key, "*")) {
+			return n
+		}
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package policy
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+)
+
+// Options are what a Policy stands in. The zero value works.
+type Options struct {
+	Logger   *zap.Logger           // nil: none
+	Registry prometheus.Registerer // nil: metrics are kept, not registered
+	// OnRefusal is told of every refusal, from any goroutine. It must not block. nil: nobody is told.
+	OnRefusal func(Refusal)
+	// Connected reports whether the cluster answers; while it does not, a connect does not wait for its joins to be
+	// known there. nil: it always does.
+	Connected func() bool
+}
+
+// Policy decides what clients' events do. Safe for concurrent use.
+type Policy struct {
+	// Static after construction.
+	environments environments
+	counter      *prometheus.CounterVec
+	logger       *zap.Logger
+	onRefusal    func(Refusal)
+	connected    func() bool
+
+	current atomic.Pointer[ruleset]
+}
+
+// New compiles the rules of all namespaces. A fault in them is a *config.Error that names them all.
+func New(namespaces map[string]config.Namespace, options Options) (*Policy, error) {
+	environments, err := newEnvironments()
+	if err != nil {
+		return nil, err
+	}
+	p := &Policy{
+		environments: environments,
+		logger:       options.Logger,
+		onRefusal:    options.OnRefusal,
+		connected:    options.Connected,
+	}
+	if p.logger == nil {
+		p.logger = zap.NewNop()
+	}
+	set, err := p.compile(namespaces)
+	if err != nil {
+		return nil, err
+	}
+	if p.counter, err = newDecisionCounter(options.Registry); err != nil {
+		return nil, err
+	}
+	p.use(set)
+	return p, nil
+}
+
+// Replace compiles other rules and puts them in the place of the present ones: sockets follow them from their next
+// event on, with full token buckets. After a fault the present ones stand.
+func (p *Policy) Replace(namespaces map[string]config.Namespace) error {
+	set, err := p.compile(namespaces)
+	if err != nil {
+		return err
+	}
+	p.use(set)
+	return nil
+}
+
+func (p *Policy) compile(namespaces map[string]config.Namespace) (*ruleset, error) {
+	c := compiler{environments: p.environments}
+	set := c.compile(namespaces)
+	if len(c.faults) > 0 {
+		return nil, &config.Error{Faults: c.faults}
+	}
+	return set, nil
+}
+
+func (p *Policy) use(set *ruleset) {
+	set.appoint(p.counter, p.logger)
+	p.current.Store(set)
+}
+
+// Install makes the server follow the policy in all its namespaces. It is called once, before the server serves.
+// Namespaces with a name exist from now on, those of a pattern, and those Replace adds, when a client first asks for
+// one.
+func (p *Policy) Install(io *socketio.Server) {
+	for name := range p.current.Load().exact {
+		p.govern(io.Of(name))
+	}
+	io.OfFunc(func(name string) bool { return p.current.Load().find(name) != nil }, p.govern)
+}
+
+// Label is the key of the configuration that a namespace falls under: what metrics call it. Empty when there is none.
+func (p *Policy) Label(namespace string) string {
+	if n := p.current.Load().find(namespace); n != nil {
+		return n.key
+	}
+	return ""
+}
+
+func (p *Policy) govern(n *socketio.Namespace) {
+	n.Use(func(ctx context.Context, s *socketio.Socket) error {
+		m := &member{policy: p, socket: serverSocket{s}}
+		s.SetData(m)
+		s.OnAny(func(e socketio.Event) { m.event(e.Name, e.Args, e.Ack) })
+		s.OnDisconnecting(m.disconnecting)
+		return m.connect(ctx)
+	})
+	n.OnConnect(func(s *socketio.Socket) {
+		if m, ok := s.Data().(*member); ok {
+			m.connected()
+		}
+	})
+}
+
+// away reports whether the cluster is known not to answer.
+func (p *Policy) away() bool { return p.connected != nil && !p.connected() }

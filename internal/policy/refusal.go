@@ -1,0 +1,95 @@
+package policy
+
+import (
+	"errors"
+
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// Code says in an acknowledgement why an event was refused, and in a CONNECT_ERROR why a socket was.
+type Code string
+
+// The codes.
+const (
+	Denied      Code = "denied"      // no rule allows it, or one forbids it
+	Invalid     Code = "invalid"     // what the client sent does not fit the rule
+	Overloaded  Code = "overloaded"  // a rate, a limit, a full queue
+	Unavailable Code = "unavailable" // the cluster could not be told, or may not have been
+)
+
+// Refusal describes an event, a connect or a disconnect that was not, or not wholly, done.
+type Refusal struct {
+	Namespace string // as the socket named it
+	SID       string
+	Event     string // empty for a connect or a disconnect
+	Rule      string // as in the metrics
+	Code      Code
+	Message   string // what the client was told
+	// Cause is what exactly went wrong, nil where the message says it all. It may hold parts of what the client sent.
+	Cause error
+}
+
+// refusal ends a rule.
+type refusal struct {
+	code    Code
+	message string
+	cause   error
+}
+
+func denied(message string) *refusal { return &refusal{code: Denied, message: message} }
+
+func invalid(message string, cause error) *refusal { return &refusal{Invalid, message, cause} }
+
+// refusalOf tells what an action's error means to the client; no error is no refusal.
+func refusalOf(err error) *refusal {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, socketio.ErrTooManyRooms):
+		return &refusal{Overloaded, "too many rooms", err}
+	case errors.Is(err, adapter.ErrFull):
+		return &refusal{Overloaded, "too much is waiting for the cluster", err}
+	case errors.Is(err, socketio.ErrReservedEvent):
+		return invalid("a reserved event name", err)
+	}
+	return &refusal{Unavailable, "the cluster is unavailable", err}
+}
+
+// decision is the label a refusal is counted under.
+func (r *refusal) decision() decision {
+	switch {
+	case r == nil:
+		return allowed
+	case r.code == Denied:
+		return refusedDenied
+	case r.code == Invalid:
+		return refusedInvalid
+	case r.code == Overloaded:
+		return refusedLimited
+	}
+	return refusedFailed
+}
+
+// accepted is the acknowledgement of a rule that says nothing else.
+var accepted = packet.Args{JSON: []byte(`[{"ok":true}]`)}
+
+// ack is the acknowledgement of a refusal.
+func (r *refusal) ack() packet.Args {
+	text := append([]byte(nil), `[{"ok":false,"error":{"code":"`...)
+	text = append(text, r.code...)
+	text = append(text, `","message":`...)
+	text = packet.AppendString(text, r.message)
+	return packet.Args{JSON: append(text, `}}]`...)}
+}
+
+// connectError is a refusal to connect: {"message":M,"data":{"code":C,"message":M}}.
+func (r *refusal) connectError() *socketio.ConnectError {
+	return &socketio.ConnectError{Message: r.message, Data: connectErrorData{r.code, r.message}}
+}
+
+type connectErrorData struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+}

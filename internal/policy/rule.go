@@ -1,0 +1,149 @@
+package policy
+
+import (
+	"errors"
+	"strings"
+
+	"cel.dev/cel-go/common/types"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/time/rate"
+)
+
+// gatewayPrefix begins the names of events that are the gateway's own: no rule sees them.
+const gatewayPrefix = "auth:"
+
+var errNotBool = errors.New("the value is neither true nor false")
+
+// rule is what some events do.
+type rule struct {
+	judge  *judge
+	label  string
+	events []pattern
+	cond   *expression // nil: always
+	bucket *bucket     // nil: no rate
+	schema *jsonschema.Schema
+	deny   *template // set: the rule refuses
+	do     []*action
+	ack    *arguments // nil: {"ok":true}
+}
+
+// bucket describes the token buckets of a rule: each socket has one, at index in its list.
+type bucket struct {
+	limit rate.Limit
+	burst int
+	index int
+}
+
+// pattern is a name, or where prefix is set what names begin with.
+type pattern struct {
+	text   string
+	prefix bool
+}
+
+func (p pattern) matches(name string) bool {
+	if p.prefix {
+		return strings.HasPrefix(name, p.text)
+	}
+	return p.text == name
+}
+
+func (r *rule) matches(event string) bool {
+	for _, p := range r.events {
+		if p.matches(event) {
+			return true
+		}
+	}
+	return false
+}
+
+// plan is what a rule has decided to do for an event, every expression evaluated.
+type plan struct {
+	effects []effect
+	ack     packet.Args
+}
+
+// decide finds the rule that decides the event and asks it. The judge is that rule's, or the namespace's for events
+// that no rule decides.
+func (n *namespace) decide(a *activation, limiters *limiters) (*judge, plan, *refusal) {
+	if strings.HasPrefix(a.event, gatewayPrefix) {
+		return n.noRule, plan{}, denied("events beginning " + gatewayPrefix + " belong to the gateway")
+	}
+	for _, r := range n.rules {
+		if !r.matches(a.event) {
+			continue
+		}
+		holds, err := r.cond.holds(a)
+		if err != nil {
+			return r.judge, plan{}, invalid("the condition cannot be evaluated", err)
+		}
+		if holds {
+			p, refusal := r.plan(a, limiters)
+			return r.judge, p, refusal
+		}
+	}
+	return n.noRule, plan{}, denied("no rule allows this event")
+}
+
+// plan passes the event through the rule up to the point where something is done.
+func (r *rule) plan(a *activation, limiters *limiters) (plan, *refusal) {
+	if r.bucket != nil && !limiters.allow(r.bucket) {
+		return plan{}, &refusal{code: Overloaded, message: "too many events"}
+	}
+	if r.schema != nil {
+		if err := validate(r.schema, a.argsArray()); err != nil {
+			return plan{}, invalid("the arguments do not fit the schema", err)
+		}
+	}
+	if r.deny != nil {
+		message, err := r.deny.text(a)
+		if err != nil {
+			return plan{}, invalid("an expression cannot be evaluated", err)
+		}
+		return plan{}, denied(message)
+	}
+	effects, err := prepareAll(r.do, a)
+	if err != nil {
+		return plan{}, invalid("an expression cannot be evaluated", err)
+	}
+	p := plan{effects: effects, ack: accepted}
+	if r.ack != nil {
+		// Evaluated also when nobody waits for it: whether an event is refused does not depend on that.
+		if p.ack, err = r.ack.ack(a); err != nil {
+			return plan{}, invalid("the acknowledgement cannot be evaluated", err)
+		}
+	}
+	return p, nil
+}
+
+// holds evaluates a condition. None holds always; a value that is no boolean is an error.
+func (e *expression) holds(a *activation) (bool, error) {
+	if e == nil {
+		return true, nil
+	}
+	v, err := e.eval(a)
+	if err != nil {
+		return false, err
+	}
+	b, ok := v.(types.Bool)
+	if !ok {
+		return false, errNotBool
+	}
+	return bool(b), nil
+}
+
+// limiters are the token buckets of one socket, made as its events first meet them: at most one for each rule of its
+// namespace. One goroutine at a time.
+type limiters struct {
+	buckets []*rate.Limiter
+}
+
+func (l *limiters) allow(b *bucket) bool {
+	for len(l.buckets) <= b.index {
+		l.buckets = append(l.buckets, nil)
+	}
+	if l.buckets[b.index] == nil {
+		l.buckets[b.index] = rate.NewLimiter(b.limit, b.burst)
+	}
+	return l.buckets[b.index].Allow()
+}
