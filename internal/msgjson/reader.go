@@ -29,20 +29,26 @@ const (
 	Extension
 )
 
+// What is wrong with input that may be good but passes a limit.
+var (
+	ErrDepth       = errors.New("nested too deeply")
+	ErrAttachments = errors.New("too many attachments")
+)
+
 var (
 	errTruncated = errors.New("unexpected end")
 	errByte      = errors.New("invalid byte")
 	errKind      = errors.New("unexpected kind of value")
-	errDepth     = errors.New("nested too deeply")
 	errTrailing  = errors.New("trailing bytes")
 )
 
 // Reader walks through MessagePack values one by one. A value of another kind than asked for stays where it is; after
 // any other error the reader is of no more use.
 type Reader struct {
-	src   []byte
-	at    int
-	depth int
+	src            []byte
+	at             int
+	depth          int
+	maxAttachments int // 0: as many as there are
 
 	// While AppendJSON runs:
 	attachments [][]byte
@@ -53,6 +59,10 @@ type Reader struct {
 // NewReader reads src, which must not change while the reader, or an attachment taken from it, is in use. AppendJSON
 // refuses values that nest deeper than depth.
 func NewReader(src []byte, depth int) Reader { return Reader{src: src, depth: depth} }
+
+// LimitAttachments makes AppendJSON refuse a value as soon as it would give more than n attachments, those it was handed
+// included. n is positive.
+func (r *Reader) LimitAttachments(n int) { r.maxAttachments = n }
 
 // Kind is the kind of the next value, which stays where it is.
 func (r *Reader) Kind() Kind {

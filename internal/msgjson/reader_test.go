@@ -1,6 +1,7 @@
 package msgjson_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/carillon-io/carillon/internal/msgjson"
@@ -100,5 +101,33 @@ func TestReader_SkipRefusesTruncatedValues(t *testing.T) {
 		if err := r.Skip(); err == nil {
 			t.Errorf("%q was skipped", msgpack)
 		}
+	}
+}
+
+func TestReader_AttachmentsAreLimitedTogetherWithThoseHandedIn(t *testing.T) {
+	for _, test := range []struct {
+		limit int
+		want  error
+	}{{2, msgjson.ErrAttachments}, {3, nil}} {
+		r := msgjson.NewReader(unhex(t, "92c40101d40502"), msgjson.DefaultDepth)
+		r.LimitAttachments(test.limit)
+		text, attachments, err := r.AppendJSON(nil, [][]byte{{0}})
+		if !errors.Is(err, test.want) {
+			t.Errorf("limit %d: %v", test.limit, err)
+		}
+		if err != nil && (len(text) > 0 || len(attachments) != 1) {
+			t.Errorf("limit %d: left %s and %d attachments behind", test.limit, text, len(attachments))
+		}
+	}
+}
+
+func TestReader_DepthIsToldFromOtherFaults(t *testing.T) {
+	r := msgjson.NewReader(unhex(t, "9190"), 1)
+	if _, _, err := r.AppendJSON(nil, nil); !errors.Is(err, msgjson.ErrDepth) {
+		t.Errorf("too deep: %v", err)
+	}
+	r = msgjson.NewReader(unhex(t, "91"), 1)
+	if _, _, err := r.AppendJSON(nil, nil); err == nil || errors.Is(err, msgjson.ErrDepth) {
+		t.Errorf("cut short: %v", err)
 	}
 }

@@ -69,7 +69,7 @@ func (r *Reader) appendValue(dst []byte, depth int) ([]byte, error) {
 		return r.appendBytes(dst, body, depth)
 	case Extension:
 		if depth == 0 {
-			return dst, errDepth
+			return dst, ErrDepth
 		}
 		dst = strconv.AppendInt(append(dst, '['), int64(int8(bits)), 10)
 		dst, err = r.appendBytes(append(dst, ','), body, depth-1)
@@ -81,7 +81,7 @@ func (r *Reader) appendValue(dst []byte, depth int) ([]byte, error) {
 
 func (r *Reader) appendArray(dst []byte, n, depth int) ([]byte, error) {
 	if depth == 0 {
-		return dst, errDepth
+		return dst, ErrDepth
 	}
 	dst = append(dst, '[')
 	var err error
@@ -98,7 +98,7 @@ func (r *Reader) appendArray(dst []byte, n, depth int) ([]byte, error) {
 
 func (r *Reader) appendMap(dst []byte, n, depth int) ([]byte, error) {
 	if depth == 0 {
-		return dst, errDepth
+		return dst, ErrDepth
 	}
 	dst = append(dst, '{')
 	first := true
@@ -149,7 +149,7 @@ func appendScalarKey(dst []byte, kind Kind, bits uint64) ([]byte, error) {
 
 func (r *Reader) appendBytes(dst, body []byte, depth int) ([]byte, error) {
 	if depth == 0 {
-		return dst, errDepth
+		return dst, ErrDepth
 	}
 	if r.buffers {
 		dst = append(dst, `{"type":"Buffer","data":[`...)
@@ -160,6 +160,9 @@ func (r *Reader) appendBytes(dst, body []byte, depth int) ([]byte, error) {
 			dst = strconv.AppendUint(dst, uint64(b), 10)
 		}
 		return append(dst, "]}"...), nil
+	}
+	if r.maxAttachments > 0 && len(r.attachments) >= r.maxAttachments {
+		return dst, ErrAttachments
 	}
 	dst = append(dst, `{"_placeholder":true,"num":`...)
 	dst = strconv.AppendUint(dst, uint64(len(r.attachments)), 10)

@@ -93,7 +93,7 @@ func (p *parser) word(word string) error {
 
 func (p *parser) array(dst []byte, depth int) ([]byte, error) {
 	if depth == 0 {
-		return dst, errDepth
+		return dst, ErrDepth
 	}
 	start := len(dst)
 	dst = append(dst, 0x90)
@@ -121,7 +121,7 @@ func (p *parser) array(dst []byte, depth int) ([]byte, error) {
 
 func (p *parser) object(dst []byte, depth int) ([]byte, error) {
 	if depth == 0 {
-		return dst, errDepth
+		return dst, ErrDepth
 	}
 	start := len(dst)
 	dst = append(dst, 0x80)

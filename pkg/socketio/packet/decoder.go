@@ -39,6 +39,22 @@ const MaxNamespace = 8 << 10
 // It accepts and refuses what the official parser does, with these exceptions, all refusals: empty text, text that is
 // not UTF-8, an ack id that no 64-bit integer holds, a placeholder whose number has a fraction (the official parser reads
 // undefined), and what passes MaxDepth or MaxNamespace. As there, a bad placeholder shows with the last attachment.
+//
+// Of the msgpack parser too it accepts nothing that the official one refuses. What it takes has to be fit for clients
+// of the default parser, to whom it may be relayed; so it also refuses
+//   - an event with a reserved name, or with a first element that is no string or number; an empty list is taken,
+//   - more than MaxAttachments binary values in an event or ack,
+//   - next to a binary value, a map whose member _placeholder is true,
+//   - a namespace that is not UTF-8,
+//   - an ack id that is negative or too large for 64 bits,
+//   - a map with lists, maps, dates or extensions for names, in the data,
+//   - an extension in the place of the list,
+//   - and what passes MaxDepth or MaxNamespace.
+//
+// It reads values as JSON.stringify would write those of the official parser, but timestamps of MessagePack (extension
+// -1) are dates, integers keep all their 64 bits, each byte that is not UTF-8 becomes U+FFFD, and a member given twice,
+// the second time as undefined, is kept. Outside of events and acks, where there are no attachments, bytes become
+// {"type":"Buffer","data":[…]}.
 type Decoder struct {
 	MaxAttachments int // per packet; 0: DefaultMaxAttachments
 	MaxDepth       int // of arrays and objects in each other; 0: DefaultMaxDepth
@@ -46,6 +62,10 @@ type Decoder struct {
 	// NamespaceQuery is for 2.x clients (Engine.IO revision 3), which put a query behind the namespace. It is taken off
 	// every packet's namespace, and a Connect packet's Data becomes the query as an object of strings.
 	NamespaceQuery bool
+
+	// Parser is the parser that the client uses. The decoder replaces AutoParser when the first message comes: from then
+	// on the field says what to answer with.
+	Parser Parser
 
 	namespace string   // the last one seen, to make each only once
 	pending   *pending // the packet whose attachments are due; else nil
@@ -61,6 +81,9 @@ type pending struct {
 // Text takes a text message. It returns a packet and true when that completes one, and false when attachments must
 // follow. The packet owns its memory: data is free again when Text returns.
 func (d *Decoder) Text(data []byte) (Packet, bool, error) {
+	if d.settle(false); d.Parser == MsgpackParser {
+		return Packet{}, false, errText
+	}
 	if d.pending != nil {
 		d.pending = nil
 		return Packet{}, false, errTextDuringAttachments
@@ -87,9 +110,14 @@ func (d *Decoder) Text(data []byte) (Packet, bool, error) {
 	return Packet{}, false, nil
 }
 
-// Binary takes a binary message: an attachment of the packet begun by the last text. It returns the packet and true
-// with its last attachment. The packet owns its memory: data is free again when Binary returns.
+// Binary takes a binary message. To the default parser that is an attachment of the packet begun by the last text, and
+// Binary returns the packet and true with its last attachment; to the msgpack parser it is a packet. The packet owns
+// its memory: data is free again when Binary returns.
 func (d *Decoder) Binary(data []byte) (Packet, bool, error) {
+	if d.settle(true); d.Parser == MsgpackParser {
+		p, err := d.msgpack(data)
+		return p, err == nil, err
+	}
 	w := d.pending
 	if w == nil {
 		return Packet{}, false, errUnexpectedBinary
@@ -116,11 +144,7 @@ func (d *Decoder) payload(p *Packet, text []byte) error {
 	if p.Type == Disconnect {
 		return errPayload
 	}
-	maxDepth := d.MaxDepth
-	if maxDepth == 0 {
-		maxDepth = DefaultMaxDepth
-	}
-	end, err := validate(text, maxDepth)
+	end, err := validate(text, d.maxDepth())
 	if err != nil {
 		return err
 	}
@@ -133,6 +157,20 @@ func (d *Decoder) payload(p *Packet, text []byte) error {
 	}
 	p.Data = bytes.Clone(text)
 	return nil
+}
+
+func (d *Decoder) maxDepth() int {
+	if d.MaxDepth == 0 {
+		return DefaultMaxDepth
+	}
+	return d.MaxDepth
+}
+
+func (d *Decoder) maxAttachments() int {
+	if d.MaxAttachments == 0 {
+		return DefaultMaxAttachments
+	}
+	return d.MaxAttachments
 }
 
 // checkPayload holds valid JSON text without leading space against the packet type.

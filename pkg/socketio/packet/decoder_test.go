@@ -31,7 +31,11 @@ func TestDecoder_AgreesWithOfficialParserOnSequences(t *testing.T) {
 // verdict feeds a decoder and renders what came of it in the form of the recorded ones.
 func verdict(t *testing.T, messages ...string) string {
 	t.Helper()
-	var d packet.Decoder
+	return verdictOf(t, new(packet.Decoder), messages...)
+}
+
+func verdictOf(t *testing.T, d *packet.Decoder, messages ...string) string {
+	t.Helper()
 	var p packet.Packet
 	var done bool
 	for _, m := range messages {
@@ -86,7 +90,7 @@ func hexTree(v any) any {
 	return v
 }
 
-func unhex(t *testing.T, digits string) []byte {
+func unhex(t testing.TB, digits string) []byte {
 	t.Helper()
 	data, err := hex.DecodeString(digits)
 	if err != nil {

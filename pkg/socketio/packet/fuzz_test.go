@@ -59,6 +59,79 @@ func FuzzDecoder_WhatItAcceptsSurvivesTheWayBack(f *testing.F) {
 	})
 }
 
+func FuzzDecoder_WhatMsgpackBringsSurvivesTheWayBack(f *testing.F) {
+	for _, c := range msgpackVerdicts {
+		f.Add(unhex(f, c.message), false)
+	}
+	f.Add(unhex(f, "83a47479706500a36e7370a62f613f623d63a46461746180"), true)
+	f.Fuzz(func(t *testing.T, message []byte, query bool) {
+		d := packet.Decoder{Parser: packet.MsgpackParser, NamespaceQuery: query}
+		p, done, err := d.Binary(message)
+		if err != nil {
+			if done || !errors.Is(err, packet.ErrMalformed) && !errors.Is(err, packet.ErrLimit) {
+				t.Fatalf("%v, error %v", done, err)
+			}
+			return
+		}
+		if p.Data != nil && (!json.Valid(p.Data) || !utf8.Valid(p.Data)) {
+			t.Fatalf("invalid data %q", p.Data)
+		}
+		if len(p.Attachments) > packet.DefaultMaxAttachments {
+			t.Fatalf("%d attachments", len(p.Attachments))
+		}
+		encoded, err := packet.AppendMsgpack(nil, &p)
+		if err != nil {
+			t.Fatalf("%q: %v", p.Data, err)
+		}
+		// Outside of lists bytes are spelled with one level more.
+		plain := packet.Decoder{Parser: packet.MsgpackParser, MaxDepth: packet.DefaultMaxDepth + 1}
+		again, _, err := plain.Binary(encoded)
+		if err != nil {
+			t.Fatalf("%x became %x: %v", message, encoded, err)
+		}
+		if p.Namespace == "" {
+			p.Namespace = "/" // what the encoder writes for it
+		}
+		if p.Type == packet.Event || p.Type == packet.Ack {
+			relayAsText(t, p)
+		}
+		var before, after any
+		if p.Data != nil {
+			before, after = mustUnmarshal(t, p.Data), mustUnmarshal(t, again.Data)
+		}
+		p.Data, again.Data = nil, nil
+		if !reflect.DeepEqual(p, again) || !reflect.DeepEqual(before, after) {
+			t.Fatalf("%x became %+v %v, then %+v %v", message, p, before, again, after)
+		}
+	})
+}
+
+// relayAsText checks that a client of the default parser can read a packet that came from one of the msgpack parser.
+func relayAsText(t *testing.T, p packet.Packet) {
+	t.Helper()
+	p.Namespace = "/" // the others are not all possible as text, but nobody of the default parser is in those
+	text := packet.AppendText(nil, &p)
+	var d packet.Decoder
+	relayed, done, err := d.Text(text)
+	for i := 0; !done && err == nil; i++ {
+		relayed, done, err = d.Binary(p.Attachments[i])
+	}
+	if err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	if !bytes.Equal(relayed.Data, p.Data) || !reflect.DeepEqual(relayed.Attachments, p.Attachments) {
+		t.Fatalf("%+v became %+v", p, relayed)
+	}
+}
+
+func mustUnmarshal(t *testing.T, text []byte) (v any) {
+	t.Helper()
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	return v
+}
+
 func FuzzDecoder_JudgesJSONAsTheStandardLibraryDoes(f *testing.F) {
 	for _, s := range []string{
 		`1`, `-0.5e+10`, `01`, `"a\u00e9\n"`, `"é☃😀"`, "\"\xff\"", "\"\xed\xa0\x80\"", `{"a":[{},[],null,true,false]}`,

@@ -57,15 +57,11 @@ func (d *Decoder) header(text []byte) (p Packet, attachments int, payload []byte
 // attachmentCount reads the number between the type and the hyphen. The official parser leaves that to JavaScript's
 // Number, so 1.0 and 0x1 are one, and so is a 1 with spaces around it.
 func (d *Decoder) attachmentCount(text []byte) (int, error) {
-	limit := d.MaxAttachments
-	if limit == 0 {
-		limit = DefaultMaxAttachments
-	}
 	n := number(string(text))
 	switch {
 	case n != math.Trunc(n) || n < 1 || math.IsInf(n, 0): // also when it is none: NaN differs from itself
 		return 0, errAttachmentCount
-	case n > float64(limit):
+	case n > float64(d.maxAttachments()):
 		return 0, errManyAttachments
 	}
 	return int(n), nil

@@ -17,7 +17,7 @@ const (
 // the msgpack parser transcodes to it.
 type Packet struct {
 	Type      Type
-	Namespace string // "/" when the wire names none
+	Namespace string // "/" when the wire names none; the msgpack parser brings any string
 	ID        uint64 // the ack id; only when HasID
 	HasID     bool
 	// Data is compact or client-spelled JSON text, already valid: an object or nothing for Connect, an array for Event

@@ -28,6 +28,8 @@ func TestAllocations(t *testing.T) {
 	args := p.Args()
 	buffer := make([]byte, 0, 1024)
 	elements := make([][]byte, 0, 8)
+	packed := mustMsgpack(t, &p)
+	msgpack := &packet.Decoder{Parser: packet.MsgpackParser}
 	text := []byte(`51-["e",` + ph0 + `]`)
 	attachment := []byte("attachment")
 	for _, c := range []struct {
@@ -42,6 +44,8 @@ func TestAllocations(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
+		{"decode an event of the msgpack parser", 1, func() { decodeMsgpack(t, msgpack, packed) }},
+		{"encode for the msgpack parser", 0, func() { buffer, _ = packet.AppendMsgpack(buffer[:0], &p) }},
 		{"encode", 0, func() { buffer = packet.AppendText(buffer[:0], &p) }},
 		{"split", 0, func() { elements = args.Split(elements[:0]) }},
 		{"count", 0, func() { args.Len() }},
@@ -59,6 +63,50 @@ func TestAllocations(t *testing.T) {
 func decodeOne(t testing.TB, d *packet.Decoder, text []byte) {
 	if _, done, err := d.Text(text); !done || err != nil {
 		t.Fatal(done, err)
+	}
+}
+
+func decodeMsgpack(t testing.TB, d *packet.Decoder, message []byte) {
+	if _, done, err := d.Binary(message); !done || err != nil {
+		t.Fatal(done, err)
+	}
+}
+
+func mustMsgpack(t testing.TB, p *packet.Packet) []byte {
+	message, err := packet.AppendMsgpack(nil, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return message
+}
+
+func BenchmarkDecodeMsgpack(b *testing.B) {
+	attachments := [][]byte{make([]byte, 100)}
+	for _, c := range []struct {
+		name string
+		p    packet.Packet
+	}{
+		{"event", mustDecode(b, chatEvent)}, {"large", mustDecode(b, largeEvent)}, {"foreign", mustDecode(b, foreignEvent)},
+		{"attachment", packet.Packet{Type: packet.Event, Data: []byte(`["e",` + ph0 + `]`), Attachments: attachments}},
+	} {
+		message := mustMsgpack(b, &c.p)
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(int64(len(message)))
+			b.ReportAllocs()
+			d := packet.Decoder{Parser: packet.MsgpackParser}
+			for b.Loop() {
+				decodeMsgpack(b, &d, message)
+			}
+		})
+	}
+}
+
+func BenchmarkEncodeMsgpack(b *testing.B) {
+	p := mustDecode(b, "2/chat,17"+chatEvent[1:])
+	buffer := make([]byte, 0, 1024)
+	b.ReportAllocs()
+	for b.Loop() {
+		buffer, _ = packet.AppendMsgpack(buffer[:0], &p)
 	}
 }
 
