@@ -82,7 +82,7 @@ func decodeBroadcast(nsp, channelRoom string, payload []byte, limits Limits) (ad
 	if err := r.Skip(); err != nil {
 		return none, err
 	}
-	args, err := readPacket(&r, nsp, len(payload))
+	args, err := readPacket(&r, nsp, defaultNamespace, len(payload))
 	if err != nil {
 		return none, err
 	}

@@ -41,8 +41,8 @@ type requestMembers struct {
 	packet  msgjson.Reader
 }
 
-func (m *requestMembers) read(key string, value msgjson.Reader) (err error) {
-	switch key {
+func (m *requestMembers) read(key []byte, value msgjson.Reader) (err error) {
+	switch string(key) {
 	case "uid":
 		m.uid, err = readText(&value)
 	case "requestId":
@@ -141,7 +141,7 @@ func (m *requestMembers) serverEmit() (packet.Args, error) {
 }
 
 func (m *requestMembers) broadcastAsk(nsp string) (adapter.Query, error) {
-	args, err := readPacket(&m.packet, nsp, 0)
+	args, err := readPacket(&m.packet, nsp, defaultNamespace, 0)
 	if err != nil {
 		return nil, fmt.Errorf("packet: %w", err)
 	}

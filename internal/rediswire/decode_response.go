@@ -32,8 +32,8 @@ type responseMembers struct {
 	data, payload msgjson.Reader
 }
 
-func (m *responseMembers) read(key string, value msgjson.Reader) (err error) {
-	switch key {
+func (m *responseMembers) read(key []byte, value msgjson.Reader) (err error) {
+	switch string(key) {
 	case "requestId":
 		m.id, err = readText(&value)
 	case "uid":

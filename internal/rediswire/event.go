@@ -15,6 +15,9 @@ const (
 	packetBinaryEvent = 5
 )
 
+// defaultNamespace is meant by a packet of the classic adapter that names none.
+const defaultNamespace = "/"
+
 func appendPacket(dst []byte, b *adapter.Broadcast) ([]byte, error) {
 	out := msgjson.AppendMap(dst, 3)
 	out = msgjson.AppendUint(msgjson.AppendString(out, "type"), packetEvent)
@@ -67,14 +70,15 @@ func checkName(r msgjson.Reader) error {
 	return errEvent
 }
 
-// readPacket reads the event for nsp in a packet. size is an estimate of its length.
-func readPacket(r *msgjson.Reader, nsp string, size int) (packet.Args, error) {
+// readPacket reads the event for nsp in a packet; one that names no namespace is for assumed. size is an estimate of
+// its length.
+func readPacket(r *msgjson.Reader, nsp, assumed string, size int) (packet.Args, error) {
 	entries, err := r.Map()
 	if err != nil {
 		return packet.Args{}, err
 	}
 	var args packet.Args
-	kind, namespace := 0.0, "/"
+	kind, namespace := 0.0, assumed
 	for range entries {
 		key, err := r.Bytes()
 		if err != nil {
@@ -116,7 +120,7 @@ func readEvent(r *msgjson.Reader, size int) (packet.Args, error) {
 // readNamespace reads a namespace, which nearly always is the expected one and then needs no memory.
 func readNamespace(r *msgjson.Reader, expected string) (string, error) {
 	if r.Kind() == msgjson.Undefined {
-		return "/", r.Skip()
+		return defaultNamespace, r.Skip()
 	}
 	name, err := r.Bytes()
 	switch {

@@ -19,12 +19,16 @@ func unify(payload []byte, limits Limits) ([]byte, error) {
 }
 
 // eachMember calls member for every member of the map that payload is, with the bytes of its value.
-func eachMember(payload []byte, limits Limits, member func(key string, value msgjson.Reader) error) error {
+func eachMember(payload []byte, limits Limits, member func(key []byte, value msgjson.Reader) error) error {
 	packed, err := unify(payload, limits)
 	if err != nil {
 		return err
 	}
-	r := msgjson.NewReader(packed, limits.depth())
+	return eachEntry(msgjson.NewReader(packed, limits.depth()), limits.depth(), member)
+}
+
+// eachEntry calls member for every member of the map at r, which must be all there is. depth bounds the values.
+func eachEntry(r msgjson.Reader, depth int, member func(key []byte, value msgjson.Reader) error) error {
 	entries, err := r.Map()
 	if err != nil {
 		return err
@@ -38,7 +42,7 @@ func eachMember(payload []byte, limits Limits, member func(key string, value msg
 		if err != nil {
 			return err
 		}
-		if err := member(string(key), msgjson.NewReader(value, limits.depth())); err != nil {
+		if err := member(key, msgjson.NewReader(value, depth)); err != nil {
 			return err
 		}
 	}

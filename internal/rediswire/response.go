@@ -103,7 +103,14 @@ func appendSocketIDs(dst []byte, r *Response, sockets adapter.Sockets) []byte {
 }
 
 func appendSockets(dst []byte, r *Response, sockets adapter.Sockets) ([]byte, error) {
-	dst = append(appendIdentity(append(dst, '{'), r), `,"sockets":[`...)
+	dst = append(appendIdentity(append(dst, '{'), r), `,"sockets":`...)
+	dst, err := appendSocketList(dst, sockets)
+	return append(dst, '}'), err
+}
+
+// appendSocketList appends descriptions of sockets.
+func appendSocketList(dst []byte, sockets adapter.Sockets) ([]byte, error) {
+	dst = append(dst, '[')
 	for i := range sockets {
 		s := &sockets[i]
 		handshake, data := orEmptyObject(s.Handshake), orEmptyObject(s.Data)
@@ -116,10 +123,9 @@ func appendSockets(dst []byte, r *Response, sockets adapter.Sockets) ([]byte, er
 		dst = msgjson.AppendQuoted(append(dst, `{"id":`...), []byte(s.ID))
 		dst = append(append(dst, `,"handshake":`...), handshake...)
 		dst = appendQuotedList(append(dst, `,"rooms":`...), s.Rooms)
-		dst = append(append(dst, `,"data":`...), data...)
-		dst = append(dst, '}')
+		dst = append(append(append(dst, `,"data":`...), data...), '}')
 	}
-	return append(dst, "]}"...), nil
+	return append(dst, ']'), nil
 }
 
 func orEmptyObject(text []byte) []byte {

@@ -57,10 +57,17 @@ func showAll(commands []adapter.Command) []string {
 	return s
 }
 
-// expect compares what a node heard with what it should have, once everything has arrived.
+// expect compares what a node heard with what it should have, once everything has arrived, which it waits for where
+// nothing else told.
 func expect(t *testing.T, n *node, nsp string, want []string) {
 	t.Helper()
 	got := n.heard(nsp)
+	if n.perTarget {
+		for _, c := range want {
+			n.await(t, nsp, c)
+		}
+		got, want = byTarget(n.heard(nsp)), byTarget(want)
+	}
 	if slices.Equal(got, want) {
 		return
 	}
@@ -74,6 +81,25 @@ func expect(t *testing.T, n *node, nsp string, want []string) {
 			t.Fatalf("%s in %s, command %d:\n got %.200s\nwant %.200s", n.name, nsp, i, got[i], want[i])
 		}
 	}
+}
+
+// byTarget puts commands for a single room behind all others, room by room.
+func byTarget(commands []string) []string {
+	sorted := slices.Clone(commands)
+	slices.SortStableFunc(sorted, func(a, b string) int { return strings.Compare(singleRoom(a), singleRoom(b)) })
+	return sorted
+}
+
+// singleRoom is the one room that a broadcast, as show tells it, is for; empty for all other commands.
+func singleRoom(command string) string {
+	start, end := strings.LastIndex(command, " to ["), strings.LastIndex(command, "] except [")
+	if !strings.HasPrefix(command, "broadcast ") || start < 0 || end < start {
+		return ""
+	}
+	if names := command[start+len(" to [") : end]; !strings.Contains(names, `" "`) {
+		return names
+	}
+	return ""
 }
 
 func testAlonePublish(t *testing.T, nodes []*node) {

@@ -18,8 +18,9 @@ type node struct {
 	adapter.Adapter
 	*recorder
 
-	name string
-	end  func() error // ends Run and returns its error; may be called again
+	name      string
+	perTarget bool         // OrderPerTarget
+	end       func() error // ends Run and returns its error; may be called again
 
 	mu       sync.Mutex
 	outcomes []*outcome // of every publish and confirmation

@@ -1,6 +1,7 @@
 package adaptertest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -21,10 +22,17 @@ const (
 	chatNsp = "/chat"
 )
 
+// Option relaxes the suite for an adapter that promises less.
+type Option uint8
+
+// OrderPerTarget: of one publisher's commands only those come in order that go to the same single room, or that go
+// elsewhere than to a single room.
+const OrderPerTarget Option = 1
+
 // Run runs the conformance suite. most is the number of nodes that factory can make at a time: with 1 the cases of a
 // cluster of one are all there is to run; otherwise it is at least 3, and all cases are run.
 // Each case fails when a goroutine is left after its cleanup.
-func Run(t *testing.T, most int, factory Factory) {
+func Run(t *testing.T, most int, factory Factory, options ...Option) {
 	if most != 1 && most < 3 {
 		t.Fatalf("the suite needs adapters for 1 node or for 3, not for %d", most)
 	}
@@ -68,7 +76,11 @@ func Run(t *testing.T, most int, factory Factory) {
 		t.Run(c.name, func(t *testing.T) {
 			running := goleak.IgnoreCurrent()
 			t.Cleanup(func() { goleak.VerifyNone(t, running) }) // the last cleanup to run
-			c.run(t, newNodes(t, factory, c.nodes))
+			nodes := newNodes(t, factory, c.nodes)
+			for _, n := range nodes {
+				n.perTarget = slices.Contains(options, OrderPerTarget)
+			}
+			c.run(t, nodes)
 		})
 	}
 }

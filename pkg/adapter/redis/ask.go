@@ -10,7 +10,6 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
@@ -24,11 +23,13 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
-	a.subscriber.setAsking(nsp, 1)
-	defer a.subscriber.setAsking(nsp, -1)
-	shared := []interest{a.subscriber.naming.shared(nsp)}
-	if err := wait(ctx, func(done func(error)) { a.subscriber.confirm(shared, done) }); err != nil {
+	release, err := a.dialect.listen(ctx, nsp)
+	if err != nil {
 		return []string{unnamed}, fmt.Errorf("redis: listen for answers: %w", err)
+	}
+	defer release()
+	if _, ok := q.(adapter.AllRooms); ok {
+		reply = roomsOf(reply)
 	}
 
 	id := rand.Text()[:requestIDLength]
@@ -38,24 +39,31 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 	}
 	defer a.asks.remove(id)
 
-	payload, err := rediswire.AppendRequest(nil, &rediswire.Request{UID: a.config.NodeID, ID: id, Query: q})
+	request, err := a.dialect.query(id, q)
 	if err != nil {
 		return nil, fmt.Errorf("redis: encode query: %w", err)
 	}
-	request := message{channel: rediswire.RequestChannel(a.config.Key, nsp), payload: payload}
 	publish := func(done func(error)) {
 		request.done = done
-		a.queue.push(request)
+		a.push(request)
 	}
 	if err := wait(ctx, publish); err != nil {
 		return []string{unnamed}, fmt.Errorf("redis: publish query: %w", err)
 	}
-	expected, err := a.countNodes(ctx, nsp)
+	asked := time.Now()
+	expected, err := a.expect(ctx, nsp)
 	if err != nil {
 		return []string{unnamed}, fmt.Errorf("redis: count nodes: %w", err)
 	}
 	open.expect(expected)
-	return open.collect(ctx, reply), nil
+	patience := time.NewTimer(a.config.RequestTimeout)
+	defer patience.Stop()
+	result := open.collect(ctx, patience.C, reply)
+	// Who had hardly any time to answer is not silent.
+	if len(result.missing) == 0 || time.Since(asked) >= a.config.RequestTimeout/2 {
+		a.membership.settle(nsp, expected, result)
+	}
+	return result.missing, nil
 }
 
 const requestIDLength = 12
@@ -90,44 +98,50 @@ func wait(ctx context.Context, start func(done func(error))) error {
 	}
 }
 
-// countNodes is the number of other nodes that have the namespace: those that listen for requests in it.
-func (a *Adapter) countNodes(ctx context.Context, nsp string) (int, error) {
-	request := a.subscriber.naming.request(nsp)
-	count := make(chan int, 1)
-	err := wait(ctx, func(done func(error)) {
-		// go-redis waits for its own timeouts and not for ctx: when ctx ends first, this goroutine ends by itself.
-		go func() {
-			n, err := countSubscribers(ctx, a.client, request.channel)
-			count <- n
-			done(err)
-		}()
-	})
+// expect finds out who else has the namespace: those that listen for requests in it. Our own kind listens on a channel
+// with its name as well, so that Redis tells which of them are there.
+func (a *Adapter) expect(ctx context.Context, nsp string) (expectation, error) {
+	request := a.dialect.requests(nsp)
+	peers := a.membership.known()
+	channels := make([]string, 0, len(peers)+1)
+	channels = append(channels, request.channel)
+	for _, id := range peers {
+		channels = append(channels, a.dialect.answers(nsp, id))
+	}
+	counts, err := outlive(ctx, func() (map[string]int64, error) { return a.countSubscribers(ctx, channels) })
 	if err != nil {
-		return 0, err
+		a.refusals.refused(refusedQuery, err)
+		return expectation{}, err
 	}
-	n := <-count
-	if a.subscriber.isOn(request) {
-		n--
+	a.refusals.granted(refusedQuery)
+	subscribers := int(counts[request.channel])
+	if a.dialect.isOn(request) {
+		subscribers--
 	}
-	return max(n, 0), nil
+	var present []string
+	for i, id := range peers {
+		if counts[channels[i+1]] > 0 {
+			present = append(present, id)
+		}
+	}
+	return a.membership.expect(nsp, subscribers, present), nil
 }
 
 // countSubscribers asks all masters of a cluster: each knows its own subscribers only.
-func countSubscribers(ctx context.Context, client goredis.UniversalClient, channel string) (int, error) {
-	cluster, ok := client.(*goredis.ClusterClient)
+func (a *Adapter) countSubscribers(ctx context.Context, channels []string) (map[string]int64, error) {
+	cluster, ok := a.client.(*goredis.ClusterClient)
 	if !ok {
-		counts, err := client.PubSubNumSub(ctx, channel).Result()
-		return int(counts[channel]), err
+		return a.dialect.count(ctx, a.client.(*goredis.Client), channels)
 	}
-	var (
-		mu    sync.Mutex
-		total int
-	)
+	var mu sync.Mutex
+	total := make(map[string]int64, len(channels))
 	err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *goredis.Client) error {
-		counts, err := master.PubSubNumSub(ctx, channel).Result()
+		counts, err := a.dialect.count(ctx, master, channels)
 		mu.Lock()
-		total += int(counts[channel])
-		mu.Unlock()
+		defer mu.Unlock()
+		for channel, n := range counts {
+			total[channel] += n
+		}
 		return err
 	})
 	return total, err

@@ -2,7 +2,9 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
@@ -52,6 +54,15 @@ func (s *asks) receive(r rediswire.Response) {
 	}
 }
 
+// leave takes in that a node is gone.
+func (s *asks) leave(node string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.open {
+		a.leave(node)
+	}
+}
+
 // close ends all queries; what they have by then is what they get.
 func (s *asks) close() {
 	s.mu.Lock()
@@ -71,21 +82,31 @@ type ask struct {
 	mu sync.Mutex
 	// mu guards the following.
 	replies  []adapter.Reply
-	expected int // nodes; -1 until counted
-	answered int // nodes that have said all, or, when acked, how much there will be
-	// owed is how many acknowledgements each node has announced and not sent. Nodes without name share one entry.
-	owed  map[string]int
-	ended bool
+	expected expectation // until it is set, nobody collects
+	// owed is how many acknowledgements each node that has answered has announced and not sent. Nodes without name share
+	// one entry.
+	owed    map[string]int
+	unnamed int             // nodes without name that have answered
+	gone    map[string]bool // nodes that will not say any more
+	ended   bool
 }
 
 func newAsk(q adapter.Query) *ask {
 	_, acked := q.(adapter.BroadcastAsk)
-	return &ask{acked: acked, wake: make(chan struct{}, 1), expected: -1, owed: make(map[string]int)}
+	return &ask{acked: acked, wake: make(chan struct{}, 1), owed: make(map[string]int), gone: make(map[string]bool)}
 }
 
-func (a *ask) expect(nodes int) {
+func (a *ask) expect(e expectation) {
 	a.mu.Lock()
-	a.expected = nodes
+	a.expected = e
+	a.mu.Unlock()
+	a.wakeUp()
+}
+
+// leave takes in that a node is gone, with whatever it owes.
+func (a *ask) leave(node string) {
+	a.mu.Lock()
+	a.gone[node] = true
 	a.mu.Unlock()
 	a.wakeUp()
 }
@@ -113,7 +134,9 @@ func (a *ask) receive(r rediswire.Response) bool {
 		if known && name != unnamed {
 			return true // said so before
 		}
-		a.answered++
+		if name == unnamed {
+			a.unnamed++
+		}
 		a.owed[name] += int(count)
 	default:
 		a.owed[name]--
@@ -135,39 +158,83 @@ func (a *ask) wakeUp() {
 	}
 }
 
-// collect hands answers on until all are there or ctx ends, and returns the nodes that still owe some.
-func (a *ask) collect(ctx context.Context, reply func(adapter.Reply)) (missing []string) {
-	for {
+// outcome is who had not answered when a query ended.
+type outcome struct {
+	missing []string // who owes an answer, or part of one
+	silent  []string // those among them with a name that said nothing at all
+	others  int      // and how many without
+}
+
+// collect hands answers on until all are there or ctx ends. Once patience has ended, only nodes that have begun to
+// answer are waited for.
+func (a *ask) collect(ctx context.Context, patience <-chan time.Time, reply func(adapter.Reply)) outcome {
+	for patient := true; ; {
 		a.mu.Lock()
 		replies := a.replies
 		a.replies = nil
-		complete := a.ended
-		if missing = a.missingLocked(); len(missing) == 0 {
-			complete = true
-		}
+		complete := a.ended || a.completeLocked(patient)
+		o := a.outcomeLocked()
 		a.mu.Unlock()
 		for _, r := range replies {
 			reply(r)
 		}
 		if complete || ctx.Err() != nil {
-			return missing
+			return o
 		}
 		select {
 		case <-a.wake:
 		case <-ctx.Done():
+		case <-patience:
+			patient = false
 		}
 	}
 }
 
-func (a *ask) missingLocked() []string {
-	var missing []string
+// completeLocked reports whether nobody is waited for any more.
+func (a *ask) completeLocked(patient bool) bool {
 	for name, owed := range a.owed {
-		if owed > 0 {
-			missing = append(missing, name)
+		if owed > 0 && !a.gone[name] {
+			return false
 		}
 	}
-	for range a.expected - a.answered {
-		missing = append(missing, unnamed)
+	if !patient {
+		return true
 	}
-	return missing
+	for name, awaited := range a.expected.named {
+		if _, answered := a.owed[name]; awaited && !answered && !a.gone[name] {
+			return false
+		}
+	}
+	return a.absentLocked() <= a.expected.excused
+}
+
+// absentLocked is how many nodes that are not known by name have not answered.
+func (a *ask) absentLocked() int {
+	answered := a.unnamed
+	for name := range a.owed {
+		if _, known := a.expected.named[name]; !known && name != unnamed {
+			answered++
+		}
+	}
+	return max(a.expected.others-answered, 0)
+}
+
+func (a *ask) outcomeLocked() outcome {
+	o := outcome{others: a.absentLocked()}
+	for name := range a.expected.named {
+		if _, answered := a.owed[name]; !answered {
+			o.silent = append(o.silent, name)
+		}
+	}
+	o.missing = append(o.missing, o.silent...)
+	for name, owed := range a.owed {
+		if owed > 0 {
+			o.missing = append(o.missing, name)
+		}
+	}
+	slices.Sort(o.missing)
+	for range o.others {
+		o.missing = append(o.missing, unnamed)
+	}
+	return o
 }

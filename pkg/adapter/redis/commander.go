@@ -76,20 +76,25 @@ func (s *subscriber) evaluate(node adapter.Node) {
 			}
 		}
 	})
+	if s.shard != nil {
+		s.shard.forward(hints)
+	}
 }
 
 func (s *subscriber) wanted(node adapter.Node, in interest) bool {
+	if s.shard != nil && !s.shard.serves(in.slot) {
+		return false
+	}
 	switch in.kind {
 	case kindRoom:
 		return node.Holds(in.namespace, in.room)
 	case kindBroadcast, kindRequest, kindOwn:
-		return s.isOpen(in.namespace)
+		return s.namespaces.isOpen(in.namespace)
 	case kindShared:
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		n := s.namespaces[in.namespace]
-		return n != nil && n.asking > 0
-	default: // the probe and the pattern
+		return s.namespaces.isAsking(in.namespace)
+	case kindProbe:
+		return in.channel == s.currentProbe().channel
+	default: // the pattern
 		return true
 	}
 }

@@ -3,6 +3,7 @@ package redis
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,8 @@ type Config struct {
 	// their own rooms. Empty: these rooms are subscribed one by one like any room, which costs a command per socket,
 	// but suits servers that deliver patterns and channels out of order with each other, as miniredis does.
 	Tag string
+	// Version is what this node tells the others of itself.
+	Version string
 	// Queue bounds the messages waiting for Redis.
 	Queue Queue
 	// RequestTimeout is how long a query and a Confirm wait; default 5 s.
@@ -35,12 +38,43 @@ type Config struct {
 	MaxMessage int
 	// MaxDepth is the deepest nesting read from Redis; default 128.
 	MaxDepth int
+	// Sharding makes this node speak on sharded channels, with Node's createShardedAdapter instead of createAdapter; nil:
+	// on classic ones. It needs Redis 7 or later.
+	Sharding *Sharding
 	// Linger is how long a room that nobody here is in any more stays subscribed; default 1 s.
 	Linger time.Duration
 	// Logger hears of changes of state; nil: nobody does.
 	Logger *zap.Logger
 	// Registry takes the metrics; nil: they are kept, but not shown.
 	Registry prometheus.Registerer
+}
+
+// Sharding is how a node uses sharded channels.
+type Sharding struct {
+	// Mode must be the same on all nodes; default ModeDynamic.
+	Mode Mode
+	// ClassicEmitters listens on the classic channels as well, where all emitters publish. Nothing but answers is
+	// published there.
+	ClassicEmitters bool
+}
+
+// Mode is which rooms have a sharded channel of their own, in the words of Node's subscriptionMode.
+type Mode string
+
+// The modes. What is for other rooms, or for several, goes through the one channel of the namespace.
+const (
+	ModeDynamic        Mode = "dynamic"         // all rooms but those whose name is as long as a socket's id
+	ModeStatic         Mode = "static"          // none
+	ModeDynamicPrivate Mode = "dynamic-private" // all
+)
+
+// wire is for modes that have been checked.
+func (m Mode) wire() rediswire.Mode {
+	mode, err := rediswire.ParseMode(string(m))
+	if err != nil {
+		panic(err)
+	}
+	return mode
 }
 
 // Queue bounds what waits for Redis. Over a bound the oldest messages are dropped and counted.
@@ -63,6 +97,14 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxMessage, 8<<20)
 	setDefault(&c.MaxDepth, 128)
 	setDefault(&c.Linger, time.Second)
+	if c.Sharding != nil {
+		sharding := *c.Sharding
+		setDefault(&sharding.Mode, ModeDynamic)
+		c.Sharding = &sharding
+		if _, err := rediswire.ParseMode(string(sharding.Mode)); err != nil {
+			return c, fmt.Errorf("redis: %w", err)
+		}
+	}
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}

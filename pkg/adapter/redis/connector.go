@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -20,9 +21,10 @@ func (s *subscriber) receive(ctx context.Context) {
 	for ctx.Err() == nil {
 		e, err := newEpoch(ctx, s.source, predecessor)
 		if err != nil {
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && !s.refusals.refused(refusedLogin, err) {
 				s.log.Debug("subscriber cannot connect", zap.Error(err))
 			}
+			s.trouble()
 			wait.sleep(ctx)
 			continue
 		}
@@ -34,9 +36,15 @@ func (s *subscriber) receive(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.log.Warn("subscription lost", zap.Error(err))
-		if proven {
+		s.trouble()
+		switch {
+		case s.refusals.refused(refusedSubscribe, err):
+		case proven:
+			s.refusals.granted(refusedSubscribe)
 			wait.reset()
+			fallthrough
+		default:
+			s.log.Warn("subscription lost", zap.Error(err))
 		}
 		wait.sleep(ctx)
 	}
@@ -59,6 +67,12 @@ func (s *subscriber) serve(ctx context.Context, e *epoch) (proven bool, err erro
 	}()
 	for {
 		m, err := e.receive(ctx)
+		if err != nil && s.redirected(err) {
+			continue
+		}
+		if err != nil && s.shard != nil && isUnknownCommand(err) {
+			return false, fmt.Errorf("redis: sharded Pub/Sub needs Redis 7 or later: %w", err)
+		}
 		if err != nil {
 			return false, err
 		}
@@ -76,7 +90,7 @@ func (s *subscriber) serve(ctx context.Context, e *epoch) (proven bool, err erro
 func (s *subscriber) confirmed(m *goredis.Subscription) error {
 	var err error
 	s.update(func(t *table) { err = t.confirm(verb(m.Kind), m.Channel, time.Now()) })
-	if err == nil && m.Channel == s.naming.probeChannel {
+	if err == nil && m.Channel == s.currentProbe().channel && verb(m.Kind) != sunsubscribe {
 		s.attached()
 	}
 	return err
@@ -102,10 +116,7 @@ func (s *subscriber) lookUp(m *goredis.Message) (interest, bool) {
 		}
 		return ch.interest, true
 	}
-	nsp, room, ok := rediswire.SplitChannel(s.naming.key, m.Channel, func(nsp string) bool {
-		n := s.namespaces[nsp]
-		return n != nil && n.open
-	})
+	nsp, room, ok := rediswire.SplitChannel(s.naming.key, m.Channel, s.namespaces.isOpen)
 	return interest{channel: m.Channel, kind: kindRoom, namespace: nsp, room: room}, ok
 }
 

@@ -1,18 +1,38 @@
 // Package redis is the adapter that connects the nodes of a cluster over Redis Pub/Sub, on the channels and in the
 // bytes of @socket.io/redis-adapter: Node's servers, gateways and emitters mix on one Redis, all requests between
 // nodes included. Node's adapter listens to all rooms of the cluster; this one subscribes to those that this node has
-// members in. It keeps no membership itself, and knows nothing of sockets.
+// members in. Who is in a room it asks the Node above, and it knows nothing of sockets.
 //
 // # Connections
 //
 // Two connections of its own, one to publish and one to subscribe, each in a go-redis client that can neither reconnect
 // nor repeat by itself. When one fails it is given up for good: the next one first ends its predecessor at the server,
 // and the subscription is built up again from a table of what is wanted. The caller's client tells where Redis is, and
-// serves for counting subscribers.
+// serves for heartbeats and for counting subscribers.
 //
-// A user of Redis ACLs needs PUBLISH, SUBSCRIBE, PSUBSCRIBE, UNSUBSCRIBE, PUNSUBSCRIBE, PUBSUB, PING and HELLO, the
-// channels <key>* and <prefix>:probe:*, and should have CLIENT INFO and CLIENT KILL: without them a half-open
-// predecessor lives on until the server notices.
+// docs/redis.md lists the rights that a user of Redis ACLs needs. What is refused for lack of them is counted, and
+// logged once.
+//
+// # Nodes
+//
+// Each node has a heartbeat in Redis, a key that expires, and reads those of the others; it claims its tag there in the
+// same way. A query waits for the nodes with heartbeats that listen in the namespace, and for as many others as listen
+// for requests there, such as Node's servers. Whoever leaves one unanswered for RequestTimeout is not waited for in the
+// next 30 s, and named as missing.
+//
+// # Sharded channels
+//
+// With Config.Sharding the node speaks on sharded channels instead, as Node's createShardedAdapter does: on the one
+// Redis there is, or on every master of a Redis Cluster, with a connection to publish and one to subscribe at each. A
+// channel is subscribed and published at the master that serves its slot. When a slot moves, Redis ends the
+// subscription and refuses messages, and says where the slot is; subscriptions follow, and messages wait and follow in
+// their order. When a master fails, the others are asked who serves its slots now, and all but its channels go on
+// meanwhile. State tells of the worst master. With ClassicEmitters two more connections hear what emitters publish on
+// classic channels.
+//
+// On a Redis Cluster order is kept among messages for the same single room, and among all others of a namespace, unless
+// a hash tag in the key, such as {socket.io}, puts all channels at one master. Node has no question for all rooms:
+// AllRooms asks it for its sockets, which tell theirs.
 //
 // # Guarantees
 //
@@ -27,8 +47,10 @@
 //
 // # Goroutines
 //
-// Run starts four and waits for them: one connects and receives, one writes subscription commands, one publishes, one
-// probes. Everything received goes to the Node on the first of them, one message after the other. Timers end
-// confirmations and messages that have waited too long; a query counts the nodes on a goroutine of its own, which
-// outlives the query for as long as the caller's client waits for Redis.
+// Run starts five and waits for them: one connects and receives, one writes subscription commands, one publishes, one
+// probes, one sends heartbeats. Everything received goes to the Node on the first of them, one message after the other.
+// With sharded channels there are four for each master, and one that finds out which serves what; they take turns to
+// call the Node. Timers end confirmations and messages that have waited too long. Heartbeats and the counting of nodes
+// use the caller's client on goroutines of their own, which outlive Run and the query for as long as that client waits
+// for Redis.
 package redis

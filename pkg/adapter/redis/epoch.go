@@ -44,6 +44,10 @@ func (e *epoch) send(ctx context.Context, c command) error {
 		err = e.pubsub.PSubscribe(ctx, c.names()...)
 	case punsubscribe:
 		err = e.pubsub.PUnsubscribe(ctx, c.names()...)
+	case ssubscribe:
+		err = e.pubsub.SSubscribe(ctx, c.names()...)
+	case sunsubscribe:
+		err = e.pubsub.SUnsubscribe(ctx, c.names()...)
 	}
 	if err != nil {
 		return fmt.Errorf("redis: %s %d channels: %w", c.verb, len(c.channels), err)

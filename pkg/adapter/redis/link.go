@@ -51,6 +51,8 @@ func newSource(client goredis.UniversalClient, key string) (source, error) {
 			if err != nil {
 				return nil, fmt.Errorf("redis: find master for %q: %w", key, err)
 			}
+			// Where it is wrong, this lets the next attempt find another: go-redis would believe it for a minute.
+			c.ReloadState(ctx)
 			o := *master.Options()
 			return &o, nil
 		}, nil

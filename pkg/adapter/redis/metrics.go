@@ -47,6 +47,9 @@ type metrics struct {
 	receivedDropped map[receiveDrop]prometheus.Counter
 	resubscribes    prometheus.Counter
 	probe           prometheus.Histogram
+	nodes           prometheus.Gauge
+	tagConflicts    prometheus.Counter
+	refused         map[refusal]prometheus.Counter
 }
 
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
@@ -62,6 +65,10 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		Name: "carillon_redis_receive_dropped_total",
 		Help: "Messages received from Redis and not acted upon.",
 	}, []string{"reason"})
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "carillon_redis_refused_total",
+		Help: "What Redis refused this node for lack of rights.",
+	}, []string{"what"})
 	m := &metrics{
 		up: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "carillon_redis_up",
@@ -84,6 +91,15 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Help:    "From queueing a probe to hearing it on the subscription.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
 		}),
+		nodes: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "carillon_redis_nodes",
+			Help: "Gateway nodes whose heartbeats are in Redis, this one included.",
+		}),
+		tagConflicts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "carillon_redis_tag_conflicts_total",
+			Help: "Times this node found its tag in the hands of another one.",
+		}),
+		refused: make(map[refusal]prometheus.Counter),
 	}
 	for _, reason := range publishDrops {
 		m.publishDropped[reason] = publishDropped.WithLabelValues(string(reason))
@@ -91,11 +107,15 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	for _, reason := range receiveDrops {
 		m.receivedDropped[reason] = receivedDropped.WithLabelValues(string(reason))
 	}
+	for _, what := range refusalKinds {
+		m.refused[what] = refused.WithLabelValues(string(what))
+	}
 	if registry == nil {
 		return m, nil
 	}
 	collectors := []prometheus.Collector{
 		m.up, messages, m.queued, publishDropped, receivedDropped, m.resubscribes, m.probe,
+		m.nodes, m.tagConflicts, refused,
 	}
 	for _, c := range collectors {
 		if err := registry.Register(c); err != nil {

@@ -29,7 +29,14 @@ func TestMetrics_ClosedLabelSetsArePresentAtZero(t *testing.T) {
 			t.Errorf("messages dropped for %s: %v", reason, got)
 		}
 	}
-	for _, name := range []string{"redis_up", "redis_resubscribes_total", "redis_probe_seconds"} {
+	for _, what := range []string{"login", "subscribe", "publish", "probe", "query", "heartbeat"} {
+		if got := n.metric("redis_refused_total", "what", what); got != 0 {
+			t.Errorf("%s refused: %v", what, got)
+		}
+	}
+	for _, name := range []string{
+		"redis_up", "redis_resubscribes_total", "redis_probe_seconds", "redis_nodes", "redis_tag_conflicts_total",
+	} {
 		if got := n.metric(name); got != 0 {
 			t.Errorf("%s: %v", name, got)
 		}

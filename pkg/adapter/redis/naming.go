@@ -21,6 +21,7 @@ const kinds = int(kindRoom) + 1
 type interest struct {
 	channel   string // or pattern
 	kind      kind
+	slot      uint16 // of a sharded channel
 	namespace string
 	room      string
 }
@@ -28,10 +29,7 @@ type interest struct {
 // naming knows what the channels of this node are called.
 type naming struct {
 	key, tag, nodeID string
-	probeChannel     string
 }
-
-func (n naming) probe() interest { return interest{channel: n.probeChannel, kind: kindProbe} }
 
 func (n naming) pattern() interest {
 	return interest{channel: rediswire.NodePattern(n.key, n.tag), kind: kindPattern}

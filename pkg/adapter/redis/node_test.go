@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
@@ -114,6 +116,16 @@ func (n *node) hold(names ...string) {
 	n.Touch("/", names...)
 }
 
+// drop leaves rooms.
+func (n *node) drop(names ...string) {
+	n.mu.Lock()
+	for _, name := range names {
+		delete(n.held, name)
+	}
+	n.mu.Unlock()
+	n.Touch("/", names...)
+}
+
 func (n *node) confirm(names ...string) error {
 	confirmed := make(chan error, 1)
 	n.Confirm("/", names, func(err error) { confirmed <- err })
@@ -191,4 +203,10 @@ func broadcast(json string, to ...string) adapter.Broadcast {
 		Args:      packet.Args{JSON: []byte(json)},
 		Target:    rooms.Target{Rooms: to},
 	}
+}
+
+// observed is a logger and what it logged, from informational on.
+func observed() (*zap.Logger, *observer.ObservedLogs) {
+	core, logs := observer.New(zap.InfoLevel)
+	return zap.New(core), logs
 }

@@ -12,8 +12,12 @@ type proxy struct {
 	address string
 	target  string
 
-	mu    sync.Mutex
-	pairs []*pair
+	mu     sync.Mutex
+	change *sync.Cond
+	pairs  []*pair
+	closed bool
+	// What goes to the clients, or to the server, is held back.
+	muteIn, muteOut bool
 }
 
 type pair struct {
@@ -31,11 +35,14 @@ func newProxy(t *testing.T, target string) *proxy {
 		t.Fatal(err)
 	}
 	p := &proxy{address: listener.Addr().String(), target: target}
+	p.change = sync.NewCond(&p.mu)
 	var group sync.WaitGroup
 	group.Go(func() { p.accept(listener, &group) })
 	t.Cleanup(func() {
 		_ = listener.Close()
 		p.mu.Lock()
+		p.closed = true
+		p.change.Broadcast()
 		for _, c := range p.pairs {
 			c.close()
 		}
@@ -60,8 +67,29 @@ func (p *proxy) accept(listener net.Listener, group *sync.WaitGroup) {
 		p.mu.Lock()
 		p.pairs = append(p.pairs, c)
 		p.mu.Unlock()
-		group.Go(func() { c.pass(client, server, c.outbound) })
-		group.Go(func() { c.pass(server, client, c.inbound) })
+		group.Go(func() { c.pass(client, server, c.outbound, func() { p.held(&p.muteOut) }) })
+		group.Go(func() { c.pass(server, client, c.inbound, func() { p.held(&p.muteIn) }) })
+	}
+}
+
+// mute holds back whatever goes in one direction on all connections, present and future, or lets it go.
+func (p *proxy) mute(toClients, on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if toClients {
+		p.muteIn = on
+	} else {
+		p.muteOut = on
+	}
+	p.change.Broadcast()
+}
+
+// held waits while a direction is mute.
+func (p *proxy) held(mute *bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for *mute && !p.closed {
+		p.change.Wait()
 	}
 }
 
@@ -81,7 +109,7 @@ func (c *pair) close() {
 	_ = c.server.Close()
 }
 
-func (c *pair) pass(from, to net.Conn, look func([]byte) bool) {
+func (c *pair) pass(from, to net.Conn, look func([]byte) bool, held func()) {
 	defer c.close()
 	buffer := make([]byte, 1<<16)
 	for {
@@ -89,6 +117,7 @@ func (c *pair) pass(from, to net.Conn, look func([]byte) bool) {
 		if err != nil {
 			return
 		}
+		held()
 		if !look(buffer[:n]) {
 			continue
 		}

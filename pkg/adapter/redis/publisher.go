@@ -26,9 +26,15 @@ const (
 type publisher struct {
 	source    source
 	queue     *queue
+	lane      *lane
 	log       *zap.Logger
 	metrics   *metrics
+	refusals  *refusals
 	connected atomic.Bool
+	// changed hears that connected did, trouble that there is no connection, or nobody serves a slot; moved, that
+	// another master serves it, and reports whether that helps.
+	changed, trouble func()
+	moved            func(err error) bool
 
 	// Owned by run.
 	link        *link
@@ -44,7 +50,7 @@ func (p *publisher) run(ctx context.Context) {
 	defer p.disconnect()
 	for {
 		select {
-		case <-p.queue.ready:
+		case <-p.lane.ready:
 		case <-ctx.Done():
 			p.flush(hard)
 			return
@@ -78,40 +84,72 @@ func (p *publisher) sendBatch(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	batch := p.queue.take(publishBatch, publishBytes)
+	batch := p.queue.take(p.lane, publishBatch, publishBytes)
 	if len(batch) == 0 {
 		return false
 	}
 	pipeline := p.link.client.Pipeline()
 	results := make([]*goredis.IntCmd, len(batch))
 	for i, m := range batch {
-		results[i] = pipeline.Publish(ctx, m.channel, m.payload)
+		if m.sharded {
+			results[i] = pipeline.SPublish(ctx, m.channel, m.payload)
+		} else {
+			results[i] = pipeline.Publish(ctx, m.channel, m.payload)
+		}
 	}
 	_, err := pipeline.Exec(ctx)
 	if errors.Is(err, errLinkOver) { // not even sent
 		p.lose(err)
-		p.queue.putBack(batch)
+		p.queue.putBack(p.lane, batch)
 		return true
 	}
 	// An answer to the last one is an answer to all.
 	if last := results[len(results)-1].Err(); last != nil && !isReply(last) {
 		p.lose(last)
 	}
-	for i, m := range batch {
-		p.finish(m, results[i].Err())
-	}
+	p.settle(ctx, batch, results)
 	return true
+}
+
+// settle tells what became of messages, and puts those back that only came to the wrong place.
+func (p *publisher) settle(ctx context.Context, batch []message, results []*goredis.IntCmd) {
+	var done, again []message
+	down := false
+	for i, m := range batch {
+		err := results[i].Err()
+		switch {
+		case m.sharded && isDown(err):
+			down = true
+			again = append(again, m)
+		case m.sharded && p.moved(err):
+			again = append(again, m)
+		default:
+			p.finish(m, err)
+			done = append(done, m)
+		}
+	}
+	p.queue.landed(p.lane, done)
+	if len(again) > 0 {
+		p.queue.putBack(p.lane, again)
+	}
+	if down {
+		p.trouble()
+		p.wait.sleep(ctx)
+	}
 }
 
 func (p *publisher) finish(m message, err error) {
 	switch {
 	case err == nil:
+		p.refusals.granted(m.right())
 		if !m.probe {
 			p.metrics.out.Inc()
 		}
 		m.finish(nil)
 	case isReply(err):
-		p.log.Debug("publish refused", zap.Error(err))
+		if !p.refusals.refused(m.right(), err) {
+			p.log.Debug("publish refused", zap.Error(err))
+		}
 		p.queue.drop([]message{m}, dropRefused, adapter.ErrAway)
 	default:
 		p.queue.drop([]message{m}, dropUnknown, adapter.ErrUnknown)
@@ -126,7 +164,10 @@ func (p *publisher) connect(ctx, hard context.Context) bool {
 			p.attach(hard, l)
 			return true
 		}
-		p.log.Debug("publisher cannot connect", zap.Error(err))
+		if !p.refusals.refused(refusedLogin, err) {
+			p.log.Debug("publisher cannot connect", zap.Error(err))
+		}
+		p.trouble()
 		p.wait.sleep(ctx)
 	}
 	return p.link != nil
@@ -153,7 +194,8 @@ func (p *publisher) attach(hard context.Context, l *link) {
 	p.wait.reset()
 	p.unhook = context.AfterFunc(hard, l.close)
 	p.connected.Store(true)
-	p.metrics.up.Set(1)
+	p.changed()
+	p.refusals.granted(refusedLogin)
 	p.log.Info("publisher connected")
 }
 
@@ -170,5 +212,6 @@ func (p *publisher) disconnect() {
 	p.link.close()
 	p.link = nil
 	p.connected.Store(false)
-	p.metrics.up.Set(0)
+	p.changed()
+	p.trouble()
 }

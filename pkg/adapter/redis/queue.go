@@ -1,19 +1,30 @@
 package redis
 
 import (
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
-// message is one PUBLISH to be.
+// message is one PUBLISH, or SPUBLISH, to be.
 type message struct {
 	channel  string
+	slot     uint16 // of a sharded channel
+	sharded  bool
 	payload  []byte
 	queuedAt time.Time
 	done     func(error) // may be nil
 	probe    bool        // our own, not counted as traffic
+}
+
+// right is what the message needs to be published.
+func (m message) right() refusal {
+	if m.probe {
+		return refusedProbe
+	}
+	return refusedPublish
 }
 
 func (m message) finish(err error) {
@@ -22,14 +33,14 @@ func (m message) finish(err error) {
 	}
 }
 
-// queue holds messages until the publisher takes them. It is bounded by number, bytes and age; over a bound the oldest
+// queue holds messages until a publisher takes them. It is bounded by number, bytes and age; over a bound the oldest
 // go first, whether or not anybody takes messages at the time.
 type queue struct {
 	// Static after construction.
 	limits  Queue
 	metrics *metrics
-	// ready tells the one taker that there is something; never closed.
-	ready chan struct{}
+	// lane is who takes messages of this slot; nil: nobody at the time.
+	lane func(slot uint16) *lane
 
 	mu sync.Mutex
 	// mu guards the following.
@@ -38,10 +49,34 @@ type queue struct {
 	closed   bool
 	timer    *time.Timer // runs expire while messages wait
 	armed    bool
+	shown    int // of messages, in the metric
+	// flying is who has taken messages of a slot, and does not yet know what became of them. Nobody else may take
+	// such messages meanwhile, or the later ones could arrive first when the slot has just moved to another master.
+	flying map[uint16]*lane
 }
 
-func newQueue(limits Queue, m *metrics) *queue {
-	return &queue{limits: limits, metrics: m, ready: make(chan struct{}, 1)}
+// lane is a taker of messages.
+type lane struct {
+	// ready tells that there may be something; never closed.
+	ready chan struct{}
+}
+
+func newLane() *lane { return &lane{ready: make(chan struct{}, 1)} }
+
+// wakeUp may be called on nil.
+func (l *lane) wakeUp() {
+	if l == nil {
+		return
+	}
+	select {
+	case l.ready <- struct{}{}:
+	default:
+	}
+}
+
+// newQueue makes a queue whose messages of a slot are for the lane that the function tells.
+func newQueue(limits Queue, m *metrics, to func(slot uint16) *lane) *queue {
+	return &queue{limits: limits, metrics: m, lane: to, flying: make(map[uint16]*lane)}
 }
 
 // push takes m in. A message that has to go is finished before push returns: with ErrFull, or ErrAway after close.
@@ -63,33 +98,62 @@ func (q *queue) push(m message) {
 	q.changedLocked()
 	q.mu.Unlock()
 	q.drop(dropped, dropFull, adapter.ErrFull)
-	select {
-	case q.ready <- struct{}{}:
-	default:
-	}
+	q.lane(m.slot).wakeUp()
 }
 
-// take removes the oldest messages: at most maxMessages, and at most maxBytes unless the first alone is longer.
-func (q *queue) take(maxMessages, maxBytes int) []message {
+// take removes the oldest messages for l: at most maxMessages, and at most maxBytes unless the first alone is longer.
+// They are in the air until landed or putBack is told of all of them.
+func (q *queue) take(l *lane, maxMessages, maxBytes int) []message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, bytes := 0, 0
-	for n < len(q.messages) && n < maxMessages {
-		bytes += len(q.messages[n].payload)
-		if n > 0 && bytes > maxBytes {
+	var taken []message
+	kept, seen, bytes := 0, 0, 0
+	for ; seen < len(q.messages) && len(taken) < maxMessages; seen++ {
+		m := q.messages[seen]
+		if other := q.flying[m.slot]; q.lane(m.slot) != l || other != nil && other != l {
+			q.messages[kept] = m
+			kept++
+			continue
+		}
+		if len(taken) > 0 && bytes+len(m.payload) > maxBytes {
 			break
 		}
-		n++
+		bytes += len(m.payload)
+		taken = append(taken, m)
+		q.flying[m.slot] = l
 	}
-	taken := q.removeLocked(n)
+	// What was passed over moves up to what was not looked at.
+	copy(q.messages[seen-kept:], q.messages[:kept])
+	clear(q.messages[:seen-kept])
+	q.messages = q.messages[seen-kept:]
+	q.bytes -= bytes
 	q.changedLocked()
 	return taken
 }
 
-// putBack returns messages that were taken and certainly not sent to where they were.
-func (q *queue) putBack(taken []message) {
+// landed tells that the outcome of messages that were taken is known.
+func (q *queue) landed(l *lane, taken []message) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.landedLocked(l, taken)
+}
+
+func (q *queue) landedLocked(l *lane, taken []message) {
+	for _, m := range taken {
+		delete(q.flying, m.slot)
+		if to := q.lane(m.slot); to != l {
+			to.wakeUp()
+		}
+	}
+}
+
+// putBack returns messages that were taken and certainly not carried out to where they were.
+func (q *queue) putBack(l *lane, taken []message) {
+	q.mu.Lock()
+	q.landedLocked(l, taken)
 	q.messages = append(taken[:len(taken):len(taken)], q.messages...)
+	// Those that others take may be older.
+	slices.SortStableFunc(q.messages, func(a, b message) int { return a.queuedAt.Compare(b.queuedAt) })
 	for _, m := range taken {
 		q.bytes += len(m.payload)
 	}
@@ -137,7 +201,8 @@ func (q *queue) removeLocked(n int) []message {
 }
 
 func (q *queue) changedLocked() {
-	q.metrics.queued.Set(float64(len(q.messages)))
+	q.metrics.queued.Add(float64(len(q.messages) - q.shown))
+	q.shown = len(q.messages)
 	if len(q.messages) == 0 || q.armed || q.closed {
 		return
 	}

@@ -52,7 +52,7 @@ func testQueue(t *testing.T, limits Queue) *queue {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newQueue(limits, m)
+	return newQueue(limits, m, func(uint16) *lane { return nil })
 }
 
 func payloads(messages []message) []string {
@@ -81,7 +81,7 @@ func TestQueue_OverABoundTheOldestGo(t *testing.T) {
 			for _, p := range []string{"a", "b", "c", "d"} {
 				q.push(ended.message(p))
 			}
-			expectPayloads(t, q.take(100, 100), "c", "d")
+			expectPayloads(t, q.take(nil, 100, 100), "c", "d")
 			ended.expect(t, adapter.ErrFull, "a", "b")
 			if got := testutil.ToFloat64(q.metrics.publishDropped[dropFull]); got != 2 {
 				t.Errorf("%v counted", got)
@@ -95,7 +95,7 @@ func TestQueue_MessageLongerThanTheQueueTakesNoOthersWithIt(t *testing.T) {
 	q.push(ended.message("a"))
 	q.push(ended.message("long"))
 	ended.expect(t, adapter.ErrFull, "long")
-	expectPayloads(t, q.take(100, 100), "a")
+	expectPayloads(t, q.take(nil, 100, 100), "a")
 }
 
 func TestQueue_TakesBatchesWithinBoundsInOrder(t *testing.T) {
@@ -103,13 +103,13 @@ func TestQueue_TakesBatchesWithinBoundsInOrder(t *testing.T) {
 	for _, p := range []string{"1", "2", "33", "4444", "5"} {
 		q.push(ended.message(p))
 	}
-	expectPayloads(t, q.take(2, 100), "1", "2")
-	third := q.take(100, 1) // longer than asked for, but alone
+	expectPayloads(t, q.take(nil, 2, 100), "1", "2")
+	third := q.take(nil, 100, 1) // longer than asked for, but alone
 	expectPayloads(t, third, "33")
-	q.putBack(third)
-	expectPayloads(t, q.take(100, 6), "33", "4444")
-	expectPayloads(t, q.take(100, 100), "5")
-	expectPayloads(t, q.take(100, 100))
+	q.putBack(nil, third)
+	expectPayloads(t, q.take(nil, 100, 6), "33", "4444")
+	expectPayloads(t, q.take(nil, 100, 100), "5")
+	expectPayloads(t, q.take(nil, 100, 100))
 	if got := testutil.ToFloat64(q.metrics.queued); got != 0 {
 		t.Errorf("gauge shows %v for an empty queue", got)
 	}

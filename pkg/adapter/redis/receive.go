@@ -21,6 +21,8 @@ func (a *Adapter) receive(in interest, text string) {
 	a.metrics.in.Inc()
 	// The text is ours alone, and whatever refers to parts of it only reads: no need to copy.
 	payload := unsafe.Slice(unsafe.StringData(text), len(text))
+	a.delivering.Lock()
+	defer a.delivering.Unlock()
 	switch in.kind {
 	case kindBroadcast, kindRoom:
 		a.receiveBroadcast(in, payload)
@@ -54,7 +56,7 @@ func (a *Adapter) hasMember(in interest) bool {
 	if in.kind == kindRoom {
 		return a.node.Holds(in.namespace, in.room)
 	}
-	return a.subscriber.isOpen(in.namespace)
+	return a.namespaces.isOpen(in.namespace)
 }
 
 // refuse counts a message that rediswire does not accept.
@@ -83,7 +85,7 @@ func (a *Adapter) receiveRequest(nsp string, payload []byte) {
 	switch {
 	case r.UID == a.config.NodeID:
 		a.metrics.receivedDropped[droppedOwn].Inc()
-	case !a.subscriber.isOpen(nsp), r.Socket != "" && !a.node.Holds(nsp, r.Socket):
+	case !a.namespaces.isOpen(nsp), r.Socket != "" && !a.node.Holds(nsp, r.Socket):
 		a.metrics.receivedDropped[droppedNoMember].Inc()
 	case r.Query != nil:
 		a.node.Answer(r.Query, func(reply adapter.Reply) { a.respond(nsp, &r, reply) })
@@ -105,7 +107,10 @@ func (a *Adapter) respond(nsp string, r *rediswire.Request, reply adapter.Reply)
 	response := rediswire.Response{ID: r.ID, UID: a.config.NodeID, Type: r.Type, Reply: reply}
 	payload, err := rediswire.AppendResponse(nil, &response)
 	if sockets, ok := reply.(adapter.Sockets); ok && err == nil && len(payload) > a.config.MaxMessage {
-		payload, err = a.trim(response, sockets, len(payload))
+		payload, err = a.trim(sockets, len(payload), func(part adapter.Sockets) ([]byte, error) {
+			response.Reply = part
+			return rediswire.AppendResponse(nil, &response)
+		})
 	}
 	if err != nil {
 		a.log.Warn("answer cannot be encoded", zap.String("namespace", nsp), zap.Error(err))
@@ -118,13 +123,14 @@ func (a *Adapter) respond(nsp string, r *rediswire.Request, reply adapter.Reply)
 
 // trim leaves sockets out until the answer is within bounds: one message of tens of megabytes makes Redis disconnect
 // every node that listens for it.
-func (a *Adapter) trim(response rediswire.Response, sockets adapter.Sockets, size int) ([]byte, error) {
+func (a *Adapter) trim(
+	sockets adapter.Sockets, size int, encode func(adapter.Sockets) ([]byte, error),
+) ([]byte, error) {
 	a.metrics.publishDropped[dropTrimmed].Inc()
 	a.log.Warn("answer trimmed", zap.Int("sockets", len(sockets)), zap.Int("bytes", size))
 	for {
 		sockets = sockets[:len(sockets)*a.config.MaxMessage/(size+size/8)]
-		response.Reply = sockets
-		payload, err := rediswire.AppendResponse(nil, &response)
+		payload, err := encode(sockets)
 		if err != nil || len(payload) <= a.config.MaxMessage || len(sockets) == 0 {
 			return payload, err
 		}
@@ -142,6 +148,9 @@ func (a *Adapter) receiveResponse(payload []byte) {
 	if r.UID == a.config.NodeID {
 		a.metrics.receivedDropped[droppedOwn].Inc()
 		return
+	}
+	if r.UID != "" {
+		a.membership.answered(r.UID)
 	}
 	a.asks.receive(r)
 }

@@ -48,8 +48,13 @@ func startServer(t testing.TB) *server {
 func (s *server) start(options ...string) {
 	s.t.Helper()
 	_, port, _ := net.SplitHostPort(s.address)
-	options = append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", s.t.TempDir()}, options...)
-	cmd := exec.Command("redis-server", options...)
+	s.run(append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", s.t.TempDir()}, options...)...)
+}
+
+// run starts redis-server with arguments that make it listen at the reserved address.
+func (s *server) run(arguments ...string) {
+	s.t.Helper()
+	cmd := exec.Command("redis-server", arguments...)
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

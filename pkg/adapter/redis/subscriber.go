@@ -11,89 +11,71 @@ import (
 // command writes. They share the table and the current epoch.
 type subscriber struct {
 	// Static after construction.
-	source  source
-	naming  naming
-	timeout time.Duration
-	log     *zap.Logger
-	metrics *metrics
+	source   source
+	naming   naming
+	timeout  time.Duration
+	log      *zap.Logger
+	metrics  *metrics
+	refusals *refusals
+	// namespaces are shared with the other subscriptions of this node.
+	namespaces *namespaces
+	// shard is what a subscription to sharded channels belongs to; nil for classic channels.
+	shard *shard
 	// message takes what arrives, in order; attached hears of each connection that has its probe channel. Both are
 	// called by receive and must not block.
 	message  func(in interest, payload string)
 	attached func()
+	// trouble hears that there is no connection.
+	trouble func()
 	// wake tells command that there may be something to do; never closed.
 	wake chan struct{}
 
 	mu sync.Mutex
 	// mu guards the following.
-	table      *table
-	epoch      *epoch // nil while there is no connection
-	namespaces map[string]*namespace
+	table *table
+	epoch *epoch // nil while there is no connection
+	probe interest
 	// hints are channels somebody may want more or less than before, until command has asked.
 	hints map[string]interest
 }
 
-// namespace is one that this node is a member of.
-type namespace struct {
-	open   bool
-	asking int // open queries: while there are any, the shared response channel is wanted
-}
-
-func newSubscriber(cfg Config, from source, m *metrics) *subscriber {
-	names := naming{
-		key:          cfg.Key,
-		tag:          cfg.Tag,
-		nodeID:       cfg.NodeID,
-		probeChannel: cfg.Prefix + ":probe:" + cfg.NodeID,
-	}
+func newSubscriber(
+	cfg Config, from source, probe interest, known *namespaces, m *metrics, r *refusals,
+) *subscriber {
 	s := &subscriber{
 		source:     from,
-		naming:     names,
+		naming:     naming{key: cfg.Key, tag: cfg.Tag, nodeID: cfg.NodeID},
 		timeout:    cfg.RequestTimeout,
 		log:        cfg.Logger,
 		metrics:    m,
+		refusals:   r,
+		namespaces: known,
 		wake:       make(chan struct{}, 1),
-		table:      newTable(names.probeChannel, cfg.Linger),
-		namespaces: make(map[string]*namespace),
+		table:      newTable(probe.channel, cfg.Linger),
+		probe:      probe,
 		hints:      make(map[string]interest),
 	}
-	s.hint(s.naming.probe())
+	s.hint(probe)
 	if cfg.Tag != "" {
 		s.hint(s.naming.pattern())
 	}
 	return s
 }
 
-func (s *subscriber) setOpen(nsp string, open bool) {
-	s.change(nsp, func(n *namespace) { n.open = open },
-		s.naming.broadcast(nsp), s.naming.request(nsp), s.naming.own(nsp))
-}
-
-func (s *subscriber) setAsking(nsp string, change int) {
-	s.change(nsp, func(n *namespace) { n.asking += change }, s.naming.shared(nsp))
-}
-
-// change changes a namespace, and hints at the channels that depend on it.
-func (s *subscriber) change(nsp string, change func(*namespace), interests ...interest) {
+// setProbe changes the channel of this node's probes.
+func (s *subscriber) setProbe(in interest) {
 	s.mu.Lock()
-	n := s.namespaces[nsp]
-	if n == nil {
-		n = &namespace{}
-		s.namespaces[nsp] = n
-	}
-	change(n)
-	if *n == (namespace{}) {
-		delete(s.namespaces, nsp)
-	}
-	s.hintLocked(interests...)
-	s.mu.Unlock()
-	s.wakeUp()
+	defer s.wakeUp()
+	defer s.mu.Unlock()
+	s.hintLocked(s.probe, in)
+	s.probe = in
+	s.table.probe = in.channel
 }
 
-func (s *subscriber) isOpen(nsp string) bool {
+func (s *subscriber) currentProbe() interest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := s.namespaces[nsp]
-	return n != nil && n.open
+	return s.probe
 }
 
 func (s *subscriber) isOn(in interest) bool {
@@ -140,12 +122,13 @@ func (s *subscriber) wakeUp() {
 
 // confirm calls done with nil once the channels of all interests are believed, with ErrAway when that takes too long.
 func (s *subscriber) confirm(interests []interest, done func(error)) {
-	w := &waiter{interests: append([]interest{s.naming.probe()}, interests...)}
+	w := &waiter{}
 	w.done = func(err error) {
 		w.timer.Stop()
 		done(err)
 	}
 	s.update(func(t *table) {
+		w.interests = append([]interest{s.probe}, interests...)
 		w.timer = time.AfterFunc(s.timeout, func() { s.update(func(t *table) { t.giveUp(w) }) })
 		t.wait(w)
 		s.hintLocked(w.interests...)
@@ -168,4 +151,46 @@ func (s *subscriber) update(change func(*table)) {
 // close ends every wait. It is called once both goroutines have ended.
 func (s *subscriber) close() {
 	s.update((*table).close)
+}
+
+// redirected takes in that a command came to the wrong master, and reports whether that is what err says.
+func (s *subscriber) redirected(err error) bool {
+	if s.shard == nil {
+		return false
+	}
+	slot, address, ok := movedTo(err, s.shard.address)
+	if !ok || !s.shard.move(slot, address) {
+		return false
+	}
+	s.update(func(t *table) {
+		var interests []interest
+		if interests, ok = t.refuse(slot); ok {
+			s.hintLocked(interests...)
+		}
+	})
+	if ok {
+		s.metrics.resubscribes.Inc()
+		s.shard.rehome()
+	}
+	return ok
+}
+
+// unserved takes out all interests in slots that another shard serves.
+func (s *subscriber) unserved() []interest {
+	s.mu.Lock()
+	defer s.wakeUp()
+	defer s.mu.Unlock()
+	var others []interest
+	for _, ch := range s.table.channels {
+		if !s.shard.serves(ch.slot) {
+			others = append(others, ch.interest)
+		}
+	}
+	for _, in := range s.hints {
+		if !s.shard.serves(in.slot) {
+			others = append(others, in)
+		}
+	}
+	s.hintLocked(others...)
+	return others
 }

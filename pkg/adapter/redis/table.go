@@ -2,6 +2,7 @@ package redis
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/adapter"
@@ -43,6 +44,8 @@ const (
 	unsubscribe  verb = "unsubscribe"
 	psubscribe   verb = "psubscribe"
 	punsubscribe verb = "punsubscribe"
+	ssubscribe   verb = "ssubscribe"
+	sunsubscribe verb = "sunsubscribe"
 )
 
 // command is one command to Redis; its channels are confirmed one by one, in this order.
@@ -71,17 +74,22 @@ func (l linger) stale() bool { return l.channel.state != stateOn || !l.channel.o
 // talks to Redis, and is not safe for concurrent use.
 type table struct {
 	// Static after construction.
-	probe  string // this node's probe channel
 	linger time.Duration
+	// sharded: the channels are sharded ones. bySlot: on a cluster, where a command can only name channels of one slot.
+	sharded, bySlot bool
+
+	probe string // this node's probe channel
 
 	channels map[string]*channel
 	// joins and leaves wait for a command; entries that are no longer queued are skipped.
 	joins, leaves []*channel
 	leaveNext     bool     // joins and leaves take turns
 	lingering     []linger // in order of time; entries that no longer say what the channel says are skipped
+	// batch is what is left of the last one, which may be several commands.
+	batch []command
 	// outstanding are the commands sent, oldest first, without the channels already confirmed.
 	outstanding []command
-	unconfirmed int
+	unconfirmed int // channels of outstanding and batch
 	lastBatch   int
 	attached    bool // a connection takes commands
 	proven      bool // and a probe has come back on it
@@ -194,45 +202,79 @@ func (t *table) detach() {
 			delete(t.channels, name)
 		}
 	}
-	t.joins, t.leaves, t.lingering, t.outstanding = nil, nil, nil, nil
+	t.joins, t.leaves, t.lingering, t.batch, t.outstanding = nil, nil, nil, nil, nil
 	t.unconfirmed, t.lastBatch = 0, 0
 	t.attached, t.proven = false, false
 }
 
-// next is the next command to send, if any may be sent now: the one before must be confirmed by half. So single joins
+// next is the next command to send, if any may be sent now: the batch before must be confirmed by half. So single joins
 // become batches by themselves when there are many.
 func (t *table) next() (command, bool) {
-	if !t.attached || t.unconfirmed*2 > t.lastBatch {
+	if !t.attached {
 		return command{}, false
 	}
+	if len(t.batch) == 0 && t.unconfirmed*2 <= t.lastBatch {
+		t.startBatch()
+	}
+	if len(t.batch) == 0 {
+		return command{}, false
+	}
+	c := t.batch[0]
+	t.batch = t.batch[1:]
+	t.outstanding = append(t.outstanding, c)
+	return c, true
+}
+
+func (t *table) startBatch() {
 	lists := [2]*[]*channel{&t.joins, &t.leaves}
 	if t.leaveNext {
 		lists[0], lists[1] = lists[1], lists[0]
 	}
 	for _, list := range lists {
-		c := command{channels: t.takeBatch(list)}
-		if len(c.channels) == 0 {
+		leaves := list == &t.leaves
+		channels := t.takeBatch(list, leaves)
+		if len(channels) == 0 {
 			continue
 		}
-		leaves := list == &t.leaves
-		c.verb = verbFor(c.channels[0], leaves)
-		for _, ch := range c.channels {
+		for _, ch := range channels {
 			ch.state = stateSubscribing
 			if leaves {
 				ch.state, ch.offAt = stateUnsubscribing, time.Time{}
 			}
 		}
 		t.leaveNext = !leaves
-		t.outstanding = append(t.outstanding, c)
-		t.unconfirmed += len(c.channels)
-		t.lastBatch = len(c.channels)
-		return c, true
+		t.unconfirmed += len(channels)
+		t.lastBatch = len(channels)
+		t.batch = t.commands(t.verbFor(channels[0], leaves), channels)
+		return
 	}
-	return command{}, false
+}
+
+// commands divides a batch into commands. The channels that others depend on stay in front.
+func (t *table) commands(v verb, channels []*channel) []command {
+	if !t.bySlot {
+		return []command{{verb: v, channels: channels}}
+	}
+	slices.SortStableFunc(channels, func(a, b *channel) int {
+		if a.kind != b.kind {
+			return int(a.kind) - int(b.kind)
+		}
+		return int(a.slot) - int(b.slot)
+	})
+	var commands []command
+	for len(channels) > 0 {
+		n := 1
+		for n < len(channels) && channels[n].slot == channels[0].slot {
+			n++
+		}
+		commands = append(commands, command{verb: v, channels: channels[:n:n]})
+		channels = channels[n:]
+	}
+	return commands
 }
 
 // takeBatch takes channels that go into one command. Names and patterns need different ones.
-func (t *table) takeBatch(list *[]*channel) []*channel {
+func (t *table) takeBatch(list *[]*channel, leaves bool) []*channel {
 	var batch []*channel
 	rest := *list
 	for len(rest) > 0 && len(batch) < batchSize {
@@ -242,7 +284,7 @@ func (t *table) takeBatch(list *[]*channel) []*channel {
 		}
 		rest[0] = nil
 		rest = rest[1:]
-		if ch.queued {
+		if ch.queued && leaves == (ch.state == stateOn) {
 			ch.queued = false
 			batch = append(batch, ch)
 		}
@@ -251,8 +293,12 @@ func (t *table) takeBatch(list *[]*channel) []*channel {
 	return batch
 }
 
-func verbFor(ch *channel, leave bool) verb {
+func (t *table) verbFor(ch *channel, leave bool) verb {
 	switch {
+	case t.sharded && leave:
+		return sunsubscribe
+	case t.sharded:
+		return ssubscribe
 	case ch.kind == kindPattern && leave:
 		return punsubscribe
 	case ch.kind == kindPattern:
@@ -265,6 +311,10 @@ func verbFor(ch *channel, leave bool) verb {
 
 // confirm takes in a confirmation from Redis. An error means that table and connection no longer agree.
 func (t *table) confirm(v verb, name string, now time.Time) error {
+	if v == sunsubscribe && !t.asked(v, name) {
+		t.taken(name)
+		return nil
+	}
 	if len(t.outstanding) == 0 {
 		return fmt.Errorf("redis: unexpected confirmation: %s %q", v, name)
 	}
@@ -278,7 +328,7 @@ func (t *table) confirm(v verb, name string, now time.Time) error {
 	}
 	t.unconfirmed--
 
-	if v == subscribe || v == psubscribe {
+	if v == subscribe || v == psubscribe || v == ssubscribe {
 		ch.state = stateOn
 		if !ch.wanted {
 			t.startLinger(ch, now)
@@ -293,6 +343,49 @@ func (t *table) confirm(v verb, name string, now time.Time) error {
 		delete(t.channels, name)
 	}
 	return nil
+}
+
+// asked reports whether a confirmation answers the oldest command.
+func (t *table) asked(v verb, name string) bool {
+	if len(t.outstanding) == 0 {
+		return false
+	}
+	head := t.outstanding[0]
+	return head.verb == v && head.channels[0].channel == name
+}
+
+// taken takes in that Redis ended a subscription by itself, as it does with a slot that moves to another master.
+func (t *table) taken(name string) {
+	ch := t.channels[name]
+	if ch == nil || ch.state != stateOn {
+		return
+	}
+	ch.state, ch.offAt, ch.queued = stateOff, time.Time{}, false
+	if ch.wanted {
+		t.queue(&t.joins, ch)
+	} else if len(ch.waiters) == 0 {
+		delete(t.channels, name)
+	}
+}
+
+// refuse takes in that Redis did not carry out the oldest command, because another master has the slot now. The caller
+// finds out who wants the channels, and where. ok is false when the oldest command is about another slot: table and
+// connection no longer agree.
+func (t *table) refuse(slot uint16) (interests []interest, ok bool) {
+	if len(t.outstanding) == 0 || t.outstanding[0].channels[0].slot != slot {
+		return nil, false
+	}
+	channels := t.outstanding[0].channels
+	t.outstanding = t.outstanding[1:]
+	t.unconfirmed -= len(channels)
+	for _, ch := range channels {
+		ch.state = stateOff
+		interests = append(interests, ch.interest)
+		if !ch.wanted && len(ch.waiters) == 0 {
+			delete(t.channels, ch.channel)
+		}
+	}
+	return interests, true
 }
 
 // prove marks the connection as one on which messages do come in, and reports whether that is news.

@@ -27,6 +27,10 @@ type watchdog struct {
 	prober prober
 }
 
+func newWatchdog(s *subscriber, p *publisher) *watchdog {
+	return &watchdog{subscriber: s, publisher: p, metrics: s.metrics, log: s.log, wake: make(chan struct{}, 1)}
+}
+
 func (w *watchdog) run(ctx context.Context) {
 	ticker := time.NewTicker(probeInterval / 2)
 	defer ticker.Stop()
@@ -49,8 +53,11 @@ func (w *watchdog) check(now time.Time) {
 	news := w.deaf.Swap(deaf) != deaf
 	w.mu.Unlock()
 	if send {
+		probe := w.subscriber.currentProbe()
 		w.publisher.queue.push(message{
-			channel: w.subscriber.naming.probeChannel,
+			channel: probe.channel,
+			slot:    probe.slot,
+			sharded: w.subscriber.shard != nil,
 			payload: strconv.AppendUint(nil, number, 10),
 			probe:   true,
 			done:    func(err error) { w.answered(number, err) },

@@ -1,0 +1,232 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+)
+
+// membership keeps this node's heartbeat in Redis, claims its tag there, and knows the other nodes by theirs.
+type membership struct {
+	// Static after construction.
+	client   goredis.UniversalClient
+	keys     memberKeys
+	self     member
+	log      *zap.Logger
+	metrics  *metrics
+	refusals *refusals
+	gone     func(id string) // hears of each node whose heartbeats have ended; must not block
+	// announced: a heartbeat has been taken, once.
+	announced atomic.Bool
+	conflict  atomic.Bool // another node has our tag
+
+	// Owned by run.
+	failing bool // the last heartbeat was not taken
+
+	mu sync.Mutex
+	// mu guards the following.
+	roster *roster
+}
+
+// run sends heartbeats until ctx ends, and then says that the node leaves.
+func (m *membership) run(ctx context.Context) {
+	var wait backoff
+	for ctx.Err() == nil {
+		err := m.beat(ctx)
+		m.report(ctx, err)
+		if err != nil {
+			wait.sleep(ctx)
+			continue
+		}
+		wait.reset()
+		select {
+		case <-ctx.Done():
+		case <-time.After(heartbeatInterval):
+		}
+	}
+	if !m.announced.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+	defer cancel()
+	if _, err := outlive(ctx, func() (struct{}, error) { return struct{}{}, m.leave(ctx) }); err != nil {
+		m.log.Debug("node leaves without saying so", zap.Error(err))
+	}
+}
+
+// report logs changes only.
+func (m *membership) report(ctx context.Context, err error) {
+	switch {
+	case err == nil:
+		m.refusals.granted(refusedHeartbeat)
+		if m.failing {
+			m.failing = false
+			m.log.Info("heartbeat taken again")
+		}
+	case ctx.Err() != nil:
+	case m.refusals.refused(refusedHeartbeat, err):
+	case !m.failing:
+		m.failing = true
+		m.log.Warn("heartbeat not taken", zap.Error(err))
+	}
+}
+
+// beat is one heartbeat: say that we are there, and see who else is.
+func (m *membership) beat(ctx context.Context) error {
+	members, err := outlive(ctx, func() ([]member, error) { return m.exchange(ctx) })
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	m.mu.Lock()
+	joined, gone := m.roster.heard(members, now)
+	m.metrics.nodes.Set(float64(m.roster.count(now)))
+	m.mu.Unlock()
+	for _, other := range joined {
+		m.log.Info("node joined", zap.String("node", other.ID), zap.String("version", other.Version))
+	}
+	for _, other := range gone {
+		m.log.Warn("node gone", zap.String("node", other.ID))
+		m.gone(other.ID)
+	}
+	m.announced.Store(true)
+	return nil
+}
+
+func (m *membership) exchange(ctx context.Context) ([]member, error) {
+	pipe := m.client.Pipeline()
+	pipe.Set(ctx, m.keys.node(m.self.ID), m.self.encode(), heartbeatExpiry)
+	pipe.SAdd(ctx, m.keys.list(), m.self.ID)
+	pipe.Expire(ctx, m.keys.list(), listExpiry)
+	ids := pipe.SMembers(ctx, m.keys.list())
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("redis: send heartbeat: %w", err)
+	}
+	if err := m.claim(ctx); err != nil {
+		return nil, fmt.Errorf("redis: claim tag %q: %w", m.self.Tag, err)
+	}
+	return m.read(ctx, ids.Val())
+}
+
+// claim holds the tag for as long as a heartbeat lasts. A tag that another node has is told and otherwise put up with:
+// both nodes then hear what is published to a socket of either, and one of them has no use for it.
+func (m *membership) claim(ctx context.Context) error {
+	if m.self.Tag == "" {
+		return nil
+	}
+	key := m.keys.tag(m.self.Tag)
+	holder, err := m.client.Get(ctx, key).Result()
+	if errors.Is(err, goredis.Nil) {
+		var taken bool
+		if taken, err = m.client.SetNX(ctx, key, m.self.ID, heartbeatExpiry).Result(); taken {
+			holder = m.self.ID
+		}
+	} else if err == nil && holder == m.self.ID {
+		err = m.client.PExpire(ctx, key, heartbeatExpiry).Err()
+	}
+	if err != nil {
+		return err
+	}
+	conflict := holder != m.self.ID
+	if m.conflict.Swap(conflict) != conflict && conflict {
+		m.metrics.tagConflicts.Inc()
+		m.log.Error("tag belongs to another node", zap.String("tag", m.self.Tag), zap.String("node", holder))
+	}
+	return nil
+}
+
+// read reads the heartbeats of the other nodes, and takes those who have none any more off the list. One that is only
+// late puts itself back.
+func (m *membership) read(ctx context.Context, ids []string) ([]member, error) {
+	var others, keys []string
+	for _, id := range ids[:min(len(ids), maxMembers)] {
+		if id != m.self.ID {
+			others, keys = append(others, id), append(keys, m.keys.node(id))
+		}
+	}
+	if len(others) == 0 {
+		return nil, nil
+	}
+	texts, err := m.client.MGet(ctx, keys...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("redis: read heartbeats: %w", err)
+	}
+	var members []member
+	var dead []any
+	for i, id := range others {
+		text, there := texts[i].(string)
+		if !there {
+			dead = append(dead, id)
+		} else if other, ok := decodeMember(id, text); ok {
+			members = append(members, other)
+		}
+	}
+	if len(dead) > 0 {
+		if err := m.client.SRem(ctx, m.keys.list(), dead...).Err(); err != nil {
+			return nil, fmt.Errorf("redis: take dead nodes off the list: %w", err)
+		}
+	}
+	return members, nil
+}
+
+func (m *membership) leave(ctx context.Context) error {
+	pipe := m.client.Pipeline()
+	last := m.self
+	last.Left = true
+	pipe.Set(ctx, m.keys.node(m.self.ID), last.encode(), heartbeatExpiry)
+	if m.self.Tag != "" && !m.conflict.Load() {
+		pipe.Del(ctx, m.keys.tag(m.self.Tag))
+	}
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// known are the other nodes that may have a connection to Redis.
+func (m *membership) known() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.roster.known()
+}
+
+func (m *membership) expect(nsp string, subscribers int, present []string) expectation {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.roster.expect(nsp, subscribers, present, time.Now())
+}
+
+func (m *membership) settle(nsp string, e expectation, o outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.roster.silent(nsp, e, o.silent, o.others, time.Now())
+}
+
+// answered takes in that a node has said something.
+func (m *membership) answered(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.roster.answered(id)
+}
+
+// outlive calls f and returns its result, or ErrAway when ctx ends first. go-redis waits for its own timeouts and not
+// for ctx: f then ends by itself.
+func outlive[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	value := make(chan T, 1)
+	err := wait(ctx, func(done func(error)) {
+		go func() {
+			v, err := f()
+			value <- v
+			done(err)
+		}()
+	})
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return <-value, nil
+}

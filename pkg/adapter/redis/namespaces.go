@@ -1,0 +1,53 @@
+package redis
+
+import "sync"
+
+// namespaces are those that this node is a member of, or asks in. All subscriptions of the node share them.
+type namespaces struct {
+	mu sync.Mutex
+	// mu guards the following.
+	known map[string]*namespace
+}
+
+type namespace struct {
+	open   bool
+	asking int // open queries: while there are any, the shared response channel is wanted
+}
+
+func newNamespaces() *namespaces { return &namespaces{known: make(map[string]*namespace)} }
+
+func (n *namespaces) setOpen(nsp string, open bool) {
+	n.change(nsp, func(n *namespace) { n.open = open })
+}
+
+func (n *namespaces) setAsking(nsp string, change int) {
+	n.change(nsp, func(n *namespace) { n.asking += change })
+}
+
+func (n *namespaces) change(nsp string, change func(*namespace)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	known := n.known[nsp]
+	if known == nil {
+		known = &namespace{}
+		n.known[nsp] = known
+	}
+	change(known)
+	if *known == (namespace{}) {
+		delete(n.known, nsp)
+	}
+}
+
+func (n *namespaces) isOpen(nsp string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	known := n.known[nsp]
+	return known != nil && known.open
+}
+
+func (n *namespaces) isAsking(nsp string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	known := n.known[nsp]
+	return known != nil && known.asking > 0
+}

@@ -1,0 +1,233 @@
+package redis_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/adapter/redis"
+)
+
+// clientWith is a client that is closed with the test.
+func clientWith(t *testing.T, options *goredis.Options) *goredis.Client {
+	client := goredis.NewClient(options)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// readyNodeWith is newNodeWith, ready.
+func readyNodeWith(t *testing.T, client goredis.UniversalClient, cfg redis.Config) *node {
+	t.Helper()
+	n := newNodeWith(t, client, cfg)
+	eventually(t, "ready", func() bool { return n.State() == adapter.State{Ready: true, Connected: true} })
+	return n
+}
+
+// talk sees to it that two nodes hear each other, from now on or from when Redis came back. What is
+// sent meanwhile may be lost; none of it may come twice.
+func talk(t *testing.T, a, b *node, room string) {
+	t.Helper()
+	started := time.Now()
+	for i, pair := range [][2]*node{{a, b}, {b, a}} {
+		from, to := pair[0], pair[1]
+		text := numbered("talk "+room, i)
+		eventually(t, "confirmed", func() bool { return to.confirm(room) == nil })
+		eventually(t, "published", func() bool { return from.publish(broadcast(text, room)) == nil })
+		eventually(t, "heard", func() bool { return slices.Contains(to.heard(), text) })
+	}
+	t.Logf("talking again after %s", time.Since(started).Round(time.Millisecond))
+}
+
+// startSentinel watches a master that has one replica.
+func startSentinel(t *testing.T, master *server) *server {
+	t.Helper()
+	s := newServer(t)
+	_, port, _ := net.SplitHostPort(s.address)
+	_, watched, _ := net.SplitHostPort(master.address)
+	file := filepath.Join(t.TempDir(), "sentinel.conf")
+	text := fmt.Sprintf("bind 127.0.0.1\nport %s\nsentinel monitor main 127.0.0.1 %s 1\n"+
+		"sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 5000\n", port, watched)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.run(file, "--sentinel")
+	eventually(t, "sentinel knows the replica", func() bool {
+		return len(s.command("SENTINEL", "REPLICAS", "main").Val().([]any)) == 1
+	})
+	return s
+}
+
+func TestSentinel_PromotionBringsDeliveryBack(t *testing.T) {
+	t.Parallel()
+	causes := map[string]func(master, sentinel *server){
+		"master killed": func(master, _ *server) { master.stop() },
+		"master demoted": func(master, sentinel *server) {
+			sentinel.command("SENTINEL", "FAILOVER", "main")
+			// Until then all nodes are still together at the old master.
+			eventually(t, "demoted", func() bool { return master.command("ROLE").Val().([]any)[0] == "slave" })
+		},
+	}
+	for name, cause := range causes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			master, replica := startServer(t), newServer(t)
+			host, port, _ := net.SplitHostPort(master.address)
+			replica.start("--replicaof", host+" "+port)
+			eventually(t, "replica is in step", func() bool {
+				role := replica.command("ROLE").Val().([]any)
+				return role[0] == "slave" && role[3] == "connected"
+			})
+			sentinel := startSentinel(t, master)
+			var nodes [2]*node
+			for i := range nodes {
+				client := goredis.NewFailoverClient(&goredis.FailoverOptions{
+					MasterName: "main", SentinelAddrs: []string{sentinel.address},
+				})
+				t.Cleanup(func() { _ = client.Close() })
+				nodes[i] = readyNodeWith(t, client, redis.Config{})
+				nodes[i].join("red")
+			}
+			if got := master.subscribers(requests); got != 2 {
+				t.Fatalf("%d subscribers at the master", got)
+			}
+			cause(master, sentinel)
+			eventually(t, "promoted", func() bool { return replica.command("ROLE").Val().([]any)[0] == "master" })
+			talk(t, nodes[0], nodes[1], "red")
+			eventually(t, "all moved", func() bool { return replica.subscribers(requests) == 2 })
+			for _, n := range nodes {
+				if n.metric("redis_resubscribes_total") == 0 || n.metric("redis_up") != 1 {
+					t.Error("the gap is not counted, or Redis not up")
+				}
+			}
+		})
+	}
+}
+
+func TestUnixSocket(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	dir, err := os.MkdirTemp("", "redis") // the test's own directory can be too long for the name of a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "socket")
+	s.start("--unixsocket", path)
+	options := &goredis.Options{Network: "unix", Addr: path}
+	a := readyNodeWith(t, clientWith(t, options), redis.Config{})
+	b := readyNodeWith(t, clientWith(t, options), redis.Config{})
+	a.hold("red")
+	b.hold("red")
+	talk(t, a, b, "red")
+	s.command("CLIENT", "KILL", "TYPE", "pubsub")
+	talk(t, a, b, "red")
+}
+
+// certificates are those of a Redis on loopback and of its clients, signed by an authority of the test's own.
+type certificates struct {
+	caFile, certFile, keyFile string
+	client                    *tls.Config
+}
+
+func newCertificates(t *testing.T) certificates {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	newKey := func() *ecdsa.PrivateKey {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		must(err)
+		return key
+	}
+	template := func(number int64, authority bool) *x509.Certificate {
+		return &x509.Certificate{
+			SerialNumber: big.NewInt(number),
+			Subject:      pkix.Name{CommonName: fmt.Sprint("test ", number)},
+			NotBefore:    time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+			IsCA:        authority, BasicConstraintsValid: true,
+		}
+	}
+	caKey, key, clientKey := newKey(), newKey(), newKey()
+	caTemplate := template(1, true)
+	caCert, err := x509.CreateCertificate(rand.Reader, caTemplate, caTemplate, &caKey.PublicKey, caKey)
+	must(err)
+	cert, err := x509.CreateCertificate(rand.Reader, template(2, false), caTemplate, &key.PublicKey, caKey)
+	must(err)
+	clientCert, err := x509.CreateCertificate(rand.Reader, template(3, false), caTemplate, &clientKey.PublicKey, caKey)
+	must(err)
+	encodedKey, err := x509.MarshalPKCS8PrivateKey(key)
+	must(err)
+
+	dir := t.TempDir()
+	write := func(name, kind string, content []byte) string {
+		path := filepath.Join(dir, name)
+		must(os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600))
+		return path
+	}
+	c := certificates{
+		caFile:   write("ca.pem", "CERTIFICATE", caCert),
+		certFile: write("cert.pem", "CERTIFICATE", cert),
+		keyFile:  write("key.pem", "PRIVATE KEY", encodedKey),
+	}
+	parsed, err := x509.ParseCertificate(caCert)
+	must(err)
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	pair := tls.Certificate{Certificate: [][]byte{clientCert}, PrivateKey: clientKey}
+	c.client = &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	return c
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	c := newCertificates(t)
+	secure := newServer(t) // only for its address
+	_, port, _ := net.SplitHostPort(secure.address)
+	s := newServer(t)
+	s.start("--tls-port", port, "--tls-cert-file", c.certFile, "--tls-key-file", c.keyFile,
+		"--tls-ca-cert-file", c.caFile)
+	trusting := func() *goredis.Options {
+		settings := c.client.Clone()
+		settings.ServerName = "127.0.0.1"
+		return &goredis.Options{Addr: secure.address, TLSConfig: settings}
+	}
+	a := readyNodeWith(t, clientWith(t, trusting()), redis.Config{})
+	b := readyNodeWith(t, clientWith(t, trusting()), redis.Config{})
+	a.hold("red")
+	b.hold("red")
+	talk(t, a, b, "red")
+	s.command("CLIENT", "KILL", "TYPE", "pubsub")
+	talk(t, a, b, "red")
+
+	for name, spoil := range map[string]func(*tls.Config){
+		"unknown authority": func(settings *tls.Config) { settings.RootCAs = x509.NewCertPool() },
+		"another name":      func(settings *tls.Config) { settings.ServerName = "redis.example" },
+		"no certificate":    func(settings *tls.Config) { settings.Certificates = nil },
+	} {
+		options := trusting()
+		spoil(options.TLSConfig)
+		n := newNodeWith(t, clientWith(t, options), redis.Config{RequestTimeout: 300 * time.Millisecond})
+		if err := n.confirm(); err == nil || n.State() != (adapter.State{}) {
+			t.Errorf("%s: connected", name)
+		}
+	}
+}
