@@ -194,10 +194,7 @@ func TestCheck_ImpossibleCombinations(t *testing.T) {
 		{"two kinds of Redis", "redis:\n  url: redis://h\n  cluster: {addresses: ['h:1']}\n" +
 			"  sentinel: {addresses: ['h:2'], master: m}\n", []string{
 			`line 3: redis.cluster.addresses: cannot be set together with redis.url; there is one Redis`,
-			`line 3: redis.cluster.addresses: not in this version`,
 			`line 4: redis.sentinel.addresses: cannot be set together with redis.url; there is one Redis`,
-			`line 4: redis.sentinel.addresses: not in this version`,
-			`line 4: redis.sentinel.master: "m": not in this version`,
 		}},
 		{"recovery without streams", `socketio: {recovery: {enabled: true}}`, []string{
 			`line 1: socketio.recovery.enabled: true needs adapter.kind: streams, not memory`,

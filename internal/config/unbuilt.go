@@ -21,32 +21,19 @@ type unbuiltKey struct {
 
 // unbuilt lists what is not built. Whoever builds a part deletes its lines.
 var unbuilt = []unbuiltKey{
-	{key: "server.tls", refuse: true},
-	{key: "server.private_headers", refuse: true},
 	{key: "peer.address"},
 	{key: "peer.advertise"},
 	{key: "peer.secret", refuse: true},
 	{key: "peer.nodes"},
-	{key: "engine.eio3"},
-	{key: "engine.compression.polling", asks: func(c *Config) bool { return c.Engine.Compression.Polling }},
 	{key: "engine.compression.websocket"},
 	{key: "socketio.parser", asks: func(c *Config) bool { return c.SocketIO.Parser == ParserMsgpack }},
 	{key: "socketio.recovery.enabled", refuse: true},
 	{key: "socketio.recovery.window"},
-	{key: "redis.cluster", refuse: true},
-	{key: "redis.sentinel", refuse: true},
-	{key: "redis.tls", refuse: true},
 	{key: "adapter.kind", refuse: true, asks: func(c *Config) bool {
-		return c.Adapter.Kind == AdapterSharded || c.Adapter.Kind == AdapterStreams
+		return c.Adapter.Kind == AdapterStreams
 	}},
-	{key: "adapter.sharded"},
-	{key: "adapter.classic_emitters"},
-	{key: "limits.connections", refuse: true},
 	{key: "limits.connections_per_ip", refuse: true},
-	{key: "limits.handshakes", refuse: true},
-	{key: "limits.unknown_sids", refuse: true, asks: func(c *Config) bool { return c.Limits.UnknownSIDs > 0 }},
 	{key: "limits.outbox_total", refuse: true, asks: func(c *Config) bool { return c.Limits.OutboxTotal != Share{} }},
-	{key: "limits.namespaces", refuse: true, asks: func(c *Config) bool { return c.Limits.Namespaces > 0 }},
 	{key: "limits.events", refuse: true},
 	{key: "auth.jwt", refuse: true},
 	{key: "auth.token"},

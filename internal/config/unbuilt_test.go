@@ -10,22 +10,12 @@ import (
 
 func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 	for _, c := range []struct{ key, value, shown string }{
-		{"server.tls.cert", "a.pem", `"a.pem": `},
-		{"server.private_headers", "[x-user]", ""},
 		{"peer.secret", "s", `"********": `},
 		{"socketio.recovery.enabled", "true", `"true": `},
-		{"redis.cluster.addresses", `["h:1"]`, ""},
-		{"redis.sentinel.password", "s", `"********": `},
-		{"redis.tls.ca", "ca.pem", `"ca.pem": `},
-		{"adapter.kind", "sharded", `"sharded": `},
 		{"adapter.kind", "streams", `"streams": `},
-		{"limits.connections", "1", `"1": `},
 		{"limits.connections_per_ip", "1", `"1": `},
-		{"limits.handshakes", "1", `"1": `},
-		{"limits.unknown_sids", "50", `"50": `},
 		{"limits.outbox_total", "30%", `"30%": `},
 		{"limits.outbox_total", "1MiB", `"1MiB": `},
-		{"limits.namespaces", "5", `"5": `},
 		{"limits.events.rate", "10", `"10": `},
 		{"auth.jwt.secret", "s", `"********": `},
 		{"auth.jwt.jwks", "https://keys.example", `"https://keys.example": `},
@@ -45,12 +35,9 @@ func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 		{"peer.address", `":9191"`, `":9191": `},
 		{"peer.advertise", "http://node:9091", `"http://node:9091": `},
 		{"peer.nodes", `["http://node:9091"]`, ""},
-		{"engine.eio3", "true", `"true": `},
 		{"engine.compression.websocket", "true", `"true": `},
 		{"socketio.parser", "msgpack", `"msgpack": `},
 		{"socketio.recovery.window", "1m", `"1m": `},
-		{"adapter.sharded.mode", "static", `"static": `},
-		{"adapter.classic_emitters", "false", `"false": `},
 		{"auth.token", "[query.token]", ""},
 		{"auth.leeway", "5s", `"5s": `},
 		{"auth.expiry", "keep", `"keep": `},
@@ -65,13 +52,12 @@ func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 
 func TestUnbuilt_ValuesThatAskForNothingPass(t *testing.T) {
 	for _, c := range []struct{ key, value string }{
-		{"engine.compression.polling", "false"},
 		{"socketio.parser", "default"},
 		{"adapter.kind", "memory"},
-		{"limits.unknown_sids", "0"},
+		{"adapter.sharded.mode", "static"},
+		{"adapter.classic_emitters", "false"},
 		{"limits.outbox_total", "0"},
 		{"limits.outbox_total", "0%"},
-		{"limits.namespaces", "0"},
 	} {
 		_, warnings, err := config.Load(config.Source{File: []byte(fileWith(c.key, c.value))})
 		if err != nil || len(warnings) > 0 {
@@ -94,9 +80,22 @@ func TestUnbuilt_DefaultsPassFromTheEnvironmentToo(t *testing.T) {
 
 func TestUnbuilt_TheBaseIsNotTheUsersWord(t *testing.T) {
 	base := config.Default()
-	base.Engine.EIO3 = true
+	base.Engine.Compression.WebSocket = true
 	base.Limits.Connections = 10
 	if _, warnings, err := config.Load(config.Source{Base: &base}); err != nil || len(warnings) > 0 {
 		t.Errorf("warnings %v, error %v", warnings, err)
+	}
+}
+
+func TestUnbuilt_EveryKindOfRedisIsThere(t *testing.T) {
+	for _, redis := range []string{
+		"{url: 'rediss://h', tls: {ca: ca.pem, cert: cert.pem, key: key.pem, server_name: h}}",
+		"{sentinel: {addresses: ['h:1'], master: m, username: u, password: p}, tls: {ca: ca.pem}}",
+		"{cluster: {addresses: ['h:1', 'h:2']}, username: u, password: p}",
+	} {
+		_, warnings, err := config.Load(config.Source{File: []byte("redis: " + redis)})
+		if err != nil || len(warnings) > 0 {
+			t.Errorf("%s: warnings %v, error %v", redis, warnings, err)
+		}
 	}
 }
