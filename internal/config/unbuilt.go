@@ -26,7 +26,6 @@ var unbuilt = []unbuiltKey{
 	{key: "peer.secret", refuse: true},
 	{key: "peer.nodes"},
 	{key: "engine.compression.websocket"},
-	{key: "socketio.parser", asks: func(c *Config) bool { return c.SocketIO.Parser == ParserMsgpack }},
 	{key: "socketio.recovery.enabled", refuse: true},
 	{key: "socketio.recovery.window"},
 	{key: "adapter.kind", refuse: true, asks: func(c *Config) bool {

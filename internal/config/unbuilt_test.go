@@ -36,7 +36,6 @@ func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 		{"peer.advertise", "http://node:9091", `"http://node:9091": `},
 		{"peer.nodes", `["http://node:9091"]`, ""},
 		{"engine.compression.websocket", "true", `"true": `},
-		{"socketio.parser", "msgpack", `"msgpack": `},
 		{"socketio.recovery.window", "1m", `"1m": `},
 		{"auth.token", "[query.token]", ""},
 		{"auth.leeway", "5s", `"5s": `},
@@ -52,7 +51,7 @@ func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 
 func TestUnbuilt_ValuesThatAskForNothingPass(t *testing.T) {
 	for _, c := range []struct{ key, value string }{
-		{"socketio.parser", "default"},
+		{"socketio.parser", "msgpack"},
 		{"adapter.kind", "memory"},
 		{"adapter.sharded.mode", "static"},
 		{"adapter.classic_emitters", "false"},
