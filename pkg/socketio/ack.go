@@ -2,7 +2,6 @@ package socketio
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -47,10 +46,10 @@ func (a Ack) SendArgs(args packet.Args) {
 		return
 	}
 	s := a.answer.socket
-	s.send(false, frames(&packet.Packet{
+	s.send(false, &outgoing{Packet: packet.Packet{
 		Type: packet.Ack, Namespace: s.name, ID: a.answer.id, HasID: true,
 		Data: args.JSON, Attachments: args.Attachments,
-	}))
+	}})
 }
 
 // EmitWithAck sends an event and waits for the client's acknowledgement: its arguments. It fails at once when the
@@ -67,9 +66,9 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (pa
 		metrics.acks.disconnected.Inc()
 		return packet.Args{}, ErrDisconnected
 	}
-	s.send(false, frames(&packet.Packet{
-		Type: packet.Event, Namespace: s.name, ID: id, HasID: true, Data: list.JSON, Attachments: list.Attachments,
-	}))
+	question := eventPacket(s.name, list)
+	question.ID, question.HasID = id, true
+	s.sendEvent(false, question)
 	select {
 	case got, ok := <-answer:
 		if !ok {
@@ -80,11 +79,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (pa
 		return got, nil
 	case <-ctx.Done():
 		s.forget(id)
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			metrics.acks.timeout.Inc()
-		} else {
-			metrics.acks.canceled.Inc()
-		}
+		metrics.unanswered(ctx.Err()).Inc()
 		return packet.Args{}, fmt.Errorf("socketio: wait for acknowledgement of %q: %w", event, ctx.Err())
 	}
 }

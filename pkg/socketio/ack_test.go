@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 func TestAck_OnlyTheFirstAnswerCounts(t *testing.T) {
@@ -188,5 +190,56 @@ func TestBroadcastWithAck_DoesNotWaitForWhoGoes(t *testing.T) {
 	cancel()
 	if o := receive(t, done); !errors.Is(o.err, context.Canceled) || len(o.answers) != 0 {
 		t.Errorf("got %v", o)
+	}
+}
+
+func TestAcks_AreCountedByOutcome(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	server, url := serve(t, socketio.Config{Registry: registry})
+	n := server.Of("/")
+	connected := sockets(n)
+	echo(n)
+	p, _ := join(t, url)
+	s := receive(t, connected)
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
+	expired, cancel := context.WithDeadline(context.Background(), time.Unix(1, 0))
+	defer cancel()
+	for _, ctx := range []context.Context{canceled, expired} {
+		_, single := s.EmitWithAck(ctx, "q")
+		_, all := n.Local().EmitWithAck(ctx, "q")
+		if !errors.Is(single, ctx.Err()) || !errors.Is(all, ctx.Err()) {
+			t.Errorf("%v, %v", single, all)
+		}
+	}
+	p.expect(`420["q"]`, `421["q"]`, `422["q"]`, `423["q"]`)
+	p.send(`430[]`) // late
+	p.sync()
+	result := make(chan error, 2)
+	go func() {
+		_, err := s.EmitWithAck(within(t), "q")
+		result <- err
+		_, err = n.Local().EmitWithAck(within(t), "q")
+		result <- err
+	}()
+	p.expect(`424["q"]`)
+	p.send(`434[]`)
+	p.expect(`425["q"]`)
+	p.send(`435[]`)
+	for range 2 {
+		if err := receive(t, result); err != nil {
+			t.Error(err)
+		}
+	}
+	s.Disconnect()
+	if _, err := s.EmitWithAck(within(t), "q"); !errors.Is(err, socketio.ErrDisconnected) {
+		t.Error(err)
+	}
+	for label, want := range map[string]float64{
+		"answered": 2, "timeout": 2, "canceled": 2, "unexpected": 1, "disconnected": 1,
+	} {
+		if got := value(t, registry, "carillon_acks_total", label); got != want {
+			t.Errorf("%s: %v, want %v", label, got, want)
+		}
 	}
 }

@@ -4,9 +4,7 @@ import (
 	"errors"
 
 	"github.com/carillon-io/carillon/pkg/adapter"
-	"github.com/carillon-io/carillon/pkg/engine"
 	"github.com/carillon-io/carillon/pkg/rooms"
-	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
 // selection is a list of members that is used again. It is filled by select and must be given back to release.
@@ -73,19 +71,19 @@ func (n *Namespace) deliver(b *adapter.Broadcast) {
 	if len(*list) == 0 {
 		return
 	}
-	packets := n.encode(b, 0, false)
+	o := n.outgoing(b)
 	sent := 0
 	for _, m := range *list {
-		if m.Value().deliver(b.Volatile, packets) {
+		if m.Value().deliver(b.Volatile, &o) {
 			sent++
 		}
 	}
 	n.io.metrics.deliveries.Add(float64(sent))
 }
 
-// encode makes the frames of a broadcast, which asks for acknowledgements under id when hasID.
-func (n *Namespace) encode(b *adapter.Broadcast, id uint64, hasID bool) []*engine.Frame {
-	return framesSince(&packet.Packet{
-		Type: packet.Event, Namespace: n.name, ID: id, HasID: hasID, Data: b.Args.JSON, Attachments: b.Args.Attachments,
-	}, b.Received)
+// outgoing is the packet of a broadcast.
+func (n *Namespace) outgoing(b *adapter.Broadcast) outgoing {
+	o := eventPacket(n.name, b.Args)
+	o.received = b.Received
+	return o
 }

@@ -24,24 +24,31 @@ type client struct {
 
 	// Owned by the reader.
 	decoder packet.Decoder
-	refused bool // broke the protocol: whatever follows is not looked at
+	overdue *time.Timer // while attachments are due
+	refused bool        // broke the protocol: whatever follows is not looked at
 
 	mu sync.Mutex // held while a session's Send is called, which waits for nobody; else a leaf
 	// mu guards the following.
-	sockets    []*Socket // at most one for each namespace, from its CONNECT until it leaves
-	joined     int       // how many of them are connected
-	mailbox    mailbox
-	working    bool               // a worker drains the mailbox
-	closed     bool               // the connection has ended
-	idle       *time.Timer        // while no namespace is joined
-	connecting *Socket            // the one whose middlewares run
-	cancel     context.CancelFunc // ends these middlewares' context
+	working    bool        // a worker drains the mailbox
+	closed     bool        // the connection has ended
+	sockets    []*Socket   // at most one for each namespace, from its CONNECT until it leaves
+	joined     int         // how many of them are connected
+	mailbox    *mailbox    // nil when empty
+	idle       *time.Timer // while no namespace is joined
+	connecting *connecting // nil when no middlewares run
+}
+
+// connecting is the socket whose middlewares run, and what ends their context.
+type connecting struct {
+	socket *Socket
+	cancel context.CancelFunc
 }
 
 func newClient(io *Server, s *engine.Session) *client {
 	c := &client{io: io, session: s}
 	c.decoder.MaxAttachments = io.cfg.MaxAttachments
 	c.decoder.MaxDepth = io.cfg.MaxDepth
+	c.decoder.Parser = io.cfg.Parser
 	c.decoder.NamespaceQuery = s.Revision() == 3
 	io.clients.Add(1)
 	c.mu.Lock()
@@ -64,9 +71,10 @@ func (c *client) Message(data []byte, binary bool) {
 	}
 	p, ok, err := decode(data)
 	if err != nil {
-		c.refuse(dropMalformed, err.Error())
+		c.refuse(dropMalformed, err)
 		return
 	}
+	c.awaitAttachments(!ok)
 	if !ok {
 		return
 	}
@@ -80,15 +88,16 @@ func (c *client) Message(data []byte, binary bool) {
 	case packet.Disconnect:
 		c.disconnect(&p)
 	default:
-		c.refuse(dropViolation, "packet type is the server's")
+		c.refuse(dropViolation, errPacketType)
 	}
 }
 
 // Closed ends the stay of every socket on the connection.
 func (c *client) Closed(reason engine.CloseReason) {
+	c.awaitAttachments(false)
 	c.mu.Lock()
 	c.closed = true
-	gone := c.endAllLocked(stateLeft, string(reason))
+	gone := c.endAllLocked(stateLeft, &end{reason: string(reason)})
 	c.stopTimerLocked()
 	done := !c.working
 	c.mu.Unlock()
@@ -106,7 +115,7 @@ func (c *client) connect(p *packet.Packet) {
 		connected := have.state.Load() == stateConnected
 		c.mu.Unlock()
 		if connected {
-			c.refuse(dropViolation, "namespace is joined already")
+			c.refuse(dropViolation, errJoined)
 		}
 		return
 	}
@@ -117,7 +126,7 @@ func (c *client) connect(p *packet.Packet) {
 		c.session.Close(engine.Limit)
 		return
 	}
-	s := newSocket(c, p.Namespace, packet.Args{JSON: p.Data})
+	s := newSocket(c, p.Namespace, p.Data, c.decoder.Parser == packet.MsgpackParser)
 	c.sockets = append(c.sockets, s)
 	c.mu.Unlock()
 	c.push(item{socket: s, kind: itemConnect})
@@ -127,7 +136,7 @@ func (c *client) connect(p *packet.Packet) {
 func (c *client) event(p *packet.Packet) {
 	s := c.find(p.Namespace)
 	if s == nil {
-		c.refuse(dropViolation, "event for a namespace that is not joined")
+		c.refuse(dropViolation, errNotJoined)
 		return
 	}
 	c.push(item{socket: s, kind: itemEvent, hasID: p.HasID, id: p.ID, args: p.Args()})
@@ -137,7 +146,7 @@ func (c *client) event(p *packet.Packet) {
 func (c *client) ack(p *packet.Packet) {
 	s := c.find(p.Namespace)
 	if s == nil {
-		c.refuse(dropViolation, "acknowledgement for a namespace that is not joined")
+		c.refuse(dropViolation, errNotJoined)
 		return
 	}
 	if !p.HasID || !s.acknowledge(p.ID, p.Args()) {
@@ -150,22 +159,48 @@ func (c *client) disconnect(p *packet.Packet) {
 	c.mu.Lock()
 	s := c.findLocked(p.Namespace)
 	if s != nil {
-		c.endLocked(s, stateLeft, reasonClient)
+		c.endLocked(s, stateLeft, &end{reason: reasonClient})
 	}
 	c.mu.Unlock()
 	if s == nil {
-		c.refuse(dropViolation, "disconnect from a namespace that is not joined")
+		c.refuse(dropViolation, errNotJoined)
 		return
 	}
 	s.failAcks()
 }
 
 // refuse closes the connection of a client that breaks the protocol, without an answer, as Node does.
-func (c *client) refuse(reason dropReason, what string) {
+func (c *client) refuse(reason dropReason, cause error) {
 	c.refused = true
 	c.io.metrics.dropped(reason)
-	c.io.log.Debug("connection refused", zap.String("session", c.session.ID()), zap.String("cause", what))
+	c.io.log.Debug("connection refused", zap.String("session", c.session.ID()), zap.Error(cause))
+	c.close(stateLeft, cause)
+}
+
+// close ends all sockets' stay and the connection.
+func (c *client) close(to state, cause error) {
+	c.mu.Lock()
+	gone := c.endAllLocked(to, &end{string(engine.ForcedClose), cause})
+	c.mu.Unlock()
+	failAcks(gone)
 	c.session.Close(engine.ForcedClose)
+}
+
+// awaitAttachments gives the client time for the next attachment when one is due.
+func (c *client) awaitAttachments(due bool) {
+	switch {
+	case !due && c.overdue == nil:
+	case !due:
+		c.overdue.Stop()
+		c.overdue = nil
+	case c.overdue != nil:
+		c.overdue.Reset(c.io.cfg.AttachmentTimeout)
+	default:
+		c.overdue = time.AfterFunc(c.io.cfg.AttachmentTimeout, func() {
+			c.io.metrics.dropped(dropAttachments)
+			c.close(stateLeft, errAttachments)
+		})
+	}
 }
 
 func (c *client) find(nsp string) *Socket {
@@ -185,18 +220,18 @@ func (c *client) findLocked(nsp string) *Socket {
 
 // endLocked ends s's stay: nothing is sent to it any more, and its handlers are told in their turn. It reports false
 // when that has happened before. The caller lets go of mu and calls failAcks.
-func (c *client) endLocked(s *Socket, to state, reason string) bool {
+func (c *client) endLocked(s *Socket, to state, how *end) bool {
 	was := s.state.Load()
 	if was >= stateLeft {
 		return false
 	}
-	s.reason = reason
+	s.end = how
 	s.state.Store(to)
 	if i := slices.Index(c.sockets, s); i >= 0 {
 		c.sockets = slices.Delete(c.sockets, i, i+1)
 	}
-	if c.connecting == s {
-		c.cancel()
+	if c.connecting != nil && c.connecting.socket == s {
+		c.connecting.cancel()
 	}
 	if was == stateConnected {
 		s.nsp.connected.Add(-1)
@@ -210,10 +245,10 @@ func (c *client) endLocked(s *Socket, to state, reason string) bool {
 }
 
 // endAllLocked is endLocked for every socket of the connection.
-func (c *client) endAllLocked(to state, reason string) []*Socket {
+func (c *client) endAllLocked(to state, how *end) []*Socket {
 	gone := slices.Clone(c.sockets)
 	for _, s := range gone {
-		c.endLocked(s, to, reason)
+		c.endLocked(s, to, how)
 	}
 	return gone
 }
@@ -246,7 +281,7 @@ func (c *client) closeAll() {
 			s.tellDisconnect()
 		}
 	}
-	gone := c.endAllLocked(stateEnded, reasonServer)
+	gone := c.endAllLocked(stateEnded, &end{reason: reasonServer})
 	c.mu.Unlock()
 	failAcks(gone)
 	c.session.Close(engine.ForcedClose)

@@ -4,40 +4,98 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"net"
+	"os/exec"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/carillon-io/carillon/pkg/adapter/adaptertest"
+	"github.com/carillon-io/carillon/pkg/adapter/redis"
 	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+	goredis "github.com/redis/go-redis/v9"
 )
 
-// cluster starts servers that are nodes of one cluster.
-func cluster(t *testing.T, size int) (nodes []*socketio.Server, urls []string, c *adaptertest.Cluster) {
+// overClusters runs a test over every kind of cluster. start starts servers that are nodes of one.
+func overClusters(t *testing.T, test func(t *testing.T, start starter)) {
+	t.Run("memory", func(t *testing.T) {
+		test(t, func(configs ...socketio.Config) ([]*socketio.Server, []string) {
+			nodes, urls, _ := memoryCluster(t, configs...)
+			return nodes, urls
+		})
+	})
+	t.Run("redis", func(t *testing.T) {
+		test(t, func(configs ...socketio.Config) ([]*socketio.Server, []string) { return redisCluster(t, configs...) })
+	})
+}
+
+type starter func(configs ...socketio.Config) (nodes []*socketio.Server, urls []string)
+
+func memoryCluster(t *testing.T, configs ...socketio.Config) ([]*socketio.Server, []string, *adaptertest.Cluster) {
 	t.Helper()
-	c = adaptertest.NewCluster(size)
+	c := adaptertest.NewCluster(len(configs))
+	for i := range configs {
+		configs[i].Adapter = c.Adapter(i)
+	}
+	nodes, urls := run(t, configs)
+	return nodes, urls, c
+}
+
+// redisCluster starts a redis-server of the test's own, and nodes on it.
+func redisCluster(t *testing.T, configs ...socketio.Config) ([]*socketio.Server, []string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	_, port, _ := net.SplitHostPort(address)
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	for i := range configs {
+		client := goredis.NewClient(&goredis.Options{Addr: address})
+		t.Cleanup(func() { _ = client.Close() })
+		tag := "tag" + itoa(i)
+		a, err := redis.New(client, redis.Config{Tag: tag})
+		if err != nil {
+			t.Fatal(err)
+		}
+		configs[i].Adapter, configs[i].Engine.Tag = a, tag
+	}
+	return run(t, configs)
+}
+
+// run starts the servers and waits until each is a node of its cluster.
+func run(t *testing.T, configs []socketio.Config) (nodes []*socketio.Server, urls []string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	t.Cleanup(func() {
 		cancel()
 		running.Wait()
 	})
-	for i := range size {
-		server, url := serve(t, socketio.Config{Adapter: c.Adapter(i)})
+	for _, cfg := range configs {
+		server, url := serve(t, cfg)
 		running.Go(func() {
 			if err := server.Run(ctx); err != nil {
 				t.Error(err)
 			}
 		})
 		nodes, urls = append(nodes, server), append(urls, url)
-		for !c.Adapter(i).State().Ready {
-			if ctx.Err() != nil {
-				t.Fatal("node does not start")
-			}
-		}
+		eventually(t, "a node is ready", func() bool { return cfg.Adapter.State().Ready })
 	}
-	return nodes, urls, c
+	return nodes, urls
 }
 
 // member joins a namespace on one node and waits until the cluster knows of its rooms.
@@ -57,156 +115,215 @@ func member(t *testing.T, node *socketio.Server, url string, rooms ...string) (*
 }
 
 func TestCluster_EmitReachesEveryNodeOnce(t *testing.T) {
-	nodes, urls, _ := cluster(t, 3)
-	var peers []*peer
-	var members []*socketio.Socket
-	for i := range nodes {
-		echo(nodes[i].Of("/"))
-		p, s := member(t, nodes[i], urls[i], "r1", "r2", "only"+itoa(i))
-		peers, members = append(peers, p), append(members, s)
-	}
-	n := nodes[0].Of("/")
-	for name, c := range map[string]struct {
-		emitter socketio.Emitter
-		heard   []int
-	}{
-		"everyone":       {n.Except(), []int{0, 1, 2}},
-		"two rooms":      {n.To("r1", "r2"), []int{0, 1, 2}},
-		"a room there":   {n.To("only2"), []int{2}},
-		"a socket there": {n.To(members[1].ID()), []int{1}},
-		"except":         {n.To("r1").Except("only1"), []int{0, 2}},
-		"local":          {n.To("r1").Local(), []int{0}},
-		"sender":         {members[0].To("r1"), []int{1, 2}},
-	} {
-		done, published := settled()
-		if err := c.emitter.Published(done).Emit("e", name, []byte{1}); err != nil {
-			t.Fatal(err)
+	overClusters(t, func(t *testing.T, start starter) {
+		nodes, urls := start(socketio.Config{}, socketio.Config{}, socketio.Config{})
+		var peers []*peer
+		var members []*socketio.Socket
+		for i := range nodes {
+			echo(nodes[i].Of("/"))
+			p, s := member(t, nodes[i], urls[i], "r1", "r2", "only"+itoa(i))
+			peers, members = append(peers, p), append(members, s)
 		}
-		if err := receive(t, published); err != nil {
-			t.Fatal(err)
-		}
-		for i, p := range peers {
-			if slices.Contains(c.heard, i) {
-				p.expect(`451-["e","`+name+`",{"_placeholder":true,"num":0}]`, "b:\x01")
+		n := nodes[0].Of("/")
+		for name, c := range map[string]struct {
+			emitter socketio.Emitter
+			heard   []int
+		}{
+			"everyone":       {n.Except(), []int{0, 1, 2}},
+			"two rooms":      {n.To("r1", "r2"), []int{0, 1, 2}},
+			"a room there":   {n.To("only2"), []int{2}},
+			"a socket there": {n.To(members[1].ID()), []int{1}},
+			"except":         {n.To("r1").Except("only1"), []int{0, 2}},
+			"local":          {n.To("r1").Local(), []int{0}},
+			"sender":         {members[0].To("r1"), []int{1, 2}},
+		} {
+			done, published := settled()
+			if err := c.emitter.Published(done).Emit("e", name, []byte{1}); err != nil {
+				t.Fatal(err)
+			}
+			if err := receive(t, published); err != nil {
+				t.Fatal(err)
+			}
+			for i, p := range peers {
+				if slices.Contains(c.heard, i) {
+					p.expect(`451-["e","`+name+`",{"_placeholder":true,"num":0}]`, "b:\x01")
+				}
 			}
 		}
-	}
-	for _, p := range peers {
-		p.sync()
-	}
+		for _, p := range peers {
+			p.sync()
+		}
+	})
 }
 
 func TestCluster_SocketsOfOtherNodesJoinLeaveAndDisconnect(t *testing.T) {
-	nodes, urls, _ := cluster(t, 2)
-	p, s := member(t, nodes[1], urls[1])
-	n := nodes[0].Of("/")
-	n.To(s.ID()).SocketsJoin("x", "y")
-	n.To(s.ID()).SocketsLeave("y")
-	_ = n.To(s.ID()).Emit("hello")
-	p.expect(`42["hello"]`) // commands of one goroutine are applied in order
-	if !s.In("x") || s.In("y") {
-		t.Errorf("rooms %v", s.Rooms(nil))
-	}
-	n.To(s.ID()).DisconnectSockets(false)
-	p.expect(`41`)
-	p2, s2 := member(t, nodes[1], urls[1])
-	n.To(s2.ID()).DisconnectSockets(true)
-	p2.expect(`41`, `closed`)
+	overClusters(t, func(t *testing.T, start starter) {
+		nodes, urls := start(socketio.Config{}, socketio.Config{})
+		p, s := member(t, nodes[1], urls[1])
+		n := nodes[0].Of("/")
+		n.To(s.ID()).SocketsJoin("x", "y")
+		n.To(s.ID()).SocketsLeave("y")
+		_ = n.To(s.ID()).Emit("hello")
+		p.expect(`42["hello"]`) // commands of one goroutine are applied in order
+		if !s.In("x") || s.In("y") {
+			t.Errorf("rooms %v", s.Rooms(nil))
+		}
+		n.To(s.ID()).DisconnectSockets(false)
+		p.expect(`41`)
+		p2, s2 := member(t, nodes[1], urls[1])
+		n.To(s2.ID()).DisconnectSockets(true)
+		p2.expect(`41`, `closed`)
+	})
 }
 
 func TestCluster_FetchSocketsDescribesAll(t *testing.T) {
-	nodes, urls, c := cluster(t, 2)
-	_, here := member(t, nodes[0], urls[0], "r")
-	p, there := member(t, nodes[1], urls[1], "r", "s")
-	there.SetData(map[string]int{"n": 7})
-	list, err := nodes[0].Of("/").To("r").FetchSockets(within(t))
-	if err != nil || len(list) != 2 || list[0].ID != here.ID() || list[1].ID != there.ID() {
-		t.Fatalf("fetched %v, %v", list, err)
-	}
-	if string(list[1].Data) != `{"n":7}` || !slices.Equal(list[1].Rooms, there.Rooms(nil)) {
-		t.Errorf("fetched %s %v", list[1].Data, list[1].Rooms)
-	}
-	var handshake struct {
-		Headers map[string]string
-		Query   map[string]string
-		URL     string
-		Auth    map[string]any
-	}
-	if err := json.Unmarshal(list[1].Handshake, &handshake); err != nil {
-		t.Fatal(err)
-	}
-	if handshake.Query["EIO"] != "4" || !strings.HasPrefix(handshake.URL, "/socket.io/?") || len(handshake.Auth) != 0 ||
-		handshake.Headers["user-agent"] == "" {
-		t.Errorf("handshake %s", list[1].Handshake)
-	}
+	overClusters(t, func(t *testing.T, start starter) {
+		nodes, urls := start(socketio.Config{}, socketio.Config{PrivateQuery: []string{"key"}})
+		urls[1] += "/socket.io/?a=1&token=t1&%6Bey=k1&b=%20;key=k2&c=2&d"
+		_, here := member(t, nodes[0], urls[0], "r")
+		_, there := member(t, nodes[1], urls[1], "r", "s")
+		there.SetData(map[string]int{"n": 7})
+		list, err := nodes[0].Of("/").To("r").FetchSockets(within(t))
+		if err != nil || len(list) != 2 || list[0].ID != here.ID() || list[1].ID != there.ID() {
+			t.Fatalf("fetched %v, %v", list, err)
+		}
+		if string(list[1].Data) != `{"n":7}` || !slices.Equal(list[1].Rooms, there.Rooms(nil)) {
+			t.Errorf("fetched %s %v", list[1].Data, list[1].Rooms)
+		}
+		var handshake struct {
+			Headers map[string]string
+			Query   map[string]string
+			URL     string
+			Auth    map[string]any
+		}
+		if err := json.Unmarshal(list[1].Handshake, &handshake); err != nil {
+			t.Fatal(err)
+		}
+		if want := "/socket.io/?a=1&c=2&d&EIO=4&transport=websocket"; handshake.URL != want {
+			t.Errorf("URL %s, want %s", handshake.URL, want)
+		}
+		want := map[string]string{"EIO": "4", "transport": "websocket", "a": "1", "c": "2", "d": ""}
+		if !maps.Equal(handshake.Query, want) || len(handshake.Auth) != 0 || handshake.Headers["user-agent"] == "" {
+			t.Errorf("handshake %s", list[1].Handshake)
+		}
+		names, err := nodes[0].Of("/").AllRooms(within(t))
+		if err != nil || !slices.Equal(names, slices.Sorted(slices.Values([]string{here.ID(), there.ID(), "r", "s"}))) {
+			t.Errorf("rooms %v, %v", names, err)
+		}
+	})
+}
+
+func TestCluster_MissingNodesLeaveAPartialResult(t *testing.T) {
+	nodes, urls, c := memoryCluster(t, socketio.Config{}, socketio.Config{})
+	member(t, nodes[0], urls[0], "r")
+	member(t, nodes[1], urls[1], "r")
 	c.Adapter(1).Pause()
 	defer c.Adapter(1).Resume()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	list, err = nodes[0].Of("/").To("r").FetchSockets(ctx)
+	list, err := nodes[0].Of("/").To("r").FetchSockets(ctx)
 	var missing *socketio.MissingError
 	if len(list) != 1 || !errors.As(err, &missing) && !errors.Is(err, context.Canceled) {
 		t.Errorf("without node 1: %v, %v", list, err)
 	}
-	p.hangup()
+}
+
+func TestCluster_BothKindsOfParsersHearOneBroadcast(t *testing.T) {
+	overClusters(t, func(t *testing.T, start starter) {
+		nodes, urls := start(socketio.Config{}, socketio.Config{Parser: packet.MsgpackParser})
+		plain, _ := member(t, nodes[0], urls[0])
+		modern := joinMsgpack(t, urls[1], sockets(nodes[1].Of("/")))
+		for _, n := range nodes {
+			if err := n.Of("/").Emit("hello", []byte{7}); err != nil {
+				t.Fatal(err)
+			}
+			plain.expect(`451-["hello",{"_placeholder":true,"num":0}]`, "b:\x07")
+			modern.expect(msgpackHello)
+		}
+	})
+}
+
+// A node's commands keep their order among one another, and with what its sockets are sent directly.
+func TestCluster_OrderOfOneNodeIsKeptOnAnother(t *testing.T) {
+	overClusters(t, func(t *testing.T, start starter) {
+		nodes, urls := start(socketio.Config{}, socketio.Config{})
+		p, s := member(t, nodes[1], urls[1], "r")
+		n := nodes[0].Of("/")
+		const rounds = 100
+		for i := range rounds {
+			for _, e := range []socketio.Emitter{n.Emitter, n.To("r"), n.To(s.ID(), "r")} {
+				if err := e.Emit("n", i); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for i := range rounds {
+			want := `42["n",` + itoa(i) + `]`
+			p.expect(want, want, want)
+		}
+	})
 }
 
 func TestCluster_BroadcastWithAckCollectsFromAllNodes(t *testing.T) {
-	nodes, urls, _ := cluster(t, 3)
-	var peers []*peer
-	for i := range 2 { // nobody is on the third
-		p, _ := member(t, nodes[i], urls[i], "r")
-		peers = append(peers, p)
-	}
-	answers := make(chan []string, 1)
-	go func() {
-		got, err := nodes[0].Of("/").To("r").EmitWithAck(within(t), "q")
-		if err != nil {
-			t.Error(err)
+	overClusters(t, func(t *testing.T, start starter) {
+		nodes, urls := start(socketio.Config{}, socketio.Config{}, socketio.Config{})
+		var peers []*peer
+		for i := range 2 { // nobody is on the third
+			p, _ := member(t, nodes[i], urls[i], "r")
+			peers = append(peers, p)
 		}
-		var texts []string
-		for _, args := range got {
-			texts = append(texts, string(args.JSON))
+		answers := make(chan []string, 1)
+		go func() {
+			got, err := nodes[0].Of("/").To("r").EmitWithAck(within(t), "q")
+			if err != nil {
+				t.Error(err)
+			}
+			var texts []string
+			for _, args := range got {
+				texts = append(texts, string(args.JSON))
+			}
+			answers <- texts
+		}()
+		for i, p := range peers {
+			p.expect(`420["q"]`)
+			p.send(`430["from ` + itoa(i) + `"]`)
 		}
-		answers <- texts
-	}()
-	for i, p := range peers {
-		p.expect(`420["q"]`)
-		p.send(`430["from",` + itoa(i) + `]`)
-	}
-	got := receive(t, answers)
-	slices.Sort(got)
-	if !slices.Equal(got, []string{`["from",0]`, `["from",1]`}) {
-		t.Errorf("got %v", got)
-	}
+		got := receive(t, answers)
+		slices.Sort(got)
+		if !slices.Equal(got, []string{`["from 0"]`, `["from 1"]`}) {
+			t.Errorf("got %v", got)
+		}
+	})
 }
 
 func TestCluster_ServersTalkToOneAnother(t *testing.T) {
-	nodes, _, _ := cluster(t, 3)
-	heard := make(chan string, 8)
-	for i, name := range []string{"zero", "one"} {
-		nodes[i].Of("/").OnServerEvent("hello", func(e socketio.Event) {
-			heard <- name + string(e.Args.JSON)
-			_ = e.Ack.Send(name)
-		})
-	}
-	nodes[1].Of("/").OnServerEvent("boom", func(socketio.Event) { panic("boom") })
-	if err := nodes[0].Of("/").ServerEmit("boom"); err != nil {
-		t.Fatal(err)
-	}
-	if err := nodes[0].Of("/").ServerEmit("hello", 1); err != nil {
-		t.Fatal(err)
-	}
-	if got := receive(t, heard); got != "one[1]" {
-		t.Errorf("heard %s", got)
-	}
-	answers, err := nodes[2].Of("/").ServerEmitWithAck(within(t), "hello")
-	if err != nil || len(answers) != 2 {
-		t.Fatalf("answers %v, %v", answers, err)
-	}
-	// A server that does not handle the event answers at once, with nothing.
-	answers, err = nodes[0].Of("/").ServerEmitWithAck(within(t), "unheard of")
-	if err != nil || len(answers) != 2 || len(answers[0].JSON) != 0 {
-		t.Errorf("answers %v, %v", answers, err)
-	}
+	overClusters(t, func(t *testing.T, start starter) {
+		nodes, _ := start(socketio.Config{}, socketio.Config{}, socketio.Config{})
+		heard := make(chan string, 8)
+		for i, name := range []string{"zero", "one"} {
+			nodes[i].Of("/").OnServerEvent("hello", func(e socketio.Event) {
+				heard <- name + string(e.Args.JSON)
+				_ = e.Ack.Send(name)
+			})
+		}
+		nodes[1].Of("/").OnServerEvent("boom", func(socketio.Event) { panic("boom") })
+		if err := nodes[0].Of("/").ServerEmit("boom"); err != nil {
+			t.Fatal(err)
+		}
+		if err := nodes[0].Of("/").ServerEmit("hello", 1); err != nil {
+			t.Fatal(err)
+		}
+		if got := receive(t, heard); got != "one[1]" {
+			t.Errorf("heard %s", got)
+		}
+		answers, err := nodes[2].Of("/").ServerEmitWithAck(within(t), "hello")
+		if err != nil || len(answers) != 2 {
+			t.Fatalf("answers %v, %v", answers, err)
+		}
+		// A server that does not handle the event answers at once, with nothing.
+		answers, err = nodes[0].Of("/").ServerEmitWithAck(within(t), "unheard of")
+		if err != nil || len(answers) != 2 || answers[0].Len() != 0 {
+			t.Errorf("answers %v, %v", answers, err)
+		}
+	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 )
@@ -17,15 +18,20 @@ type Config struct {
 	Path           string
 	Engine         engine.Config   // its Logger and Registry default to the ones below
 	Adapter        adapter.Adapter // nil: adapter.Local
+	Parser         packet.Parser   // of clients and server; default packet.DefaultParser
 	ConnectTimeout time.Duration   // how long a connection may stay without a namespace; default 45 s
-	MaxAttachments int             // per packet; default 10
-	MaxNamespaces  int             // per connection; default 16
-	MaxDynamic     int             // namespaces of OfFunc that exist here at once; default 10,000
-	MaxDepth       int             // of JSON from clients; default 128
-	MaxRooms       int             // per socket, its own room not counted; default 1000
-	DrainWindow    time.Duration   // over which Shutdown spreads the closes; default 20 s
+	// AttachmentTimeout is how long a client may take for each attachment of a packet; default 45 s.
+	AttachmentTimeout time.Duration
+	MaxAttachments    int           // per packet; default 10
+	MaxNamespaces     int           // per connection; default 16
+	MaxDynamic        int           // namespaces of OfFunc that exist here at once; default 10,000
+	MaxDepth          int           // of JSON and msgpack from clients; default 128
+	MaxRooms          int           // per socket, its own room not counted; default 1000
+	DrainWindow       time.Duration // over which Shutdown spreads the closes; default 20 s
 	// PrivateHeaders are left out of the handshakes other nodes are told of, as Authorization and Cookie always are.
 	PrivateHeaders []string
+	// PrivateQuery are names of query parameters left out likewise, as token always is.
+	PrivateQuery []string
 	// NamespaceLabel maps a namespace to the value of the metrics' namespace label; nil: its name, and "*" for all of
 	// OfFunc.
 	NamespaceLabel func(nsp string) string
@@ -54,6 +60,9 @@ func (cfg Config) withDefaults() (Config, error) {
 		cfg.Engine.Tag = randomID(tagBytes)
 	}
 	var faults []string
+	if cfg.Parser > packet.AutoParser {
+		faults = append(faults, fmt.Sprintf("parser %d is unknown", cfg.Parser))
+	}
 	if !strings.HasPrefix(cfg.Path, "/") || !strings.HasSuffix(cfg.Path, "/") {
 		faults = append(faults, fmt.Sprintf("path %q must begin and end with a slash", cfg.Path))
 	}
@@ -63,6 +72,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		unset time.Duration
 	}{
 		{"connect timeout", &cfg.ConnectTimeout, 45 * time.Second},
+		{"attachment timeout", &cfg.AttachmentTimeout, 45 * time.Second},
 		{"drain window", &cfg.DrainWindow, 20 * time.Second},
 	} {
 		if *d.value == 0 {

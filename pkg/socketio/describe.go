@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/carillon-io/carillon/pkg/adapter"
@@ -31,7 +30,7 @@ func (n *Namespace) describe(t rooms.Target) adapter.Sockets {
 	return list
 }
 
-// info is what the rest of the cluster is told of the socket. The auth object and the private headers stay here: they
+// info is what the rest of the cluster is told of the socket. The auth object and whatever is private stay here: they
 // hold what the client proved itself with.
 func (s *Socket) info() adapter.SocketInfo {
 	info := adapter.SocketInfo{ID: s.id, Rooms: s.Rooms(nil), Data: []byte("{}")}
@@ -44,25 +43,18 @@ func (s *Socket) info() adapter.SocketInfo {
 	about := handshakeInfo{
 		Headers: make(map[string]string, len(h.Headers)), Query: make(map[string]string, len(h.Query)),
 		Time: h.Time.Format(jsTime), Issued: h.Time.UnixMilli(), Address: h.Address, XDomain: h.XDomain, Secure: h.Secure,
-		URL: h.URL,
+		URL: s.client.io.private.url(h.URL),
 	}
 	for name, values := range h.Headers {
-		if !s.client.io.private[name] {
+		if !s.client.io.private.headers[name] {
 			about.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
 		}
 	}
 	for name := range h.Query {
-		about.Query[name] = h.Query.Get(name)
+		if !s.client.io.private.parameters[name] {
+			about.Query[name] = h.Query.Get(name)
+		}
 	}
 	info.Handshake = s.client.io.jsonOf(about)
 	return info
-}
-
-// privateHeaders returns the headers nobody else is told of, in canonical spelling.
-func privateHeaders(further []string) map[string]bool {
-	private := map[string]bool{"Authorization": true, "Cookie": true}
-	for _, name := range further {
-		private[http.CanonicalHeaderKey(name)] = true
-	}
-	return private
 }

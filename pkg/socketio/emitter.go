@@ -8,13 +8,15 @@ import (
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
-// Emitter addresses a set of sockets on all nodes. It is a value; each operator returns a new one.
+// Emitter addresses a set of sockets on all nodes. It is a value; each operator returns a new one. It comes from a
+// Namespace, where it addresses everyone, or from a Socket, where it leaves that one out.
 type Emitter struct {
 	nsp       *Namespace
 	target    rooms.Target
 	nobody    bool // To was called, and named no room
 	volatile  bool
 	local     bool
+	plain     bool // Compress(false)
 	published func(error)
 }
 
@@ -35,6 +37,12 @@ func (e Emitter) Except(rooms ...string) Emitter {
 // Volatile drops the event for each client that is behind, instead of queueing it.
 func (e Emitter) Volatile() Emitter {
 	e.volatile = true
+	return e
+}
+
+// Compress(false) is a hint that the event is not worth compressing.
+func (e Emitter) Compress(compress bool) Emitter {
+	e.plain = !compress
 	return e
 }
 
@@ -92,7 +100,9 @@ func (e Emitter) emit(args packet.Args) {
 }
 
 func (e Emitter) broadcast(args packet.Args) adapter.Broadcast {
-	return adapter.Broadcast{Namespace: e.nsp.name, Args: args, Target: e.target, Volatile: e.volatile}
+	return adapter.Broadcast{
+		Namespace: e.nsp.name, Args: args, Target: e.target, Volatile: e.volatile, NoCompress: e.plain,
+	}
 }
 
 // apply does here what the command says, then hands it to the other nodes.

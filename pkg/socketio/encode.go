@@ -45,28 +45,76 @@ func checkEvent(args packet.Args) error {
 	return nil
 }
 
-// frames encodes a packet: its text, then its attachments.
-func frames(p *packet.Packet) []*engine.Frame { return framesSince(p, time.Time{}) }
+// outgoing is a packet on its way to one socket or many. Each wire form is made once, when the first socket needs it.
+// It is not safe for concurrent use.
+type outgoing struct {
+	packet.Packet
 
-// framesSince is frames for a packet that came in from the cluster at received.
-func framesSince(p *packet.Packet, received time.Time) []*engine.Frame {
-	list := make([]*engine.Frame, 0, 1+len(p.Attachments))
-	list = append(list, textFrame(p, received))
-	for _, a := range p.Attachments {
-		list = append(list, engine.NewFrame(a, true, received))
+	received time.Time // when it came in from the cluster; else zero
+
+	plain, msgpack []*engine.Frame
+	event          Event // what sockets' listeners are told; made when the first has one
+}
+
+// frames returns the packet as the socket's parser has it; none when that parser cannot carry it.
+func (o *outgoing) frames(s *Socket) []*engine.Frame {
+	if !s.msgpack {
+		if o.plain == nil {
+			o.plain = make([]*engine.Frame, 0, 1+len(o.Attachments)) // its own, so that the rest may stay on the stack
+			o.plain = append(o.plain, textFrame(&o.Packet, o.received))
+			for _, a := range o.Attachments {
+				o.plain = append(o.plain, engine.NewFrame(a, true, o.received))
+			}
+		}
+		return o.plain
 	}
-	return list
+	if o.msgpack == nil {
+		o.msgpack = []*engine.Frame{}
+		f, err := msgpackFrame(&o.Packet, o.received)
+		if err != nil {
+			s.client.io.metrics.dropped(dropEncoding)
+			s.client.io.log.Error("packet cannot be written as msgpack", zap.Error(err))
+			return nil
+		}
+		o.msgpack = append(o.msgpack, f)
+	}
+	return o.msgpack
+}
+
+// eventPacket is an event for the sockets of a namespace.
+func eventPacket(nsp string, args packet.Args) outgoing {
+	return outgoing{Packet: packet.Packet{
+		Type: packet.Event, Namespace: nsp, Data: args.JSON, Attachments: args.Attachments,
+	}}
+}
+
+// asEvent is the event as listeners are told of it.
+func (o *outgoing) asEvent() Event {
+	if o.event.Name == "" {
+		args := o.Args()
+		name, _ := args.Name()
+		o.event = Event{Name: name, Args: args.Tail()}
+	}
+	return o.event
 }
 
 // textFrame encodes a packet's text.
 func textFrame(p *packet.Packet, received time.Time) *engine.Frame {
 	buf := buffers.Get().(*[]byte)
+	defer keep(buf)
 	*buf = packet.AppendText((*buf)[:0], p)
-	f := engine.NewFrame(*buf, false, received) // which copies
-	if cap(*buf) <= maxKept {
-		buffers.Put(buf)
+	return engine.NewFrame(*buf, false, received) // which copies
+}
+
+// msgpackFrame encodes a packet whole.
+func msgpackFrame(p *packet.Packet, received time.Time) (*engine.Frame, error) {
+	buf := buffers.Get().(*[]byte)
+	defer keep(buf)
+	var err error
+	if *buf, err = packet.AppendMsgpack((*buf)[:0], p); err != nil {
+		return nil, err
 	}
-	return f
+	return engine.NewFrame(*buf, true, received), nil
 }
 
 // maxKept is the largest buffer that is used again: one huge packet must not be paid for ever after.
@@ -74,18 +122,24 @@ const maxKept = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// connectFrame is the answer to a CONNECT. 2.x clients are told no id.
-func (s *Socket) connectFrame() *engine.Frame {
+func keep(buf *[]byte) {
+	if cap(*buf) <= maxKept {
+		buffers.Put(buf)
+	}
+}
+
+// connectPacket is the answer to a CONNECT. 2.x clients are told no id.
+func (s *Socket) connectPacket() packet.Packet {
 	p := packet.Packet{Type: packet.Connect, Namespace: s.name}
 	if s.client.session.Revision() != 3 {
 		p.Data = append(packet.AppendString([]byte(`{"sid":`), s.id), '}')
 	}
-	return textFrame(&p, time.Time{})
+	return p
 }
 
-// refusalFrame is the CONNECT_ERROR for cause: its message and data as an object. 2.x clients get the data alone, or
+// refusalPacket is the CONNECT_ERROR for cause: its message and data as an object. 2.x clients get the data alone, or
 // the message where there is none.
-func (s *Socket) refusalFrame(cause error) *engine.Frame {
+func (s *Socket) refusalPacket(cause error) packet.Packet {
 	p := packet.Packet{Type: packet.ConnectError, Namespace: s.name}
 	message, data := cause.Error(), []byte(nil)
 	var refusal *ConnectError
@@ -107,7 +161,7 @@ func (s *Socket) refusalFrame(cause error) *engine.Frame {
 	default:
 		p.Data = packet.AppendString(nil, message)
 	}
-	return textFrame(&p, time.Time{})
+	return p
 }
 
 // jsonOf writes a value of the application's for others to read; nil when it cannot be written without attachments.
@@ -122,9 +176,4 @@ func (io *Server) jsonOf(v any) []byte {
 		return nil
 	}
 	return text
-}
-
-// tellDisconnect queues a DISCONNECT.
-func (s *Socket) tellDisconnect() {
-	s.client.session.Send(false, textFrame(&packet.Packet{Type: packet.Disconnect, Namespace: s.name}, time.Time{}))
 }

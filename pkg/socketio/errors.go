@@ -29,6 +29,14 @@ func (e *ConnectError) Error() string { return e.Message }
 // errInvalidNamespace is what a client hears of a namespace that does not exist.
 var errInvalidNamespace = &ConnectError{Message: "Invalid namespace"}
 
+// What a client has done whose connection is closed for it, besides what the decoder finds.
+var (
+	errPacketType  = errors.New("socketio: packet type is the server's")
+	errJoined      = errors.New("socketio: namespace is joined already")
+	errNotJoined   = errors.New("socketio: namespace is not joined")
+	errAttachments = errors.New("socketio: attachments do not come")
+)
+
 // Reasons for which a socket leaves its namespace while the connection stands. Those of a connection that ends are the
 // engine's CloseReasons.
 const (

@@ -12,8 +12,26 @@ import (
 // Event is an event as it came in.
 type Event struct {
 	Name string
-	Args packet.Args // without the name; owned by the receiver of the event
-	Ack  Ack         // zero when the client asked for none
+	Args packet.Args // without the name
+	Ack  Ack         // zero when none was asked for
+}
+
+// handlers are what an application has set for one socket. The slices are only ever appended to.
+type handlers struct {
+	named         map[string]handler
+	any           []func(Event)
+	middlewares   []func(Event) error
+	disconnecting []func(string)
+	disconnected  []func(string)
+}
+
+func (s *Socket) setHandlers(set func(*handlers)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.handlers == nil {
+		s.handlers = new(handlers)
+	}
+	set(s.handlers)
 }
 
 // On sets the handler of one event. f is a func whose parameters are decoded from the arguments as encoding/json does,
@@ -23,19 +41,33 @@ type Event struct {
 // reads: they may block.
 func (s *Socket) On(event string, f any) {
 	h := newHandler(event, f)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.handlers == nil {
-		s.handlers = make(map[string]handler)
-	}
-	s.handlers[event] = h
+	s.setHandlers(func(have *handlers) {
+		if have.named == nil {
+			have.named = make(map[string]handler)
+		}
+		have.named[event] = h
+	})
 }
 
-// OnAny sets the handler of every event that has no handler of its own.
+// Off takes away the handlers of events.
+func (s *Socket) Off(events ...string) {
+	s.setHandlers(func(have *handlers) {
+		for _, event := range events {
+			delete(have.named, event)
+		}
+	})
+}
+
+// OnAny adds a listener for every event, called before its middlewares and its handler. An event that has no handler is
+// dropped only when nobody listens here.
 func (s *Socket) OnAny(f func(e Event)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.others = f
+	s.setHandlers(func(have *handlers) { have.any = append(have.any, f) })
+}
+
+// Use adds a middleware that each event passes before its handler. An error drops the event; the middleware may have
+// answered it with e.Ack before.
+func (s *Socket) Use(m func(e Event) error) {
+	s.setHandlers(func(have *handlers) { have.middlewares = append(have.middlewares, m) })
 }
 
 // handler calls a function with an event.
@@ -87,32 +119,47 @@ func newHandler(event string, f any) handler {
 	}
 }
 
-// handle calls the handler of an event. A socket that was thrown out hears no more of what its client had sent before.
+// handle calls the handlers of an event. A socket that was thrown out hears no more of what its client had sent before.
 func (s *Socket) handle(it *item) {
-	metrics := s.client.io.metrics
 	if s.state.Load() == stateEnded || !s.entered {
-		metrics.dropped(dropDisconnected)
+		s.client.io.metrics.dropped(dropDisconnected)
 		return
 	}
-	name, _ := it.args.Name()
-	s.mu.Lock()
-	h, ok := s.handlers[name]
-	others := s.others
-	s.mu.Unlock()
-	if !ok && others == nil {
-		metrics.dropped(dropUnhandled)
-		return
-	}
-	e := Event{Name: name, Args: it.args.Tail()}
+	e := Event{Args: it.args.Tail()}
+	e.Name, _ = it.args.Name()
 	if it.hasID {
 		e.Ack = Ack{&answer{socket: s, id: it.id}}
 	}
-	if !ok {
-		others(e)
+	var have handlers
+	s.mu.Lock()
+	if s.handlers != nil {
+		have = *s.handlers
+	}
+	h := have.named[e.Name]
+	s.mu.Unlock()
+
+	for _, f := range have.any {
+		f(e)
+	}
+	for _, m := range have.middlewares {
+		if err := m(e); err != nil {
+			s.drop(dropRefused, err)
+			return
+		}
+	}
+	if h == nil {
+		if len(have.any) == 0 {
+			s.client.io.metrics.dropped(dropUnhandled)
+		}
 		return
 	}
 	if err := h(e); err != nil {
-		metrics.dropped(dropArguments)
-		s.client.io.log.Debug("event dropped", zap.String("socket", s.id), zap.Error(err))
+		s.drop(dropArguments, err)
 	}
+}
+
+// drop counts an event that no handler was called with.
+func (s *Socket) drop(reason dropReason, cause error) {
+	s.client.io.metrics.dropped(reason)
+	s.client.io.log.Debug("event dropped", zap.String("socket", s.id), zap.Error(cause))
 }

@@ -1,6 +1,10 @@
 package socketio
 
-import "github.com/carillon-io/carillon/pkg/socketio/packet"
+import (
+	"sync"
+
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
 
 // What a mailbox holds before its reader waits. A single item of any size fits an empty one.
 const (
@@ -35,8 +39,8 @@ func (it *item) size() int {
 	return n
 }
 
-// mailbox is what a connection's client has sent and its handlers have not yet been called with, in order. It has no
-// lock of its own: the client's guards it.
+// mailbox is what a connection's client has sent and its handlers have not yet been called with, in order. It exists
+// while there is something: most connections are idle. It has no lock of its own: the client's guards it.
 type mailbox struct {
 	items []item // items[head:] wait
 	head  int
@@ -44,8 +48,10 @@ type mailbox struct {
 	space chan struct{} // made by a reader that waits, closed by the take that makes room
 }
 
+var mailboxes = sync.Pool{New: func() any { return new(mailbox) }}
+
 func (m *mailbox) full() bool {
-	return len(m.items)-m.head >= mailboxItems || m.bytes >= mailboxBytes
+	return m != nil && (len(m.items)-m.head >= mailboxItems || m.bytes >= mailboxBytes)
 }
 
 // awaitSpace returns a channel that is closed when something is taken.
@@ -66,14 +72,9 @@ func (m *mailbox) put(it item) {
 	m.items = append(m.items, it)
 }
 
-// take returns the oldest item; false when there is none. An emptied mailbox keeps room for one item: most connections
-// are idle, or speak one event at a time.
+// take returns the oldest item; false when there is none.
 func (m *mailbox) take() (item, bool) {
 	if m.head == len(m.items) {
-		if cap(m.items) > 1 {
-			m.items = nil
-		}
-		m.items, m.head = m.items[:0], 0
 		return item{}, false
 	}
 	it := m.items[m.head]
@@ -85,4 +86,13 @@ func (m *mailbox) take() (item, bool) {
 		m.space = nil
 	}
 	return it, true
+}
+
+// release gives up an emptied mailbox. One that has grown is not used again.
+func (m *mailbox) release() {
+	const kept = 16 // items
+	if cap(m.items) <= kept {
+		m.items, m.head = m.items[:0], 0
+		mailboxes.Put(m)
+	}
 }

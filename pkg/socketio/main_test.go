@@ -42,11 +42,15 @@ type peer struct {
 	ws *websocket.Conn
 }
 
-// dial opens a session without joining a namespace.
+// dial opens a session without joining a namespace. The URL may have a path and a query already.
 func dial(t testing.TB, url string) *peer {
 	t.Helper()
-	ws, resp, err := websocket.DefaultDialer.Dial(
-		strings.Replace(url, "http", "ws", 1)+"/socket.io/?EIO=4&transport=websocket", nil)
+	if strings.Contains(url, "?") {
+		url += "&"
+	} else {
+		url += "/socket.io/?"
+	}
+	ws, resp, err := websocket.DefaultDialer.Dial(strings.Replace(url, "http", "ws", 1)+"EIO=4&transport=websocket", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,13 +41,13 @@ func (s *Socket) Leave(rooms ...string) {
 	if len(rooms) == 0 {
 		return
 	}
-	s.nsp.index.Leave(&s.member, rooms...)
+	s.nsp.leave(s, rooms)
 	s.client.io.adapter.Touch(s.nsp.name, rooms...)
 }
 
 // join changes the membership, then tells the adapter.
 func (s *Socket) join(names []string) error {
-	err := s.nsp.index.Join(&s.member, s.client.io.cfg.MaxRooms, names...)
+	err := s.nsp.join(s, names)
 	switch {
 	case errors.Is(err, rooms.ErrTooMany):
 		return ErrTooManyRooms

@@ -1,6 +1,11 @@
 package socketio
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"context"
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // dropReason says why something a client or the cluster sent came to nothing. It is a metric label: a closed set.
 type dropReason int
@@ -8,18 +13,21 @@ type dropReason int
 const (
 	dropMalformed    dropReason = iota // a packet that cannot be read; closes the connection
 	dropViolation                      // a packet that has no place there; closes the connection
+	dropAttachments                    // a packet whose attachments do not come; closes the connection
 	dropNamespaces                     // a CONNECT over a limit; closes the connection
 	dropDisconnected                   // an event of a socket that was refused or disconnected
 	dropUnhandled                      // an event without a handler
+	dropRefused                        // an event that a middleware refused
 	dropArguments                      // an event whose arguments the handler does not take
 	dropRooms                          // a join over the limit, ordered by the cluster
 	dropOverloaded                     // an event of another server while too many wait
+	dropEncoding                       // a packet that a client's parser cannot carry
 )
 
 var dropLabels = [...]string{
-	dropMalformed: "malformed", dropViolation: "violation", dropNamespaces: "namespaces",
-	dropDisconnected: "disconnected", dropUnhandled: "unhandled", dropArguments: "arguments", dropRooms: "rooms",
-	dropOverloaded: "overloaded",
+	dropMalformed: "malformed", dropViolation: "violation", dropAttachments: "attachments", dropNamespaces: "namespaces",
+	dropDisconnected: "disconnected", dropUnhandled: "unhandled", dropRefused: "refused", dropArguments: "arguments",
+	dropRooms: "rooms", dropOverloaded: "overloaded", dropEncoding: "encoding",
 }
 
 // metrics are counted per broadcast, never per recipient. Sockets and rooms are counted when they are asked for.
@@ -70,6 +78,14 @@ func newMetrics(io *Server, registry prometheus.Registerer) (*metrics, error) {
 }
 
 func (m *metrics) dropped(reason dropReason) { m.drops[reason].Inc() }
+
+// unanswered counts acknowledgements that a context gave up on.
+func (m *metrics) unanswered(err error) prometheus.Counter {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return m.acks.timeout
+	}
+	return m.acks.canceled
+}
 
 // census counts sockets and rooms when the registry asks.
 type census struct{ io *Server }

@@ -40,10 +40,13 @@ carillon_broadcasts_total{origin="remote"} 0
 carillon_deliveries_total 0
 carillon_handler_panics_total 0
 carillon_inbound_dropped_total{reason="arguments"} 0
+carillon_inbound_dropped_total{reason="attachments"} 0
 carillon_inbound_dropped_total{reason="disconnected"} 0
+carillon_inbound_dropped_total{reason="encoding"} 0
 carillon_inbound_dropped_total{reason="malformed"} 0
 carillon_inbound_dropped_total{reason="namespaces"} 0
 carillon_inbound_dropped_total{reason="overloaded"} 0
+carillon_inbound_dropped_total{reason="refused"} 0
 carillon_inbound_dropped_total{reason="rooms"} 0
 carillon_inbound_dropped_total{reason="unhandled"} 0
 carillon_inbound_dropped_total{reason="violation"} 0

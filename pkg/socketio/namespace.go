@@ -12,6 +12,9 @@ import (
 // Namespace is a communication channel of its own on the shared connections: its own handlers, rooms and sockets.
 // All methods are safe for concurrent use.
 type Namespace struct {
+	// Emitter addresses everyone in the namespace, on all nodes. It is not to be changed.
+	Emitter
+
 	// Static after construction.
 	io    *Server
 	name  string
@@ -25,6 +28,7 @@ type Namespace struct {
 	acks      atomic.Uint64 // the next id to ask clients for an acknowledgement under: one counter for all of them
 	rounds    rounds
 	inbox     inbox
+	watch     watch
 
 	// The server's table guards the following.
 	dynamic bool // goes with its last holder
@@ -38,6 +42,7 @@ type Namespace struct {
 
 func newNamespace(io *Server, name string, setup func(*Namespace)) *Namespace {
 	n := &Namespace{io: io, name: name, setup: setup, index: rooms.New[*Socket]()}
+	n.Emitter.nsp = n
 	n.rounds.metrics = io.metrics
 	return n
 }
@@ -83,20 +88,3 @@ func (n *Namespace) hooks() ([]func(context.Context, *Socket) error, []func(*Soc
 
 // Sockets reports how many sockets of this node are connected to the namespace.
 func (n *Namespace) Sockets() int { return int(n.connected.Load()) }
-
-// Emit sends an event to every socket of the namespace, on all nodes.
-func (n *Namespace) Emit(event string, args ...any) error { return n.emitter().Emit(event, args...) }
-
-// To addresses the members of rooms, on all nodes.
-func (n *Namespace) To(rooms ...string) Emitter { return n.emitter().To(rooms...) }
-
-// Except addresses everyone who is in none of rooms.
-func (n *Namespace) Except(rooms ...string) Emitter { return n.emitter().Except(rooms...) }
-
-// Local addresses the sockets of this node.
-func (n *Namespace) Local() Emitter { return n.emitter().Local() }
-
-// Volatile addresses everyone whose connection is not behind.
-func (n *Namespace) Volatile() Emitter { return n.emitter().Volatile() }
-
-func (n *Namespace) emitter() Emitter { return Emitter{nsp: n} }

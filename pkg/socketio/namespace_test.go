@@ -2,6 +2,9 @@ package socketio_test
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -118,15 +121,99 @@ func TestOfFunc_FailedSetupLetsNobodyIn(t *testing.T) {
 
 func TestNew_NamesEveryImpossibleValue(t *testing.T) {
 	_, err := socketio.New(socketio.Config{Path: "x", ConnectTimeout: -1, DrainWindow: -1, MaxAttachments: -1,
-		MaxNamespaces: -1, MaxDynamic: -1, MaxDepth: -1, MaxRooms: -1})
+		MaxNamespaces: -1, MaxDynamic: -1, MaxDepth: -1, MaxRooms: -1, AttachmentTimeout: -1, Parser: 99})
 	if err == nil {
 		t.Fatal("taken")
 	}
 	for _, name := range []string{
-		"path", "connect timeout", "drain window", "attachments", "of namespaces", "dynamic", "depth", "rooms",
+		"path", "parser", "connect timeout", "attachment timeout", "drain window", "attachments", "of namespaces", "dynamic",
+		"depth", "rooms",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%q does not name %s", err, name)
 		}
 	}
 }
+
+func TestNamespace_OperatesOnEveryoneInIt(t *testing.T) {
+	server, url := serve(t, socketio.Config{})
+	n := server.Of("/foo")
+	connected := sockets(n)
+	a, first := join(t, url, "/foo")
+	b, second := join(t, url, "/foo")
+	receive(t, connected)
+	receive(t, connected)
+	n.SocketsJoin("r", "s")
+	n.To(second).SocketsLeave("r")
+	list, err := n.FetchSockets(within(t))
+	if err != nil || len(list) != 2 {
+		t.Errorf("fetched %v, %v", list, err)
+	}
+	here := n.To("r").LocalSockets()
+	if len(here) != 1 || here[0].ID() != first || len(n.To().LocalSockets()) != 0 {
+		t.Errorf("local sockets %v", here)
+	}
+	names, err := n.AllRooms(within(t))
+	if err != nil || len(names) != 4 {
+		t.Errorf("rooms %v, %v", names, err)
+	}
+	if all := server.Namespaces(); len(all) != 2 || !slices.Contains(all, n) {
+		t.Errorf("namespaces %v", all)
+	}
+	n.DisconnectSockets(true)
+	for _, p := range []*peer{a, b} {
+		p.expect(`41/foo,`, `closed`)
+	}
+}
+
+// told is an adapter that keeps what it is given.
+type told struct {
+	adapter.Local
+
+	commands chan adapter.Command
+}
+
+func (a told) Publish(c adapter.Command, done func(error)) {
+	a.commands <- c
+	a.Local.Publish(c, done)
+}
+
+func TestCompress_IsHandedToTheCluster(t *testing.T) {
+	commands := make(chan adapter.Command, 2)
+	server, _ := serve(t, socketio.Config{Adapter: told{commands: commands}})
+	n := server.Of("/")
+	if err := errors.Join(n.Compress(false).Emit("e"), n.Compress(false).Compress(true).Emit("e")); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{true, false} {
+		if b := receive(t, commands).(adapter.Broadcast); b.NoCompress != want {
+			t.Errorf("no compression is %t", b.NoCompress)
+		}
+	}
+}
+
+func TestServeHTTP_WorksBehindMiddlewares(t *testing.T) {
+	server, _ := serve(t, socketio.Config{})
+	echo(server.Of("/"))
+	seen := make(chan string, 8)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen <- r.URL.Query().Get("transport")
+		server.ServeHTTP(wrapped{w}, r)
+	}))
+	t.Cleanup(web.Close)
+	p, _ := join(t, web.URL)
+	p.sync()
+	if transport := receive(t, seen); transport != "websocket" {
+		t.Errorf("saw %q", transport)
+	}
+	q := poll(t, web.URL, "4")
+	q.post(`40`)
+	if got := q.next(); !strings.HasPrefix(got, `40{`) {
+		t.Errorf("polled %q", got)
+	}
+}
+
+// wrapped is a ResponseWriter as middlewares make them.
+type wrapped struct{ http.ResponseWriter }
+
+func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,6 +41,28 @@ func (e Emitter) FetchSockets(ctx context.Context) ([]adapter.SocketInfo, error)
 	return list, err
 }
 
+// LocalSockets lists the addressed sockets of this node.
+func (e Emitter) LocalSockets() []*Socket {
+	var list []*Socket
+	if !e.nobody {
+		e.nsp.each(e.target, func(s *Socket) { list = append(list, s) })
+	}
+	return list
+}
+
+// AllRooms lists the rooms of all nodes, each once, sockets' own rooms included. With an error, a MissingError among
+// them, the list holds what is known.
+func (n *Namespace) AllRooms(ctx context.Context) ([]string, error) {
+	names := n.index.AllRooms(nil)
+	err := n.query(ctx, adapter.AllRooms{Namespace: n.name}, func(r adapter.Reply) {
+		if more, ok := r.(adapter.RoomNames); ok {
+			names = append(names, more...)
+		}
+	})
+	slices.Sort(names)
+	return slices.Compact(names), err
+}
+
 // EmitWithAck sends the event and collects what the clients acknowledge it with, in the order it comes in, until all
 // have or ctx ends; without a limit in ctx, five seconds. With an error the answers are what came in until then: ctx's
 // when clients did not answer in time, a MissingError when nodes did not.
@@ -73,10 +96,15 @@ func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) ([]
 	select {
 	case <-here.over:
 	case <-ctx.Done():
-		e.nsp.rounds.expire(here)
-		if err == nil {
-			err = fmt.Errorf("socketio: wait for acknowledgements of %q: %w", event, ctx.Err())
+		e.nsp.rounds.expire(here, e.nsp.io.metrics.unanswered(ctx.Err()))
+		<-here.over
+	}
+	if here.late && err == nil {
+		cause := ctx.Err()
+		if cause == nil {
+			cause = context.DeadlineExceeded // the round's own timer was a little faster
 		}
+		err = fmt.Errorf("socketio: wait for acknowledgements of %q: %w", event, cause)
 	}
 	mu.Lock()
 	defer mu.Unlock()

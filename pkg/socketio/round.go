@@ -7,6 +7,7 @@ import (
 
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // rounds are the broadcasts of one namespace whose recipients on this node are to acknowledge them.
@@ -27,6 +28,7 @@ type round struct {
 
 	waiting map[*Socket]struct{}
 	counted bool          // Count has been replied
+	late    bool          // some have not answered in time; static once over is closed
 	early   []packet.Args // acknowledged before that
 	timer   *time.Timer
 }
@@ -45,9 +47,10 @@ func (n *Namespace) ask(b *adapter.Broadcast, timeout time.Duration, reply func(
 	n.rounds.begin(r)
 	sent := 0
 	if len(*list) > 0 {
-		packets := n.encode(b, r.id, true)
+		o := n.outgoing(b)
+		o.ID, o.HasID = r.id, true
 		for _, m := range *list {
-			if m.Value().deliver(b.Volatile, packets) {
+			if m.Value().deliver(b.Volatile, &o) {
 				sent++
 			} else {
 				n.rounds.skip(r, m.Value())
@@ -87,7 +90,7 @@ func (rs *rounds) count(r *round, timeout time.Duration) {
 		r.reply(adapter.Acked{Args: args})
 	}
 	r.early = nil
-	r.timer = time.AfterFunc(timeout, func() { rs.expire(r) })
+	r.timer = time.AfterFunc(timeout, func() { rs.expire(r, rs.metrics.acks.timeout) })
 	rs.settleLocked(r)
 }
 
@@ -132,11 +135,15 @@ func (rs *rounds) forget(s *Socket) {
 	}
 }
 
-// expire stops waiting for whoever has not answered.
-func (rs *rounds) expire(r *round) {
+// expire stops waiting for whoever has not answered, and counts them.
+func (rs *rounds) expire(r *round, count prometheus.Counter) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	rs.metrics.acks.timeout.Add(float64(len(r.waiting)))
+	if len(r.waiting) == 0 {
+		return // settled, unless it still has to be counted
+	}
+	r.late = true
+	count.Add(float64(len(r.waiting)))
 	clear(r.waiting)
 	rs.settleLocked(r)
 }

@@ -18,7 +18,7 @@ type Server struct {
 	// Static after construction.
 	cfg     Config
 	adapter adapter.Adapter
-	private map[string]bool // headers other nodes are not told of
+	private private
 	engine  *engine.Server
 	metrics *metrics
 	log     *zap.Logger
@@ -26,8 +26,10 @@ type Server struct {
 	table   table
 	members sync.Pool // *[]*rooms.Member[*Socket], what broadcasts select into
 
+	workers workers
 	clients sync.WaitGroup // one for each connection whose handlers may still run
 	servers sync.WaitGroup // one for each namespace that works on other servers' events
+	tellers sync.WaitGroup // one for each namespace whose handlers are told of rooms
 }
 
 // New makes a server. It starts nothing; Run does, and with the Local adapter Run need not be called.
@@ -36,7 +38,8 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	io := &Server{cfg: cfg, adapter: cfg.Adapter, private: privateHeaders(cfg.PrivateHeaders), log: cfg.Logger}
+	io := &Server{cfg: cfg, adapter: cfg.Adapter, private: newPrivate(&cfg), log: cfg.Logger}
+	io.workers.init()
 	io.members.New = func() any { return new([]*rooms.Member[*Socket]) }
 	if io.engine, err = engine.New(opener{io}, cfg.Engine); err != nil {
 		return nil, fmt.Errorf("socketio: make the engine: %w", err)
@@ -48,7 +51,7 @@ func New(cfg Config) (*Server, error) {
 	return io, nil
 }
 
-// ServeHTTP serves every request below Config.Path, whatever follows it.
+// ServeHTTP serves every request below Config.Path, whatever follows it. It may stand behind any http.Handler.
 func (io *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !strings.HasPrefix(r.URL.Path, io.cfg.Path) {
 		http.NotFound(w, r)
@@ -76,14 +79,14 @@ func (io *Server) Engine() *engine.Server { return io.engine }
 func (io *Server) Shutdown(ctx context.Context) error {
 	err := io.engine.Drain(ctx, io.cfg.DrainWindow)
 	io.engine.Close()
+	done := make(chan struct{})
+	go func() {
+		io.settle()
+		close(done)
+	}()
 	if err != nil {
 		return fmt.Errorf("socketio: drain: %w", err)
 	}
-	done := make(chan struct{})
-	go func() {
-		io.clients.Wait()
-		close(done)
-	}()
 	select {
 	case <-done:
 		return nil
@@ -93,9 +96,17 @@ func (io *Server) Shutdown(ctx context.Context) error {
 }
 
 // Close ends every session at once and waits until the handlers have returned. It must not be called from a handler.
+// The adapter ends with the context of Run.
 func (io *Server) Close() {
 	io.engine.Close()
+	io.settle()
+}
+
+// settle waits until nothing of what connections have started runs any more.
+func (io *Server) settle() {
 	io.clients.Wait()
+	io.tellers.Wait()
+	io.workers.close()
 }
 
 // opener hears from the engine of new sessions.

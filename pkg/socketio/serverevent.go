@@ -87,18 +87,21 @@ func (n *Namespace) serveServers() {
 		box.waiting = box.waiting[1:]
 		f := box.handlers[e.Name]
 		box.mu.Unlock()
-		n.callServer(f, e)
+		n.io.call(f, e)
 	}
 }
 
-// callServer calls a handler. There is no session a panic could end: it is counted and logged.
-func (n *Namespace) callServer(f func(Event), e Event) {
-	defer func() {
-		if v := recover(); v != nil {
-			n.io.panicked(v)
-		}
-	}()
+// call calls a function of the application's where there is no session to end for its panic.
+func (io *Server) call(f func(Event), e Event) {
+	defer io.survive()
 	f(e)
+}
+
+// survive, deferred, counts and logs a panic.
+func (io *Server) survive() {
+	if v := recover(); v != nil {
+		io.panicked(v)
+	}
 }
 
 // panicked counts and logs a panic of the application's.

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -23,33 +24,39 @@ const (
 // Socket is one client in one namespace. All methods are safe for concurrent use.
 type Socket struct {
 	// Static after construction.
-	id     string
-	name   string // of the namespace, as the client spelled it
-	client *client
-	auth   packet.Args
+	id      string
+	name    string // of the namespace, as the client spelled it
+	client  *client
+	auth    []byte
+	msgpack bool // the client's parser
+
+	// Owned by the worker.
+	entered bool // the connect handlers were called
+
+	state atomic.Uint32
+	end   *end // static once state is stateLeft or stateEnded
 
 	// Static from the first middleware on.
 	nsp    *Namespace
 	member rooms.Member[*Socket]
 
-	state  atomic.Uint32
-	reason string // static once state is stateLeft or stateEnded
-
-	// Owned by the worker.
-	entered bool // the connect handlers were called
+	outgoing atomic.Pointer[[]func(Event)] // OnAnyOutgoing's; replaced under mu, never changed
 
 	mu sync.Mutex
 	// mu guards the following.
-	data          any
-	handlers      map[string]handler
-	others        func(Event) // handles events without a handler of their own
-	disconnecting []func(string)
-	disconnected  []func(string)
-	acks          map[uint64]chan<- packet.Args // acknowledgements waited for; buffered, closed when the socket goes
+	data     any
+	handlers *handlers                     // nil until one is set
+	acks     map[uint64]chan<- packet.Args // acknowledgements waited for; buffered, closed when the socket goes
 }
 
-func newSocket(c *client, nsp string, auth packet.Args) *Socket {
-	s := &Socket{name: nsp, client: c, auth: auth}
+// end is how a socket's stay ended.
+type end struct {
+	reason string
+	cause  error // nil: there is no more to say
+}
+
+func newSocket(c *client, nsp string, auth []byte, msgpack bool) *Socket {
+	s := &Socket{name: nsp, client: c, auth: auth, msgpack: msgpack}
 	switch {
 	case c.session.Revision() != 3:
 		s.id = c.io.cfg.Engine.Tag + randomID(randomBytes)
@@ -71,11 +78,12 @@ func (s *Socket) Namespace() *Namespace { return s.nsp }
 // Session is the connection, shared by the client's sockets in all namespaces.
 func (s *Socket) Session() *engine.Session { return s.client.session }
 
-// Handshake describes the connection's first request.
+// Handshake describes the connection's first request. It is read anew by each call.
 func (s *Socket) Handshake() engine.Handshake { return s.client.session.Handshake() }
 
-// Auth is the JSON object the client sent with CONNECT; nil when it sent none. Its attachments, if any, with it.
-func (s *Socket) Auth() packet.Args { return s.auth }
+// Auth is the JSON object the client sent with CONNECT, for 2.x clients the query behind the namespace as strings; nil
+// when it sent none.
+func (s *Socket) Auth() packet.Args { return packet.Args{JSON: s.auth} }
 
 // Data returns the value SetData was given last.
 func (s *Socket) Data() any {
@@ -91,57 +99,21 @@ func (s *Socket) SetData(v any) {
 	s.data = v
 }
 
-// Disconnect takes the socket out of the namespace and tells the client, which does not come back by itself.
-func (s *Socket) Disconnect() { s.DisconnectWith(reasonServer) }
-
-// DisconnectWith is Disconnect with a reason of the application's for the handlers, such as "token expired".
-func (s *Socket) DisconnectWith(reason string) {
-	c := s.client
-	c.mu.Lock()
-	connected := s.state.Load() == stateConnected
-	ended := c.endLocked(s, stateEnded, reason)
-	if ended && connected {
-		s.tellDisconnect()
-	}
-	c.mu.Unlock()
-	s.failAcks()
-}
-
-// CloseConnection disconnects every namespace of the connection (DISCONNECT for each), then closes it.
-func (s *Socket) CloseConnection() { s.client.closeAll() }
-
-// OnDisconnecting adds a handler that runs when the socket has gone, while its rooms still stand. Handlers added once
-// it has gone are not called.
-func (s *Socket) OnDisconnecting(f func(reason string)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.disconnecting = append(s.disconnecting, f)
-}
-
-// OnDisconnect adds a handler that runs after the rooms were left.
-func (s *Socket) OnDisconnect(f func(reason string)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.disconnected = append(s.disconnected, f)
-}
-
-// leaveHooks returns who is to be told that the socket goes.
-func (s *Socket) leaveHooks() (disconnecting, disconnected []func(string)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.disconnecting, s.disconnected
-}
-
 // Emit sends an event to this client only. An ack function as last argument is not taken: see EmitWithAck. It may be
 // used in middlewares: clients keep what comes before the CONNECT answer until then.
-func (s *Socket) Emit(event string, args ...any) error {
+func (s *Socket) Emit(event string, args ...any) error { return s.emit(false, event, args) }
+
+// EmitVolatile is Emit, but drops the event when the client is behind: its outbox holds 64 KiB, or it polls and has not
+// done so for a second.
+func (s *Socket) EmitVolatile(event string, args ...any) error { return s.emit(true, event, args) }
+
+func (s *Socket) emit(volatile bool, event string, args []any) error {
 	list, err := encodeEvent(event, args)
 	if err != nil {
 		return err
 	}
-	if !s.send(false, frames(&packet.Packet{
-		Type: packet.Event, Namespace: s.name, Data: list.JSON, Attachments: list.Attachments,
-	})) {
+	sent := s.sendEvent(volatile, eventPacket(s.name, list))
+	if !sent && !volatile || s.state.Load() >= stateLeft {
 		return ErrDisconnected
 	}
 	return nil
@@ -149,9 +121,7 @@ func (s *Socket) Emit(event string, args ...any) error {
 
 // EmitArgs is Emit with the arguments as they travel, event name first; volatile drops it when the client is behind.
 func (s *Socket) EmitArgs(args packet.Args, volatile bool) {
-	s.send(volatile, frames(&packet.Packet{
-		Type: packet.Event, Namespace: s.name, Data: args.JSON, Attachments: args.Attachments,
-	}))
+	s.sendEvent(volatile, eventPacket(s.name, args))
 }
 
 // To addresses the members of rooms but this socket, on all nodes.
@@ -161,18 +131,61 @@ func (s *Socket) To(rooms ...string) Emitter { return s.Broadcast().To(rooms...)
 func (s *Socket) Except(rooms ...string) Emitter { return s.Broadcast().Except(rooms...) }
 
 // Broadcast addresses everyone in the namespace but this socket.
-func (s *Socket) Broadcast() Emitter { return s.nsp.emitter().Except(s.id) }
+func (s *Socket) Broadcast() Emitter { return s.nsp.Except(s.id) }
 
-// send queues frames for the client, also while the socket is being connected.
-func (s *Socket) send(volatile bool, frames []*engine.Frame) bool {
-	return s.state.Load() < stateLeft && s.client.session.Send(volatile, frames...)
+// OnAnyOutgoing adds a listener that is told of every event queued for this client, broadcasts included,
+// acknowledgements not. It is called by whoever sends, be it the cluster: it must not block, and the event is shared.
+func (s *Socket) OnAnyOutgoing(f func(e Event)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []func(Event)
+	if have := s.outgoing.Load(); have != nil {
+		list = *have
+	}
+	list = append(slices.Clip(list), f)
+	s.outgoing.Store(&list)
 }
 
-// deliver queues a broadcast's frames if the socket is connected.
-func (s *Socket) deliver(volatile bool, frames []*engine.Frame) bool {
+// sendEvent sends an event to the client, also while the socket is being connected.
+func (s *Socket) sendEvent(volatile bool, o outgoing) bool {
+	if !s.send(volatile, &o) {
+		return false
+	}
+	s.tell(&o)
+	return true
+}
+
+// send queues a packet for the client, also while the socket is being connected.
+func (s *Socket) send(volatile bool, o *outgoing) bool {
+	return s.state.Load() < stateLeft && s.queue(volatile, o)
+}
+
+// deliver queues a broadcast if the socket is connected.
+func (s *Socket) deliver(volatile bool, o *outgoing) bool {
 	if s.state.Load() == stateAnswering {
 		s.client.mu.Lock()   // until the answer is queued
 		s.client.mu.Unlock() //nolint:staticcheck // an empty section: only the waiting is wanted
 	}
-	return s.state.Load() == stateConnected && s.client.session.Send(volatile, frames...)
+	if s.state.Load() != stateConnected || !s.queue(volatile, o) {
+		return false
+	}
+	s.tell(o)
+	return true
+}
+
+// queue hands a packet to the session.
+func (s *Socket) queue(volatile bool, o *outgoing) bool {
+	frames := o.frames(s)
+	return len(frames) > 0 && s.client.session.Send(volatile, frames...)
+}
+
+// tell calls the listeners for what the client is sent.
+func (s *Socket) tell(o *outgoing) {
+	listeners := s.outgoing.Load()
+	if listeners == nil {
+		return
+	}
+	for _, f := range *listeners {
+		s.client.io.call(f, o.asEvent())
+	}
 }

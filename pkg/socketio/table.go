@@ -40,13 +40,17 @@ func (io *Server) Of(name string) *Namespace {
 }
 
 // OfFunc makes every namespace for which match reports true exist on first demand, set up by setup before its first
-// socket, until its last socket leaves. Fixed namespaces win; matchers are asked in the order they were given, from
-// several goroutines. setup must not ask Of for the namespace it is given.
+// socket, until its last socket leaves. For a pattern, match is the MatchString of a regexp, which wants its ^ and $.
+// Fixed namespaces win; matchers are asked in the order they were given, from several goroutines. Who may come in is
+// for middlewares that setup adds. setup must not ask Of for the namespace it is given.
 func (io *Server) OfFunc(match func(nsp string) bool, setup func(*Namespace)) {
 	io.table.mu.Lock()
 	defer io.table.mu.Unlock()
 	io.table.matchers = append(io.table.matchers, matcher{match, setup})
 }
+
+// Namespaces lists the namespaces that exist on this node now, in no order.
+func (io *Server) Namespaces() []*Namespace { return io.table.all() }
 
 // lookup returns the namespace, nil when it does not exist now.
 func (io *Server) lookup(name string) *Namespace {

@@ -3,14 +3,10 @@ package socketio
 import (
 	"context"
 	"errors"
-	"time"
+	"fmt"
 
 	"github.com/carillon-io/carillon/pkg/engine"
 )
-
-// lifeCheck is how often a reader that waits for room in its mailbox looks whether the session is still there. The
-// engine cannot tell it: Closed comes after the last Message has returned.
-const lifeCheck = time.Second
 
 // push puts an item into the mailbox, and waits while that is full. Only the reader calls it.
 func (c *client) push(it item) {
@@ -28,41 +24,38 @@ func (c *client) push(it item) {
 }
 
 // await waits for space; false when the session ended before there was any. Then its handlers must not wait for
-// acknowledgements any longer, or they would never make room.
+// acknowledgements any longer, or they would never make room, and Closed comes only after Message has returned.
 func (c *client) await(space <-chan struct{}) bool {
-	ticker := time.NewTicker(lifeCheck)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-space:
-			return true
-		case <-ticker.C:
-			if c.session.Send(false) {
-				continue
-			}
-			c.refused = true
-			return false
-		}
+	select {
+	case <-space:
+		return true
+	case <-c.session.Done():
+		c.refused = true
+		return false
 	}
 }
 
 // putLocked puts an item into the mailbox and sees that somebody takes it.
 func (c *client) putLocked(it item) {
+	if c.mailbox == nil {
+		c.mailbox = mailboxes.Get().(*mailbox)
+	}
 	c.mailbox.put(it)
 	if !c.working {
 		c.working = true
-		go c.work()
+		c.io.workers.start(c)
 	}
 }
 
-// work empties the mailbox. It is the goroutine all handlers of the connection run on, and lives while there is
-// something to do. Server.Shutdown and Close wait for it.
+// work empties the mailbox. All handlers of the connection run on the worker's goroutine. Server.Shutdown and Close
+// wait until it is done.
 func (c *client) work() {
 	for {
 		c.mu.Lock()
 		it, ok := c.mailbox.take()
 		if !ok {
-			c.working = false
+			c.mailbox.release()
+			c.mailbox, c.working = nil, false
 			done := c.closed
 			c.mu.Unlock()
 			if done {
@@ -95,11 +88,7 @@ func (c *client) survive() {
 		return
 	}
 	c.io.panicked(v)
-	c.mu.Lock()
-	gone := c.endAllLocked(stateEnded, string(engine.ForcedClose))
-	c.mu.Unlock()
-	failAcks(gone)
-	c.session.Close(engine.ForcedClose)
+	c.close(stateEnded, fmt.Errorf("socketio: panic in a handler: %v", v))
 }
 
 // enter takes a socket through its namespace's middlewares and connects it, or refuses it.
@@ -113,7 +102,7 @@ func (c *client) enter(s *Socket) {
 		return
 	}
 	s.nsp = n
-	if !n.prepare() || !n.index.Add(&s.member, s.id, s) {
+	if !n.prepare() || !n.add(s) {
 		c.turnAway(s, ErrClose)
 		return
 	}
@@ -140,14 +129,14 @@ func (c *client) pass(s *Socket, middlewares []func(context.Context, *Socket) er
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	c.mu.Lock()
-	c.connecting, c.cancel = s, cancel
+	c.connecting = &connecting{s, cancel}
 	if s.state.Load() != statePending {
 		cancel()
 	}
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
-		c.connecting, c.cancel = nil, nil
+		c.connecting = nil
 		c.mu.Unlock()
 	}()
 	for _, m := range middlewares {
@@ -167,7 +156,7 @@ func (c *client) answer(s *Socket) bool {
 		return false
 	}
 	s.state.Store(stateAnswering)
-	c.session.Send(false, s.connectFrame())
+	s.queue(false, &outgoing{Packet: s.connectPacket()})
 	c.joined++
 	c.stopTimerLocked()
 	s.nsp.connected.Add(1)
@@ -178,7 +167,7 @@ func (c *client) answer(s *Socket) bool {
 // turnAway ends a socket that was not connected, and tells its client why.
 func (c *client) turnAway(s *Socket, cause error) {
 	c.mu.Lock()
-	ended := c.endLocked(s, stateEnded, "")
+	ended := c.endLocked(s, stateEnded, &end{cause: cause})
 	c.mu.Unlock()
 	s.failAcks()
 	if !ended {
@@ -191,7 +180,7 @@ func (c *client) turnAway(s *Socket, cause error) {
 	case errors.Is(cause, ErrClose):
 		c.session.Close(engine.ForcedClose)
 	default:
-		c.session.Send(false, s.refusalFrame(cause))
+		s.queue(false, &outgoing{Packet: s.refusalPacket(cause)})
 	}
 }
 
@@ -201,18 +190,18 @@ func (c *client) leave(s *Socket) {
 	if n == nil {
 		return
 	}
-	disconnecting, disconnected := s.leaveHooks()
+	disconnecting, disconnected := s.leaveHandlers()
 	if s.entered {
 		for _, f := range disconnecting {
-			c.farewell(f, s.reason)
+			c.farewell(f, s.end.reason)
 		}
 	}
-	if rooms := n.index.Remove(nil, &s.member); len(rooms) > 0 {
+	if rooms := n.remove(s); len(rooms) > 0 {
 		c.io.adapter.Touch(n.name, rooms...)
 	}
 	if s.entered {
 		for _, f := range disconnected {
-			c.farewell(f, s.reason)
+			c.farewell(f, s.end.reason)
 		}
 	}
 	c.io.release(n)
