@@ -21,10 +21,11 @@ var process = map[string][]string{
 	"syscall":                {"Environ", "Getenv"},
 }
 
-// Everything below cmd/gateway is told what it needs, so that two nodes can live in one process and a test can be one.
+// Everything below a command is told what it needs, so that two nodes can live in one process and a test can be one.
+// Examples are commands of their own.
 func TestProcess_OnlyTheCommandReadsFlagsAndEnvironment(t *testing.T) {
 	each(t, func(p listed, name string, file *ast.File, fset *token.FileSet) {
-		if p.ImportPath == "cmd/gateway" {
+		if p.ImportPath == "cmd/gateway" || strings.HasPrefix(p.ImportPath, "examples/") {
 			return
 		}
 		ast.Inspect(file, func(n ast.Node) bool {

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carillon-io/carillon/internal/gateway"
+)
+
+func newDev() *cobra.Command {
+	var address, file string
+	c := &cobra.Command{
+		Use:   "dev [--config FILE] [--address HOST:PORT]",
+		Short: "Run a whole system in one process: embedded Redis, demo chat",
+		Long: `Run a whole system in one process: a node, a Redis, and a chat to try things on. It needs nothing but this program.
+
+With --config your rules replace the demo's; they are read again whenever you save the file, and every event that
+they refuse is printed with the reason.`,
+		DisableFlagsInUseLine: true,
+		Args:                  arguments(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			d, err := gateway.NewDevelopment(gateway.DevOptions{
+				Address: address,
+				File:    file,
+				Environ: os.Environ(),
+				Version: version,
+				Emit:    func(flag, value string) string { return program() + " emit " + flag + " " + quote(value) },
+				Out:     c.OutOrStdout(),
+			})
+			if err != nil {
+				return err
+			}
+			return failed(d.Run(c.Context()))
+		},
+	}
+	c.Flags().StringVar(&address, "address", "127.0.0.1:8080", "where the demo listens, `host:port`; the next free port when it is taken")
+	c.Flags().StringVar(&file, "config", "", "configuration `file` to run over the demo's")
+	return c
+}
+
+// program is how to call this program again from a shell: a binary that `go run` made is gone by then.
+func program() string {
+	if strings.Contains(os.Args[0], "/go-build") {
+		return "go run ./cmd/gateway"
+	}
+	return quote(os.Args[0])
+}
+
+// plainWord is what a shell takes as it stands.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+
+// quote makes one word of a shell command.
+func quote(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+
+	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/internal/gateway"
+	"github.com/carillon-io/carillon/pkg/emitter"
+)
+
+func newEmit() *cobra.Command {
+	var (
+		url, file, namespace string
+		rooms, except        []string
+		volatile             bool
+	)
+	c := &cobra.Command{
+		Use:   "emit --redis URL|--config FILE [--room ROOM ...] EVENT [JSON ...]",
+		Short: "Publish an event as a backend would",
+		Long: `Publish an event to the clients of every node, as a backend would.
+
+Each argument is JSON; what is not JSON is sent as a string. Without a room the event goes to everyone in the namespace.
+Put -- before arguments that begin with a dash.`,
+		Example:               `  gateway emit --redis redis://127.0.0.1:6379 --room chat:lobby message '{"from":"shell","text":"hello"}'`,
+		DisableFlagsInUseLine: true,
+		Args:                  arguments(1, anyNumber),
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case (url == "") == (file == ""):
+				return withHelp(c, errors.New("which Redis? Give either --redis URL or --config FILE"))
+			case !strings.HasPrefix(namespace, "/"):
+				return withHelp(c, fmt.Errorf("--namespace %q does not begin with /", namespace))
+			case slices.Contains(rooms, "") || slices.Contains(except, ""):
+				return withHelp(c, errors.New("a room has no name; leave --room out to reach everyone"))
+			}
+			client, key, err := redisFor(url, file)
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			e := emitter.New(client, emitter.Config{Key: key, Namespace: namespace}).To(rooms...).Except(except...)
+			if volatile {
+				e = e.Volatile()
+			}
+			err = e.Emit(c.Context(), args[0], jsonArguments(args[1:])...)
+			if errors.Is(err, emitter.ErrReserved) {
+				return err
+			}
+			return failed(err)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&url, "redis", "", "Redis `URL`")
+	flags.StringVar(&file, "config", "", "configuration `file` that names the Redis")
+	flags.StringVar(&namespace, "namespace", "/", "namespace")
+	flags.StringArrayVar(&rooms, "room", nil, "only to this `room`; repeat for several")
+	flags.StringArrayVar(&except, "except", nil, "but not to this `room`; repeat for several")
+	flags.BoolVar(&volatile, "volatile", false, "may be dropped for clients that are behind")
+	return c
+}
+
+// redisFor returns a client for the Redis that the flags name, and the channel prefix in use there.
+func redisFor(url, file string) (client redis.UniversalClient, key string, err error) {
+	if url != "" {
+		cfg := config.Default()
+		cfg.Redis.URL = config.URL(url)
+		client, err = gateway.RedisClient(cfg.Redis)
+		return client, cfg.Adapter.Key, err
+	}
+	cfg, _, err := load(file)
+	if err != nil {
+		return nil, "", err
+	}
+	if !cfg.Redis.Configured() {
+		return nil, "", errors.New("redis.url: the configuration names no Redis")
+	}
+	client, err = gateway.RedisClient(cfg.Redis)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", file, err)
+	}
+	return client, cfg.Adapter.Key, nil
+}
+
+// jsonArguments takes each text as JSON, or else as a string.
+func jsonArguments(texts []string) []any {
+	args := make([]any, len(texts))
+	for i, text := range texts {
+		if json.Valid([]byte(text)) {
+			args[i] = json.RawMessage(text)
+		} else {
+			args[i] = text
+		}
+	}
+	return args
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// asGateway makes this test binary the gateway: signals and exit codes belong to a process.
+const asGateway = "RUN_AS_GATEWAY"
+
+// binary is a name for this program as an installed one may have: not where the go command builds, and with a space in it.
+var binary string
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asGateway) != "" {
+		main()
+	}
+	os.Exit(test(m))
+}
+
+func test(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "my tools ")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "gateway")
+	if err := os.Symlink(os.Args[0], binary); err != nil {
+		panic(err)
+	}
+	return m.Run()
+}
+
+// process is a gateway that a test started.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	output output
+	done   chan struct{} // closed when it has ended
+}
+
+// start runs the gateway with a clean environment but for environ.
+func start(t *testing.T, environ []string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(binary, args...), done: make(chan struct{})}
+	p.cmd.Env = append(append(p.cmd.Env, asGateway+"=1", "PATH="+os.Getenv("PATH")), environ...)
+	p.cmd.Dir = t.TempDir()
+	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // the exit code is looked at
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // most have left
+		<-p.done
+	})
+	return p
+}
+
+// wait returns the exit code.
+func (p *process) wait() int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(time.Minute):
+		p.t.Fatalf("did not end; it said:\n%s", p.output.String())
+		return -1
+	}
+}
+
+// says waits until the output holds text.
+func (p *process) says(text string) {
+	p.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(time.Minute)
+	for !strings.Contains(p.output.String(), text) {
+		select {
+		case <-tick.C:
+		case <-p.done:
+			p.t.Fatalf("ended with %d before it said %q:\n%s", p.cmd.ProcessState.ExitCode(), text, p.output.String())
+		case <-limit:
+			p.t.Fatalf("does not say %q:\n%s", text, p.output.String())
+		}
+	}
+}
+
+// output collects what a process says.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// execute runs the gateway to its end.
+func execute(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	cmd := exec.Command(binary, args...)
+	cmd.Env = []string{asGateway + "=1"}
+	cmd.Stdout, cmd.Stderr = &out, &err
+	var exit *exec.ExitError
+	if e := cmd.Run(); e != nil && !errors.As(e, &exit) {
+		t.Fatal(e)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), err.String()
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "carillon.yaml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestCommandLine_WhatIsWrongExitsWith2AndSaysWhy(t *testing.T) {
+	t.Parallel()
+	bad := write(t, "engine: {ping_timeout: 0s}\nserver: {addres: ':1'}\n")
+	rules := write(t, "namespaces: {/: {rules: [{event: a, if: 'nonsense(', do: [{join: r}]}]}}\n")
+	bundle := write(t, "server: {client_bundle: /nowhere}\n")
+	for name, tt := range map[string]struct {
+		args []string
+		want string
+	}{
+		"unknown command":           {[]string{"serv"}, "did you mean dev or serve?"},
+		"unknown command of config": {[]string{"config", "chek"}, "did you mean check?"},
+		"unknown flag":              {[]string{"serve", "--nope"}, "unknown flag: --nope\nSee gateway serve --help"},
+		"flag without value":        {[]string{"serve", "--config"}, "flag needs an argument"},
+		"argument too many":         {[]string{"version", "now"}, `"now" is one argument too many`},
+		"argument missing":          {[]string{"config", "check"}, "gateway config check FILE: an argument is missing"},
+		"serve, no such file":       {[]string{"serve", "--config", "/nowhere.yaml"}, "/nowhere.yaml: no such file"},
+		"serve, faults":             {[]string{"serve", "--config", bad}, "engine.ping_timeout"},
+		"serve, faults in rules":    {[]string{"serve", "--config", rules}, `namespaces["/"].rules[0].if`},
+		"serve, missing folder":     {[]string{"serve", "--config", bundle}, "server.client_bundle"},
+		"dev, no such file":         {[]string{"dev", "--config", "/nowhere.yaml"}, "/nowhere.yaml: no such file"},
+		"dev, faults":               {[]string{"dev", "--config", bad}, "engine.ping_timeout"},
+		"dev, faults in rules":      {[]string{"dev", "--config", rules}, `namespaces["/"].rules[0].if`},
+		"dev, no address":           {[]string{"dev", "--address", "here"}, "here"},
+		"check, no such file":       {[]string{"config", "check", "/nowhere.yaml"}, "/nowhere.yaml: no such file"},
+		"check, faults in rules":    {[]string{"config", "check", rules}, `namespaces["/"].rules[0].if`},
+		"print, faults":             {[]string{"config", "print", bad}, "server.addres"},
+		"emit without an event":     {[]string{"emit", "--redis", "redis://127.0.0.1:1"}, "an argument is missing"},
+		"emit without a Redis":      {[]string{"emit", "hello"}, "which Redis?"},
+		"emit with two":             {[]string{"emit", "--redis", "redis://127.0.0.1:1", "--config", bad, "hello"}, "which Redis?"},
+		"emit, no URL":              {[]string{"emit", "--redis", "http://127.0.0.1", "hello"}, "redis"},
+		"emit, no Redis in FILE":    {[]string{"emit", "--config", write(t, "log: {level: warn}\n"), "hello"}, "names no Redis"},
+		"emit, no namespace":        {[]string{"emit", "--redis", "redis://127.0.0.1:1", "--namespace", "chat", "hello"}, "does not begin with /"},
+		"emit, empty room":          {[]string{"emit", "--redis", "redis://127.0.0.1:1", "--room", "", "hello"}, "a room has no name"},
+		"emit, reserved event":      {[]string{"emit", "--redis", "redis://127.0.0.1:1", "disconnect"}, "reserved"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := execute(t, tt.args...)
+			if code != exitUsage || !strings.Contains(stderr, tt.want) {
+				t.Errorf("exit %d, want %d with %q; it said:\n%s", code, exitUsage, tt.want, stderr)
+			}
+			if stdout != "" {
+				t.Errorf("standard output is for results: %s", stdout)
+			}
+		})
+	}
+}
+
+func TestCommandLine_HelpAndVersionExitWith0(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, `Begin with "gateway dev"`},
+		{[]string{"help"}, `Begin with "gateway dev"`},
+		{[]string{"serve", "--help"}, "CARILLON_SERVER_ADDRESS"},
+		{[]string{"config"}, "check       Validate"},
+		{[]string{"emit", "-h"}, "--except"},
+		{[]string{"version"}, version + "\n"},
+	} {
+		if code, stdout, stderr := execute(t, tt.args...); code != exitClean || !strings.Contains(stdout, tt.want) || stderr != "" {
+			t.Errorf("%q: exit %d, want 0 with %q; it said:\n%s%s", tt.args, code, tt.want, stdout, stderr)
+		}
+	}
+}
+
+func TestConfigCheck_NamesEveryFaultAtOnce(t *testing.T) {
+	t.Parallel()
+	file := write(t, "engine: {ping_timeout: 0s}\nserver: {addres: ':1'}\nlog: {level: loud}\n")
+	_, _, stderr := execute(t, "config", "check", file)
+	for _, want := range []string{file + ":1: engine.ping_timeout", file + ":2: server.addres", "server.address", file + ":3: log.level"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("does not name %s:\n%s", want, stderr)
+		}
+	}
+}
+
+func TestConfigCheck_WarningsAreNoFaults(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := execute(t, "config", "check", write(t, "peer: {address: ':9191'}\n"))
+	if code != exitClean || !strings.Contains(stderr, "warning: ") || !strings.HasSuffix(stdout, ": ok\n") {
+		t.Errorf("exit %d; it said:\n%s%s", code, stdout, stderr)
+	}
+}
+
+func TestConfigPrint_MasksSecrets(t *testing.T) {
+	t.Parallel()
+	file := write(t, "redis: {url: 'redis://user:hunter2@redis:6379', password: hunter3}\n")
+	code, stdout, stderr := execute(t, "config", "print", file)
+	if code != exitClean || strings.Contains(stdout, "hunter") || !strings.Contains(stdout, "redis://********@redis:6379") {
+		t.Errorf("exit %d; it said:\n%s%s", code, stdout, stderr)
+	}
+	code, _, stderr = execute(t, "config", "check", write(t, stdout))
+	if code != exitClean {
+		t.Errorf("what was printed does not load: exit %d:\n%s", code, stderr)
+	}
+}
+
+func TestQuote_MakesOneWordOfAShellCommand(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{"gateway", "./bin/gateway", "/opt/my tools/gateway", "it's", "$HOME;rm", "redis://u:p&x@h?a=b", `back\slash "q"`} {
+		out, err := exec.Command("sh", "-c", "printf %s "+quote(word)).Output()
+		if err != nil || string(out) != word {
+			t.Errorf("%s: the shell reads %q, %v", word, out, err)
+		}
+	}
+	for _, word := range []string{"gateway", "redis://127.0.0.1:6379", "./cmd/gateway"} {
+		if quote(word) != word {
+			t.Errorf("%s needs no quotes", word)
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carillon-io/carillon/internal/gateway"
+)
+
+func newServe() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use:   "serve --config FILE",
+		Short: "Run a production node",
+		Long: `Run a production node until SIGTERM or Ctrl-C, which drain it; a second one leaves at once.
+
+Every key of the configuration is also an environment variable: server.address is CARILLON_SERVER_ADDRESS.
+Namespaces, limits, certificates and the log level follow the files when they change, and on SIGHUP.`,
+		DisableFlagsInUseLine: true,
+		Args:                  arguments(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			// From here on SIGHUP does not end the process, whether there is a node to hear of it yet or not.
+			hangUps := make(chan os.Signal, 1)
+			signal.Notify(hangUps, syscall.SIGHUP)
+			source := &gateway.Source{File: file, Environ: os.Environ()}
+			cfg, warnings, err := source.Load()
+			if err != nil {
+				return err
+			}
+			g, err := gateway.New(gateway.Options{
+				Config: cfg, Warnings: warnings, Source: source, Version: version, Log: os.Stderr,
+			})
+			if err != nil {
+				return err
+			}
+			go func() {
+				for range hangUps {
+					_ = g.Reload() // the node logs what came of it
+				}
+			}()
+			return failed(g.Run(c.Context()))
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "configuration `file`; the environment is applied over it")
+	return c
+}

@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func TestAddressWindow_CountsEachAddressWithinASecond(t *testing.T) {
+	var w addressWindow
+	now := time.Unix(1_700_000_000, 0)
+	for n := range 3 {
+		if !w.allow("192.0.2.1", 3, now) {
+			t.Errorf("deed %d is among the first three", n+1)
+		}
+	}
+	if w.allow("192.0.2.1", 3, now) || w.allow("::ffff:192.0.2.1", 3, now) {
+		t.Error("the fourth is not")
+	}
+	if !w.allow("192.0.2.2", 3, now) {
+		t.Error("another address has its own count")
+	}
+	if !w.allow("192.0.2.1", 3, now.Add(time.Second)) {
+		t.Error("the next second begins anew")
+	}
+}
+
+func TestAddressWindow_IPv6CountsByTheNetworkOneClientHas(t *testing.T) {
+	var w addressWindow
+	now := time.Unix(1_700_000_000, 0)
+	if !w.allow("2001:db8::1", 1, now) || w.allow("2001:db8::2", 1, now) {
+		t.Error("addresses of one /64 count together")
+	}
+	if !w.allow("2001:db8:0:1::1", 1, now) {
+		t.Error("another /64 has its own count")
+	}
+	if !w.allow("fe80::1%eth0", 1, now) || w.allow("fe80::1%eth1", 1, now) {
+		t.Error("a zone is no part of the network")
+	}
+	if !w.allow("@", 1, now) || w.allow("", 1, now) {
+		t.Error("what is no address counts together")
+	}
+}
+
+func TestAddressWindow_MemoryIsBounded(t *testing.T) {
+	var w addressWindow
+	now := time.Unix(1_700_000_000, 0)
+	address := netip.MustParseAddr("10.0.0.0")
+	allowed := 0
+	for range 2 * addressesCounted {
+		if w.allow(address.String(), 1, now) {
+			allowed++
+		}
+		address = address.Next()
+	}
+	if len(w.counts) > addressesCounted+1 {
+		t.Errorf("%d addresses are counted", len(w.counts))
+	}
+	if allowed != addressesCounted+1 {
+		t.Errorf("%d were allowed: those counted and one of the rest", allowed)
+	}
+	w.allow("10.0.0.0", 1, now.Add(time.Second))
+	if len(w.counts) != 1 {
+		t.Errorf("a second later %d addresses are still counted", len(w.counts))
+	}
+}
+
+func TestSessionsFor_LeavesSomeDescriptorsFree(t *testing.T) {
+	for descriptors, want := range map[uint64]int{
+		0: 0, 1: 1, 256: 224, 1024: 896, 1 << 15: 28672, 1 << 20: 1<<20 - 4096, 1<<63 - 1: 1<<30 - 4096,
+	} {
+		t.Run(fmt.Sprint(descriptors), func(t *testing.T) {
+			if got := sessionsFor(descriptors); got != want {
+				t.Errorf("%d sessions, want %d", got, want)
+			}
+		})
+	}
+}

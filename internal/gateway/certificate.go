@@ -1,0 +1,58 @@
+package gateway
+
+import (
+	"crypto/tls"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/carillon-io/carillon/internal/config"
+)
+
+// certificate is what the clients' listener shows. It can be renewed while connections are open: each keeps the one it
+// began with.
+type certificate struct {
+	current atomic.Pointer[tls.Certificate]
+}
+
+// prepare reads what cfg names and returns how to put it in force; without a certificate there is nothing to do.
+func (c *certificate) prepare(cfg config.TLS) (renew func(), err error) {
+	if cfg.Cert == "" {
+		return func() {}, nil
+	}
+	cert, err := pemText(cfg.Cert)
+	if err != nil {
+		return nil, fmt.Errorf("server.tls.cert: %w", err)
+	}
+	key, err := pemText(string(cfg.Key))
+	if err != nil {
+		return nil, fmt.Errorf("server.tls.key: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("server.tls: %w", err)
+	}
+	return func() { c.current.Store(&pair) }, nil
+}
+
+// serverConfig is how the listener encrypts: HTTP/2 for polling where the client offers it, HTTP/1.1 for WebSocket.
+func (c *certificate) serverConfig() *tls.Config {
+	return &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1"},
+		// Small records at the start of each burst help pages to render early. Here they would cut a message in pieces.
+		DynamicRecordSizingDisabled: true,
+	}
+}
+
+// certificateFiles are the files that cfg names.
+func certificateFiles(cfg config.TLS) []string {
+	var files []string
+	for _, value := range []string{cfg.Cert, string(cfg.Key)} {
+		if value != "" && !strings.Contains(value, "-----BEGIN") {
+			files = append(files, value)
+		}
+	}
+	return files
+}

@@ -1,0 +1,204 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/internal/demo"
+	"github.com/carillon-io/carillon/internal/policy"
+)
+
+// DevOptions is what `gateway dev` was told.
+type DevOptions struct {
+	Address string // of the demo; a busy port moves on to the next free one
+	File    string // configuration over the demo's; empty: none
+	Environ []string
+	Version string
+	// Emit is the shell command that publishes: the program, `emit`, and where not to a Redis of its own, whose.
+	Emit func(flag, value string) string
+	Out  io.Writer // what the user reads
+}
+
+// Development is a whole system in one process: a node, a Redis, and the demo.
+type Development struct {
+	options  DevOptions
+	source   Source
+	config   config.Config
+	warnings []config.Warning
+	embedded bool // the Redis is this process's own
+}
+
+// portsTried is how far a busy port is moved before giving up.
+const portsTried = 100
+
+// clientBundleDir is where `make client` puts the official browser client.
+const clientBundleDir = "client"
+
+// NewDevelopment reads the demo's configuration with the user's over it. What is wrong with that is found here; it starts
+// nothing.
+func NewDevelopment(o DevOptions) (*Development, error) {
+	if _, _, err := splitAddress(o.Address); err != nil {
+		return nil, err
+	}
+	base, err := demoConfig(o.Address)
+	if err != nil {
+		return nil, err
+	}
+	d := &Development{options: o, source: Source{File: o.File, Environ: o.Environ, base: &base}}
+	if d.config, d.warnings, err = d.source.Load(); err != nil {
+		return nil, err
+	}
+	d.embedded = !d.config.Redis.Configured()
+	return d, Check(d.config)
+}
+
+// demoConfig is what holds where the user says nothing.
+func demoConfig(address string) (config.Config, error) {
+	base := config.Default()
+	base.Server.Address = address
+	base.Ops.Address = "127.0.0.1:9090"
+	base.Engine.EIO3 = true
+	base.Drain = config.Drain{}
+	base.Log = config.Log{Level: "warn", Format: config.LogConsole}
+	if _, err := os.Stat(clientBundleDir); err == nil {
+		base.Server.ClientBundle = clientBundleDir
+	}
+	base, _, err := config.Load(config.Source{Base: &base, Name: "the demo's rules", File: demo.Rules()})
+	return base, err
+}
+
+// Run serves until ctx ends.
+func (d *Development) Run(ctx context.Context) error {
+	if d.embedded {
+		server, err := startMiniredis()
+		if err != nil {
+			return err
+		}
+		defer server.Close()
+		d.useRedis(config.URL("redis://" + server.Addr()))
+	}
+	clients, err := listenNear(d.config.Server.Address)
+	if err != nil {
+		return err
+	}
+	ops, err := listenNear(d.config.Ops.Address)
+	if err != nil {
+		return errors.Join(err, clients.Close())
+	}
+	publish := d.publish()
+	out := d.options.Out
+	g, err := New(Options{
+		Config:          d.config,
+		Source:          &d.source,
+		Version:         d.options.Version,
+		Log:             out,
+		Clients:         clients,
+		Ops:             ops,
+		Root:            demo.Handler(publish),
+		LoopbackOrigins: true,
+		EmbeddedRedis:   d.embedded,
+		OnRefusal: func(r policy.Refusal) {
+			fmt.Fprintf(out, "refused %s in %s: %s (%s)\n", strconv.Quote(r.Event), r.Namespace, r.Message, r.Code)
+		},
+		OnReload: func() { fmt.Fprintf(out, "reloaded %s\n", d.options.File) },
+	})
+	if err != nil {
+		return errors.Join(err, clients.Close(), ops.Close())
+	}
+	for _, warning := range d.warnings {
+		fmt.Fprintln(out, "warning:", warning)
+	}
+	fmt.Fprintf(out, banner, d.demoURL(clients), d.config.Redis.URL, port(ops), publish)
+	return g.Run(ctx)
+}
+
+// useRedis makes the embedded Redis what the user's configuration stands on, now and when it is read again.
+func (d *Development) useRedis(url config.URL) {
+	for _, cfg := range []*config.Config{d.source.base, &d.config} {
+		cfg.Redis.URL = url
+		cfg.Adapter.Kind = config.AdapterPubSub
+	}
+}
+
+const banner = `
+  Carillon is running. Ctrl-C ends it.
+
+    demo      %s
+    redis     %s
+    metrics   http://localhost:%d/metrics
+
+  Publish from another shell, as any backend would:
+
+    %s
+
+`
+
+func (d *Development) demoURL(clients net.Listener) string {
+	scheme := "http"
+	if d.config.Server.TLS.Cert != "" {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://localhost:%d/", scheme, port(clients))
+}
+
+// publish is a command that every open page of the demo hears of.
+func (d *Development) publish() string {
+	emit := d.options.Emit("--config", d.options.File)
+	if d.embedded || d.options.File == "" {
+		emit = d.options.Emit("--redis", d.config.Redis.URL.String())
+	}
+	return emit + ` announcement "Hello from a backend"`
+}
+
+// startMiniredis starts the Redis of this process on its usual port, or the next free one.
+func startMiniredis() (*miniredis.Miniredis, error) {
+	server := miniredis.NewMiniRedis()
+	server.ClockTTL(true)
+	for port := 6379; port < 6379+portsTried; port++ {
+		err := server.StartAddr(net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return server, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, fmt.Errorf("embedded Redis: %w", err)
+		}
+	}
+	return nil, fmt.Errorf("embedded Redis: no free port from 6379 to %d", 6379+portsTried-1)
+}
+
+// listenNear listens at address, or at the next free port after it.
+func listenNear(address string) (net.Listener, error) {
+	host, first, err := splitAddress(address)
+	if err != nil {
+		return nil, err
+	}
+	for port := first; port < first+portsTried; port++ {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
+			return l, err
+		}
+	}
+	return nil, fmt.Errorf("no free port from %s on", address)
+}
+
+func splitAddress(address string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, err
+	}
+	port, err = net.LookupPort("tcp", text)
+	return host, port, err
+}
+
+func port(l net.Listener) int {
+	return l.Addr().(*net.TCPAddr).Port
+}

@@ -1,0 +1,72 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// endpoint is an HTTP server and the listener it serves on.
+type endpoint struct {
+	name     string
+	address  string
+	listener net.Listener // given, or opened by listen
+	server   *http.Server
+}
+
+func newEndpoint(name string, l net.Listener, address string, h http.Handler, headerTimeout time.Duration, logger *zap.Logger) endpoint {
+	return endpoint{name: name, address: address, listener: l, server: &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          zap.NewStdLog(logger.Named(name).WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
+		// No WriteTimeout: it would cut polls, which wait as long as there is nothing to say.
+	}}
+}
+
+func (e *endpoint) listen() error {
+	if e.listener != nil {
+		return nil
+	}
+	l, err := net.Listen("tcp", e.address)
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.name, err)
+	}
+	e.listener = l
+	return nil
+}
+
+// serve accepts until stop or abort is called, over TLS where the server is configured for it.
+func (e *endpoint) serve() error {
+	var err error
+	if e.server.TLSConfig != nil {
+		err = e.server.ServeTLS(e.listener, "", "")
+	} else {
+		err = e.server.Serve(e.listener)
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("%s: %w", e.name, err)
+	}
+	return nil
+}
+
+// stop ends the listener and waits for requests under way, at most until ctx ends; what is left then is cut.
+func (e *endpoint) stop(ctx context.Context) error {
+	if err := e.server.Shutdown(ctx); err != nil {
+		return fmt.Errorf("%s: %w", e.name, errors.Join(err, e.server.Close()))
+	}
+	return nil
+}
+
+// abort closes a listener that was never served on.
+func (e *endpoint) abort() {
+	if e.listener != nil {
+		_ = e.listener.Close() // nothing was accepted
+	}
+}

@@ -1,0 +1,263 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/internal/policy"
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/adapter/redis"
+	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// Options is what New needs; only Config must be given.
+type Options struct {
+	Config   config.Config
+	Warnings []config.Warning // of the configuration; logged
+	// Source is where to read the configuration again; nil: nowhere, and Reload is an error.
+	Source  *Source
+	Version string
+	Log     io.Writer // nil: nothing is logged
+	// Clients and Ops are listeners to serve on; nil: the addresses of the configuration. The gateway closes them.
+	Clients, Ops net.Listener
+	// Root serves what lies outside the Socket.IO path; nil: nothing does.
+	Root http.Handler
+	// LoopbackOrigins lets in every page served from this machine, whatever the configuration lists.
+	LoopbackOrigins bool
+	// EmbeddedRedis says that the Redis is in this process and delivers patterns out of order with channels.
+	EmbeddedRedis bool
+	// OnRefusal hears of each event that the rules refuse; nil: only counters and the log do.
+	OnRefusal func(policy.Refusal)
+	// OnReload hears of each configuration put in force while the node runs; nil: only metrics and the log do.
+	OnReload func()
+}
+
+// Gateway is one node.
+type Gateway struct {
+	// Static after construction.
+	config   config.Config // as it started
+	logger   *zap.Logger
+	clients  endpoint
+	ops      endpoint
+	socketio *socketio.Server
+	adapter  adapter.Adapter
+	close    func() error // releases what New opened
+
+	// What a reload changes; safe for concurrent use.
+	level       zap.AtomicLevel
+	certificate certificate
+	limits      *limiter
+	policy      *policy.Policy
+	reloader    *reloader
+
+	draining atomic.Bool
+}
+
+// New wires a node. It starts nothing and binds nothing; the error names the configuration's key where there is one.
+func New(o Options) (*Gateway, error) {
+	g := &Gateway{config: o.Config, logger: zap.NewNop(), level: zap.NewAtomicLevel(), close: func() error { return nil }}
+	level, err := parseLevel(o.Config.Log.Level)
+	if err != nil {
+		return nil, err
+	}
+	g.level.SetLevel(level)
+	if o.Log != nil {
+		g.logger = newLogger(o.Config.Log.Format, g.level, o.Log)
+	}
+	g.logWarnings(o.Warnings)
+	renew, err := g.certificate.prepare(o.Config.Server.TLS)
+	if err != nil {
+		return nil, err
+	}
+	renew()
+	registry := newRegistry(o.Version)
+	tag := newTag()
+	if err := g.joinCluster(o, tag, registry); err != nil {
+		return nil, err
+	}
+	if err := g.serveClients(o, tag, registry); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	g.reloader = newReloader(o, registry)
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "carillon_drain_sessions_remaining",
+		Help: "Sessions that still have to leave while the node drains; 0 otherwise.",
+	}, g.remaining))
+	g.ops = newEndpoint("ops", o.Ops, o.Config.Ops.Address, g.opsHandler(registry, o.Config.Ops.PProf), o.Config.Server.HeaderTimeout, g.logger)
+	return g, nil
+}
+
+// serveClients makes the server and what stands before it.
+func (g *Gateway) serveClients(o Options, tag string, registry prometheus.Registerer) error {
+	cfg := o.Config.Server
+	origins, err := newOriginPolicy(cfg.Origins, o.LoopbackOrigins)
+	if err != nil {
+		return fmt.Errorf("server.origins: %w", err)
+	}
+	g.policy, err = policy.New(o.Config.Namespaces, policy.Options{
+		Logger:    g.logger.Named("policy"),
+		Registry:  registry,
+		OnRefusal: o.OnRefusal,
+		Connected: func() bool { return g.adapter.State().Connected },
+	})
+	if err != nil {
+		return err
+	}
+	// The engine asks the limiter and the limiter the engine, so one of them has to come later.
+	g.limits = newLimiter(o.Config.Limits, cfg.TrustedProxies, func() *engine.Server { return g.socketio.Engine() }, registry)
+	if g.socketio, err = socketio.New(g.serverConfig(tag, origins, registry)); err != nil {
+		return err
+	}
+	g.policy.Install(g.socketio)
+	handler := &clientHandler{path: cfg.Path, socketio: g.socketio, origins: origins, root: o.Root}
+	if cfg.ClientBundle != "" {
+		if handler.bundle, err = loadBundle(cfg.ClientBundle); err != nil {
+			return fmt.Errorf("server.client_bundle: %w", err)
+		}
+	}
+	g.clients = newEndpoint("clients", o.Clients, cfg.Address, handler, cfg.HeaderTimeout, g.logger)
+	if cfg.TLS.Cert != "" {
+		g.clients.server.TLSConfig = g.certificate.serverConfig()
+	}
+	return nil
+}
+
+// joinCluster makes the adapter that the configuration asks for.
+func (g *Gateway) joinCluster(o Options, tag string, registry prometheus.Registerer) error {
+	cfg := o.Config
+	if cfg.Adapter.Kind == config.AdapterMemory {
+		g.adapter = adapter.Local{}
+		return nil
+	}
+	client, err := RedisClient(cfg.Redis)
+	if err != nil {
+		return err
+	}
+	if o.EmbeddedRedis {
+		tag = "" // one by one instead of by pattern, or a socket's messages could overtake a room's
+	}
+	shared, err := redis.New(client, redis.Config{
+		Key:            cfg.Adapter.Key,
+		Version:        o.Version,
+		Prefix:         cfg.Redis.Prefix,
+		Tag:            tag,
+		Queue:          redis.Queue{Messages: cfg.Redis.Queue.Messages, Bytes: int(cfg.Redis.Queue.Bytes), Age: cfg.Redis.Queue.Age},
+		RequestTimeout: cfg.Adapter.RequestTimeout,
+		OwnResponses:   cfg.Adapter.OwnResponses,
+		MaxMessage:     int(cfg.Adapter.MaxMessage),
+		MaxDepth:       cfg.SocketIO.MaxDepth,
+		Sharding:       sharding(cfg.Adapter),
+		Logger:         g.logger.Named("redis"),
+		Registry:       registry,
+	})
+	if err != nil {
+		return errors.Join(err, client.Close())
+	}
+	g.adapter, g.close = shared, client.Close
+	return nil
+}
+
+// sharding is nil where the cluster speaks on classic channels.
+func sharding(cfg config.Adapter) *redis.Sharding {
+	if cfg.Kind != config.AdapterSharded {
+		return nil
+	}
+	return &redis.Sharding{Mode: redis.Mode(cfg.Sharded.Mode), ClassicEmitters: cfg.ClassicEmitters}
+}
+
+var parsers = map[string]packet.Parser{
+	config.ParserDefault: packet.DefaultParser,
+	config.ParserMsgpack: packet.MsgpackParser,
+	config.ParserAuto:    packet.AutoParser,
+}
+
+func (g *Gateway) serverConfig(tag string, origins *originPolicy, registry prometheus.Registerer) socketio.Config {
+	cfg := g.config
+	return socketio.Config{
+		Engine: engine.Config{
+			Transports:      cfg.Engine.Transports,
+			PingInterval:    cfg.Engine.PingInterval,
+			PingTimeout:     cfg.Engine.PingTimeout,
+			UpgradeTimeout:  cfg.Engine.UpgradeTimeout,
+			MaxPayload:      int(cfg.Engine.MaxPayload),
+			Outbox:          int(cfg.Engine.Outbox),
+			EIO3:            cfg.Engine.EIO3,
+			CompressPolling: cfg.Engine.Compression.Polling,
+			Tag:             tag,
+			Unknown:         g.limits,
+			Check: func(r *http.Request) *engine.Refusal {
+				if refusal := origins.check(r); refusal != nil {
+					return refusal
+				}
+				return g.limits.check(r)
+			},
+			Client:   trustedProxies(cfg.Server.TrustedProxies).client,
+			Headers:  origins.headers,
+			Logger:   g.logger.Named("engine"),
+			Registry: registry,
+		},
+		Adapter:        g.adapter,
+		Parser:         parsers[cfg.SocketIO.Parser],
+		ConnectTimeout: cfg.SocketIO.ConnectTimeout,
+		MaxAttachments: cfg.SocketIO.MaxAttachments,
+		MaxNamespaces:  cfg.SocketIO.MaxNamespaces,
+		MaxDynamic:     orNoLimit(cfg.Limits.Namespaces),
+		MaxDepth:       cfg.SocketIO.MaxDepth,
+		MaxRooms:       orNoLimit(cfg.Limits.Rooms),
+		DrainWindow:    max(cfg.Drain.Window, 1), // 0 would be the package's default
+		PrivateHeaders: cfg.Server.PrivateHeaders,
+		NamespaceLabel: g.policy.Label,
+		Logger:         g.logger.Named("socketio"),
+		Registry:       registry,
+	}
+}
+
+// orNoLimit is a limit of the configuration, where 0 means none, for a package where 0 means its default.
+func orNoLimit(limit int) int {
+	if limit == 0 {
+		return math.MaxInt
+	}
+	return limit
+}
+
+// remaining is how many sessions a drain has left.
+func (g *Gateway) remaining() float64 {
+	if !g.draining.Load() {
+		return 0
+	}
+	return float64(g.socketio.Engine().Sessions())
+}
+
+// newTag draws the four characters that the ids of this process begin with.
+func newTag() string {
+	var b [3]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func newRegistry(version string) *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "carillon_build_info",
+		Help:        "Always 1; the labels tell what runs here.",
+		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
+	})
+	build.Set(1)
+	registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}

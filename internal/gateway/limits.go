@@ -1,0 +1,125 @@
+package gateway
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/pkg/engine"
+)
+
+// limiter refuses what would be too much for the node. Every refusal passes by itself, so it is a 503 that clients try
+// again after.
+type limiter struct {
+	// Static after construction.
+	engine      func() *engine.Server // first asked with the first request
+	proxies     trustedProxies
+	descriptors int // sessions that the process's file descriptors allow; 0: unknown, no limit
+	refused     map[refusedBy]prometheus.Counter
+
+	connections atomic.Int64                 // the cap in force; 0: none
+	handshakes  atomic.Pointer[rate.Limiter] // never nil
+	unknownSIDs atomic.Int64                 // per second and address; 0: no limit
+	unknown     addressWindow
+}
+
+// refusedBy is the limit that refused a request, as the metric names it.
+type refusedBy string
+
+const (
+	byConnections refusedBy = "connections"
+	byHandshakes  refusedBy = "handshakes"
+	byUnknownSIDs refusedBy = "unknown_sids"
+)
+
+// What a client is asked to wait. Connections end more slowly than a second passes.
+const (
+	retryConnections = 5 * time.Second
+	retryRate        = time.Second
+)
+
+func newLimiter(
+	cfg config.Limits, proxies trustedProxies, server func() *engine.Server, registry prometheus.Registerer,
+) *limiter {
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "carillon", Name: "limited_total", Help: "Requests refused because a limit was reached, by limit.",
+	}, []string{"limit"})
+	registry.MustRegister(refused)
+	l := &limiter{
+		engine:      server,
+		proxies:     proxies,
+		descriptors: sessionsFor(fileDescriptors()),
+		refused:     make(map[refusedBy]prometheus.Counter),
+	}
+	for _, limit := range []refusedBy{byConnections, byHandshakes, byUnknownSIDs} {
+		l.refused[limit] = refused.WithLabelValues(string(limit))
+	}
+	l.set(cfg)
+	return l
+}
+
+// set puts other limits in force. Who is already in stays.
+func (l *limiter) set(cfg config.Limits) {
+	connections := cfg.Connections
+	if connections == 0 {
+		connections = l.descriptors
+	}
+	l.connections.Store(int64(connections))
+	l.unknownSIDs.Store(int64(cfg.UnknownSIDs))
+	perSecond := rate.Limit(cfg.Handshakes)
+	if cfg.Handshakes == 0 {
+		perSecond = rate.Inf
+	}
+	l.handshakes.Store(rate.NewLimiter(perSecond, cfg.Handshakes))
+}
+
+// check refuses handshakes that the node has no room or no time for. Handshakes under way at once may exceed the cap by as
+// many as there are cores.
+func (l *limiter) check(r *http.Request) *engine.Refusal {
+	if r.Method != http.MethodGet || hasSession(r) {
+		return nil
+	}
+	if most := l.connections.Load(); most > 0 && int64(l.engine().Sessions()) >= most {
+		l.refused[byConnections].Inc()
+		return unavailable("Too many connections", retryConnections)
+	}
+	if !l.handshakes.Load().Allow() {
+		l.refused[byHandshakes].Inc()
+		return unavailable("Too many handshakes", retryRate)
+	}
+	return nil
+}
+
+// hasSession reports whether a request names a session, of whatever kind; as for the engine, the last name given counts.
+func hasSession(r *http.Request) bool {
+	names := r.URL.Query()["sid"]
+	return len(names) > 0 && names[len(names)-1] != ""
+}
+
+// ServeHTTP answers requests for sessions that are not here, as many as an address may make: each may be a guess.
+func (l *limiter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	address, _ := l.proxies.client(r)
+	if most := l.unknownSIDs.Load(); most > 0 && !l.unknown.allow(address, int(most), time.Now()) {
+		l.refused[byUnknownSIDs].Inc()
+		w.Header().Set("Retry-After", "1")
+		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"code": 1, "message": "Too many unknown sessions"})
+		return
+	}
+	l.engine().Local().ServeHTTP(w, r)
+}
+
+func unavailable(message string, after time.Duration) *engine.Refusal {
+	return &engine.Refusal{Status: http.StatusServiceUnavailable, Code: 3, Message: message, RetryAfter: after}
+}
+
+// sessionsFor is how many sessions fit into so many file descriptors. An eighth stays free, at most 4,096: for Redis, for
+// requests beside the sessions, and so that who is too many can still be told.
+func sessionsFor(descriptors uint64) int {
+	const plenty = 1 << 30
+	descriptors = min(descriptors, plenty)
+	return int(descriptors - min(descriptors/8, 4096))
+}

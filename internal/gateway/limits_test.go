@@ -1,0 +1,152 @@
+package gateway_test
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/carillon-io/carillon/internal/gateway"
+)
+
+const handshake = "/socket.io/?EIO=4&transport=polling"
+
+// refused checks the answer to a handshake that a limit does not let in.
+func (i *instance) refused(t *testing.T, message string) {
+	t.Helper()
+	response := ask(t, http.MethodGet, i.clients+handshake)
+	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
+		t.Errorf("%s: %s, Retry-After %q", message, response.Status, response.Header.Get("Retry-After"))
+	}
+	if code, body := get(t, i.clients+handshake); code != http.StatusServiceUnavailable || body != `{"code":3,"message":"`+message+`"}` {
+		t.Errorf("%d %s, want %s", code, body, message)
+	}
+}
+
+func TestLimits_Connections(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "carillon.yaml")
+	save(t, file, answering("yes", "limits: {connections: 2}\n"))
+	i, _ := runFile(t, file)
+	c, d := connect(t, i.clients, nil), connect(t, i.clients, nil)
+	i.refused(t, "Too many connections")
+	i.metric(t, `carillon_limited_total{limit="connections"} 2`)
+	c.sends(`421["ping"]`) // who is in stays in
+	c.hears(`431["yes"]`)
+	if response := ask(t, http.MethodGet, i.clients+handshake+"&sid="); response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("an empty sid is none: %s", response.Status)
+	}
+	if response := ask(t, http.MethodGet, i.clients+handshake+"&sid=unknown"); response.StatusCode != http.StatusBadRequest {
+		t.Errorf("requests of a session are not handshakes: %s", response.Status)
+	}
+
+	if err := d.conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	i.metric(t, `carillon_connections{transport="websocket"} 1`)
+	connect(t, i.clients, nil)
+	i.refused(t, "Too many connections")
+
+	save(t, file, answering("yes", "limits: {connections: 3}\n"))
+	if err := i.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	connect(t, i.clients, nil)
+	i.refused(t, "Too many connections")
+}
+
+func TestLimits_Handshakes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "carillon.yaml")
+	save(t, file, answering("yes", "limits: {handshakes: 1}\n"))
+	i, _ := runFile(t, file)
+	c := connect(t, i.clients, nil)
+	i.eventuallyRefused(t)
+	if response := ask(t, http.MethodPost, i.clients+handshake); response.StatusCode != http.StatusBadRequest {
+		t.Errorf("a POST opens no session: %s", response.Status)
+	}
+	c.sends(`421["ping"]`)
+	c.hears(`431["yes"]`)
+
+	save(t, file, answering("yes", ""))
+	if err := i.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if response, _ := knock(t, http.DefaultClient, i.clients); response.StatusCode != http.StatusOK {
+			t.Fatalf("without the limit: %s", response.Status)
+		}
+	}
+}
+
+// eventuallyRefused makes handshakes until one comes too soon after another.
+func (i *instance) eventuallyRefused(t *testing.T) {
+	t.Helper()
+	for range 1000 {
+		response, _ := knock(t, http.DefaultClient, i.clients)
+		if response.StatusCode == http.StatusOK {
+			continue
+		}
+		if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") != "1" {
+			t.Errorf("%s, Retry-After %q", response.Status, response.Header.Get("Retry-After"))
+		}
+		i.metric(t, `carillon_limited_total{limit="handshakes"} 1`)
+		return
+	}
+	t.Fatal("1,000 handshakes were let in")
+}
+
+func TestLimits_UnknownSessionsPerAddress(t *testing.T) {
+	cfg := load(t, quick+"server: {trusted_proxies: [127.0.0.0/8]}\nlimits: {unknown_sids: 5}\n")
+	i := runWith(t, gateway.Options{Config: cfg})
+	guess := func(address string) int {
+		return ask(t, http.MethodGet, i.clients+handshake+"&sid=AAAAAAAAAAAAAAAAAAAA", "X-Forwarded-For", address).StatusCode
+	}
+	// More than five fall into some second.
+	for n := 0; ; n++ {
+		code := guess("192.0.2.1")
+		if code == http.StatusServiceUnavailable {
+			break
+		}
+		if code != http.StatusBadRequest || n > 1000 {
+			t.Fatalf("guess %d: %d", n, code)
+		}
+	}
+	i.metric(t, `carillon_limited_total{limit="unknown_sids"} 1`)
+	if code := guess("192.0.2.2"); code != http.StatusBadRequest {
+		t.Errorf("another address pays for it: %d", code)
+	}
+	if response, _ := knock(t, http.DefaultClient, i.clients, "X-Forwarded-For", "192.0.2.1"); response.StatusCode != http.StatusOK {
+		t.Errorf("a handshake is no guess: %s", response.Status)
+	}
+}
+
+func TestLimits_NoneUnlessSaid(t *testing.T) {
+	i := run(t, quick+"limits: {unknown_sids: 0}\n")
+	for range 200 {
+		if code, _ := get(t, i.clients+handshake+"&sid=AAAAAAAAAAAAAAAAAAAA"); code != http.StatusBadRequest {
+			t.Fatalf("unknown session: %d", code)
+		}
+	}
+	for _, limit := range []string{"connections", "handshakes", "unknown_sids"} {
+		i.metric(t, `carillon_limited_total{limit="`+limit+`"} 0`)
+	}
+}
+
+func TestLimits_Rooms(t *testing.T) {
+	const rules = quick + `namespaces: {"/": {rules: [{event: join, do: [{join: "${args[0]}"}]}]}}` + "\n"
+	joined := func(t *testing.T, limits string) *client {
+		c := connect(t, run(t, rules+limits).clients, nil)
+		c.sends(`421["join","a"]`)
+		c.hears(`431[{"ok":true}]`)
+		return c
+	}
+	t.Run("one", func(t *testing.T) {
+		c := joined(t, "limits: {rooms: 1}\n")
+		c.sends(`422["join","b"]`)
+		c.hears(`432[{"ok":false,`)
+	})
+	t.Run("none", func(t *testing.T) {
+		c := joined(t, "limits: {rooms: 0, namespaces: 0}\n")
+		c.sends(`422["join",[` + strings.Repeat(`"x",`, 10) + `"b"]]`)
+		c.hears(`432[{"ok":true}]`)
+	})
+}

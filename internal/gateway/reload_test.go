@@ -1,0 +1,189 @@
+package gateway_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/carillon-io/carillon/internal/gateway"
+)
+
+// journal is a log that can be read while it is written.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// answering is a configuration whose rules answer every ping with word.
+func answering(word, rest string) string {
+	return quick + fmt.Sprintf("namespaces: {'/': {rules: [{event: ping, ack: [%s]}]}}\n", word) + rest
+}
+
+// save writes a file as a text editor that knows nothing better does.
+func save(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// runFile runs a gateway on a configuration file.
+func runFile(t *testing.T, file string) (*instance, *journal) {
+	t.Helper()
+	source := &gateway.Source{File: file}
+	cfg, warnings, err := source.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &journal{}
+	return runWith(t, gateway.Options{Config: cfg, Warnings: warnings, Source: source, Log: log}), log
+}
+
+func TestReload_NewRulesHoldForOpenConnections(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "carillon.yaml")
+	save(t, file, answering("before", ""))
+	i, _ := runFile(t, file)
+	c := connect(t, i.clients, nil)
+	c.sends(`421["ping"]`)
+	c.hears(`431["before"]`)
+	i.metric(t, "carillon_config_reload_success 1")
+
+	save(t, file, answering("after", ""))
+	if err := i.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	c.sends(`422["ping"]`)
+	c.hears(`432["after"]`)
+	i.metric(t, "carillon_config_reload_success 1")
+}
+
+func TestReload_AConfigurationWithAFaultIsRefusedWhole(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "carillon.yaml")
+	for name, fault := range map[string]string{
+		"unknown key": "nonsense: 1\n",
+		"not YAML":    "}\n",
+		"certificate": "server: {tls: {cert: /nowhere.pem, key: /nowhere.pem}}\n",
+		"rules":       "routes: {}\n",
+		"no file":     "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			save(t, file, answering("before", ""))
+			i, log := runFile(t, file)
+			c := connect(t, i.clients, nil)
+			switch name {
+			case "no file":
+				if err := os.Remove(file); err != nil {
+					t.Fatal(err)
+				}
+			case "rules":
+				save(t, file, answering(`"${nonsense("`, "log: {level: error}\n"))
+			default:
+				save(t, file, answering("after", "log: {level: error}\n"+fault))
+			}
+			if err := i.Reload(); err == nil {
+				t.Fatal("no error")
+			}
+			i.metric(t, "carillon_config_reload_success 0")
+			if text := log.String(); !strings.Contains(text, `"level":"error"`) || !strings.Contains(text, "configuration refused") {
+				t.Errorf("the log does not say so:\n%s", text)
+			}
+			c.sends(`421["ping"]`)
+			c.hears(`431["before"]`)
+
+			save(t, file, answering("later", ""))
+			if err := i.Reload(); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(log.String(), "configuration reloaded") {
+				t.Error("the log's level followed a configuration that was refused")
+			}
+			c.sends(`422["ping"]`)
+			c.hears(`432["later"]`)
+			i.metric(t, "carillon_config_reload_success 1")
+			i.metric(t, `carillon_config_reloads_total{result="applied"} 1`)
+		})
+	}
+}
+
+func TestReload_KeysThatNeedARestartAreNamedOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "carillon.yaml")
+	save(t, file, quick)
+	i, log := runFile(t, file)
+	save(t, file, quick+"engine: {ping_interval: 5s}\nlimits: {rooms: 5, handshakes: 7}\nserver: {path: /elsewhere/}\n")
+	if err := i.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	const want = `"keys":["server.path","engine.ping_interval","limits.rooms"]`
+	if text := log.String(); strings.Count(text, `"level":"warn"`) != 1 || !strings.Contains(text, want) {
+		t.Errorf("want one warning with %s:\n%s", want, text)
+	}
+}
+
+func TestReload_TheLogFollows(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "carillon.yaml")
+	save(t, file, quick+"log: {level: error}\n")
+	i, log := runFile(t, file)
+	for _, step := range []struct {
+		level string
+		said  int
+	}{{"error", 0}, {"info", 1}, {"debug", 2}, {"warn", 2}} {
+		save(t, file, quick+"log: {level: "+step.level+"}\n")
+		if err := i.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Count(log.String(), "configuration reloaded"); said != step.said {
+			t.Errorf("at %s it was said %d times, want %d", step.level, said, step.said)
+		}
+	}
+}
+
+func TestReload_WithoutASourceIsAnError(t *testing.T) {
+	if err := run(t, quick).Reload(); err == nil {
+		t.Error("no error")
+	}
+}
+
+// Kubernetes projects a ConfigMap into a directory of its own and turns a symbolic link beside the file to it.
+func TestWatch_AMountedFileIsReadAgainWhenItsLinkTurns(t *testing.T) {
+	dir := t.TempDir()
+	project := func(version, text string) {
+		t.Helper()
+		if err := os.Mkdir(filepath.Join(dir, version), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		save(t, filepath.Join(dir, version, "carillon.yaml"), text)
+		if err := os.Symlink(version, filepath.Join(dir, "..next")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "..next"), filepath.Join(dir, "..data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	project("..v1", answering("before", ""))
+	file := filepath.Join(dir, "carillon.yaml")
+	if err := os.Symlink(filepath.Join("..data", "carillon.yaml"), file); err != nil {
+		t.Fatal(err)
+	}
+	i, _ := runFile(t, file)
+	c := connect(t, i.clients, nil)
+	project("..v2", answering("after", ""))
+	i.metric(t, `carillon_config_reloads_total{result="applied"} 1`)
+	c.sends(`421["ping"]`)
+	c.hears(`431["after"]`)
+}

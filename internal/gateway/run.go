@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// What leaving may take beyond the drain's delay and window: clients get the first part to let go, the listeners and the
+// cluster the rest.
+const (
+	drainGrace = 2 * time.Second
+	leaveGrace = 5 * time.Second
+)
+
+// Run serves until ctx ends, then drains and leaves within delay + window + 5 s. It returns nil when it was asked to leave and
+// did so cleanly, else what failed. It is called once.
+func (g *Gateway) Run(ctx context.Context) error {
+	defer func() { _ = g.close() }() // the pool has no connection left that could fail to close
+	if err := g.ops.listen(); err != nil {
+		return err
+	}
+	if err := g.clients.listen(); err != nil {
+		g.ops.abort()
+		return err
+	}
+	// The cluster outlives ctx: what the drain still has to say goes through it.
+	cluster, leaveCluster := context.WithCancel(context.WithoutCancel(ctx))
+	defer leaveCluster()
+
+	var running sync.WaitGroup
+	failed := make(chan error, 3) // one for each part below
+	start := func(part func() error) {
+		running.Go(func() {
+			if err := part(); err != nil {
+				failed <- err
+			}
+		})
+	}
+	start(g.ops.serve)
+	start(func() error {
+		if err := g.socketio.Run(cluster); err != nil {
+			return fmt.Errorf("cluster: %w", err)
+		}
+		return nil
+	})
+	start(g.clients.serve)
+	if g.reloader.source != nil {
+		// A reload that fails is logged and counted.
+		running.Go(func() { watch(cluster, g.reloader.files, func() { _ = g.Reload() }) })
+	}
+	g.logger.Info("serving", zap.Stringer("clients", g.clients.listener.Addr()), zap.Stringer("ops", g.ops.listener.Addr()))
+
+	var err error
+	delay := g.config.Drain.Delay
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		delay = 0 // a load balancer that goes on sending clients here would do them no good
+	}
+	err = errors.Join(err, g.leave(delay, leaveCluster))
+	running.Wait()
+	return err
+}
+
+// leave takes the node out in the order that costs nobody a message: out of the balancer, clients away, cluster, and the
+// listener that tells how it goes last.
+func (g *Gateway) leave(delay time.Duration, leaveCluster func()) error {
+	started := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), delay+g.config.Drain.Window+leaveGrace)
+	defer cancel()
+	g.draining.Store(true)
+	g.logger.Info("leaving", zap.Duration("delay", delay), zap.Duration("window", g.config.Drain.Window),
+		zap.Int("sessions", g.socketio.Engine().Sessions()))
+
+	wait(ctx, delay)
+	g.drain(ctx)
+	err := g.clients.stop(ctx)
+	leaveCluster()
+	err = errors.Join(err, g.ops.stop(ctx))
+	g.logger.Info("left", zap.Duration("after", time.Since(started)))
+	return err
+}
+
+// drain closes the clients' transports over the window. Who has not let go soon after it is cut: that is no failure of this node.
+func (g *Gateway) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, g.config.Drain.Window+drainGrace)
+	defer cancel()
+	if err := g.socketio.Shutdown(ctx); err != nil {
+		g.logger.Warn("some clients did not let go and were cut", zap.Error(err))
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

@@ -1,0 +1,63 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/carillon-io/carillon/internal/config"
+)
+
+// Source is where a node's configuration comes from: read at the start, and again when one of its files has changed.
+type Source struct {
+	File    string   // applied first; empty: none
+	Environ []string // name=value pairs, applied over the file
+
+	base *config.Config // what holds where neither says otherwise; nil: the defaults
+}
+
+// Load reads the configuration as it stands now. The error names every fault.
+func (s *Source) Load() (config.Config, []config.Warning, error) {
+	source := config.Source{Base: s.base, Name: s.File, Environ: s.Environ}
+	if s.File != "" {
+		content, err := os.ReadFile(s.File)
+		if err != nil {
+			return config.Config{}, nil, fmt.Errorf("configuration: %w", err)
+		}
+		source.File = content
+	}
+	return config.Load(source)
+}
+
+// files are those whose content the configuration depends on, besides what it names itself.
+func (s *Source) files() []string {
+	var files []string
+	if s.File != "" {
+		files = append(files, s.File)
+	}
+	for _, variable := range s.Environ {
+		name, value, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "CARILLON_") && strings.HasSuffix(name, "_FILE") && value != "" {
+			files = append(files, value)
+		}
+	}
+	return files
+}
+
+// digest identifies the content of files; that one cannot be read is content too.
+func digest(files []string) [sha256.Size]byte {
+	h := sha256.New()
+	for _, name := range files {
+		content, err := os.ReadFile(name)
+		var missing *fs.PathError
+		if errors.As(err, &missing) {
+			content = []byte(missing.Err.Error())
+		}
+		fmt.Fprintf(h, "%q %t %d\n", name, err == nil, len(content))
+		h.Write(content)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
