@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// startRedis runs a redis-server without persistence and returns its URL.
+func startRedis(t *testing.T) string {
+	t.Helper()
+	address := freeAddress(t)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "redis", "redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	p.await(func() bool { return accepts(address) })
+	return "redis://" + address
+}
+
+// node is one running gateway.
+type node struct {
+	*process
+	address string // where clients connect
+	ops     string
+}
+
+// startNode runs a gateway and waits until it is ready.
+func startNode(t *testing.T, name, redis string) node {
+	t.Helper()
+	n := launchNode(t, name, redis)
+	n.await(func() bool { return answers200("http://" + n.ops + "/readyz") })
+	return n
+}
+
+// launchNode runs `gateway serve` on a Redis with the rules of policy.yaml.
+func launchNode(t *testing.T, name, redis string) node {
+	t.Helper()
+	policy, err := os.ReadFile("policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := node{address: freeAddress(t), ops: freeAddress(t)}
+	config := fmt.Sprintf(`
+server: {address: %q}
+ops: {address: %q}
+engine: {ping_interval: 2s, ping_timeout: 2s}
+redis: {url: %q}
+drain: {delay: 0s, window: 1s}
+log: {level: info, format: json}
+%s`, n.address, n.ops, redis, policy)
+	n.process = start(t, name, gatewayBinary, "serve", "--config", write(t, "gateway.yaml", config))
+	return n
+}
+
+// startProxy runs HAProxy with cookie stickiness in front of the nodes and returns its address.
+func startProxy(t *testing.T, nodes ...node) string {
+	t.Helper()
+	address := freeAddress(t)
+	var servers strings.Builder
+	for i, n := range nodes {
+		fmt.Fprintf(&servers, "  server node%d %s cookie node%d check inter 200ms\n", i, n.address, i)
+	}
+	config := fmt.Sprintf(`
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 60s
+  timeout server 60s
+  timeout tunnel 1h
+  retries 3
+  option redispatch
+frontend clients
+  bind %s
+  default_backend nodes
+backend nodes
+  balance roundrobin
+  cookie carillon insert indirect nocache
+%s`, address, servers.String())
+	p := start(t, "haproxy", "haproxy", "-db", "-f", write(t, "haproxy.cfg", config))
+	p.await(func() bool { return accepts(address) })
+	return "http://" + address
+}
+
+// runJS runs one scenario with Node's test runner; env is what it needs to know, as KEY=value.
+func runJS(t *testing.T, scenario string, env ...string) {
+	t.Helper()
+	cmd := exec.Command("node", "--test", "--test-timeout=90000", "--test-reporter=spec", "js/"+scenario+".test.mjs")
+	cmd.Env = append(os.Environ(), env...)
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v\n%s", scenario, err, output)
+		return
+	}
+	if !strings.Contains(string(output), "ℹ fail 0") || strings.Contains(string(output), "ℹ pass 0\n") || !strings.Contains(string(output), "ℹ skipped 0") {
+		t.Errorf("%s did not run all its tests:\n%s", scenario, output)
+	}
+	t.Logf("%s:\n%s", scenario, output)
+}

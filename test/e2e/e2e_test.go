@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestFanout_SixClientsOnTwoNodesAndThreeTransports(t *testing.T) {
+	redis := startRedis(t)
+	a, b := startNode(t, "node a", redis), startNode(t, "node b", redis)
+	runJS(t, "fanout", "PROXY="+startProxy(t, a, b), fmt.Sprintf("OPS=http://%s,http://%s", a.ops, b.ops))
+}
+
+func TestEmitter_ReachesGatewaysAsItReachesNode(t *testing.T) {
+	t.Run("gateways", func(t *testing.T) {
+		redis := startRedis(t)
+		a, b := startNode(t, "node a", redis), startNode(t, "node b", redis)
+		runJS(t, "emitter", "REDIS="+redis, fmt.Sprintf("NODES=http://%s,http://%s", a.address, b.address))
+	})
+	t.Run("reference", func(t *testing.T) {
+		redis := startRedis(t)
+		a, b := startReference(t, redis), startReference(t, redis)
+		runJS(t, "emitter", "REDIS="+redis, "NODES="+a+","+b)
+	})
+}
+
+func TestMixedCluster_GatewayAndNodeHearEachOther(t *testing.T) {
+	redis := startRedis(t)
+	gateway, reference := startNode(t, "gateway", redis), startReference(t, redis)
+	runJS(t, "mixed", "NODES=http://"+gateway.address+","+reference)
+}
+
+func TestRefusals_GetTheOfficialAnswers(t *testing.T) {
+	n := startNode(t, "node", startRedis(t))
+	runJS(t, "refusals", "NODES=http://"+n.address)
+}
+
+func TestKill_OneNodeLeavesTheOtherServing(t *testing.T) {
+	redis := startRedis(t)
+	a, b := startNode(t, "node a", redis), startNode(t, "node b", redis)
+	runJS(t, "survivor", "PROXY="+startProxy(t, a, b), fmt.Sprintf("PIDS=%d,%d", a.cmd.Process.Pid, b.cmd.Process.Pid))
+}
+
+func TestDemo_InChromiumWithThePrintedCommand(t *testing.T) {
+	dev := start(t, "gateway dev", gatewayBinary, "dev")
+	dev.await(func() bool { return demoPattern.MatchString(dev.text()) && publishPattern.MatchString(dev.text()) })
+	demo := demoPattern.FindString(dev.text())
+	publish := publishPattern.FindStringSubmatch(dev.text())[1]
+	runJS(t, "demo", "DEMO="+demo, "PUBLISH="+publish)
+}
+
+var (
+	demoPattern    = regexp.MustCompile(`http://localhost:\d+/`)
+	publishPattern = regexp.MustCompile(`(?m)^\s*(\S.* emit .*--redis .*)$`)
+)
+
+// startReference runs Node's own server with its Redis adapter and returns its URL.
+func startReference(t *testing.T, redis string) string {
+	t.Helper()
+	p := start(t, "reference", "env", "REDIS="+redis, "node", "js/node-server.mjs")
+	p.await(func() bool { return strings.Contains(p.text(), "listening on ") })
+	lines := bufio.NewScanner(strings.NewReader(p.text()))
+	for lines.Scan() {
+		if port, found := strings.CutPrefix(lines.Text(), "listening on "); found {
+			return "http://127.0.0.1:" + port
+		}
+	}
+	t.Fatal("the reference did not say where it listens")
+	return ""
+}

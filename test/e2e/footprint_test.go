@@ -1,0 +1,44 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+)
+
+// maxIdleKB is what one idle WebSocket connection with its namespace joined may cost over the empty process.
+const maxIdleKB = 9
+
+func TestFootprint_TenThousandIdleConnections(t *testing.T) {
+	dir := t.TempDir()
+	// Without the race detector, whose shadow memory is not what is measured.
+	gateway, sioload := filepath.Join(dir, "gateway"), filepath.Join(dir, "sioload")
+	for binary, pkg := range map[string]string{gateway: "cmd/gateway", sioload: "test/bench/sioload"} {
+		if out, err := exec.Command("go", "build", "-o", binary, "github.com/carillon-io/carillon/"+pkg).CombinedOutput(); err != nil {
+			t.Fatalf("build %s: %v\n%s", pkg, err, out)
+		}
+	}
+	address, ops := freeAddress(t), freeAddress(t)
+	config := write(t, "gateway.yaml", "server: {address: '"+address+"'}\nops: {address: '"+ops+"'}\ndrain: {delay: 0s, window: 0s}\n")
+	n := start(t, "gateway", gateway, "serve", "--config", config)
+	n.await(func() bool { return answers200("http://" + ops + "/readyz") })
+
+	out, err := exec.Command(sioload, "connect", "-n", "10000", "-hold", "3s", "-url", "http://"+address,
+		"-pid", strconv.Itoa(n.cmd.Process.Pid)).Output()
+	if err != nil {
+		t.Fatalf("sioload: %v\n%s", err, out)
+	}
+	var answer struct {
+		Connected int     `json:"connected"`
+		PerConn   float64 `json:"rss_per_conn_kb"`
+	}
+	if err := json.Unmarshal(out, &answer); err != nil {
+		t.Fatalf("sioload said %s: %v", out, err)
+	}
+	t.Logf("%.2f kB for each of %d connections", answer.PerConn, answer.Connected)
+	if answer.Connected != 10_000 || answer.PerConn <= 0 || answer.PerConn > maxIdleKB {
+		t.Errorf("%d connections cost %.2f kB each, want 10,000 at no more than %d kB", answer.Connected, answer.PerConn, maxIdleKB)
+	}
+}

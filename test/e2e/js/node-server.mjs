@@ -1,0 +1,31 @@
+// Node's own server with the classic Redis adapter, with the events of policy.yaml that the scenarios use: the reference
+// beside the gateway. Prints the port it listens on.
+import { createServer } from "node:http";
+import { createAdapter } from "@socket.io/redis-adapter";
+import Redis from "ioredis";
+import { Server } from "socket.io";
+
+const http = createServer();
+const publisher = new Redis(process.env.REDIS);
+const io = new Server(http, { adapter: createAdapter(publisher, publisher.duplicate()) });
+
+for (const name of ["/", "/custom"]) {
+  io.of(name).on("connection", socket => {
+    const answer = ack => typeof ack === "function" && ack({ ok: true });
+    socket.on("join", (room, ack) => { socket.join(room); answer(ack); });
+    socket.on("leave", (room, ack) => { socket.leave(room); answer(ack); });
+    socket.on("publish", (room, ...args) => {
+      const ack = args.pop();
+      io.of(name).to(room).emit("msg", room, ...args);
+      answer(ack);
+    });
+    socket.on("publish_all", (...args) => {
+      const ack = args.pop();
+      io.of(name).emit("msg", ...args);
+      answer(ack);
+    });
+  });
+}
+
+http.listen(0, "127.0.0.1", () => console.log(`listening on ${http.address().port}`));
+process.on("SIGTERM", () => process.exit(0));

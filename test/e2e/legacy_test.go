@@ -1,0 +1,50 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+// legacyPolicy is what 2.x clients meet besides policy.yaml: a namespace that looks at the query of its CONNECT.
+const legacyPolicy = `
+  "/members":
+    connect: {if: auth.token == "letme in"}
+    rules:
+      - event: echo
+        ack: "${args}"
+      - event: greet
+        do: [{reply: {event: welcome, args: ["${sid}"]}}]
+`
+
+// startLegacyNode runs a node that takes Socket.IO 2.x clients, with a heartbeat that a test can outwait.
+func startLegacyNode(t *testing.T, name, redis string) node {
+	t.Helper()
+	policy, err := os.ReadFile("policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := node{address: freeAddress(t), ops: freeAddress(t)}
+	config := fmt.Sprintf(`
+server: {address: %q}
+ops: {address: %q}
+engine: {eio3: true, ping_interval: 1s, ping_timeout: 1500ms}
+redis: {url: %q}
+drain: {delay: 0s, window: 1s}
+%s%s`, n.address, n.ops, redis, policy, legacyPolicy)
+	n.process = start(t, name, gatewayBinary, "serve", "--config", write(t, "gateway.yaml", config))
+	n.await(func() bool { return answers200("http://" + n.ops + "/readyz") })
+	return n
+}
+
+func TestLegacy_ClientsOfEveryMajorVersionShareARoom(t *testing.T) {
+	redis := startRedis(t)
+	a, b := startLegacyNode(t, "node a", redis), startLegacyNode(t, "node b", redis)
+	runJS(t, "legacy", "PROXY="+startProxy(t, a, b))
+}
+
+func TestLegacy_BinaryPollingAndJSONPInChromium(t *testing.T) {
+	redis := startRedis(t)
+	a, b := startLegacyNode(t, "node a", redis), startLegacyNode(t, "node b", redis)
+	runJS(t, "legacy-browser", "PROXY="+startProxy(t, a, b))
+}

@@ -1,0 +1,25 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/adapter/redis"
+)
+
+// TestSharded_BothWaysWithNode puts a gateway, a server of pkg/socketio and Node's own into one cluster over sharded
+// channels.
+func TestSharded_BothWaysWithNode(t *testing.T) {
+	for _, mode := range []redis.Mode{redis.ModeStatic, redis.ModeDynamic, redis.ModeDynamicPrivate} {
+		t.Run(string(mode), func(t *testing.T) {
+			url := startRedis(t)
+			t.Setenv("CARILLON_ADAPTER_KIND", "sharded")
+			t.Setenv("CARILLON_ADAPTER_SHARDED_MODE", string(mode))
+			gateway := startNode(t, "gateway", url)
+			embedded := startEmbedded(t, url, redis.Config{
+				RequestTimeout: 2 * time.Second, Sharding: &redis.Sharding{Mode: mode, ClassicEmitters: true},
+			})
+			runJS(t, "sharded", "REDIS="+url, "MODE="+string(mode), "NODES=http://"+gateway.address+","+embedded)
+		})
+	}
+}
