@@ -1,0 +1,61 @@
+# make run    a whole system in one process, with nothing but Go: http://localhost:8080/
+# make test   everything CI runs; installs the Debian and npm packages the tests need
+# make help   the rest
+
+GO       ?= go
+LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
+AS_ROOT  := $(if $(filter 0,$(shell id -u)),,sudo)
+DEBIAN   := redis-server haproxy chromium
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -X main.version=$(VERSION)
+
+.PHONY: help run build client test deps format lint unit e2e bench fuzz
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+run:
+	$(GO) run -ldflags '$(LDFLAGS)' ./cmd/gateway dev
+
+# make build  bin/gateway
+build:
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/gateway ./cmd/gateway
+
+# make client fetch the official browser client into client/, which the gateway then serves under /socket.io/
+client: test/node_modules
+	mkdir -p client
+	cp test/node_modules/socket.io-client/dist/socket.io.*js* client/
+	cp test/node_modules/socket.io-client/package.json client/
+
+test: deps format lint unit e2e
+
+deps: test/node_modules
+	@for p in $(DEBIAN); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+		$(AS_ROOT) apt-get update -qq && \
+		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+
+test/node_modules: test/package-lock.json
+	cd test && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+format:
+	@files=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$files" ]; then echo "not gofmt'ed:"; echo "$$files"; exit 1; fi
+
+lint:
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+# make unit   the Go tests without the end-to-end suite
+unit:
+	$(GO) test -race $$($(GO) list ./... | grep -v /test/)
+
+# make e2e    real Redis, HAProxy, official clients, Chromium
+e2e: deps
+	$(GO) test -race -count=1 -timeout 10m ./test/e2e/...
+
+# make bench  Carillon and Node's socket.io side by side, as a table
+bench: deps
+	$(GO) run ./test/bench $(BENCH)
