@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/rooms"
@@ -55,3 +56,20 @@ func (Join) command()       {}
 func (Leave) command()      {}
 func (Disconnect) command() {}
 func (ServerEmit) command() {}
+
+// NamespaceOf returns the namespace a command is for.
+func NamespaceOf(c Command) string {
+	switch c := c.(type) {
+	case Broadcast:
+		return c.Namespace
+	case Join:
+		return c.Namespace
+	case Leave:
+		return c.Namespace
+	case Disconnect:
+		return c.Namespace
+	case ServerEmit:
+		return c.Namespace
+	}
+	panic(fmt.Sprintf("adapter: no such command: %T", c))
+}

@@ -15,7 +15,7 @@ func (v node) Deliver(c adapter.Command) {
 	if _, ok := c.(adapter.Broadcast); ok {
 		v.io.metrics.remote.Inc()
 	}
-	if n := v.io.lookup(namespaceOf(c)); n != nil {
+	if n := v.io.lookup(adapter.NamespaceOf(c)); n != nil {
 		n.apply(c)
 	}
 }
@@ -56,20 +56,4 @@ func (v node) Answer(q adapter.Query, reply func(adapter.Reply)) {
 func (v node) Holds(nsp, room string) bool {
 	n := v.io.lookup(nsp)
 	return n != nil && n.index.Holds(room)
-}
-
-func namespaceOf(c adapter.Command) string {
-	switch c := c.(type) {
-	case adapter.Broadcast:
-		return c.Namespace
-	case adapter.Join:
-		return c.Namespace
-	case adapter.Leave:
-		return c.Namespace
-	case adapter.Disconnect:
-		return c.Namespace
-	case adapter.ServerEmit:
-		return c.Namespace
-	}
-	return ""
 }

@@ -56,23 +56,6 @@ func (c *Cluster) peersLocked(a *Adapter, nsp string) []*Adapter {
 	return peers
 }
 
-// commandNamespace returns the namespace a command is for.
-func commandNamespace(c adapter.Command) string {
-	switch c := c.(type) {
-	case adapter.Broadcast:
-		return c.Namespace
-	case adapter.Join:
-		return c.Namespace
-	case adapter.Leave:
-		return c.Namespace
-	case adapter.Disconnect:
-		return c.Namespace
-	case adapter.ServerEmit:
-		return c.Namespace
-	}
-	panic(fmt.Sprintf("adaptertest: no such command: %T", c))
-}
-
 // queryNamespace returns the namespace a query is for.
 func queryNamespace(q adapter.Query) string {
 	switch q := q.(type) {

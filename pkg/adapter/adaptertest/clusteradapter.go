@@ -79,7 +79,7 @@ func (a *Adapter) publish(c adapter.Command) error {
 	if !a.running {
 		return adapter.ErrAway
 	}
-	peers := a.cluster.peersLocked(a, commandNamespace(c))
+	peers := a.cluster.peersLocked(a, adapter.NamespaceOf(c))
 	for _, p := range peers {
 		if len(p.inbox) >= maxInbox {
 			return adapter.ErrFull

@@ -36,7 +36,7 @@ func newRecorder() *recorder {
 func (r *recorder) Deliver(c adapter.Command) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	nsp := commandNamespace(c)
+	nsp := adapter.NamespaceOf(c)
 	s := show(c)
 	r.commands[nsp] = append(r.commands[nsp], s)
 	r.known[nsp+" "+s] = true

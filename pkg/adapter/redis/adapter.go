@@ -217,19 +217,3 @@ func (a *Adapter) push(m message) {
 		a.queue.push(m)
 	}
 }
-
-func namespaceOf(c adapter.Command) string {
-	switch c := c.(type) {
-	case adapter.Broadcast:
-		return c.Namespace
-	case adapter.Join:
-		return c.Namespace
-	case adapter.Leave:
-		return c.Namespace
-	case adapter.Disconnect:
-		return c.Namespace
-	case adapter.ServerEmit:
-		return c.Namespace
-	}
-	return ""
-}

@@ -36,7 +36,7 @@ func (d classic) command(c adapter.Command) (m message, err error) {
 		m.payload, err = rediswire.AppendBroadcast(nil, cfg.NodeID, &b)
 		return m, err
 	}
-	m.channel = rediswire.RequestChannel(cfg.Key, namespaceOf(c))
+	m.channel = rediswire.RequestChannel(cfg.Key, adapter.NamespaceOf(c))
 	m.payload, err = rediswire.AppendRequest(nil, &rediswire.Request{UID: cfg.NodeID, Command: c})
 	return m, err
 }

@@ -56,7 +56,7 @@ func (d sharded) rooms(nsp string, names []string) []interest {
 }
 
 func (d sharded) command(c adapter.Command) (message, error) {
-	nsp := namespaceOf(c)
+	nsp := adapter.NamespaceOf(c)
 	channel := rediswire.BroadcastChannel(d.adapter.config.Key, nsp)
 	if b, ok := c.(adapter.Broadcast); ok {
 		channel = rediswire.ShardedBroadcastTo(d.adapter.config.Key, d.mode, &b)
