@@ -56,6 +56,15 @@ unit:
 e2e: deps
 	$(GO) test -race -count=1 -timeout 10m ./test/e2e/...
 
+# make fuzz   every fuzz target for FUZZTIME (10m) each, one after the other
+FUZZTIME ?= 10m
+fuzz:
+	@set -e; for p in $$(git grep -l 'func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+		for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$p/*_test.go); do \
+			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s -parallel 1 ./$$p; \
+		done; \
+	done
+
 # make bench  Carillon and Node's socket.io side by side, as a table
 bench: deps
 	$(GO) run ./test/bench $(BENCH)

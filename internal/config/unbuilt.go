@@ -25,7 +25,6 @@ var unbuilt = []unbuiltKey{
 	{key: "peer.advertise"},
 	{key: "peer.secret", refuse: true},
 	{key: "peer.nodes"},
-	{key: "engine.compression.websocket"},
 	{key: "socketio.recovery.enabled", refuse: true},
 	{key: "socketio.recovery.window"},
 	{key: "adapter.kind", refuse: true, asks: func(c *Config) bool {

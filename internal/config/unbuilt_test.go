@@ -35,7 +35,6 @@ func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 		{"peer.address", `":9191"`, `":9191": `},
 		{"peer.advertise", "http://node:9091", `"http://node:9091": `},
 		{"peer.nodes", `["http://node:9091"]`, ""},
-		{"engine.compression.websocket", "true", `"true": `},
 		{"socketio.recovery.window", "1m", `"1m": `},
 		{"auth.token", "[query.token]", ""},
 		{"auth.leeway", "5s", `"5s": `},
@@ -52,6 +51,7 @@ func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 func TestUnbuilt_ValuesThatAskForNothingPass(t *testing.T) {
 	for _, c := range []struct{ key, value string }{
 		{"socketio.parser", "msgpack"},
+		{"engine.compression.websocket", "true"},
 		{"adapter.kind", "memory"},
 		{"adapter.sharded.mode", "static"},
 		{"adapter.classic_emitters", "false"},
@@ -79,8 +79,8 @@ func TestUnbuilt_DefaultsPassFromTheEnvironmentToo(t *testing.T) {
 
 func TestUnbuilt_TheBaseIsNotTheUsersWord(t *testing.T) {
 	base := config.Default()
-	base.Engine.Compression.WebSocket = true
-	base.Limits.Connections = 10
+	base.Auth.Expiry = "keep"
+	base.Limits.ConnectionsPerIP = 10
 	if _, warnings, err := config.Load(config.Source{Base: &base}); err != nil || len(warnings) > 0 {
 		t.Errorf("warnings %v, error %v", warnings, err)
 	}

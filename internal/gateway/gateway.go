@@ -190,16 +190,17 @@ func (g *Gateway) serverConfig(tag string, origins *originPolicy, registry prome
 	cfg := g.config
 	return socketio.Config{
 		Engine: engine.Config{
-			Transports:      cfg.Engine.Transports,
-			PingInterval:    cfg.Engine.PingInterval,
-			PingTimeout:     cfg.Engine.PingTimeout,
-			UpgradeTimeout:  cfg.Engine.UpgradeTimeout,
-			MaxPayload:      int(cfg.Engine.MaxPayload),
-			Outbox:          int(cfg.Engine.Outbox),
-			EIO3:            cfg.Engine.EIO3,
-			CompressPolling: cfg.Engine.Compression.Polling,
-			Tag:             tag,
-			Unknown:         g.limits,
+			Transports:        cfg.Engine.Transports,
+			PingInterval:      cfg.Engine.PingInterval,
+			PingTimeout:       cfg.Engine.PingTimeout,
+			UpgradeTimeout:    cfg.Engine.UpgradeTimeout,
+			MaxPayload:        int(cfg.Engine.MaxPayload),
+			Outbox:            int(cfg.Engine.Outbox),
+			EIO3:              cfg.Engine.EIO3,
+			CompressPolling:   cfg.Engine.Compression.Polling,
+			CompressWebSocket: cfg.Engine.Compression.WebSocket,
+			Tag:               tag,
+			Unknown:           g.limits,
 			Check: func(r *http.Request) *engine.Refusal {
 				if refusal := origins.check(r); refusal != nil {
 					return refusal
