@@ -3,16 +3,16 @@ package engine
 import (
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
 )
 
-// compressFrom is the length from which a poll answer is worth compressing.
+// compressFrom is the length from which a poll answer, or a frame, is worth compressing.
 const compressFrom = 1024
-
-var compressors = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
 // answer writes one batch as the body of a poll. It returns nil only when all of it was flushed to the connection.
 func (s *Session) answer(w http.ResponseWriter, r *http.Request, p *poll) error {
@@ -26,11 +26,13 @@ func (s *Session) answer(w http.ResponseWriter, r *http.Request, p *poll) error 
 	for _, f := range p.batch {
 		messages = messages || f.kind == packetMessage
 	}
-	compress := s.server.config.CompressPolling && messages && length >= compressFrom &&
-		acceptsGzip(r.Header.Get("Accept-Encoding"))
+	encoding := ""
+	if s.server.config.CompressPolling && messages && length >= compressFrom {
+		encoding = preferredEncoding(r.Header.Get("Accept-Encoding"))
+	}
 
 	var whole []byte // the body, when it cannot be written piece by piece
-	if compress || c.jsonp {
+	if encoding != "" || c.jsonp {
 		whole = make([]byte, 0, length)
 		c.encode(p.batch, func(piece []byte) { whole = append(whole, piece...) })
 		if c.jsonp {
@@ -39,8 +41,8 @@ func (s *Session) answer(w http.ResponseWriter, r *http.Request, p *poll) error 
 				return err
 			}
 		}
-		if compress {
-			whole = compressed(whole)
+		if encoding != "" {
+			whole = compressed(encoding, whole)
 		}
 		length = len(whole)
 	}
@@ -49,8 +51,8 @@ func (s *Session) answer(w http.ResponseWriter, r *http.Request, p *poll) error 
 	pollingHeaders(h, r)
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(length))
-	if compress {
-		h.Set("Content-Encoding", "gzip")
+	if encoding != "" {
+		h.Set("Content-Encoding", encoding)
 	}
 	out := newCoalescer(w)
 	if whole != nil {
@@ -78,27 +80,62 @@ func pollingHeaders(h http.Header, r *http.Request) {
 	}
 }
 
-func compressed(body []byte) []byte {
+// compressor makes one content encoding.
+type compressor interface {
+	io.WriteCloser
+	Reset(w io.Writer)
+}
+
+// compressors are by the names that Accept-Encoding has for them.
+var compressors = map[string]*sync.Pool{
+	"gzip":    {New: func() any { return gzip.NewWriter(nil) }},
+	"deflate": {New: func() any { return zlib.NewWriter(nil) }},
+}
+
+func compressed(encoding string, body []byte) []byte {
+	pool := compressors[encoding]
+	z := pool.Get().(compressor)
+	defer pool.Put(z)
 	var out bytes.Buffer
-	z := compressors.Get().(*gzip.Writer)
-	defer compressors.Put(z)
 	z.Reset(&out)
 	_, _ = z.Write(body) // into memory: cannot fail
 	_ = z.Close()
 	return out.Bytes()
 }
 
-// acceptsGzip reads an Accept-Encoding header.
-func acceptsGzip(header string) bool {
+// preferredEncoding picks gzip or deflate by an Accept-Encoding header: the heavier one, then the one named first. What a
+// star stands for comes after what is named. Empty: neither is acceptable.
+func preferredEncoding(header string) string {
+	best, most := "", 0.0
+	star, named := 0.0, map[string]bool{}
 	for offer := range strings.SplitSeq(header, ",") {
 		name, parameters, _ := strings.Cut(offer, ";")
 		name = strings.ToLower(strings.TrimSpace(name))
-		if name != "gzip" && name != "*" {
-			continue
+		weight := weightOf(parameters)
+		switch {
+		case name == "*":
+			star = weight
+		case compressors[name] == nil:
+		default:
+			named[name] = true
+			if weight > most {
+				best, most = name, weight
+			}
 		}
-		_, weight, _ := strings.Cut(strings.ReplaceAll(parameters, " ", ""), "q=")
-		q, err := strconv.ParseFloat(weight, 64)
-		return err != nil || q > 0
 	}
-	return false
+	for _, name := range []string{"gzip", "deflate"} {
+		if !named[name] && star > most {
+			best, most = name, star
+		}
+	}
+	return best
+}
+
+// weightOf reads the q of an offer; 1 where it has none that can be read.
+func weightOf(parameters string) float64 {
+	_, weight, _ := strings.Cut(strings.ReplaceAll(parameters, " ", ""), "q=")
+	if q, err := strconv.ParseFloat(weight, 64); err == nil {
+		return q
+	}
+	return 1
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"io"
 	"sync"
 )
@@ -16,6 +17,8 @@ var readBuffers = sync.Pool{New: func() any {
 	b := make([]byte, 0, readBuffer)
 	return &b
 }}
+
+var errTooLarge = errors.New("engine: message exceeds the limit")
 
 // release gives a read buffer back.
 func release(b *[]byte) {

@@ -25,11 +25,15 @@ type Config struct {
 	UpgradeTimeout time.Duration // default 10 s
 	MaxPayload     int           // bytes of one message or POST body; default 1,000,000
 	Outbox         int           // bytes waiting for one client before it is a slow consumer; default 1 MiB
+	OutboxTotal    int           // bytes waiting for all together before the fullest are slow consumers; 0: any
 	// EIO3 accepts protocol revision 3. Its session ids are usually published as Socket.IO ids, although whoever knows
 	// one may poll and post as that client.
 	EIO3 bool
-	// CompressPolling compresses poll answers of 1 KiB and more for clients that accept gzip.
+	// CompressPolling compresses poll answers of 1 KiB and more for clients that accept gzip or deflate.
 	CompressPolling bool
+	// CompressWebSocket compresses WebSocket messages of 1 KiB and more for clients that offer permessage-deflate, each
+	// message for itself and once for all its recipients, and takes compressed ones.
+	CompressWebSocket bool
 	// Tag is the first four characters of every session id; empty: drawn at random by New.
 	Tag string
 	// Unknown answers requests for sessions this server does not hold; nil: the protocol's 400 code 1.
@@ -37,8 +41,9 @@ type Config struct {
 	// Check may refuse a request before anything else is looked at (origin, limits); nil accepts. It returns a *Refusal
 	// or nil.
 	Check func(r *http.Request) *Refusal
-	// ClientAddr tells the address of the client behind trusted proxies; nil: the connection's peer.
-	ClientAddr func(r *http.Request) string
+	// Client tells the address of the client behind trusted proxies, and whether it came over TLS; nil: what holds for the
+	// connection.
+	Client func(r *http.Request) (address string, secure bool)
 	// Headers, when not nil, adds headers to every answer, errors and the 101 included (CORS).
 	Headers  func(r *http.Request, h http.Header)
 	Logger   *zap.Logger           // nil: none
@@ -80,8 +85,9 @@ func (c Config) withDefaults() (Config, error) {
 			*d.value = d.fallback
 		}
 	}
-	if c.MaxPayload < 0 || c.Outbox < 0 {
-		return c, fmt.Errorf("engine: negative size: MaxPayload %d, Outbox %d", c.MaxPayload, c.Outbox)
+	if c.MaxPayload < 0 || c.Outbox < 0 || c.OutboxTotal < 0 {
+		return c, fmt.Errorf("engine: negative size: MaxPayload %d, Outbox %d, OutboxTotal %d",
+			c.MaxPayload, c.Outbox, c.OutboxTotal)
 	}
 	if c.MaxPayload == 0 {
 		c.MaxPayload = 1_000_000

@@ -12,18 +12,22 @@
 // counted.
 //
 // No client costs more than Config.Outbox: one that does not take what waits is cut off as a SlowConsumer. Bytes count
-// until they are written to the kernel.
+// until they are written to the kernel. When all outboxes together hold more than Config.OutboxTotal, the fullest go.
 //
 // # Receiving
 //
 // A Receiver is called by one goroutine at a time: the reader of a WebSocket, or the handler of a POST. While it blocks
 // nothing more is read from that client, and its silence is not held against it.
 //
+// A panic of the Handler or a Receiver is logged, counted and ends the one session.
+//
 // # Goroutines
 //
-// One reader for each WebSocket; one for each waiting GET and arriving POST, which net/http started; one for each write
-// in progress; one for each end of a session, which calls Receiver.Closed. An idle polling session has none. A session
-// has one timer. Server.Close and Server.Drain wait for all of them but net/http's.
+// One for each WebSocket that is being read from. An idle one on plain TCP has none, on Linux: it is parked, without a
+// reader or a buffer, and one goroutine of the server waits for all that are. Under TLS and elsewhere the reader waits
+// itself. One for each waiting GET and arriving POST, which net/http started; one for each write in progress; one for
+// each end of a session, which calls Receiver.Closed. An idle polling session has none. A session has one timer.
+// Server.Close and Server.Drain wait for all of them but net/http's.
 //
 // # Closing
 //

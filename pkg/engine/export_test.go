@@ -15,8 +15,14 @@ func Posting(s *Session) bool {
 }
 
 // Waiting returns the bytes in the outbox, those being written included.
-func Waiting(s *Session) int {
+func Waiting(s *Session) int { return s.waiting() }
+
+// Parked reports whether the session's WebSocket waits for input without a reader.
+func Parked(s *Session) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.queued + s.flying
+	conn := s.socket
+	s.mu.Unlock()
+	conn.ending.Lock()
+	defer conn.ending.Unlock()
+	return conn.parked
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -45,13 +46,18 @@ type encoded struct {
 
 func (e *encoded) packet() []byte { return e.frame[e.header:] }
 
-// forms are the encodings of a binary message that not every recipient needs.
-type forms [3]atomic.Pointer[encoded]
+// forms are the encodings of a message that not every recipient needs.
+type forms struct {
+	made        [2 * formDeflated]atomic.Pointer[encoded]
+	compressing sync.Mutex // held while a deflated one is made: once is enough
+}
 
 const (
-	formTyped    = iota // revision 3: a binary frame whose first byte is the packet type
+	formWire     = iota // Frame.wire, never among forms
+	formTyped           // revision 3: a binary frame whose first byte is the packet type
 	formBase64          // revision 4 without binary: b<base64>
 	formBase64R3        // revision 3 without binary: b4<base64>
+	formDeflated        // added to one of the others: the same compressed
 )
 
 // Frames without content, shared by all sessions. Revision 3 and 4 write them alike.
@@ -84,14 +90,28 @@ func newFrame(kind byte, data []byte) *Frame {
 // size is what the frame counts in an outbox, whatever form it leaves in.
 func (f *Frame) size() int { return len(f.wire.frame) }
 
-// form returns one of the rarer encodings. Two recipients may make it at the same time; either result serves.
+// form returns one of the encodings, made when it is asked for first. Two recipients may make a cheap one at the same
+// time; either result serves.
 func (f *Frame) form(which int) *encoded {
+	if which == formWire {
+		return &f.wire
+	}
 	all := f.forms.Load()
 	if all == nil {
 		f.forms.CompareAndSwap(nil, new(forms))
 		all = f.forms.Load()
 	}
-	if e := all[which].Load(); e != nil {
+	if e := all.made[which].Load(); e != nil {
+		return e
+	}
+	if which >= formDeflated {
+		all.compressing.Lock()
+		defer all.compressing.Unlock()
+		if e := all.made[which].Load(); e != nil {
+			return e
+		}
+		e := deflated(f.form(which - formDeflated))
+		all.made[which].Store(e)
 		return e
 	}
 	var e encoded
@@ -104,7 +124,7 @@ func (f *Frame) form(which int) *encoded {
 	case formBase64R3:
 		e = encode(wsText, "b4", toBase64(data))
 	}
-	all[which].Store(&e)
+	all.made[which].Store(&e)
 	return &e
 }
 

@@ -21,9 +21,10 @@ type Handshake struct {
 	Headers http.Header // Host included
 }
 
-// flatten keeps a request as one string: address, "s" for TLS, path and query, then one line for each header value.
-// None of these can hold a line feed: net/http refuses such requests.
-func flatten(r *http.Request, address string) string {
+// flatten keeps a request as one string: address, "s" where it is secure, path and query, then one line for each header
+// value. None of these can hold a line feed: net/http refuses such requests.
+func (s *Server) flatten(r *http.Request) string {
+	address, secure := s.client(r)
 	var b strings.Builder
 	n := len(address) + len(r.RequestURI) + len(r.Host) + len("\n\n\nHost:")
 	for name, values := range r.Header {
@@ -34,7 +35,7 @@ func flatten(r *http.Request, address string) string {
 	b.Grow(n + 1)
 	b.WriteString(address)
 	b.WriteByte('\n')
-	if r.TLS != nil {
+	if secure {
 		b.WriteByte('s')
 	}
 	b.WriteByte('\n')
@@ -73,14 +74,14 @@ func (s *Session) Handshake() Handshake {
 	return h
 }
 
-// clientAddress asks Config.ClientAddr, else takes the connection's peer.
-func (s *Server) clientAddress(r *http.Request) string {
-	if s.config.ClientAddr != nil {
-		return s.config.ClientAddr(r)
+// client asks Config.Client, else takes what the connection tells.
+func (s *Server) client(r *http.Request) (address string, secure bool) {
+	if s.config.Client != nil {
+		return s.config.Client(r)
 	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr
+		address = r.RemoteAddr
 	}
-	return host
+	return address, r.TLS != nil
 }

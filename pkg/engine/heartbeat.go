@@ -9,7 +9,9 @@ import (
 //
 // Revision 4: a ping is due an interval after the last pong; an unanswered ping ends the session after the timeout,
 // which other traffic extends once. Revision 3: the client pings, and its silence for interval and timeout together
-// ends the session. While the Receiver blocks, silence proves nothing: we are the ones who do not read.
+// ends the session. While the Receiver blocks, silence proves nothing: we are the ones who do not read. Revision 4 then
+// goes on pinging for as long as it takes. A revision 3 client whose ping we did not read has had no pong either: it has
+// left by the time its silence would end it, so that a Receiver that blocks longer loses it.
 //
 // The timer also serves a session that is closing, and a closed one that is kept as a tombstone.
 type heartbeat struct {
@@ -19,7 +21,7 @@ type heartbeat struct {
 	awaiting  bool          // a ping is unanswered
 	extended  bool          // and other traffic has extended the wait
 	blocked   bool          // Receiver.Message runs since blockedAt
-	suspended bool          // and a deadline passed meanwhile
+	suspended bool          // and a deadline passed meanwhile; revision 4 only
 	blockedAt time.Duration
 }
 
@@ -85,9 +87,6 @@ func (s *Session) onTimer() {
 		b.suspended = true
 		s.queueLocked(framePing)
 		s.setDueLocked(now + s.server.config.PingInterval)
-	case b.blocked:
-		b.suspended = true
-		s.setDueLocked(s.silenceLocked())
 	case b.awaiting || s.codec.revision == 3:
 		s.endLocked(PingTimeout, false)
 	default:
@@ -99,7 +98,8 @@ func (s *Session) onTimer() {
 // deadline must not find it alive.
 func (s *Session) expireLocked() {
 	b := &s.beat
-	if s.state == stateOpen && !b.blocked && (b.awaiting || s.codec.revision == 3) && s.server.now() > b.due {
+	unheard := b.awaiting && !b.blocked
+	if s.state == stateOpen && (unheard || s.codec.revision == 3) && s.server.now() > b.due {
 		s.endLocked(PingTimeout, false)
 	}
 }
@@ -140,11 +140,7 @@ func (s *Session) unblockLocked() {
 	switch {
 	case b.suspended:
 		b.suspended = false
-		if s.codec.revision == 4 {
-			s.pingLocked(now)
-		} else {
-			s.setDueLocked(s.silenceLocked())
-		}
+		s.pingLocked(now)
 	case b.awaiting || s.codec.revision == 3:
 		s.setDueLocked(b.due + now - b.blockedAt)
 	}

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,6 +120,35 @@ func TestHeartbeat_BlockedReceiverDoesNotTimeOutItsClient(t *testing.T) {
 		ws.wantClose(1005)
 		passed(t, "end of a client silent since", resumed, 20*time.Second, 45*time.Second)
 		s.wantClosed(c, engine.PingTimeout)
+	})
+}
+
+// A revision 3 client gets no pong while its ping is not read, and leaves: there is nobody to wait for.
+func TestHeartbeat_BlockedReceiverLosesARevision3ClientInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		s := startInBubble(t, beat, func(c *client) { c.hold = hold })
+		began := time.Now()
+		ws, c := s.connect("EIO=3&transport=websocket")
+		ws.text("4x")
+		hold <- struct{}{}
+		time.Sleep(30 * time.Second)
+		ws.text("2")
+		ws.want("3")
+		passed(t, "pong", began, 30*time.Second, 30*time.Second)
+		ws.text("4y")
+		pinged := time.Now()
+		time.Sleep(40 * time.Second)
+		hold <- struct{}{} // in time: the client gets back what we did not read
+		ws.text("4z")
+		time.Sleep(45 * time.Second)
+		passed(t, "end", pinged, 85*time.Second, 85*time.Second)
+		for s.Sessions() > 0 { // the bubble's clock stands still: the end waits for the receiver
+			runtime.Gosched()
+		}
+		close(hold)
+		s.wantClosed(c, engine.PingTimeout)
+		ws.wantClose(1005)
 	})
 }
 

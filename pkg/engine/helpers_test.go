@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -25,6 +26,7 @@ type client struct {
 	closed   chan engine.CloseReason
 	hold     chan struct{} // not nil: Message waits for it
 	echo     bool
+	fragile  bool // Message panics when told to, Closed always
 }
 
 type message struct {
@@ -36,6 +38,9 @@ func (c *client) Message(data []byte, binary bool) {
 	if c.hold != nil {
 		<-c.hold
 	}
+	if c.fragile && string(data) == "panic" {
+		panic("in Message")
+	}
 	if c.echo {
 		c.session.Send(false, engine.NewFrame(data, binary, time.Time{}))
 		return
@@ -43,7 +48,12 @@ func (c *client) Message(data []byte, binary bool) {
 	c.messages <- message{string(data), binary}
 }
 
-func (c *client) Closed(reason engine.CloseReason) { c.closed <- reason }
+func (c *client) Closed(reason engine.CloseReason) {
+	c.closed <- reason
+	if c.fragile {
+		panic("in Closed")
+	}
+}
 
 // server is an engine behind net/http.
 type server struct {
@@ -52,6 +62,7 @@ type server struct {
 	url    string
 	dial   func(context.Context, string, string) (net.Conn, error)
 	http   *http.Client
+	tls    *tls.Config
 	opened chan *client
 
 	// Static before the first request.
@@ -274,7 +285,7 @@ func (s *server) ws(query string, header ...string) *socket {
 	for i := 0; i < len(header); i += 2 {
 		h.Set(header[i], header[i+1])
 	}
-	dialer := websocket.Dialer{NetDialContext: s.dial, EnableCompression: true}
+	dialer := websocket.Dialer{NetDialContext: s.dial, EnableCompression: true, TLSClientConfig: s.tls}
 	conn, response, err := dialer.DialContext(s.t.Context(), "ws"+strings.TrimPrefix(s.url, "http")+"?"+query, h)
 	if err != nil {
 		s.t.Fatalf("dial %s: %v", query, err)

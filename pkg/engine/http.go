@@ -90,7 +90,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, unknown http.Hand
 	switch {
 	case session == nil && unknown != nil:
 		unknown.ServeHTTP(w, r)
-	case session == nil:
+	case session == nil, session.over() && (q.upgrade || r.Method != http.MethodGet):
 		refuse(w, faultUnknownSession)
 	case session.codec.revision != q.revision:
 		refuse(w, faultBadRequest)
@@ -154,7 +154,7 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 		return
 	}
 	c := codec{revision: q.revision, base64: q.base64, jsonp: q.jsonp, callback: q.callback}
-	session := newSession(s, c, flatten(r, s.clientAddress(r)))
+	session := newSession(s, c, s.flatten(r))
 	if !session.open() {
 		s.handshake(transportPolling, resultUnavailable)
 		writeError(w, faultUnavailable)
@@ -183,7 +183,7 @@ func (s *Server) mayUpgrade(w http.ResponseWriter, r *http.Request, q request) b
 		w.Header().Set("Sec-WebSocket-Version", "13, 8")
 		writeUpgradeError(w, &Refusal{Message: "Missing or invalid Sec-WebSocket-Version header"})
 	case q.transport == transportPolling:
-		if conn, err := acceptWebSocket(w, r); err == nil {
+		if conn, err := s.acceptWebSocket(w, r, q.webSocketCodec()); err == nil {
 			conn.finish(nil)
 		}
 	default:

@@ -26,9 +26,27 @@ func TestHandshake_PollingAnswer(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	ie := s.do("GET", "EIO=4&transport=polling", "", "User-Agent", "Mozilla/5.0 (compatible ;MSIE 10)")
-	if got := ie.header.Get("X-Xss-Protection"); got != "0" {
-		t.Errorf("X-XSS-Protection for Internet Explorer: %q", got)
+	for _, agent := range []string{"Mozilla/5.0 (compatible ;MSIE 10)", "Mozilla/5.0 (Windows NT 6.3; Trident/7.0)"} {
+		ie := s.do("GET", "EIO=4&transport=polling", "", "User-Agent", agent)
+		if got := ie.header.Get("X-Xss-Protection"); got != "0" {
+			t.Errorf("X-XSS-Protection for %s: %q", agent, got)
+		}
+	}
+}
+
+func TestHandshake_AnEmptySidIsNone(t *testing.T) {
+	s := start(t, engine.Config{})
+	a := s.do("GET", "EIO=4&transport=polling&sid=&t=abc", "")
+	if a.status != 200 || !strings.HasPrefix(a.body, `0{"sid":"`) {
+		t.Errorf("got %d %q", a.status, a.body)
+	}
+}
+
+func TestHandshake_ControlCharactersInTheOrigin(t *testing.T) {
+	s := start(t, engine.Config{})
+	conn := s.raw("GET /engine.io/?EIO=4&transport=polling HTTP/1.1\nHost: x\nOrigin: http://a\x01b\n\n")
+	if a := readResponse(t, conn); a.status != 400 {
+		t.Errorf("got %d %q", a.status, a.body)
 	}
 }
 
@@ -39,6 +57,10 @@ func TestHandshake_UpgradesOfOneTransport(t *testing.T) {
 	}
 	a := s.do("GET", "EIO=4&transport=websocket", "", upgradeHeaders()...)
 	s.wantAnswer("upgrade without the transport", a, 400, `{"code":0,"message":"Transport unknown"}`)
+
+	s = start(t, engine.Config{Transports: []string{"websocket"}})
+	a = s.do("GET", "EIO=4&transport=polling", "")
+	s.wantAnswer("polling without the transport", a, 400, `{"code":0,"message":"Transport unknown"}`)
 }
 
 func upgradeHeaders(more ...string) []string {
@@ -67,6 +89,8 @@ func TestRequest_Errors(t *testing.T) {
 		{"GET", "EIO=3&transport=polling", 400, unsupported},
 		{"GET", "EIO=5&transport=polling", 400, unsupported},
 		{"GET", "EIO=04&transport=polling", 400, unsupported},
+		{"GET", "EIO=4&EIO=3&transport=polling", 400, unsupported},
+		{"GET", "eio=4&transport=polling", 400, unsupported},
 		{"POST", "EIO=3&transport=polling", 400, badMethod},
 		{"GET", "EIO=4", 400, unknownTransport},
 		{"GET", "EIO=4&transport=tobi", 400, unknownTransport},
@@ -210,14 +234,14 @@ func TestRefuse_OpenSessionsGoOn(t *testing.T) {
 }
 
 func TestHandshake_IsKept(t *testing.T) {
-	s := start(t, engine.Config{ClientAddr: func(*http.Request) string { return "192.0.2.7" }})
+	s := start(t, engine.Config{Client: func(*http.Request) (string, bool) { return "192.0.2.7", true }})
 	before := time.Now()
 	a := s.do("GET", "EIO=4&transport=polling&token=a%20b", "", "Origin", "http://x", "X-Two", "1: 2", "Cookie", "a=b")
 	if a.status != 200 {
 		t.Fatal(a.body)
 	}
 	h := (<-s.opened).session.Handshake()
-	if h.Address != "192.0.2.7" || h.Secure || !h.XDomain || h.URL != "/engine.io/?EIO=4&transport=polling&token=a%20b" {
+	if h.Address != "192.0.2.7" || !h.Secure || !h.XDomain || h.URL != "/engine.io/?EIO=4&transport=polling&token=a%20b" {
 		t.Errorf("%+v", h)
 	}
 	if h.Query.Get("token") != "a b" || h.Headers.Get("X-Two") != "1: 2" || h.Headers.Get("Cookie") != "a=b" {
@@ -228,6 +252,16 @@ func TestHandshake_IsKept(t *testing.T) {
 	}
 	if h.Time.Before(before.Add(-time.Second)) || h.Time.After(time.Now().Add(time.Second)) {
 		t.Errorf("time %v", h.Time)
+	}
+}
+
+func TestHandshake_TellsOfTheConnectionWhenNobodyKnowsBetter(t *testing.T) {
+	s := start(t, engine.Config{})
+	if a := s.do("GET", "EIO=4&transport=polling", ""); a.status != 200 {
+		t.Fatal(a.body)
+	}
+	if h := (<-s.opened).session.Handshake(); h.Address != "127.0.0.1" || h.Secure || h.XDomain {
+		t.Errorf("%+v", h)
 	}
 }
 

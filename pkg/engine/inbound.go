@@ -31,7 +31,7 @@ func (s *Session) receive(p packet) bool {
 		return alive
 	}
 
-	s.receiver.Message(p.data, p.binary)
+	s.callMessage(p)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -40,6 +40,7 @@ type metrics struct {
 	bytesIn       map[string]prometheus.Counter
 	bytesOut      map[string]prometheus.Counter
 	slowConsumers prometheus.Counter
+	panics        prometheus.Counter
 	dropped       map[dropReason]prometheus.Counter
 	delivery      prometheus.Histogram
 }
@@ -67,6 +68,9 @@ func newMetrics(registry prometheus.Registerer, outbox func() float64) (*metrics
 		dropped:     map[dropReason]prometheus.Counter{},
 		slowConsumers: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "carillon", Name: "slow_consumers_total", Help: "Sessions closed because their outbox was full.",
+		}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "carillon", Name: "receiver_panics_total", Help: "Receivers that panicked, each ending its session.",
 		}),
 		delivery: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "carillon", Name: "delivery_seconds",
@@ -98,7 +102,8 @@ func newMetrics(registry prometheus.Registerer, outbox func() float64) (*metrics
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		connections, handshakes, disconnects, packets, transferred, dropped, m.slowConsumers, m.delivery,
+		connections, handshakes, disconnects, packets, transferred, dropped, m.slowConsumers, m.panics,
+		m.delivery,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "carillon", Name: "outbox_bytes", Help: "Bytes waiting in the outboxes of all sessions.",
 		}, outbox),

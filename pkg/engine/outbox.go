@@ -39,6 +39,7 @@ func (s *Session) Send(volatile bool, frames ...*Frame) bool {
 	}
 	s.queue = append(s.queue, frames...)
 	s.queued += size
+	s.server.waits(size)
 	s.kickLocked()
 	return true
 }
@@ -89,6 +90,7 @@ func (s *Session) takeLocked() []*Frame {
 
 // landLocked ends the flight of a batch and keeps its slice for reuse.
 func (s *Session) landLocked(batch []*Frame) {
+	s.server.waiting.Add(-int64(s.flying))
 	s.flying = 0
 	if cap(batch) <= spareQueue && s.spare == nil {
 		clear(batch)
@@ -96,9 +98,11 @@ func (s *Session) landLocked(batch []*Frame) {
 	}
 }
 
+// dropQueueLocked empties the outbox for good. What is being written stops counting: it is as good as gone.
 func (s *Session) dropQueueLocked() {
 	s.server.dropped(dropEnded, messagesIn(s.queue))
-	s.queue, s.spare, s.queued = nil, nil, 0
+	s.server.waiting.Add(-int64(s.queued + s.flying))
+	s.queue, s.spare, s.queued, s.flying = nil, nil, 0, 0
 }
 
 func messagesIn(batch []*Frame) int {

@@ -23,22 +23,25 @@ type packet struct {
 type codec struct {
 	revision uint8
 	base64   bool   // the client asked for text only
+	deflate  bool   // the WebSocket's messages may be compressed
 	jsonp    bool   // polling answers are JavaScript calls
 	callback string // the JSONP callback's index
 }
 
 // frame returns the WebSocket frame of f for this session.
 func (c *codec) frame(f *Frame) *encoded {
+	which := formWire
 	switch {
 	case !f.binary:
-		return &f.wire
 	case c.base64:
-		return f.form(c.base64Form())
+		which = c.base64Form()
 	case c.revision == 3:
-		return f.form(formTyped)
-	default:
-		return &f.wire
+		which = formTyped
 	}
+	if c.deflate && f.size() >= compressFrom {
+		which += formDeflated
+	}
+	return f.form(which)
 }
 
 func (c *codec) base64Form() int {

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +131,13 @@ func TestPayload_Decodes(t *testing.T) {
 		{codec: v3, body: `16:42["echo","€😀"]`, want: `4:2["echo","€😀"]`},
 		{codec: v3, body: "10:b4AQIDBA==", want: "bin4:\x01\x02\x03\x04"},
 		{codec: v3, body: "0:1:4", want: "4:"},
+		{codec: v3, body: "1.0:4", want: "4:"},
+		{codec: v3, body: "01:4+2:4x1e1:4aaaaaaaaa", want: "4:|4:x|4:aaaaaaaaa"},
+		{codec: v3, body: "1.5:4", bad: true},
+		{codec: v3, body: "1e400:4", bad: true},
+		{codec: v3, body: "e:4", bad: true},
+		{codec: v3, body: "1-1:4", bad: true},
+		{codec: v3, body: "1." + strings.Repeat("0", 400) + ":4", bad: true},
 		{codec: v3, body: "", bad: true},
 		{codec: v3, body: "abc", bad: true},
 		{codec: v3, body: ":4", bad: true},
@@ -147,6 +155,11 @@ func TestPayload_Decodes(t *testing.T) {
 		{codec: v3, octets: true, body: "\x00", bad: true},
 		{codec: v3, octets: true, body: "\x00\xff4", bad: true},
 		{codec: v3, octets: true, body: "\x00\x01\xff", bad: true},
+		{codec: v3, octets: true, body: "\x00\x01\xff9", bad: true},
+		{codec: v3, octets: true, body: "\x01\x00\xff", bad: true},
+		{codec: v3, octets: true, body: "\x02\x01\xff4", bad: true},
+		{codec: v3, octets: true, body: "\x00\x01\xff4trailing", want: "4:", bad: true},
+		{codec: v3, octets: true, body: "\x00\x03\xff4\xff\xfe", want: "4:\uFFFD"},
 		{codec: v3, octets: true, body: "\x01\x01\xff\x09\x00\x01\xff4", want: "4:"},
 		{codec: v3, octets: true, body: "\x00" + strings.Repeat("\x09", 311) + "\xff4", bad: true},
 		{codec: v3, octets: true, body: "\x00" + strings.Repeat("\x09", 300) + "\xff4", want: "4:"},
@@ -176,12 +189,15 @@ func TestJSONP_Unescapes(t *testing.T) {
 	}
 }
 
-func TestAcceptsGzip(t *testing.T) {
-	for header, want := range map[string]bool{
-		"": false, "gzip": true, "deflate, GZIP;q=0.5": true, "*": true, "br": false, "gzip;q=0": false, "gzip; q=0.0": false,
+func TestPreferredEncoding(t *testing.T) {
+	for header, want := range map[string]string{
+		"": "", "br": "", "gzip": "gzip", "deflate": "deflate", "*": "gzip", "GZIP": "gzip",
+		"gzip, deflate, br": "gzip", "deflate, gzip": "deflate", "br, deflate;q=0.5, gzip ; q=0.8": "gzip",
+		"gzip;q=0": "", "gzip; q=0.0, *": "deflate", "*;q=0": "", "*, deflate": "deflate", "deflate;q=0.2, *;q=0.5": "gzip",
+		"gzip;q=x": "gzip", "gzip;q=-1": "", "gzip;q=NaN": "",
 	} {
-		if got := acceptsGzip(header); got != want {
-			t.Errorf("%q: %v, want %v", header, got, want)
+		if got := preferredEncoding(header); got != want {
+			t.Errorf("%q: %q, want %q", header, got, want)
 		}
 	}
 }
@@ -220,6 +236,38 @@ func FuzzPayload_RoundTrip(f *testing.F) {
 		got, err := decodeAll(c, encodeAll(c, batch), c.octets(batch))
 		if want := "4:" + text + "|bin4:" + string(data); got != want || err != nil {
 			t.Errorf("%+v: got %q, %v, want %q", c, got, err, want)
+		}
+	})
+}
+
+// Whatever a form holds, it is unwrapped or refused; what we wrap is one string argument to any script engine.
+func FuzzJSONP(f *testing.F) {
+	for _, form := range []string{`d=19%3A42%5B%22a%5C%5Cnb%22`, "d=", "x=1&d=4;5", "d=%zz", "d=%E2%80%A8%5Cn", "=&d=\xff</script>"} {
+		f.Add([]byte(form), "12")
+	}
+	f.Fuzz(func(t *testing.T, form []byte, j string) {
+		payload, ok := jsonpBody(form)
+		if !ok {
+			return
+		}
+		if len(payload) > len(form) {
+			t.Errorf("%d bytes out of %d", len(payload), len(form))
+		}
+		script, err := jsonpCall(jsonpIndex(j), payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := "___eio[" + jsonpIndex(j) + "]("
+		literal, found := strings.CutPrefix(strings.TrimSuffix(string(script), ");"), head)
+		if !found || strings.Trim(jsonpIndex(j), "0123456789") != "" || strings.ContainsAny(literal, "\n\r\u2028\u2029") {
+			t.Errorf("script %q", script)
+		}
+		var got string
+		if err := json.Unmarshal([]byte(literal), &got); err != nil || got != strings.ToValidUTF8(string(payload), "\uFFFD") {
+			// One U+FFFD stands for each byte there, for each run here.
+			if strings.ReplaceAll(got, "\uFFFD", "") != strings.ToValidUTF8(strings.ReplaceAll(string(payload), "\uFFFD", ""), "") {
+				t.Errorf("%q became %q, %v", payload, got, err)
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 	"unicode/utf8"
 )
@@ -52,11 +53,11 @@ func decodeLengths(body []byte, receive func(packet) bool) error {
 		if !found {
 			return errMalformed
 		}
-		units, err := strconv.ParseUint(string(digits), 10, 31)
+		units, err := textLength(digits)
 		if err != nil {
-			return errMalformed
+			return err
 		}
-		n, ok := utf16Prefix(rest, int(units))
+		n, ok := utf16Prefix(rest, units)
 		if !ok {
 			return errMalformed
 		}
@@ -114,6 +115,21 @@ func decodeOctets(body []byte, receive func(packet) bool) error {
 		}
 	}
 	return nil
+}
+
+// textLength reads a length as the reference does, by its numeric value: 1.0 is one, too.
+func textLength(text []byte) (int, error) {
+	if n, err := strconv.ParseUint(string(text), 10, 31); err == nil {
+		return int(n), nil
+	}
+	if len(text) > maxDigits || len(bytes.Trim(text, "0123456789.eE+")) > 0 {
+		return 0, errMalformed
+	}
+	n, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || n != math.Trunc(n) || n > math.MaxInt32 {
+		return 0, errMalformed
+	}
+	return int(n), nil
 }
 
 // octetLength reads digit values. What exceeds any body is cut to the body by the caller.

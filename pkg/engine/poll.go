@@ -136,6 +136,13 @@ func (s *Session) sit(p *poll) verdict {
 	return accepted
 }
 
+// over reports whether the session has ended: the table keeps such a one for a late GET and for nothing else.
+func (s *Session) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == stateClosed
+}
+
 // abandon takes the seat back from a GET whose client is gone, which ends the session; false when the GET has been
 // given an answer meanwhile.
 func (s *Session) abandon(p *poll) bool {
@@ -164,7 +171,6 @@ func (s *Session) answerLocked(batch []*Frame) {
 // answerLastLocked gives the GET in the seat what is queued and the end of the session.
 func (s *Session) answerLastLocked() {
 	batch := append(s.takeLocked(), frameNoop, frameClose)
-	s.flying = 0
 	p := s.poll.seat
 	s.poll.seat = nil
 	p.settle(batch...)

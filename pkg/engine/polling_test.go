@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"io"
 	"strings"
@@ -133,6 +134,29 @@ func TestPost_OctetsEndARevision4Session(t *testing.T) {
 	s.wantClosed(p.client, engine.TransportError)
 }
 
+func TestPost_OnlyTheExactContentTypeMeansOctets(t *testing.T) {
+	s := start(t, engine.Config{})
+	p := s.poll()
+	for _, contentType := range []string{"application/octet-stream; charset=x", "Application/Octet-Stream", "image/png", ""} {
+		a := s.do("POST", p.query, "4"+contentType, "Content-Type", contentType)
+		s.wantAnswer(contentType, a, 200, "ok")
+		s.wantMessage(p.client, contentType, false)
+	}
+}
+
+func TestPost_CloseCutsOneThatIsArriving(t *testing.T) {
+	s := start(t, engine.Config{})
+	p := s.poll()
+	conn := s.raw("POST /engine.io/?" + p.query + " HTTP/1.1\nHost: x\nContent-Length: 10\n\n4he")
+	s.eventually("a post arrives", func() bool { return engine.Posting(p.session) })
+	p.session.Close(engine.ForcedClose)
+	if got := readAll(t, conn); got != "" {
+		t.Errorf("it was answered: %q", got)
+	}
+	s.wantAnswer("poll", p.get(), 200, "6\x1e1")
+	s.wantClosed(p.client, engine.ForcedClose)
+}
+
 func TestPost_FaultsEndTheSession(t *testing.T) {
 	for _, c := range []struct {
 		body   string
@@ -191,8 +215,12 @@ func TestPost_CloseLetsALateGETEndOnce(t *testing.T) {
 	if n := s.Sessions(); n != 0 {
 		t.Errorf("%d sessions", n)
 	}
+	unknown := `{"code":1,"message":"Session ID unknown"}`
+	s.wantAnswer("post", p.post("4x"), 400, unknown)
+	s.wantAnswer("put", s.do("PUT", p.query, ""), 400, unknown)
+	s.wantAnswer("upgrade", s.do("GET", p.upgradeQuery(), "", upgradeHeaders()...), 400, "Session ID unknown")
 	s.wantAnswer("late", p.get(), 200, "6")
-	s.wantAnswer("later", p.get(), 400, `{"code":1,"message":"Session ID unknown"}`)
+	s.wantAnswer("later", p.get(), 400, unknown)
 }
 
 func TestClose_AnswersTheWaitingPoll(t *testing.T) {
@@ -260,7 +288,10 @@ func TestPoll_Compression(t *testing.T) {
 		size     int
 		accept   string
 		encoding string
-	}{{1023, "gzip", "gzip"}, {1022, "gzip", ""}, {5000, "gzip, deflate", "gzip"}, {5000, "br", ""}} {
+	}{
+		{1023, "gzip", "gzip"}, {1022, "gzip", ""}, {5000, "gzip, deflate", "gzip"}, {5000, "br", ""},
+		{5000, "deflate, gzip;q=0.5", "deflate"},
+	} {
 		data := strings.Repeat("x", c.size)
 		p.session.Send(false, text(data))
 		a := s.do("GET", p.query, "", "Accept-Encoding", c.accept)
@@ -268,7 +299,13 @@ func TestPoll_Compression(t *testing.T) {
 			t.Errorf("%d bytes, %s: encoding %q, want %q", c.size, c.accept, got, c.encoding)
 		}
 		if c.encoding != "" {
-			z, err := gzip.NewReader(strings.NewReader(a.body))
+			var z io.Reader
+			var err error
+			if c.encoding == "gzip" {
+				z, err = gzip.NewReader(strings.NewReader(a.body))
+			} else {
+				z, err = zlib.NewReader(strings.NewReader(a.body))
+			}
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -122,7 +122,7 @@ func (s *Session) deliverPost(p *post, body []byte, octets bool) bool {
 			return true
 		}
 	}
-	if s.codec.decode(body, octets, s.receive) != nil {
+	if s.codec.decode(body, octets && !s.codec.jsonp, s.receive) != nil {
 		s.end(ParseError, false)
 	}
 	return true

@@ -89,6 +89,28 @@ func TestRevision3_Base64IsOfOneTransport(t *testing.T) {
 	ws.wantBinary("\x04\x01\x02\x03\x04")
 }
 
+func TestRevision3_OnlyAValueAsksForBase64(t *testing.T) {
+	s := start(t, withEIO3, echoing)
+	p := s.poll("EIO=3&transport=polling&b64=")
+	p.wantPosted("10:b4AQIDBA==")
+	s.wantAnswer("poll", p.get(), 200, "\x01\x05\xff\x04\x01\x02\x03\x04")
+}
+
+func TestRevision3_TooLargeIsRefusedAndTheSessionLives(t *testing.T) {
+	s := start(t, engine.Config{EIO3: true, MaxPayload: 10})
+	p := s.poll("EIO=3&transport=polling")
+	s.wantAnswer("too large", p.post("9:4hello567"), 413, "")
+	p.wantPosted("8:4hello56")
+	s.wantMessage(p.client, "hello56", false)
+}
+
+func TestRevision3_OctetsAreTextToJSONP(t *testing.T) {
+	s := start(t, withEIO3, echoing)
+	p := s.poll("EIO=3&transport=polling&j=0")
+	s.wantAnswer("post", s.do("POST", p.query, "d=10%3Ab4AQIDBA%3D%3D", "Content-Type", "application/octet-stream"), 200, "ok")
+	s.wantAnswer("poll", p.get(), 200, `___eio[0]("10:b4AQIDBA==");`)
+}
+
 func TestRevision3_WebSocketWithoutBinary(t *testing.T) {
 	s := start(t, withEIO3, echoing)
 	ws, _ := s.connect("EIO=3&transport=websocket&b64=1")

@@ -20,7 +20,8 @@ type Handler interface {
 // Receiver takes what one session's client sends. Calls for one session never overlap.
 type Receiver interface {
 	// Message hands over one message. data is valid until Message returns. While it blocks, nothing more is read from
-	// this client and its heartbeat is suspended.
+	// this client, whose silence is not held against it; but a client of revision 3, which is not answered either, leaves
+	// after the two intervals of the heartbeat.
 	Message(data []byte, binary bool)
 	// Closed is called once, after the last Message, never from inside Send or Close.
 	Closed(reason CloseReason)
@@ -33,11 +34,14 @@ type Server struct {
 	config  Config
 	epoch   time.Time // what every time.Duration kept by sessions counts from
 	table   *table
+	parking parking
 	metrics *metrics
 
-	sessions atomic.Int64
-	refusing atomic.Bool
-	running  sync.WaitGroup // sessions and their connections' readers
+	sessions  atomic.Int64
+	waiting   atomic.Int64 // bytes in all outboxes, those being written included
+	relieving atomic.Bool  // relieve runs
+	refusing  atomic.Bool
+	running   sync.WaitGroup // sessions, their connections' readers, parking, relieve
 }
 
 // New makes a server. It starts nothing.
@@ -47,7 +51,8 @@ func New(h Handler, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable()}
-	s.metrics, err = newMetrics(cfg.Registry, s.outboxBytes)
+	s.parking.running = &s.running
+	s.metrics, err = newMetrics(cfg.Registry, func() float64 { return float64(s.waiting.Load()) })
 	return s, err
 }
 
@@ -103,17 +108,6 @@ func (s *Server) dropped(reason dropReason, messages int) {
 
 func (s *Server) handshake(transport, result string) {
 	s.metrics.handshakes.WithLabelValues(transport, result).Inc()
-}
-
-// outboxBytes adds up what waits in all outboxes.
-func (s *Server) outboxBytes() float64 {
-	total := 0
-	for _, session := range s.table.all() {
-		session.mu.Lock()
-		total += session.queued + session.flying
-		session.mu.Unlock()
-	}
-	return float64(total)
 }
 
 func (s *Server) logDrain(message string, left int) {

@@ -71,11 +71,12 @@ type Session struct {
 	beat      heartbeat
 	tombstone bool // closed by the client, and one late GET may still be answered
 	reason    CloseReason
-	queue     []*Frame // the outbox
-	spare     []*Frame // an empty queue kept for reuse
-	queued    int      // bytes in queue
-	flying    int      // bytes taken and not yet written
-	socket    *wsConn  // the transport; nil while polling
+	done      chan struct{} // of Done; nil until somebody asks
+	queue     []*Frame      // the outbox
+	spare     []*Frame      // an empty queue kept for reuse
+	queued    int           // bytes in queue
+	flying    int           // bytes taken and not yet written
+	socket    *wsConn       // the transport; nil while polling
 	candidate *upgrade
 	poll      polling
 }
@@ -109,7 +110,7 @@ func (s *Session) open() bool {
 		s.startHeartbeatLocked()
 	}
 	s.mu.Unlock()
-	s.receiver = s.server.handler.Open(s)
+	s.callOpen()
 	return true
 }
 
@@ -131,6 +132,20 @@ func (s *Session) transportLocked() string {
 		return transportWebSocket
 	}
 	return transportPolling
+}
+
+// Done returns a channel that is closed when the session has ended: a Receiver that blocks in Message, and so is not told
+// by Closed yet, learns from it that nobody waits for it any more.
+func (s *Session) Done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.done == nil {
+		s.done = make(chan struct{})
+		if s.state == stateClosed {
+			close(s.done)
+		}
+	}
+	return s.done
 }
 
 // Close flushes what is queued, then closes the transport. Only the first reason counts. A SlowConsumer is cut off at
@@ -176,6 +191,9 @@ func (s *Session) endLocked(why CloseReason, abrupt bool) {
 		s.reason = why
 	}
 	s.state = stateClosed
+	if s.done != nil {
+		close(s.done)
+	}
 	s.dropQueueLocked()
 	farewell := frameClose
 	if why == TransportClose {
@@ -222,5 +240,5 @@ func (s *Session) finish(abrupt bool) {
 	}
 	s.inbound.Lock()
 	defer s.inbound.Unlock()
-	s.receiver.Closed(s.reason)
+	s.callClosed()
 }

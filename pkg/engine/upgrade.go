@@ -3,8 +3,6 @@ package engine
 import (
 	"net/http"
 	"time"
-
-	"github.com/gorilla/websocket"
 )
 
 // upgrade is a WebSocket that wants to become the transport of a polling session:
@@ -31,11 +29,10 @@ func (u *upgrade) stop() {
 
 // serveUpgrade answers 101 in any case, as the reference does, and closes the WebSocket when the session cannot use it.
 func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request, c codec) {
-	conn, err := acceptWebSocket(w, r)
+	conn, err := s.server.acceptWebSocket(w, r, c)
 	if err != nil {
 		return
 	}
-	conn.codec = c
 	u := s.attach(conn)
 	if u == nil {
 		conn.finish(nil)
@@ -82,17 +79,16 @@ func (s *Session) detach(u *upgrade) {
 // probe reads the candidate until it becomes the transport, or is given up and closed.
 func (s *Session) probe(u *upgrade) (switched bool) {
 	for {
-		kind, message, err := u.conn.next(s.server.config.MaxPayload)
+		opcode, message, err := u.conn.next(s.server.config.MaxPayload, true)
 		if err != nil {
 			s.detach(u)
 			u.conn.finish(err)
 			return false
 		}
 		text := ""
-		if kind == websocket.TextMessage {
-			text = string(*message)
+		if opcode == opText {
+			text = string(message)
 		}
-		release(message)
 		switch {
 		case text == "2probe" && s.answerProbe(u):
 			continue

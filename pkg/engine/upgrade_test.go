@@ -107,6 +107,16 @@ func TestUpgrade_FailuresLeaveTheSessionPolling(t *testing.T) {
 	}
 }
 
+func TestUpgrade_BinaryInsteadOfAProbe(t *testing.T) {
+	s := start(t, engine.Config{}, echoing)
+	p := s.poll()
+	ws := p.ws(p.upgradeQuery())
+	ws.binary("2probe")
+	ws.wantClose(1005)
+	p.wantPosted("4on")
+	s.wantAnswer("poll", p.get(), 200, "4on")
+}
+
 func TestUpgrade_CandidateLost(t *testing.T) {
 	s := start(t, engine.Config{}, echoing)
 	p := s.poll()

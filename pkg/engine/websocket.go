@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,9 +12,10 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// upgrader reads through the buffer the hijacker brings. The pool of write buffers is never drawn
-// from, but without one gorilla keeps a buffer with each connection.
+// upgrader answers handshakes; its connections are dropped after that. The smallest buffer and a pool that is never
+// drawn from keep it from making buffers nobody uses.
 var upgrader = websocket.Upgrader{
+	ReadBufferSize:  1,
 	WriteBufferPool: new(sync.Pool),
 	CheckOrigin:     func(*http.Request) bool { return true }, // Config.Check has decided
 }
@@ -30,7 +32,7 @@ func knownVersion(r *http.Request) bool {
 
 // acceptWebSocket answers 101 with the headers already set on w. When it returns an error the request has been
 // answered, or the connection is gone.
-func acceptWebSocket(w http.ResponseWriter, r *http.Request) (*wsConn, error) {
+func (s *Server) acceptWebSocket(w http.ResponseWriter, r *http.Request, c codec) (*wsConn, error) {
 	header := w.Header().Clone()
 	if offered := r.Header.Get("Sec-WebSocket-Protocol"); offered != "" {
 		first, _, _ := strings.Cut(offered, ",")
@@ -41,25 +43,27 @@ func acceptWebSocket(w http.ResponseWriter, r *http.Request) (*wsConn, error) {
 		r = r.Clone(r.Context())
 		r.Header.Set("Sec-WebSocket-Version", "13")
 	}
-	conn := &wsConn{}
-	frames, err := upgrader.Upgrade(hijacker{w, conn}, r, header)
-	if err != nil {
+	accept := &upgrader
+	if s.config.CompressWebSocket && offersDeflate(r.Header) {
+		accept, c.deflate = &compressingUpgrader, true
+	}
+	conn := &wsConn{codec: c}
+	if _, err := accept.Upgrade(hijacker{w, conn}, r, header); err != nil {
 		return nil, err
 	}
-	conn.frames = frames
 	return conn, nil
 }
 
 // serveWebSocket opens a session on a WebSocket. The handler returns, which frees what net/http holds, and a goroutine
 // of our own reads.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec) {
-	session := newSession(s, c, flatten(r, s.clientAddress(r)))
-	conn, err := acceptWebSocket(w, r)
+	session := newSession(s, c, s.flatten(r))
+	conn, err := s.acceptWebSocket(w, r, c)
 	if err != nil {
 		s.handshake(transportWebSocket, resultBadRequest)
 		return
 	}
-	conn.codec, conn.session, session.socket = c, session, conn
+	conn.session, session.socket = session, conn
 	session.queue = []*Frame{newFrame(packetOpen, s.openPacket(session.id, nil))}
 	session.lease = leaseFlush // until Open has returned, so that the two may leave in one write
 	if !session.open() {
@@ -72,67 +76,58 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec)
 	go session.read()
 }
 
-// read takes in messages until the connection or the session ends. It is a goroutine's first function and waits here,
-// not inside gorilla: a reader that waits within 1,100 bytes of stack lives on 2 KiB, any more doubles that for every
-// idle connection.
+const (
+	// quiet is how long a connection must have been without messages to be taken for an idle one.
+	quiet = time.Second
+	// busy is how many messages, each within quiet of the one before, make a connection worth a reader that waits. It
+	// waits until the next message after a rest, which is a pong at the latest.
+	busy = 16
+)
+
+// read takes in messages until the connection is idle or the session ends. It is a goroutine's first function.
 func (s *Session) read() {
 	conn := s.socket
+	conn.drained = false
+	wait := conn.raw == nil
 	for {
-		_, _ = conn.input.Peek(1) // gorilla meets the error again
-		switch s.take(conn) {
-		case readAfresh:
-			go s.read()
+		opcode, message, err := conn.next(s.server.config.MaxPayload, wait || conn.frequent >= busy)
+		if errors.Is(err, errIdle) {
+			if conn.park() {
+				return
+			}
+			wait = true
+			continue
+		}
+		if err != nil {
+			s.end(reasonFor(err), false)
+		}
+		if err != nil || !s.receiveMessage(conn, opcode, message) {
+			conn.finish(err)
+			s.server.parking.leave(conn)
+			s.server.running.Done()
 			return
-		case readNoMore:
+		}
+		now := s.server.now()
+		rested := now - conn.last
+		conn.last = now
+		switch {
+		case rested <= quiet:
+			conn.frequent = min(conn.frequent+1, busy)
+		case conn.raw != nil:
+			conn.frequent = 0
+		default:
+			// Taking a message in has grown the stack, which would not shrink again.
+			go s.read()
 			return
 		}
 	}
 }
 
-// reading says how a reader goes on after a message.
-type reading int
-
-const (
-	readOn reading = iota
-	readAfresh
-	readNoMore
-)
-
-// quiet is how long a connection must have been without messages for its reader to go on as a fresh goroutine: taking a
-// message in has grown its stack, which would not shrink again.
-const quiet = time.Second
-
-// take takes in one message.
-//
-//go:noinline
-func (s *Session) take(conn *wsConn) reading {
-	began := s.server.now()
-	kind, message, err := conn.next(s.server.config.MaxPayload)
-	alive := false
-	if err != nil {
-		s.end(conn.reasonFor(err), false)
-	} else {
-		alive = s.receiveMessage(conn, kind, *message)
-		release(message)
-	}
-	if !alive {
-		conn.finish(err)
-		s.server.running.Done()
-		return readNoMore
-	}
-	rested := began - conn.last
-	conn.last = began
-	if rested > quiet {
-		return readAfresh
-	}
-	return readOn
-}
-
 // receiveMessage takes in one WebSocket message.
-func (s *Session) receiveMessage(conn *wsConn, kind int, message []byte) (alive bool) {
+func (s *Session) receiveMessage(conn *wsConn, opcode byte, message []byte) (alive bool) {
 	s.server.metrics.bytesIn[transportWebSocket].Add(float64(len(message)))
 	var p packet
-	if kind == websocket.TextMessage {
+	if opcode == opText {
 		var err error
 		if p, err = conn.codec.decodeText(message); err != nil {
 			s.end(ParseError, false)

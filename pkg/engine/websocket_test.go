@@ -101,6 +101,13 @@ func TestWebSocket_IgnoredPacketsAndTheLimit(t *testing.T) {
 	s.wantMessage(c, "", true)
 }
 
+func TestWebSocket_TheSeparatorMeansNothing(t *testing.T) {
+	s := start(t, engine.Config{})
+	ws, c := s.connect()
+	ws.text("4a\x1e4b")
+	s.wantMessage(c, "a\x1e4b", false)
+}
+
 func TestWebSocket_FragmentsMakeOneMessage(t *testing.T) {
 	s := start(t, engine.Config{})
 	ws, c := s.connect()

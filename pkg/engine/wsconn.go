@@ -2,54 +2,40 @@ package engine
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
-	"unicode/utf8"
-
-	"github.com/gorilla/websocket"
 )
 
 // kernelBuffer bounds what the kernel holds for a client that does not read; left alone it takes megabytes.
 const kernelBuffer = 256 << 10
 
-// inputBuffer is enough for most messages of clients; larger reads go straight into the message.
-const inputBuffer = 512
+var errCloseSent = errors.New("engine: write after the Close frame")
 
-// The close codes we send; ordinary closes carry none.
-const (
-	closeInvalidUTF8 = 1007
-	closeTooLarge    = 1009
-)
-
-var (
-	errTooLarge    = errors.New("engine: message exceeds the limit")
-	errInvalidUTF8 = errors.New("engine: text message is not UTF-8")
-	errCloseSent   = errors.New("engine: write after the Close frame")
-)
-
-// wsConn is a hijacked connection. gorilla does the handshake and reads frames from it; it is gorilla's net.Conn too,
-// so that the frames gorilla writes of its own accord do not cut into ours: they are kept for whoever holds the lease.
+// wsConn is a hijacked connection after the WebSocket handshake. One goroutine at a time reads from it, none while it is
+// parked.
 type wsConn struct {
 	// Static after the upgrade.
 	net.Conn
-	input  *bufio.Reader // what frames reads from
-	frames *websocket.Conn
-	codec  codec
+	raw   syscall.RawConn // the same on plain TCP; else nil
+	codec codec
 
 	// Owned by the reader.
-	last       time.Duration // when the last message came
-	session    *Session      // whose transport this is; nil while it is a candidate, and nobody else writes
-	early      []byte        // what the client sent before our 101
-	closeFrame []byte        // how to close, when not without a code
+	session  *Session // whose transport this is; nil while it is a candidate, and nobody else writes
+	input    *input
+	partial  *assembly     // the message of which a part has arrived
+	inflated *[]byte       // the message that was compressed
+	last     time.Duration // when the last message came
+	frequent uint8         // messages in a row that came soon after the one before
+	drained  bool          // the last read took all there was
 
 	// Session.mu guards the following.
-	pong        []byte // the newest one owed
+	pong        []byte // the newest one owed, as a frame
 	closeQueued bool
 
 	// writing is held across writes and guards the following.
@@ -58,12 +44,15 @@ type wsConn struct {
 	broken    bool // a write failed, perhaps in mid-frame
 
 	// ending guards the following.
-	ending    sync.Mutex
-	lingering bool
-	killed    bool
+	ending      sync.Mutex
+	parked      bool // nobody reads: parking does when something arrives, or wake
+	interrupted bool // not to be parked any more
+	lingering   bool
+	killed      bool
+	slot        int // in parking, from 1; 0: none
 }
 
-// hijacker hands gorilla our wsConn instead of the bare connection.
+// hijacker hands gorilla the connection without what came early, and keeps both.
 type hijacker struct {
 	http.ResponseWriter
 	conn *wsConn
@@ -77,14 +66,14 @@ func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	// gorilla refuses clients that speak before the 101; the protocol does not.
 	if n := buffers.Reader.Buffered(); n > 0 {
 		early, _ := buffers.Reader.Peek(n) // buffered: cannot fail
-		h.conn.early = bytes.Clone(early)
+		h.conn.input = newInput(early)
+		_, _ = buffers.Reader.Discard(n)
 	}
-	h.conn.Conn = conn
+	h.conn.Conn, h.conn.raw = conn, newRawConn(conn)
 	if tcp, ok := h.conn.inner().(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(kernelBuffer) // without it the kernel's own limit holds
 	}
-	h.conn.input = bufio.NewReaderSize(h.conn, inputBuffer)
-	return h.conn, bufio.NewReadWriter(h.conn.input, buffers.Writer), nil
+	return conn, buffers, nil
 }
 
 // inner is the connection below TLS and whatever else wraps it.
@@ -99,76 +88,14 @@ func (c *wsConn) inner() net.Conn {
 	}
 }
 
-// Read is gorilla's.
-func (c *wsConn) Read(p []byte) (int, error) {
-	if len(c.early) > 0 {
-		n := copy(p, c.early)
-		if c.early = c.early[n:]; len(c.early) == 0 {
-			c.early = nil
-		}
-		return n, nil
+// answerPing owes the peer a pong. A candidate has no outbox to put it in.
+func (c *wsConn) answerPing(payload []byte) error {
+	pong := append([]byte{wsPong, byte(len(payload))}, payload...)
+	if c.session == nil {
+		return c.send(pong)
 	}
-	return c.Conn.Read(p)
-}
-
-// Write takes what gorilla writes: first the 101, then while it reads whole control frames, one each call.
-func (c *wsConn) Write(p []byte) (int, error) {
-	switch {
-	case c.frames == nil:
-		return c.Conn.Write(p)
-	case p[0] == wsClose:
-		c.closeFrame = bytes.Clone(p)
-	case p[0] == wsPong && c.session == nil:
-		return len(p), c.send(p)
-	case p[0] == wsPong:
-		c.session.queuePong(c, bytes.Clone(p))
-	}
-	return len(p), nil
-}
-
-// SetWriteDeadline ignores gorilla, which sets one for its control frames and leaves it there for ours.
-func (c *wsConn) SetWriteDeadline(time.Time) error { return nil }
-
-// next reads one message into a pooled buffer, which the caller gives back with release.
-func (c *wsConn) next(limit int) (kind int, message *[]byte, err error) {
-	kind, r, err := c.frames.NextReader()
-	if err != nil {
-		return 0, nil, err
-	}
-	message = readBuffers.Get().(*[]byte)
-	*message, err = readLimited((*message)[:0], r, limit)
-	if err == nil && kind == websocket.TextMessage && !utf8.Valid(*message) {
-		err = errInvalidUTF8
-	}
-	switch {
-	case errors.Is(err, errTooLarge):
-		c.closeFrame = closeWith(closeTooLarge)
-	case errors.Is(err, errInvalidUTF8):
-		c.closeFrame = closeWith(closeInvalidUTF8)
-	}
-	if err != nil {
-		release(message)
-		return 0, nil, err
-	}
-	return kind, message, nil
-}
-
-func closeWith(code uint16) []byte {
-	return binary.BigEndian.AppendUint16([]byte{wsClose, 2}, code)
-}
-
-// reasonFor tells why a session ends whose socket could not be read.
-func (c *wsConn) reasonFor(err error) CloseReason {
-	if !peerClosed(err) && c.closeFrame != nil {
-		return TransportError // we refused what it sent
-	}
-	return TransportClose
-}
-
-// peerClosed reports whether err is the peer's Close frame.
-func peerClosed(err error) bool {
-	var e *websocket.CloseError
-	return errors.As(err, &e) && e.Code != websocket.CloseAbnormalClosure
+	c.session.queuePong(c, pong)
+	return nil
 }
 
 // send writes one ready-made frame of a connection that has no outbox.
@@ -187,26 +114,62 @@ func (c *wsConn) writeBatch(pong []byte, batch []*Frame, last bool) (n int, err 
 	if c.closeSent {
 		return 0, errCloseSent
 	}
-	if len(batch) == 1 && pong == nil && !last {
-		n, err = c.Conn.Write(c.codec.frame(batch[0]).frame)
-		c.broken = err != nil
-		return n, err
-	}
-	out := newCoalescer(c.Conn)
-	out.add(pong)
-	for _, f := range batch {
-		out.add(c.codec.frame(f).frame)
-	}
+	var closing []byte
 	if last {
-		out.add([]byte{wsClose, 0})
+		closing = closeFrame(nil)
 	}
-	err = out.close()
+	switch {
+	case len(batch) == 1 && pong == nil && !last:
+		n, err = c.Conn.Write(c.codec.frame(batch[0]).frame)
+	case c.raw != nil:
+		n, err = c.rawWrite(pong, batch, closing)
+	default:
+		n, err = c.coalesce(pong, batch, closing)
+	}
 	c.broken = err != nil
 	if last && err == nil {
 		c.closeSent = true
 		c.closeWrite()
 	}
+	return n, err
+}
+
+// coalesce writes a batch to a connection whose descriptor is not to be had.
+func (c *wsConn) coalesce(pong []byte, batch []*Frame, closing []byte) (n int, err error) {
+	out := newCoalescer(c.Conn)
+	out.add(pong)
+	for _, f := range batch {
+		out.add(c.codec.frame(f).frame)
+	}
+	out.add(closing)
+	err = out.close()
 	return out.written, err
+}
+
+// closeFrame is the Close frame that answers what ended the reading: a violation its code, a Close frame its own; all
+// else closes without one.
+func closeFrame(readErr error) []byte {
+	code := uint16(0)
+	var v violation
+	var p peerClose
+	switch {
+	case errors.As(readErr, &v):
+		code = uint16(v)
+	case errors.As(readErr, &p):
+		code = uint16(p)
+	}
+	if code == 0 {
+		return []byte{wsClose, 0}
+	}
+	return binary.BigEndian.AppendUint16([]byte{wsClose, 2}, code)
+}
+
+// reasonFor tells why a session ends whose socket could not be read.
+func reasonFor(readErr error) CloseReason {
+	if v := violation(0); errors.As(readErr, &v) {
+		return TransportError // we refused what it sent
+	}
+	return TransportClose
 }
 
 // closeWrite tells the peer that nothing follows, so that it hangs up once it has answered our Close frame.
@@ -216,29 +179,56 @@ func (c *wsConn) closeWrite() {
 	}
 }
 
+// park ends the reader until something arrives; the caller, the reader, does nothing more with c then. It returns false
+// when the reader has to wait itself.
+func (c *wsConn) park() bool {
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	c.parked = !c.interrupted && c.session.server.parking.parkLocked(c)
+	return c.parked
+}
+
+// wake starts a reader for a connection that is parked.
+func (c *wsConn) wake() {
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	c.wakeLocked()
+}
+
+func (c *wsConn) wakeLocked() {
+	if c.parked {
+		c.parked = false
+		go c.session.read()
+	}
+}
+
 // interrupt makes the reader stop reading messages. It does nothing once the reader has.
 func (c *wsConn) interrupt() {
 	c.ending.Lock()
 	defer c.ending.Unlock()
+	c.interrupted = true
 	if !c.lingering {
 		_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // fails only on a closed connection
 	}
+	c.wakeLocked()
 }
 
 // kill cuts the connection without waiting for anything, whatever a blocked writer or TLS still wants to say.
 func (c *wsConn) kill() {
 	c.ending.Lock()
-	c.killed = true
+	c.interrupted, c.killed = true, true
 	c.ending.Unlock()
 	inner := c.inner()
 	if tcp, ok := inner.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // fails only on a closed connection
 	}
 	_ = inner.Close() // nothing can be done about a failure
+	c.wake()
 }
 
 // finish is the reader's last act: the Close frame unless it was sent, and reading on until the peer has hung up.
 func (c *wsConn) finish(readErr error) {
+	c.drop()
 	deadline := time.Now().Add(closeReply)
 	c.ending.Lock()
 	c.lingering = true
@@ -252,13 +242,11 @@ func (c *wsConn) finish(readErr error) {
 	_ = c.Conn.SetWriteDeadline(deadline) // for a writer that is blocked now, too
 	c.writing.Lock()
 	if !c.closeSent && !c.broken {
-		frame := c.closeFrame
-		if frame == nil {
-			frame = []byte{wsClose, 0}
-		}
-		_, err := c.Conn.Write(frame)
+		_, err := c.Conn.Write(closeFrame(readErr))
 		c.closeSent, c.broken = true, err != nil
-		c.closeWrite()
+		if err == nil { // TLS would try for another five seconds
+			c.closeWrite()
+		}
 	}
 	broken := c.broken
 	c.writing.Unlock()
@@ -267,7 +255,7 @@ func (c *wsConn) finish(readErr error) {
 		c.kill()
 		return
 	}
-	if !peerClosed(readErr) {
+	if p := peerClose(0); !errors.As(readErr, &p) {
 		_, _ = io.Copy(io.Discard, c.Conn) // whatever ends it, we are done
 	}
 	_ = c.Conn.Close() // nothing can be done about a failure

@@ -9,7 +9,7 @@ import (
 )
 
 // maxIdleKB is what one idle WebSocket connection with its namespace joined may cost over the empty process.
-const maxIdleKB = 9
+const maxIdleKB = 6
 
 func TestFootprint_TenThousandIdleConnections(t *testing.T) {
 	dir := t.TempDir()

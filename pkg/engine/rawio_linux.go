@@ -1,0 +1,196 @@
+package engine
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+)
+
+// newRawConn gives access to the descriptor of a plain TCP connection, so that nobody holds a buffer while waiting for
+// it; nil where there is no such thing, as under TLS.
+func newRawConn(conn net.Conn) syscall.RawConn {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// readCall is one read from a descriptor. They are pooled: RawConn wants a function, and a closure would allocate.
+type readCall struct {
+	conn *wsConn
+	into []byte // nil: conn.input, which is made when something is there
+	wait bool
+	n    int
+	err  error
+	try  func(descriptor uintptr) bool
+}
+
+var readCalls = sync.Pool{New: func() any {
+	c := &readCall{}
+	c.try = c.tryRead
+	return c
+}}
+
+// rawRead reads into p or, when that is nil, into an empty input.
+func (c *wsConn) rawRead(p []byte, wait bool) (int, error) {
+	call := readCalls.Get().(*readCall)
+	call.conn, call.into, call.wait = c, p, wait
+	err := c.raw.Read(call.try)
+	n := call.n
+	if err == nil {
+		err = call.err
+	}
+	call.conn, call.into, call.n, call.err = nil, nil, 0, nil
+	readCalls.Put(call)
+	return n, err
+}
+
+func (r *readCall) tryRead(descriptor uintptr) (done bool) {
+	p, in := r.into, (*input)(nil)
+	if p == nil {
+		in = inputs.Get().(*input)
+		p = in.buffer
+	}
+	n, err := ignoringInterrupts(syscall.Read, descriptor, p)
+	if in != nil && n > 0 {
+		in.end, r.conn.input = n, in
+	} else if in != nil {
+		in.release()
+	}
+	again := errors.Is(err, syscall.EAGAIN)
+	switch {
+	case n > 0:
+		r.n, r.conn.drained = n, n < len(p)
+	case err == nil:
+		r.err = io.EOF
+	case again && r.wait:
+		return false
+	case again:
+		r.err = errIdle
+	default:
+		r.err = err
+	}
+	return true
+}
+
+// writeCall writes one batch to a descriptor, pooled as readCall is. Small frames are copied together into a chunk that
+// is given back before the peer is waited for: a client that does not read pins nothing but the shared frames.
+type writeCall struct {
+	conn  *wsConn
+	pong  []byte
+	batch []*Frame
+	close []byte
+
+	next    int    // of the pieces: the pong, each frame, the Close frame
+	rest    []byte // of the piece before next
+	written int
+	err     error
+	try     func(descriptor uintptr) bool
+}
+
+var writeCalls = sync.Pool{New: func() any {
+	c := &writeCall{}
+	c.try = c.tryWrite
+	return c
+}}
+
+func (c *wsConn) rawWrite(pong []byte, batch []*Frame, closing []byte) (int, error) {
+	call := writeCalls.Get().(*writeCall)
+	call.conn, call.pong, call.batch, call.close = c, pong, batch, closing
+	err := c.raw.Write(call.try)
+	if err == nil {
+		err = call.err
+	}
+	n := call.written
+	*call = writeCall{try: call.try}
+	writeCalls.Put(call)
+	return n, err
+}
+
+// piece returns the bytes of the piece at i, empty when there is none, and whether there is a piece at i or behind.
+func (w *writeCall) piece(i int) (p []byte, more bool) {
+	switch n := len(w.batch); {
+	case i == 0:
+		return w.pong, true
+	case i <= n:
+		return w.conn.codec.frame(w.batch[i-1]).frame, true
+	case i == n+1:
+		return w.close, true
+	}
+	return nil, false
+}
+
+// advance makes rest the next bytes to write; false when there are none.
+func (w *writeCall) advance() bool {
+	for len(w.rest) == 0 {
+		p, more := w.piece(w.next)
+		if !more {
+			return false
+		}
+		w.rest = p
+		w.next++
+	}
+	return true
+}
+
+func (w *writeCall) tryWrite(descriptor uintptr) (done bool) {
+	for w.advance() {
+		p, n, err := w.rest, 0, error(nil)
+		if following, more := w.piece(w.next); len(p) < chunk && more && len(following) > 0 {
+			buffer := chunks.Get().(*[chunk]byte)
+			n, err = ignoringInterrupts(syscall.Write, descriptor, w.gather(buffer))
+			chunks.Put(buffer)
+		} else {
+			n, err = ignoringInterrupts(syscall.Write, descriptor, p)
+		}
+		if n > 0 {
+			w.skip(n)
+		}
+		if errors.Is(err, syscall.EAGAIN) {
+			return false
+		}
+		if err != nil {
+			w.err = err
+			return true
+		}
+	}
+	return true
+}
+
+// gather copies what comes next into a chunk, as far as whole pieces fit behind the first.
+func (w *writeCall) gather(buffer *[chunk]byte) []byte {
+	used := copy(buffer[:], w.rest)
+	for i := w.next; ; i++ {
+		p, more := w.piece(i)
+		if !more || len(p) > chunk-used {
+			return buffer[:used]
+		}
+		used += copy(buffer[used:], p)
+	}
+}
+
+// skip counts n bytes as written.
+func (w *writeCall) skip(n int) {
+	w.written += n
+	for n > 0 && w.advance() {
+		k := min(n, len(w.rest))
+		w.rest = w.rest[k:]
+		n -= k
+	}
+}
+
+func ignoringInterrupts(do func(int, []byte) (int, error), descriptor uintptr, p []byte) (int, error) {
+	for {
+		n, err := do(int(descriptor), p)
+		if !errors.Is(err, syscall.EINTR) {
+			return n, err
+		}
+	}
+}

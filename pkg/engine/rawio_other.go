@@ -1,0 +1,21 @@
+//go:build !linux
+
+package engine
+
+import (
+	"net"
+	"sync"
+	"syscall"
+)
+
+// Elsewhere than on Linux every connection has a reader that waits, with its buffer.
+
+func newRawConn(net.Conn) syscall.RawConn { return nil }
+
+func (c *wsConn) rawRead([]byte, bool) (int, error)              { return 0, syscall.EINVAL }
+func (c *wsConn) rawWrite([]byte, []*Frame, []byte) (int, error) { return 0, syscall.EINVAL }
+
+type parking struct{ running *sync.WaitGroup }
+
+func (*parking) parkLocked(*wsConn) bool { return false }
+func (*parking) leave(*wsConn)           {}

@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+
+	"go.uber.org/zap"
+)
+
+// reliefShare of Config.OutboxTotal is what the fullest sessions are ended for beyond the limit, so that the next
+// message does not have to look for the fullest again.
+const reliefShare = 8
+
+// waits counts bytes that came to wait, of a session that is open. Nobody waits for the relief that may become due: what
+// is queued until it has ended enough sessions goes beyond the limit.
+func (s *Server) waits(size int) {
+	total := s.waiting.Add(int64(size))
+	if limit := int64(s.config.OutboxTotal); limit > 0 && total > limit && s.relieving.CompareAndSwap(false, true) {
+		s.running.Go(s.relieve)
+	}
+}
+
+// relieve ends the sessions with the fullest outboxes, as slow consumers, until what waits is below the limit again.
+func (s *Server) relieve() {
+	defer s.relieving.Store(false)
+	type outbox struct {
+		session *Session
+		bytes   int
+	}
+	var outboxes []outbox
+	for _, session := range s.table.all() {
+		if n := session.waiting(); n > 0 {
+			outboxes = append(outboxes, outbox{session, n})
+		}
+	}
+	slices.SortFunc(outboxes, func(a, b outbox) int { return cmp.Compare(b.bytes, a.bytes) })
+	enough := int64(s.config.OutboxTotal - s.config.OutboxTotal/reliefShare)
+	ended := 0
+	for _, o := range outboxes {
+		if s.waiting.Load() <= enough {
+			break
+		}
+		if o.session.cutOff() {
+			ended++
+		}
+	}
+	s.config.Logger.Warn("outboxes over their total", zap.Int("ended", ended), zap.Int64("bytes_left", s.waiting.Load()))
+}
+
+// waiting is how many bytes wait for the client, those being written included.
+func (s *Session) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queued + s.flying
+}
+
+// cutOff ends a session as a slow consumer; false when it has ended by itself, or has caught up.
+func (s *Session) cutOff() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateClosed || s.queued+s.flying == 0 {
+		return false
+	}
+	s.server.metrics.slowConsumers.Inc()
+	s.endLocked(SlowConsumer, true)
+	return true
+}

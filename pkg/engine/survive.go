@@ -1,0 +1,47 @@
+package engine
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"go.uber.org/zap"
+)
+
+// What the application does is called here and nowhere else. A panic of its is a bug that may cost it the one session,
+// not the process: it is counted, logged and ends the session.
+
+// callOpen makes the session known to the handler.
+func (s *Session) callOpen() {
+	s.receiver = deaf{}
+	defer s.survive()
+	s.receiver = s.server.handler.Open(s)
+}
+
+// callMessage hands over one message; the caller holds inbound.
+func (s *Session) callMessage(p packet) {
+	defer s.survive()
+	s.receiver.Message(p.data, p.binary)
+}
+
+// callClosed tells the receiver of the end; the caller holds inbound.
+func (s *Session) callClosed() {
+	defer s.survive()
+	s.receiver.Closed(s.reason)
+}
+
+func (s *Session) survive() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	s.server.metrics.panics.Inc()
+	s.server.config.Logger.Error("panic in a receiver",
+		zap.String("panic", fmt.Sprint(v)), zap.ByteString("stack", debug.Stack()))
+	s.end(ForcedClose, false)
+}
+
+// deaf stands in for the receiver of a handler that panicked instead of returning one.
+type deaf struct{}
+
+func (deaf) Message([]byte, bool) {}
+func (deaf) Closed(CloseReason)   {}

@@ -1,0 +1,208 @@
+package engine_test
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/engine"
+)
+
+// startTLS serves an engine over TLS, with HTTP/2 for clients that offer it, on connections made by wrap.
+func startTLS(t *testing.T, config engine.Config, wrap func(net.Conn) net.Conn, onOpen ...func(*client)) *server {
+	t.Helper()
+	s := &server{t: t, opened: make(chan *client, 100), dial: (&net.Dialer{}).DialContext}
+	if len(onOpen) > 0 {
+		s.onOpen = onOpen[0]
+	}
+	var err error
+	if s.Server, err = engine.New(s, config); err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewUnstartedServer(s.Server)
+	front.EnableHTTP2 = true
+	front.Listener = wrappingListener{front.Listener, wrap}
+	front.StartTLS()
+	s.url, s.http = front.URL+"/engine.io/", front.Client()
+	s.tls = s.http.Transport.(*http.Transport).TLSClientConfig.Clone()
+	s.tls.NextProtos = nil
+	t.Cleanup(func() {
+		s.Close()
+		s.http.CloseIdleConnections()
+		front.Close()
+	})
+	return s
+}
+
+type wrappingListener struct {
+	net.Listener
+	wrap func(net.Conn) net.Conn
+}
+
+func (l wrappingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil || l.wrap == nil {
+		return conn, err
+	}
+	return l.wrap(conn), nil
+}
+
+// opaque hides everything but net.Conn's own methods; transparent shows what it wraps as crypto/tls does.
+type (
+	opaque      struct{ net.Conn }
+	transparent struct{ net.Conn }
+)
+
+func (t transparent) NetConn() net.Conn { return t.Conn }
+
+var wraps = map[string]func(net.Conn) net.Conn{
+	"bare":        nil,
+	"opaque":      func(c net.Conn) net.Conn { return opaque{c} },
+	"transparent": func(c net.Conn) net.Conn { return transparent{c} },
+}
+
+func TestTLS_UpgradeAndClose(t *testing.T) {
+	for name, wrap := range wraps {
+		t.Run(name, func(t *testing.T) {
+			s := startTLS(t, engine.Config{}, wrap, echoing)
+			p := s.poll()
+			if !p.session.Handshake().Secure {
+				t.Error("the handshake is not secure")
+			}
+			ws := p.probe()
+			ws.text("5")
+			large := strings.Repeat("x", 200_000)
+			ws.text("4" + large)
+			ws.want("4" + large)
+			ws.binary("\x01\x02")
+			ws.wantBinary("\x01\x02")
+			p.session.Send(false, text("last"))
+			p.session.Close(engine.ForcedClose)
+			ws.want("4last")
+			ws.wantClose(1005)
+			s.wantClosed(p.client, engine.ForcedClose)
+		})
+	}
+}
+
+// Closing a TLS connection says so to the peer first, and waits five seconds for one that does not read. Nobody waits
+// for that: not whoever finds the slow consumer, nor Server.Close.
+func TestTLS_AStalledClientHoldsNobodyUp(t *testing.T) {
+	for name, wrap := range wraps {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startTLS(t, engine.Config{Outbox: 1 << 20}, wrap)
+			frame := text(strings.Repeat("x", 10_000))
+			stall := func() *client {
+				ws, c := s.connect()
+				if err := ws.NetConn().(*tls.Conn).NetConn().(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+					t.Fatal(err)
+				}
+				return c
+			}
+			slow, stalled := stall(), stall()
+			began := time.Now()
+			for slow.session.Send(false, frame) {
+				if engine.Waiting(slow.session) > 1<<20 {
+					t.Fatal("the outbox holds more than its limit")
+				}
+			}
+			s.wantClosed(slow, engine.SlowConsumer)
+			for engine.Waiting(stalled.session) < 1<<19 {
+				stalled.session.Send(false, frame)
+			}
+			s.Close()
+			s.wantClosed(stalled, engine.ShuttingDown)
+			if took := time.Since(began); took > 4500*time.Millisecond {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+func TestHTTP2_Polling(t *testing.T) {
+	s := startTLS(t, engine.Config{CompressPolling: true, MaxPayload: 10_000}, nil, echoing)
+	response, err := s.http.Get(s.url + "?EIO=4&transport=polling")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.ProtoMajor != 2 {
+		t.Fatalf("protocol %s", response.Proto)
+	}
+	<-s.opened
+	p := s.poll()
+	waiting := p.getWaiting()
+	p.wantPosted("4hello")
+	s.wantAnswer("waiting", <-waiting, 200, "4hello")
+	p.wantPosted("4hello\x1ebAQIDBA==")
+	s.wantAnswer("poll", p.get(), 200, "4hello\x1ebAQIDBA==")
+	s.wantAnswer("too large", p.post("4"+strings.Repeat("x", 100_000)), 413, "")
+	long := strings.Repeat("y", 5000)
+	p.wantPosted("4" + long)
+	if a := p.get(); a.body != "4"+long || a.header.Get("Content-Length") != "" { // net/http has decoded it
+		t.Errorf("compressed: %d, %d bytes, %v", a.status, len(a.body), a.header)
+	}
+
+	first := p.getWaiting()
+	s.wantAnswer("second", p.get(), 400, "")
+	s.wantAnswer("first", <-first, 200, "1")
+	s.wantClosed(p.client, engine.TransportError)
+}
+
+func TestHTTP2_AbortedPollAndPostEndTheirSessions(t *testing.T) {
+	s := startTLS(t, engine.Config{}, nil)
+	p := s.poll()
+	ctx, cancel := context.WithCancel(t.Context())
+	aborted := make(chan struct{})
+	go func() {
+		defer close(aborted)
+		_, _ = s.try(ctx, "GET", p.query, "")
+	}()
+	s.eventually("a poll waits", func() bool { return engine.Polling(p.session) })
+	cancel()
+	<-aborted
+	s.wantClosed(p.client, engine.TransportError)
+
+	p = s.poll()
+	first := make(chan error, 1)
+	body, never := net.Pipe()
+	defer never.Close()
+	go func() {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"?"+p.query, body)
+		if err == nil {
+			_, err = s.http.Do(r)
+		}
+		first <- err
+	}()
+	s.eventually("a post arrives", func() bool { return engine.Posting(p.session) })
+	s.wantAnswer("second", p.post("4x"), 400, "")
+	if err := <-first; err == nil {
+		t.Error("the first post was answered")
+	}
+	s.wantClosed(p.client, engine.TransportError)
+}
+
+func TestHTTP2_ThereIsNoUpgrade(t *testing.T) {
+	s := startTLS(t, engine.Config{}, nil)
+	s.wantAnswer("websocket", s.do("GET", "EIO=4&transport=websocket", ""), 400, `{"code":3,"message":"Bad request"}`)
+
+	r := httptest.NewRequest(http.MethodGet, "/?EIO=4&transport=websocket", nil)
+	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
+	for i, h := 0, upgradeHeaders(); i < len(h); i += 2 {
+		r.Header.Set(h[i], h[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	if w.Code != 400 || w.Body.String() != "Bad request" {
+		t.Errorf("got %d %q", w.Code, w.Body)
+	}
+	if n := s.Sessions(); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+}
