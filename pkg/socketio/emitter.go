@@ -40,7 +40,7 @@ func (e Emitter) Volatile() Emitter {
 	return e
 }
 
-// Compress(false) is a hint that the event is not worth compressing.
+// Compress hints, when given false, that the event is not worth compressing.
 func (e Emitter) Compress(compress bool) Emitter {
 	e.plain = !compress
 	return e
