@@ -31,7 +31,6 @@ var unbuilt = []unbuiltKey{
 		return c.Adapter.Kind == AdapterStreams
 	}},
 	{key: "limits.connections_per_ip", refuse: true},
-	{key: "limits.outbox_total", refuse: true, asks: func(c *Config) bool { return c.Limits.OutboxTotal != Share{} }},
 	{key: "limits.events", refuse: true},
 	{key: "auth.jwt", refuse: true},
 	{key: "auth.token"},

@@ -14,8 +14,6 @@ func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 		{"socketio.recovery.enabled", "true", `"true": `},
 		{"adapter.kind", "streams", `"streams": `},
 		{"limits.connections_per_ip", "1", `"1": `},
-		{"limits.outbox_total", "30%", `"30%": `},
-		{"limits.outbox_total", "1MiB", `"1MiB": `},
 		{"limits.events.rate", "10", `"10": `},
 		{"auth.jwt.secret", "s", `"********": `},
 		{"auth.jwt.jwks", "https://keys.example", `"https://keys.example": `},
@@ -55,8 +53,8 @@ func TestUnbuilt_ValuesThatAskForNothingPass(t *testing.T) {
 		{"adapter.kind", "memory"},
 		{"adapter.sharded.mode", "static"},
 		{"adapter.classic_emitters", "false"},
-		{"limits.outbox_total", "0"},
-		{"limits.outbox_total", "0%"},
+		{"limits.outbox_total", "30%"},
+		{"limits.outbox_total", "1MiB"},
 	} {
 		_, warnings, err := config.Load(config.Source{File: []byte(fileWith(c.key, c.value))})
 		if err != nil || len(warnings) > 0 {

@@ -196,6 +196,7 @@ func (g *Gateway) serverConfig(tag string, origins *originPolicy, registry prome
 			UpgradeTimeout:    cfg.Engine.UpgradeTimeout,
 			MaxPayload:        int(cfg.Engine.MaxPayload),
 			Outbox:            int(cfg.Engine.Outbox),
+			OutboxTotal:       int(cfg.Limits.OutboxTotal.Of(memoryLimit())),
 			EIO3:              cfg.Engine.EIO3,
 			CompressPolling:   cfg.Engine.Compression.Polling,
 			CompressWebSocket: cfg.Engine.Compression.WebSocket,
