@@ -30,7 +30,6 @@ var unbuilt = []unbuiltKey{
 	{key: "adapter.kind", refuse: true, asks: func(c *Config) bool {
 		return c.Adapter.Kind == AdapterStreams
 	}},
-	{key: "limits.connections_per_ip", refuse: true},
 	{key: "limits.events", refuse: true},
 	{key: "auth.jwt", refuse: true},
 	{key: "auth.token"},

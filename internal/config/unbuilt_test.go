@@ -13,7 +13,6 @@ func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 		{"peer.secret", "s", `"********": `},
 		{"socketio.recovery.enabled", "true", `"true": `},
 		{"adapter.kind", "streams", `"streams": `},
-		{"limits.connections_per_ip", "1", `"1": `},
 		{"limits.events.rate", "10", `"10": `},
 		{"auth.jwt.secret", "s", `"********": `},
 		{"auth.jwt.jwks", "https://keys.example", `"https://keys.example": `},
@@ -54,6 +53,7 @@ func TestUnbuilt_ValuesThatAskForNothingPass(t *testing.T) {
 		{"adapter.sharded.mode", "static"},
 		{"adapter.classic_emitters", "false"},
 		{"limits.outbox_total", "30%"},
+		{"limits.connections_per_ip", "1"},
 		{"limits.outbox_total", "1MiB"},
 	} {
 		_, warnings, err := config.Load(config.Source{File: []byte(fileWith(c.key, c.value))})
@@ -78,7 +78,7 @@ func TestUnbuilt_DefaultsPassFromTheEnvironmentToo(t *testing.T) {
 func TestUnbuilt_TheBaseIsNotTheUsersWord(t *testing.T) {
 	base := config.Default()
 	base.Auth.Expiry = "keep"
-	base.Limits.ConnectionsPerIP = 10
+	base.Limits.Events.Rate = 10
 	if _, warnings, err := config.Load(config.Source{Base: &base}); err != nil || len(warnings) > 0 {
 		t.Errorf("warnings %v, error %v", warnings, err)
 	}

@@ -119,10 +119,11 @@ func (g *Gateway) serveClients(o Options, tag string, registry prometheus.Regist
 		return err
 	}
 	// The engine asks the limiter and the limiter the engine, so one of them has to come later.
-	g.limits = newLimiter(o.Config.Limits, cfg.TrustedProxies, func() *engine.Server { return g.socketio.Engine() }, registry)
+	g.limits = newLimiter(cfg.TrustedProxies, func() *engine.Server { return g.socketio.Engine() }, registry)
 	if g.socketio, err = socketio.New(g.serverConfig(tag, origins, registry)); err != nil {
 		return err
 	}
+	g.limits.set(o.Config.Limits)
 	g.policy.Install(g.socketio)
 	handler := &clientHandler{path: cfg.Path, socketio: g.socketio, origins: origins, root: o.Root}
 	if cfg.ClientBundle != "" {

@@ -21,7 +21,6 @@ type limiter struct {
 	descriptors int // sessions that the process's file descriptors allow; 0: unknown, no limit
 	refused     map[refusedBy]prometheus.Counter
 
-	connections atomic.Int64                 // the cap in force; 0: none
 	handshakes  atomic.Pointer[rate.Limiter] // never nil
 	unknownSIDs atomic.Int64                 // per second and address; 0: no limit
 	unknown     addressWindow
@@ -31,20 +30,15 @@ type limiter struct {
 type refusedBy string
 
 const (
-	byConnections refusedBy = "connections"
 	byHandshakes  refusedBy = "handshakes"
 	byUnknownSIDs refusedBy = "unknown_sids"
 )
 
-// What a client is asked to wait. Connections end more slowly than a second passes.
-const (
-	retryConnections = 5 * time.Second
-	retryRate        = time.Second
-)
+// retryRate is what a client is asked to wait where too many come at once.
+const retryRate = time.Second
 
-func newLimiter(
-	cfg config.Limits, proxies trustedProxies, server func() *engine.Server, registry prometheus.Registerer,
-) *limiter {
+// newLimiter makes a limiter without limits; set puts them in force.
+func newLimiter(proxies trustedProxies, server func() *engine.Server, registry prometheus.Registerer) *limiter {
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "carillon", Name: "limited_total", Help: "Requests refused because a limit was reached, by limit.",
 	}, []string{"limit"})
@@ -55,10 +49,9 @@ func newLimiter(
 		descriptors: sessionsFor(fileDescriptors()),
 		refused:     make(map[refusedBy]prometheus.Counter),
 	}
-	for _, limit := range []refusedBy{byConnections, byHandshakes, byUnknownSIDs} {
+	for _, limit := range []refusedBy{byHandshakes, byUnknownSIDs} {
 		l.refused[limit] = refused.WithLabelValues(string(limit))
 	}
-	l.set(cfg)
 	return l
 }
 
@@ -68,7 +61,7 @@ func (l *limiter) set(cfg config.Limits) {
 	if connections == 0 {
 		connections = l.descriptors
 	}
-	l.connections.Store(int64(connections))
+	l.engine().SetLimits(engine.Limits{Sessions: connections, PerAddress: cfg.ConnectionsPerIP})
 	l.unknownSIDs.Store(int64(cfg.UnknownSIDs))
 	perSecond := rate.Limit(cfg.Handshakes)
 	if cfg.Handshakes == 0 {
@@ -77,15 +70,10 @@ func (l *limiter) set(cfg config.Limits) {
 	l.handshakes.Store(rate.NewLimiter(perSecond, cfg.Handshakes))
 }
 
-// check refuses handshakes that the node has no room or no time for. Handshakes under way at once may exceed the cap by as
-// many as there are cores.
+// check refuses handshakes that come too fast; the engine counts those that stay.
 func (l *limiter) check(r *http.Request) *engine.Refusal {
 	if r.Method != http.MethodGet || hasSession(r) {
 		return nil
-	}
-	if most := l.connections.Load(); most > 0 && int64(l.engine().Sessions()) >= most {
-		l.refused[byConnections].Inc()
-		return unavailable("Too many connections", retryConnections)
 	}
 	if !l.handshakes.Load().Allow() {
 		l.refused[byHandshakes].Inc()

@@ -29,7 +29,7 @@ func TestLimits_Connections(t *testing.T) {
 	i, _ := runFile(t, file)
 	c, d := connect(t, i.clients, nil), connect(t, i.clients, nil)
 	i.refused(t, "Too many connections")
-	i.metric(t, `carillon_limited_total{limit="connections"} 2`)
+	i.metric(t, `carillon_handshakes_total{result="too many",transport="polling"} 2`)
 	c.sends(`421["ping"]`) // who is in stays in
 	c.hears(`431["yes"]`)
 	if response := ask(t, http.MethodGet, i.clients+handshake+"&sid="); response.StatusCode != http.StatusServiceUnavailable {
@@ -52,6 +52,27 @@ func TestLimits_Connections(t *testing.T) {
 	}
 	connect(t, i.clients, nil)
 	i.refused(t, "Too many connections")
+}
+
+func TestLimits_ConnectionsPerIP(t *testing.T) {
+	i := run(t, quick+"limits: {connections_per_ip: 1}\nserver: {trusted_proxies: [127.0.0.0/8]}\n")
+	from := func(address string) int {
+		request, err := http.NewRequest(http.MethodGet, i.clients+handshake, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-Forwarded-For", address)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	if a, again, b := from("192.0.2.1"), from("192.0.2.1"), from("192.0.2.2"); a != 200 || again != 503 || b != 200 {
+		t.Errorf("one address %d, again %d, another %d", a, again, b)
+	}
+	i.metric(t, `carillon_handshakes_total{result="too many of address",transport="polling"} 1`)
 }
 
 func TestLimits_Handshakes(t *testing.T) {
@@ -126,7 +147,7 @@ func TestLimits_NoneUnlessSaid(t *testing.T) {
 			t.Fatalf("unknown session: %d", code)
 		}
 	}
-	for _, limit := range []string{"connections", "handshakes", "unknown_sids"} {
+	for _, limit := range []string{"handshakes", "unknown_sids"} {
 		i.metric(t, `carillon_limited_total{limit="`+limit+`"} 0`)
 	}
 }

@@ -51,7 +51,7 @@ type Config struct {
 }
 
 // Refusal is the answer to a request that is not served: over HTTP Status with {"code":Code,"message":Message}, on a
-// WebSocket upgrade always 400 with Message as text, as Node does.
+// WebSocket upgrade Message as text, with 503 where that is the Status and else 400, as Node does.
 type Refusal struct {
 	Status     int
 	Code       int

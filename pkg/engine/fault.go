@@ -33,14 +33,19 @@ func writeError(w http.ResponseWriter, refusal *Refusal) {
 	_, _ = w.Write(body) // a client that is gone needs no answer
 }
 
-// writeUpgradeError answers an upgrade that is not served, always with 400 and the bare message, as Node does.
+// writeUpgradeError answers an upgrade that is not served with the bare message and 400 whatever the fault, as Node does. What
+// passes by itself is 503, as everywhere.
 func writeUpgradeError(w http.ResponseWriter, refusal *Refusal) {
 	h := w.Header()
 	h.Set("Connection", "close")
 	h.Set("Content-Type", "text/html")
 	h.Set("Content-Length", strconv.Itoa(len(refusal.Message)))
 	retryAfter(h, refusal)
-	w.WriteHeader(http.StatusBadRequest)
+	status := http.StatusBadRequest
+	if refusal.Status == http.StatusServiceUnavailable {
+		status = refusal.Status
+	}
+	w.WriteHeader(status)
 	_, _ = w.Write([]byte(refusal.Message)) // a client that is gone needs no answer
 }
 

@@ -155,7 +155,13 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 	}
 	c := codec{revision: q.revision, base64: q.base64, jsonp: q.jsonp, callback: q.callback}
 	session := newSession(s, c, s.flatten(r))
+	if refusal, result := s.admission.admit(session); refusal != nil {
+		s.handshake(transportPolling, result)
+		writeError(w, refusal)
+		return
+	}
 	if !session.open() {
+		s.admission.discharge(session)
 		s.handshake(transportPolling, resultUnavailable)
 		writeError(w, faultUnavailable)
 		return

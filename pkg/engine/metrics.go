@@ -9,12 +9,14 @@ import (
 
 // The label values of carillon_handshakes_total{result}.
 const (
-	resultOK          = "ok"
-	resultBadMethod   = "bad method"
-	resultBadRequest  = "bad request"
-	resultForbidden   = "forbidden"
-	resultUnsupported = "unsupported version"
-	resultUnavailable = "unavailable"
+	resultOK               = "ok"
+	resultBadMethod        = "bad method"
+	resultBadRequest       = "bad request"
+	resultForbidden        = "forbidden"
+	resultUnsupported      = "unsupported version"
+	resultUnavailable      = "unavailable"
+	resultTooMany          = "too many"
+	resultTooManyOfAddress = "too many of address"
 )
 
 // dropReason is a label value of carillon_dropped_total.
@@ -84,6 +86,7 @@ func newMetrics(registry prometheus.Registerer, outbox func() float64) (*metrics
 		m.bytesOut[t] = transferred.WithLabelValues("out", t)
 		for _, result := range []string{
 			resultOK, resultBadMethod, resultBadRequest, resultForbidden, resultUnsupported, resultUnavailable,
+			resultTooMany, resultTooManyOfAddress,
 		} {
 			handshakes.WithLabelValues(t, result)
 		}

@@ -37,6 +37,8 @@ type Server struct {
 	parking parking
 	metrics *metrics
 
+	admission admission
+
 	sessions  atomic.Int64
 	waiting   atomic.Int64 // bytes in all outboxes, those being written included
 	relieving atomic.Bool  // relieve runs

@@ -51,13 +51,14 @@ const (
 // A message is either in queue or with the one holder of the lease, so an upgrade can neither lose nor repeat it.
 type Session struct {
 	// Static after construction.
-	server   *Server
-	id       string
-	codec    codec  // of the polling transport; a WebSocket has its own
-	request  string // the handshake, flat
-	opened   time.Duration
-	receiver Receiver
-	flush    func() // runFlush: a method value made at each go statement would allocate
+	server    *Server
+	id        string
+	codec     codec  // of the polling transport; a WebSocket has its own
+	request   string // the handshake, flat
+	opened    time.Duration
+	byAddress bool // counted by address, too: static once admitted
+	receiver  Receiver
+	flush     func() // runFlush: a method value made at each go statement would allocate
 
 	// inbound is held while Receiver is called: by the POST handler, the WebSocket reader or finish. It is taken with
 	// mu free, or by TryLock under mu.
@@ -209,6 +210,7 @@ func (s *Session) endLocked(why CloseReason, abrupt bool) {
 		s.beat.stop()
 		s.server.table.remove(s.id)
 	}
+	s.server.admission.discharge(s)
 	s.server.closed(s.reason, s.transportLocked())
 	go s.finish(abrupt)
 }

@@ -58,8 +58,14 @@ func (s *Server) acceptWebSocket(w http.ResponseWriter, r *http.Request, c codec
 // of our own reads.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec) {
 	session := newSession(s, c, s.flatten(r))
+	if refusal, result := s.admission.admit(session); refusal != nil {
+		s.handshake(transportWebSocket, result)
+		writeUpgradeError(w, refusal)
+		return
+	}
 	conn, err := s.acceptWebSocket(w, r, c)
 	if err != nil {
+		s.admission.discharge(session)
 		s.handshake(transportWebSocket, resultBadRequest)
 		return
 	}
@@ -67,6 +73,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec)
 	session.queue = []*Frame{newFrame(packetOpen, s.openPacket(session.id, nil))}
 	session.lease = leaseFlush // until Open has returned, so that the two may leave in one write
 	if !session.open() {
+		s.admission.discharge(session)
 		s.handshake(transportWebSocket, resultUnavailable)
 		conn.finish(nil)
 		return

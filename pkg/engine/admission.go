@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Limits bound the sessions that a server holds at once; 0: any number.
+type Limits struct {
+	Sessions   int
+	PerAddress int // of one client address, as Config.Client tells it
+}
+
+// What a client is asked to wait: sessions end more slowly than a second passes.
+var (
+	faultTooMany = &Refusal{
+		Status: http.StatusServiceUnavailable, Code: 3, Message: "Too many connections", RetryAfter: 5 * time.Second,
+	}
+	faultTooManyOfAddress = &Refusal{
+		Status: http.StatusServiceUnavailable, Code: 3, Message: "Too many connections from this address", RetryAfter: 5 * time.Second,
+	}
+)
+
+// admission counts sessions, from before their handshake is answered until they have ended. It is a leaf: its lock is taken under
+// a session's.
+type admission struct {
+	mu sync.Mutex
+	// mu guards the following.
+	limits    Limits
+	sessions  int
+	addresses map[string]int // sessions of each, as far as they were counted by address
+}
+
+// SetLimits puts limits in force. Who is in stays; addresses are counted while they are limited only.
+func (s *Server) SetLimits(l Limits) {
+	a := &s.admission
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.limits = l
+}
+
+// admit counts a session in, or tells why there is no room for it.
+func (a *admission) admit(s *Session) (refusal *Refusal, result string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.limits.Sessions > 0 && a.sessions >= a.limits.Sessions {
+		return faultTooMany, resultTooMany
+	}
+	if a.limits.PerAddress > 0 {
+		address := s.address()
+		if a.addresses[address] >= a.limits.PerAddress {
+			return faultTooManyOfAddress, resultTooManyOfAddress
+		}
+		if a.addresses == nil {
+			a.addresses = make(map[string]int)
+		}
+		a.addresses[strings.Clone(address)]++ // not a part of the handshake, which would live on with it
+		s.byAddress = true
+	}
+	a.sessions++
+	return nil, ""
+}
+
+// discharge counts an admitted session out.
+func (a *admission) discharge(s *Session) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sessions--
+	if !s.byAddress {
+		return
+	}
+	address := s.address()
+	if a.addresses[address]--; a.addresses[address] == 0 {
+		delete(a.addresses, address)
+	}
+}
+
+// address is the client's, as flatten wrote it.
+func (s *Session) address() string {
+	address, _, _ := strings.Cut(s.request, "\n")
+	return address
+}
