@@ -21,13 +21,32 @@ type endpoint struct {
 
 func newEndpoint(name string, l net.Listener, address string, h http.Handler, headerTimeout time.Duration, logger *zap.Logger) endpoint {
 	return endpoint{name: name, address: address, listener: l, server: &http.Server{
-		Handler:           h,
+		Handler:           impatient(h, headerTimeout),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          zap.NewStdLog(logger.Named(name).WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
+		// No ReadTimeout: it would cut polls too, and bodies that are welcome.
 		// No WriteTimeout: it would cut polls, which wait as long as there is nothing to say.
 	}}
+}
+
+// impatient bounds how long a body that h does not read may take: net/http discards it before the answer leaves, which
+// is as long as its sender likes.
+func impatient(h http.Handler, patience time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		bound := func() {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience)) // fails only on a closed connection
+		}
+		switch {
+		case r.ContentLength == 0:
+		case r.Method == http.MethodPost:
+			defer bound() // until h returns, it decides how long the body may take
+		default:
+			bound() // now: a WebSocket takes the connection over, and the deadline off
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 func (e *endpoint) listen() error {
