@@ -206,12 +206,28 @@ func TestCommandLine_HelpAndVersionExitWith0(t *testing.T) {
 
 func TestConfigCheck_NamesEveryFaultAtOnce(t *testing.T) {
 	t.Parallel()
-	file := write(t, "engine: {ping_timeout: 0s}\nserver: {addres: ':1'}\nlog: {level: loud}\n")
+	file := write(t, `engine: {ping_timeout: 0s}
+server: {addres: ':1'}
+log: {level: loud}
+namespaces:
+  "/":
+    rules:
+      - {event: a, name: connect, if: nope, do: [{}, {join: []}, {emit: {event: connect, to: r}}]}
+      - {event: b, schema: {type: nonsense}}
+`)
 	_, _, stderr := execute(t, "config", "check", file)
-	for _, want := range []string{file + ":1: engine.ping_timeout", file + ":2: server.addres", "server.address", file + ":3: log.level"} {
+	rules := file + `:7: namespaces["/"].rules[0]`
+	for _, want := range []string{
+		file + ":1: engine.ping_timeout", file + ":2: server.addres", "server.address", file + ":3: log.level",
+		rules + ".name", rules + ".if", rules + ".do[0]", rules + ".do[1].join", rules + ".do[2].emit.event",
+		file + `:8: namespaces["/"].rules[1].schema`,
+	} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("does not name %s:\n%s", want, stderr)
 		}
+	}
+	if lines := strings.Count(stderr, "\n"); lines != 9 {
+		t.Errorf("%d lines for 9 faults:\n%s", lines, stderr)
 	}
 }
 

@@ -20,6 +20,8 @@ type Source struct {
 	Environ []string
 	// ReadFile reads the files named by variables ending in _FILE; nil means os.ReadFile.
 	ReadFile func(name string) ([]byte, error)
+	// Rules finds what is wrong with namespaces beyond their form, which may have faults of its own; nil: nobody does.
+	Rules func(map[string]Namespace) []Fault
 }
 
 // Load applies the file and then the environment to the base, and checks the whole. An error is always an *Error with
@@ -37,6 +39,9 @@ func Load(source Source) (Config, []Warning, error) {
 	l.complete()
 	l.check()
 	l.checkUnbuilt()
+	if source.Rules != nil {
+		l.addRules(source.Rules(l.config.Namespaces))
+	}
 	if len(l.faults) == 0 {
 		return l.config, l.warnings, nil
 	}
@@ -111,6 +116,22 @@ func (l *loader) faultAt(at origin, key, format string, args ...any) {
 	l.faults = append(l.faults, Fault{
 		Key: key, Line: at.line, Variable: at.variable, Message: fmt.Sprintf(format, args...),
 	})
+}
+
+// addRules adds faults of rules, but for those of keys that have one.
+func (l *loader) addRules(faults []Fault) {
+	known := map[string]bool{}
+	for _, f := range l.faults {
+		known[f.Key] = true
+	}
+	for _, f := range faults {
+		if known[f.Key] {
+			continue
+		}
+		at := l.originOf(f.Key)
+		f.Variable, f.Line = at.variable, cmp.Or(f.Line, at.line)
+		l.faults = append(l.faults, f)
+	}
 }
 
 func (l *loader) warn(key, format string, args ...any) {

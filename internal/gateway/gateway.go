@@ -214,19 +214,20 @@ func (g *Gateway) serverConfig(tag string, origins *originPolicy, registry prome
 			Logger:   g.logger.Named("engine"),
 			Registry: registry,
 		},
-		Adapter:        g.adapter,
-		Parser:         parsers[cfg.SocketIO.Parser],
-		ConnectTimeout: cfg.SocketIO.ConnectTimeout,
-		MaxAttachments: cfg.SocketIO.MaxAttachments,
-		MaxNamespaces:  cfg.SocketIO.MaxNamespaces,
-		MaxDynamic:     orNoLimit(cfg.Limits.Namespaces),
-		MaxDepth:       cfg.SocketIO.MaxDepth,
-		MaxRooms:       orNoLimit(cfg.Limits.Rooms),
-		DrainWindow:    max(cfg.Drain.Window, 1), // 0 would be the package's default
-		PrivateHeaders: cfg.Server.PrivateHeaders,
-		NamespaceLabel: g.policy.Label,
-		Logger:         g.logger.Named("socketio"),
-		Registry:       registry,
+		Adapter:         g.adapter,
+		Parser:          parsers[cfg.SocketIO.Parser],
+		ConnectTimeout:  cfg.SocketIO.ConnectTimeout,
+		MaxAttachments:  cfg.SocketIO.MaxAttachments,
+		MaxNamespaces:   cfg.SocketIO.MaxNamespaces,
+		MaxDynamic:      orNoLimit(cfg.Limits.Namespaces),
+		MaxDepth:        cfg.SocketIO.MaxDepth,
+		MaxRooms:        orNoLimit(cfg.Limits.Rooms),
+		DrainWindow:     max(cfg.Drain.Window, 1), // 0 would be the package's default
+		PrivateHeaders:  cfg.Server.PrivateHeaders,
+		NamespaceLabel:  g.policy.Label,
+		NamespaceLabels: g.policy.Labels,
+		Logger:          g.logger.Named("socketio"),
+		Registry:        registry,
 	}
 }
 

@@ -141,12 +141,13 @@ func TestRun_OneNodeWithoutRedisServes(t *testing.T) {
 }
 
 func TestRun_MetricsArePresentFromTheStart(t *testing.T) {
-	i := run(t, quick)
+	i := run(t, quick+"namespaces: {\"/t-*\": {}}\n")
 	i.eventually(t, http.StatusOK, "")
 	_, body := get(t, i.ops+"/metrics")
 	for _, name := range []string{
 		`carillon_connections{transport="polling"} 0`, `carillon_connections{transport="websocket"} 0`,
-		`carillon_sockets{namespace="/"} 0`, "carillon_rooms 0", "carillon_slow_consumers_total 0", "carillon_outbox_bytes 0",
+		`carillon_sockets{namespace="/"} 0`, `carillon_sockets{namespace="/t-*"} 0`,
+		"carillon_rooms 0", "carillon_slow_consumers_total 0", "carillon_outbox_bytes 0",
 		`carillon_disconnects_total{reason="ping timeout"} 0`, `carillon_broadcasts_total{origin="local"} 0`,
 		"carillon_deliveries_total 0", "carillon_delivery_seconds_count 0", "carillon_drain_sessions_remaining 0",
 		"carillon_rule_decisions_total", "carillon_acks_total", "carillon_build_info",

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/internal/policy"
 )
 
 // Source is where a node's configuration comes from: read at the start, and again when one of its files has changed.
@@ -21,7 +22,7 @@ type Source struct {
 
 // Load reads the configuration as it stands now. The error names every fault.
 func (s *Source) Load() (config.Config, []config.Warning, error) {
-	source := config.Source{Base: s.base, Name: s.File, Environ: s.Environ}
+	source := config.Source{Base: s.base, Name: s.File, Environ: s.Environ, Rules: policy.Faults}
 	if s.File != "" {
 		content, err := os.ReadFile(s.File)
 		if err != nil {

@@ -134,7 +134,9 @@ func (c *compiler) actions(at string, where place, written []config.Action) []*a
 
 func (c *compiler) action(at string, where place, written *config.Action) *action {
 	x := &action{verb: written.Verb()}
-	at += "." + string(x.verb)
+	if x.verb != "" {
+		at += "." + string(x.verb)
+	}
 	switch x.verb {
 	case config.VerbJoin:
 		x.rooms = c.rooms(at, where, written.Join)

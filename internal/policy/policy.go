@@ -2,6 +2,8 @@ package policy
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync/atomic"
 
 	"github.com/carillon-io/carillon/internal/config"
@@ -59,6 +61,18 @@ func New(namespaces map[string]config.Namespace, options Options) (*Policy, erro
 	return p, nil
 }
 
+// Faults compiles the rules of all namespaces only to tell what is wrong with them. Namespaces that the configuration
+// already found fault with do no harm.
+func Faults(namespaces map[string]config.Namespace) []config.Fault {
+	environments, err := newEnvironments()
+	if err != nil {
+		return []config.Fault{{Key: "namespaces", Message: err.Error()}}
+	}
+	c := compiler{environments: environments}
+	c.compile(namespaces)
+	return c.faults
+}
+
 // Replace compiles other rules and puts them in the place of the present ones: sockets follow them from their next
 // event on, with full token buckets. After a fault the present ones stand.
 func (p *Policy) Replace(namespaces map[string]config.Namespace) error {
@@ -100,6 +114,16 @@ func (p *Policy) Label(namespace string) string {
 		return n.key
 	}
 	return ""
+}
+
+// Labels are all that Label may answer as the configuration stands, but for the empty one.
+func (p *Policy) Labels() []string {
+	set := p.current.Load()
+	labels := slices.Collect(maps.Keys(set.exact))
+	for _, n := range set.patterns {
+		labels = append(labels, n.key)
+	}
+	return labels
 }
 
 func (p *Policy) govern(n *socketio.Namespace) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"cel.dev/cel-go/common/types"
 	"github.com/carillon-io/carillon/internal/config"
@@ -33,9 +34,18 @@ func compileSchema(v config.Value) (*jsonschema.Schema, error) {
 	}
 	schema, err := compiler.Compile(name)
 	if err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
+		return nil, errors.New("schema: " + oneLine(err.Error()))
 	}
 	return schema, nil
+}
+
+// oneLine puts an indented list of causes into one line, as every fault has.
+func oneLine(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimLeft(line, " -")
+	}
+	return strings.Join(lines, "; ")
 }
 
 // plain is a configuration value in the types the schema compiler takes.

@@ -35,8 +35,10 @@ type Config struct {
 	// NamespaceLabel maps a namespace to the value of the metrics' namespace label; nil: its name, and "*" for all of
 	// OfFunc.
 	NamespaceLabel func(nsp string) string
-	Logger         *zap.Logger           // nil: none
-	Registry       prometheus.Registerer // nil: metrics are kept, not registered
+	// NamespaceLabels are the values of that label that are there before a socket is; nil: those of the namespaces.
+	NamespaceLabels func() []string
+	Logger          *zap.Logger           // nil: none
+	Registry        prometheus.Registerer // nil: metrics are kept, not registered
 }
 
 // withDefaults fills in what was left out, and names every value that cannot be.

@@ -107,6 +107,11 @@ func (c census) Collect(ch chan<- prometheus.Metric) {
 	if c.io.cfg.NamespaceLabel == nil && c.io.table.hasMatchers() {
 		sockets[labelDynamic] = 0
 	}
+	if labels := c.io.cfg.NamespaceLabels; labels != nil {
+		for _, label := range labels() {
+			sockets[label] = 0
+		}
+	}
 	for _, n := range c.io.table.all() {
 		sockets[c.io.label(n)] += n.Sockets()
 		all, own := n.index.Count()
