@@ -55,16 +55,16 @@ func (in *input) room() []byte {
 }
 
 // fill reads more input. A connection that can wait without a buffer gets one only when something is there.
-func (c *wsConn) fill(wait bool) error {
+func (c *wsConn) fill() error {
 	switch {
 	case c.input != nil:
 	case c.raw != nil:
-		_, err := c.readInto(nil, wait)
+		_, err := c.readInto(nil)
 		return err
 	default:
 		c.input = &input{buffer: make([]byte, waitBuffer)}
 	}
-	n, err := c.readInto(c.input.room(), wait)
+	n, err := c.readInto(c.input.room())
 	c.input.end += n
 	return err
 }

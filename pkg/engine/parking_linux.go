@@ -34,9 +34,14 @@ const (
 // parkLocked makes c wait for input without its reader; the caller holds c.ending. It returns false when that cannot be
 // done, and the reader goes on.
 func (p *parking) parkLocked(c *wsConn) bool {
-	if c.raw == nil {
-		return false
-	}
+	return p.armLocked(c, syscall.EPOLLIN|syscall.EPOLLRDHUP)
+}
+
+// watchLocked has c woken once its peer hangs up. It returns false when that cannot be done.
+func (p *parking) watchLocked(c *wsConn) bool { return p.armLocked(c, syscall.EPOLLRDHUP) }
+
+// armLocked waits for one event, which may have come already.
+func (p *parking) armLocked(c *wsConn, what uint32) bool {
 	operation := syscall.EPOLL_CTL_MOD
 	if c.slot == 0 {
 		operation = syscall.EPOLL_CTL_ADD
@@ -50,7 +55,7 @@ func (p *parking) parkLocked(c *wsConn) bool {
 	armed := false
 	err := c.raw.Control(func(descriptor uintptr) {
 		event := syscall.EpollEvent{
-			Events: syscall.EPOLLIN | syscall.EPOLLRDHUP | epollOneShot,
+			Events: what | epollOneShot,
 			Fd:     int32(c.slot - 1),
 		}
 		armed = syscall.EpollCtl(epoll, operation, int(descriptor), &event) == nil

@@ -22,11 +22,10 @@ func newRawConn(conn net.Conn) syscall.RawConn {
 	return raw
 }
 
-// readCall is one read from a descriptor. They are pooled: RawConn wants a function, and a closure would allocate.
+// readCall is one read that waits. They are pooled, as turns are: RawConn wants a function, and a closure would allocate.
 type readCall struct {
 	conn *wsConn
 	into []byte // nil: conn.input, which is made when something is there
-	wait bool
 	n    int
 	err  error
 	try  func(descriptor uintptr) bool
@@ -38,10 +37,13 @@ var readCalls = sync.Pool{New: func() any {
 	return c
 }}
 
-// rawRead reads into p or, when that is nil, into an empty input.
-func (c *wsConn) rawRead(p []byte, wait bool) (int, error) {
+// rawRead reads into p or, when that is nil, into an empty input. Within a turn it does not wait.
+func (c *wsConn) rawRead(p []byte) (int, error) {
+	if c.turn != nil {
+		return c.readNow(c.turn.descriptor, p)
+	}
 	call := readCalls.Get().(*readCall)
-	call.conn, call.into, call.wait = c, p, wait
+	call.conn, call.into = c, p
 	err := c.raw.Read(call.try)
 	n := call.n
 	if err == nil {
@@ -53,31 +55,92 @@ func (c *wsConn) rawRead(p []byte, wait bool) (int, error) {
 }
 
 func (r *readCall) tryRead(descriptor uintptr) (done bool) {
-	p, in := r.into, (*input)(nil)
+	r.n, r.err = r.conn.readNow(descriptor, r.into)
+	return !errors.Is(r.err, errIdle)
+}
+
+// readNow is one read that does not wait.
+func (c *wsConn) readNow(descriptor uintptr, p []byte) (int, error) {
+	in := (*input)(nil)
 	if p == nil {
 		in = inputs.Get().(*input)
 		p = in.buffer
 	}
 	n, err := ignoringInterrupts(syscall.Read, descriptor, p)
 	if in != nil && n > 0 {
-		in.end, r.conn.input = n, in
+		in.end, c.input = n, in
 	} else if in != nil {
 		in.release()
 	}
-	again := errors.Is(err, syscall.EAGAIN)
 	switch {
 	case n > 0:
-		r.n, r.conn.drained = n, n < len(p)
+		c.drained = n < len(p)
+		return n, nil
 	case err == nil:
-		r.err = io.EOF
-	case again && r.wait:
-		return false
-	case again:
-		r.err = errIdle
-	default:
-		r.err = err
+		return 0, io.EOF
+	case errors.Is(err, syscall.EAGAIN):
+		return 0, errIdle
 	}
-	return true
+	return 0, err
+}
+
+// turn is a reader's stay at a descriptor, which it may keep while it waits.
+type turn struct {
+	session    *Session
+	descriptor uintptr
+	err        error
+	take       func(descriptor uintptr) bool
+}
+
+var turns sync.Pool
+
+func newTurn() *turn {
+	if t, ok := turns.Get().(*turn); ok {
+		return t
+	}
+	t := &turn{}
+	t.take = t.takeAll
+	return t
+}
+
+// readTurn takes in messages until the connection is idle, which is errIdle, or there is a reason to read no more.
+func (s *Session) readTurn(c *wsConn) error {
+	t := newTurn()
+	t.session, c.turn = s, t
+	err := c.raw.Read(t.take)
+	if err == nil {
+		err = t.err
+	}
+	c.turn = nil
+	t.session, t.descriptor, t.err = nil, 0, nil
+	turns.Put(t)
+	return err
+}
+
+// takeAll takes in what has arrived. It returns false to be called again when more has.
+//
+// A read that was not filled has taken all there was, and the next arrival calls again: what readNow would say is
+// EAGAIN, at the price of a system call for each message. Only the end of the stream may have come together with the
+// last bytes and calls nobody; that is what the connection is watched for.
+func (t *turn) takeAll(descriptor uintptr) (done bool) {
+	s := t.session
+	c := s.socket
+	t.descriptor, c.drained = descriptor, false
+	for {
+		err := s.take(c)
+		switch {
+		case errors.Is(err, errIdle) && c.frequent < busy && !c.staying:
+			t.err = err
+			return true
+		case errors.Is(err, errIdle) && c.drained && !c.watching:
+			c.drained = false // and read until there is nothing
+		case errors.Is(err, errIdle):
+			return false
+		case err != nil:
+			t.err = err
+			return true
+		}
+	}
 }
 
 // writeCall writes one batch to a descriptor, pooled as readCall is. Small frames are copied together into a chunk that

@@ -12,10 +12,15 @@ import (
 
 func newRawConn(net.Conn) syscall.RawConn { return nil }
 
-func (c *wsConn) rawRead([]byte, bool) (int, error)              { return 0, syscall.EINVAL }
+func (c *wsConn) rawRead([]byte) (int, error)                    { return 0, syscall.EINVAL }
 func (c *wsConn) rawWrite([]byte, []*Frame, []byte) (int, error) { return 0, syscall.EINVAL }
+
+type turn struct{}
+
+func (s *Session) readTurn(*wsConn) error { return syscall.EINVAL }
 
 type parking struct{ running *sync.WaitGroup }
 
-func (*parking) parkLocked(*wsConn) bool { return false }
-func (*parking) leave(*wsConn)           {}
+func (*parking) parkLocked(*wsConn) bool  { return false }
+func (*parking) watchLocked(*wsConn) bool { return false }
+func (*parking) leave(*wsConn)            {}

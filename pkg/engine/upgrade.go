@@ -79,7 +79,7 @@ func (s *Session) detach(u *upgrade) {
 // probe reads the candidate until it becomes the transport, or is given up and closed.
 func (s *Session) probe(u *upgrade) (switched bool) {
 	for {
-		opcode, message, err := u.conn.next(s.server.config.MaxPayload, true)
+		opcode, message, err := u.conn.next(s.server.config.MaxPayload)
 		if err != nil {
 			s.detach(u)
 			u.conn.finish(err)

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -91,43 +92,66 @@ const (
 	busy = 16
 )
 
+// paced notes when a message came.
+func (c *wsConn) paced(now time.Duration) {
+	rested := now - c.last
+	c.last = now
+	switch {
+	case rested > quiet:
+		c.frequent = 0
+	case c.frequent < busy:
+		if c.frequent++; c.frequent == busy {
+			c.watching = c.watch()
+		}
+	}
+}
+
+// errOver: a message ended the session.
+var errOver = errors.New("engine: the session is over")
+
 // read takes in messages until the connection is idle or the session ends. It is a goroutine's first function.
 func (s *Session) read() {
 	conn := s.socket
-	conn.drained = false
-	wait := conn.raw == nil
-	for {
-		opcode, message, err := conn.next(s.server.config.MaxPayload, wait || conn.frequent >= busy)
-		if errors.Is(err, errIdle) {
+	var err error
+	for err == nil {
+		if conn.raw == nil {
+			if err = s.take(conn); err == nil && conn.frequent == 0 {
+				// Taking a message in has grown the stack, which would not shrink again.
+				go s.read()
+				return
+			}
+			continue
+		}
+		err = s.readTurn(conn)
+		switch {
+		case errors.Is(err, errIdle):
 			if conn.park() {
 				return
 			}
-			wait = true
-			continue
-		}
-		if err != nil {
-			s.end(reasonFor(err), false)
-		}
-		if err != nil || !s.receiveMessage(conn, opcode, message) {
-			conn.finish(err)
-			s.server.parking.leave(conn)
-			s.server.running.Done()
-			return
-		}
-		now := s.server.now()
-		rested := now - conn.last
-		conn.last = now
-		switch {
-		case rested <= quiet:
-			conn.frequent = min(conn.frequent+1, busy)
-		case conn.raw != nil:
-			conn.frequent = 0
-		default:
-			// Taking a message in has grown the stack, which would not shrink again.
-			go s.read()
-			return
+			conn.staying, err = true, nil
+		case errors.Is(err, os.ErrDeadlineExceeded) && conn.resume():
+			err = nil
 		}
 	}
+	if !errors.Is(err, errOver) {
+		s.end(reasonFor(err), false)
+	}
+	conn.finish(err)
+	s.server.parking.leave(conn)
+	s.server.running.Done()
+}
+
+// take takes in one message.
+func (s *Session) take(conn *wsConn) error {
+	opcode, message, err := conn.next(s.server.config.MaxPayload)
+	if err != nil {
+		return err
+	}
+	if !s.receiveMessage(conn, opcode, message) {
+		return errOver
+	}
+	conn.paced(s.server.now())
+	return nil
 }
 
 // receiveMessage takes in one WebSocket message.

@@ -32,7 +32,10 @@ type wsConn struct {
 	inflated *[]byte       // the message that was compressed
 	last     time.Duration // when the last message came
 	frequent uint8         // messages in a row that came soon after the one before
+	turn     *turn         // while the reader has the descriptor, and does not wait for input
 	drained  bool          // the last read took all there was
+	watching bool          // the end of the stream interrupts the reader
+	staying  bool          // it could not be parked, and waits for good
 
 	// Session.mu guards the following.
 	pong        []byte // the newest one owed, as a frame
@@ -46,6 +49,7 @@ type wsConn struct {
 	// ending guards the following.
 	ending      sync.Mutex
 	parked      bool // nobody reads: parking does when something arrives, or wake
+	watched     bool // parking tells the reader when the peer hangs up
 	interrupted bool // not to be parked any more
 	lingering   bool
 	killed      bool
@@ -185,10 +189,24 @@ func (c *wsConn) park() bool {
 	c.ending.Lock()
 	defer c.ending.Unlock()
 	c.parked = !c.interrupted && c.session.server.parking.parkLocked(c)
+	if c.parked {
+		c.watching, c.watched = false, false
+	}
 	return c.parked
 }
 
-// wake starts a reader for a connection that is parked.
+// watch makes the end of the stream interrupt the reader; false when that cannot be done.
+func (c *wsConn) watch() bool {
+	if c.raw == nil {
+		return false
+	}
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	c.watched = c.session.server.parking.watchLocked(c)
+	return c.watched
+}
+
+// wake starts a reader for a connection that is parked, or interrupts the one that waits without looking for the end.
 func (c *wsConn) wake() {
 	c.ending.Lock()
 	defer c.ending.Unlock()
@@ -196,10 +214,26 @@ func (c *wsConn) wake() {
 }
 
 func (c *wsConn) wakeLocked() {
-	if c.parked {
+	switch {
+	case c.parked:
 		c.parked = false
 		go c.session.read()
+	case c.watched && !c.lingering:
+		c.watched = false
+		_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // fails only on a closed connection
 	}
+}
+
+// resume lets a reader go on that wake has interrupted; false when it was not to go on.
+func (c *wsConn) resume() bool {
+	c.ending.Lock()
+	defer c.ending.Unlock()
+	if c.interrupted {
+		return false
+	}
+	c.watching, c.watched = false, false
+	_ = c.Conn.SetReadDeadline(time.Time{}) // fails only on a closed connection
+	return true
 }
 
 // interrupt makes the reader stop reading messages. It does nothing once the reader has.

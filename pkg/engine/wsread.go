@@ -52,7 +52,7 @@ type peerClose uint16
 
 func (peerClose) Error() string { return "engine: the peer has closed the WebSocket" }
 
-// errIdle: nothing has arrived, and the caller did not want to wait.
+// errIdle: nothing has arrived, and the caller does not wait.
 var errIdle = errors.New("engine: nothing to read")
 
 // frameHeader is the head of one inbound frame.
@@ -133,12 +133,12 @@ type assembly struct {
 }
 
 // next returns the next message; it is valid until next is called again. Control frames that come before it are dealt
-// with. When wait is false and no whole message has arrived it returns errIdle, and may be called again.
-func (c *wsConn) next(limit int, wait bool) (opcode byte, message []byte, err error) {
+// with. Within a turn it does not wait: when no whole message has arrived it returns errIdle, and may be called again.
+func (c *wsConn) next(limit int) (opcode byte, message []byte, err error) {
 	c.tidy()
 	for {
 		if a := c.partial; a != nil && a.rest > 0 {
-			if err := c.assemble(a, wait); err != nil {
+			if err := c.assemble(a); err != nil {
 				return 0, nil, err
 			}
 			if a.rest == 0 && a.final {
@@ -152,7 +152,7 @@ func (c *wsConn) next(limit int, wait bool) (opcode byte, message []byte, err er
 		}
 		control := h.opcode&bitControl != 0
 		if !ok || control && len(c.input.unread()) < h.size+int(h.payload) {
-			if err := c.fill(wait); err != nil {
+			if err := c.fill(); err != nil {
 				return 0, nil, err
 			}
 			continue
@@ -237,7 +237,7 @@ func (c *wsConn) begin(h frameHeader, limit int) (whole []byte, err error) {
 }
 
 // assemble adds to a message what has been read, or reads on into it.
-func (c *wsConn) assemble(a *assembly, wait bool) error {
+func (c *wsConn) assemble(a *assembly) error {
 	message := *a.message
 	from := len(message)
 	if unread := c.input.unread(); len(unread) > 0 {
@@ -246,7 +246,7 @@ func (c *wsConn) assemble(a *assembly, wait bool) error {
 		if len(message) == cap(message) {
 			message = append(message, 0)[:from] // no more memory is spent than twice what has arrived
 		}
-		n, err := c.readInto(message[from:min(cap(message), from+a.rest)], wait)
+		n, err := c.readInto(message[from:min(cap(message), from+a.rest)])
 		if err != nil {
 			return err
 		}
@@ -305,12 +305,12 @@ func parseClose(payload []byte) error {
 }
 
 // readInto reads from the connection into p, or into an input made when something is there, for a nil p.
-func (c *wsConn) readInto(p []byte, wait bool) (int, error) {
-	if c.raw != nil {
-		if c.drained && !wait {
-			return 0, errIdle
-		}
-		return c.rawRead(p, wait)
+func (c *wsConn) readInto(p []byte) (int, error) {
+	switch {
+	case c.turn != nil && c.drained:
+		return 0, errIdle
+	case c.raw != nil:
+		return c.rawRead(p)
 	}
 	n, err := c.Conn.Read(p)
 	if n > 0 {

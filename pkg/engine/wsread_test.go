@@ -39,7 +39,7 @@ const scriptLimit = 100_000
 func readScript(sent []byte, piece int) (messages []string, err error) {
 	conn := &wsConn{Conn: newScript(sent, piece)}
 	for {
-		opcode, message, err := conn.next(scriptLimit, true)
+		opcode, message, err := conn.next(scriptLimit)
 		if err != nil {
 			conn.drop()
 			return messages, err
@@ -158,7 +158,7 @@ func TestWebSocketReader_AllocatesNothing(t *testing.T) {
 	allocations := testing.AllocsPerRun(100, func() {
 		peer.in.Reset(sent)
 		for range 2 {
-			if _, _, err := conn.next(scriptLimit, true); err != nil {
+			if _, _, err := conn.next(scriptLimit); err != nil {
 				t.Error(err)
 			}
 		}
