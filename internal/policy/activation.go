@@ -3,6 +3,7 @@ package policy
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"cel.dev/cel-go/cel"
@@ -40,7 +41,8 @@ var variables = []struct {
 }
 
 // activation holds the variables of one evaluation: of one event, or of one connect or disconnect. Each is made when an
-// expression first asks for it, and then stays what it was. One goroutine at a time.
+// expression first asks for it, and then stays what it was. One goroutine at a time. Nothing evaluated refers to it
+// once it is released: what leaves a rule is text.
 type activation struct {
 	socket socket
 	event  string
@@ -50,6 +52,19 @@ type activation struct {
 	argList                              list
 	rooms                                *roomList
 	now, claims, auth, query, headerList ref.Val
+}
+
+var activations = sync.Pool{New: func() any { return new(activation) }}
+
+func newActivation(s socket, event string, args packet.Args) *activation {
+	a := activations.Get().(*activation)
+	a.socket, a.event, a.args = s, event, args
+	return a
+}
+
+func (a *activation) release() {
+	*a = activation{}
+	activations.Put(a)
 }
 
 var (

@@ -47,26 +47,35 @@ func (m *member) event(name string, args packet.Args, ack acknowledger) {
 		answer(ack, denied("the namespace is closed"), packet.Args{}) // and counted nowhere: it has no label any more
 		return
 	}
-	j, p, refused := n.noRule, plan{}, denied("the socket is being disconnected")
-	if !m.leaving {
-		j, p, refused = n.decide(&activation{socket: m.socket, event: name, args: args}, &m.limiters)
+	if m.leaving {
+		m.settle(n.noRule, name, denied("the socket is being disconnected"), ack, packet.Args{})
+		return
 	}
+	a := newActivation(m.socket, name, args)
+	j, p, refused := n.decide(a, &m.limiters)
+	a.release()
 	switch {
-	case refused != nil:
-		m.judged(j, name, refused)
-		answer(ack, refused, packet.Args{})
+	case refused != nil || len(p.effects) == 0:
+		m.settle(j, name, refused, ack, p.ack)
 	case ack.Wanted():
-		done := runConfirmed(m.socket, p.effects, func(err error) {
-			r := refusalOf(err)
-			m.judged(j, name, r)
-			answer(ack, r, p.ack)
-		})
-		m.leaving = disconnectIn(p.effects[:done]) >= 0
+		m.confirm(j, name, p, ack)
 	default:
 		done, err := run(m.socket, p.effects)
 		m.leaving = disconnectIn(p.effects[:done]) >= 0
 		m.judged(j, name, refusalOf(err))
 	}
+}
+
+// confirm does what a rule says for somebody who waits for the answer.
+func (m *member) confirm(j *judge, name string, p plan, ack acknowledger) {
+	done := runConfirmed(m.socket, p.effects, func(err error) { m.settle(j, name, refusalOf(err), ack, p.ack) })
+	m.leaving = disconnectIn(p.effects[:done]) >= 0
+}
+
+// settle counts what became of an event and answers it. Safe for concurrent use.
+func (m *member) settle(j *judge, name string, r *refusal, ack acknowledger, args packet.Args) {
+	m.judged(j, name, r)
+	answer(ack, r, args)
 }
 
 func answer(ack acknowledger, r *refusal, args packet.Args) {
