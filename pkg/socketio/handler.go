@@ -125,8 +125,8 @@ func (s *Socket) handle(it *item) {
 		s.client.io.metrics.dropped(dropDisconnected)
 		return
 	}
-	e := Event{Args: it.args.Tail()}
-	e.Name, _ = it.args.Name()
+	var e Event
+	e.Name, e.Args, _ = it.args.CutName()
 	if it.hasID {
 		e.Ack = Ack{&answer{socket: s, id: it.id}}
 	}

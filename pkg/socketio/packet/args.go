@@ -77,14 +77,33 @@ func (a Args) Name() (string, bool) {
 
 // Tail returns the list without its first element: an event's arguments. It shares the attachments.
 func (a Args) Tail() Args {
-	start := firstElement(a.JSON)
-	if start >= 0 {
-		start = nextElement(a.JSON, skipValue(a.JSON, start))
-	}
+	start := a.second()
 	if start < 0 {
 		return Args{}
 	}
 	text := make([]byte, 0, len(a.JSON)-start+1)
 	text = append(text, '[')
 	return Args{JSON: append(text, a.JSON[start:]...), Attachments: a.Attachments}
+}
+
+// CutName is Name and Tail in one for a list whose text is the caller's alone. The tail is made in place: a is of no use
+// afterwards.
+func (a Args) CutName() (name string, tail Args, ok bool) {
+	name, ok = a.Name()
+	start := a.second()
+	if start < 0 {
+		return name, Args{}, ok
+	}
+	text := a.JSON[start-1:] // from the comma or a space on
+	text[0] = '['
+	return name, Args{JSON: text, Attachments: a.Attachments}, ok
+}
+
+// second is where the second element begins, -1 when there is none.
+func (a Args) second() int {
+	first := firstElement(a.JSON)
+	if first < 0 {
+		return -1
+	}
+	return nextElement(a.JSON, skipValue(a.JSON, first))
 }

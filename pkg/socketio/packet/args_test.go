@@ -107,6 +107,9 @@ func TestArgs_TailAndNewEventAreInverse(t *testing.T) {
 		if string(tail.JSON) != c.tail {
 			t.Errorf("%s: tail: got %s, want %s", c.event, tail.JSON, c.tail)
 		}
+		if name, cut, _ := list(c.event, "bin").CutName(); name != "a" && tail.JSON != nil || !reflect.DeepEqual(cut, tail) {
+			t.Errorf("%s: cut: got %q and %s, want %s", c.event, name, cut.JSON, c.tail)
+		}
 		if got := packet.NewEvent("a", tail); string(got.JSON) != c.again {
 			t.Errorf("%s: event: got %s, want %s", c.event, got.JSON, c.again)
 		}

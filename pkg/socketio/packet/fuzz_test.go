@@ -161,8 +161,12 @@ func FuzzArgs_ElementsAreThoseOfTheStandardLibrary(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, attachment []byte) {
 		a := packet.Args{JSON: text, Attachments: [][]byte{attachment}}
 		elements := a.Split(nil) // must end, whatever the text
-		a.Name()
-		a.Tail()
+		name, event := a.Name()
+		tail := a.Tail()
+		copied := packet.Args{JSON: bytes.Clone(text), Attachments: a.Attachments}
+		if cutName, cut, ok := copied.CutName(); cutName != name || ok != event || !bytes.Equal(cut.JSON, tail.JSON) {
+			t.Fatalf("%q: cut into %q and %q, want %q and %q", text, cutName, cut.JSON, name, tail.JSON)
+		}
 		var raw []json.RawMessage
 		if json.Unmarshal(text, &raw) != nil || raw == nil {
 			return

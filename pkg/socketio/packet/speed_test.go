@@ -1,6 +1,7 @@
 package packet_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -26,6 +27,7 @@ func TestAllocations(t *testing.T) {
 	plain := []byte(chatEvent)
 	p := mustDecode(t, string(namespaced))
 	args := p.Args()
+	whole := packet.Args{JSON: bytes.Clone(args.JSON)}
 	buffer := make([]byte, 0, 1024)
 	elements := make([][]byte, 0, 8)
 	packed := mustMsgpack(t, &p)
@@ -51,6 +53,7 @@ func TestAllocations(t *testing.T) {
 		{"count", 0, func() { args.Len() }},
 		{"name", 1, func() { args.Name() }},
 		{"tail", 1, func() { args.Tail() }},
+		{"name and tail in place", 1, func() { whole.CutName() }},
 		{"quote", 0, func() { buffer = packet.AppendString(buffer[:0], "some text") }},
 		{"reserved name", 0, func() { _ = packet.ReservedEvent("message") }},
 	} {
