@@ -50,6 +50,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	})
 	start(g.clients.serve)
 	running.Go(func() { g.trim(cluster) })
+	running.Go(func() { tuneCollection(cluster) })
 	if g.reloader.source != nil {
 		// A reload that fails is logged and counted.
 		running.Go(func() { watch(cluster, g.reloader.files, func() { _ = g.Reload() }) })
