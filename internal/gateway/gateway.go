@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/http"
 	"runtime"
@@ -118,8 +117,8 @@ func (g *Gateway) serveClients(o Options, tag string, registry prometheus.Regist
 	if err != nil {
 		return err
 	}
-	// The engine asks the limiter and the limiter the engine, so one of them has to come later.
-	g.limits = newLimiter(cfg.TrustedProxies, func() *engine.Server { return g.socketio.Engine() }, registry)
+	// The server asks the limiter and the limiter the server, so one of them has to come later.
+	g.limits = newLimiter(cfg.TrustedProxies, func() *socketio.Server { return g.socketio }, registry)
 	if g.socketio, err = socketio.New(g.serverConfig(tag, origins, registry)); err != nil {
 		return err
 	}
@@ -197,7 +196,6 @@ func (g *Gateway) serverConfig(tag string, origins *originPolicy, registry prome
 			UpgradeTimeout:    cfg.Engine.UpgradeTimeout,
 			MaxPayload:        int(cfg.Engine.MaxPayload),
 			Outbox:            int(cfg.Engine.Outbox),
-			OutboxTotal:       int(cfg.Limits.OutboxTotal.Of(memoryLimit())),
 			EIO3:              cfg.Engine.EIO3,
 			CompressPolling:   cfg.Engine.Compression.Polling,
 			CompressWebSocket: cfg.Engine.Compression.WebSocket,
@@ -219,9 +217,7 @@ func (g *Gateway) serverConfig(tag string, origins *originPolicy, registry prome
 		ConnectTimeout:  cfg.SocketIO.ConnectTimeout,
 		MaxAttachments:  cfg.SocketIO.MaxAttachments,
 		MaxNamespaces:   cfg.SocketIO.MaxNamespaces,
-		MaxDynamic:      orNoLimit(cfg.Limits.Namespaces),
 		MaxDepth:        cfg.SocketIO.MaxDepth,
-		MaxRooms:        orNoLimit(cfg.Limits.Rooms),
 		DrainWindow:     max(cfg.Drain.Window, 1), // 0 would be the package's default
 		PrivateHeaders:  cfg.Server.PrivateHeaders,
 		NamespaceLabel:  g.policy.Label,
@@ -229,14 +225,6 @@ func (g *Gateway) serverConfig(tag string, origins *originPolicy, registry prome
 		Logger:          g.logger.Named("socketio"),
 		Registry:        registry,
 	}
-}
-
-// orNoLimit is a limit of the configuration, where 0 means none, for a package where 0 means its default.
-func orNoLimit(limit int) int {
-	if limit == 0 {
-		return math.MaxInt
-	}
-	return limit
 }
 
 // remaining is how many sessions a drain has left.

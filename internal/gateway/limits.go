@@ -10,13 +10,14 @@ import (
 
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/carillon-io/carillon/pkg/socketio"
 )
 
 // limiter refuses what would be too much for the node. Every refusal passes by itself, so it is a 503 that clients try
 // again after.
 type limiter struct {
 	// Static after construction.
-	engine      func() *engine.Server // first asked with the first request
+	server      func() *socketio.Server // first asked with the first request
 	proxies     trustedProxies
 	descriptors int // sessions that the process's file descriptors allow; 0: unknown, no limit
 	refused     map[refusedBy]prometheus.Counter
@@ -38,13 +39,13 @@ const (
 const retryRate = time.Second
 
 // newLimiter makes a limiter without limits; set puts them in force.
-func newLimiter(proxies trustedProxies, server func() *engine.Server, registry prometheus.Registerer) *limiter {
+func newLimiter(proxies trustedProxies, server func() *socketio.Server, registry prometheus.Registerer) *limiter {
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "carillon", Name: "limited_total", Help: "Requests refused because a limit was reached, by limit.",
 	}, []string{"limit"})
 	registry.MustRegister(refused)
 	l := &limiter{
-		engine:      server,
+		server:      server,
 		proxies:     proxies,
 		descriptors: sessionsFor(fileDescriptors()),
 		refused:     make(map[refusedBy]prometheus.Counter),
@@ -61,7 +62,11 @@ func (l *limiter) set(cfg config.Limits) {
 	if connections == 0 {
 		connections = l.descriptors
 	}
-	l.engine().SetLimits(engine.Limits{Sessions: connections, PerAddress: cfg.ConnectionsPerIP})
+	server := l.server()
+	server.Engine().SetLimits(engine.Limits{
+		Sessions: connections, PerAddress: cfg.ConnectionsPerIP, Outboxes: int(cfg.OutboxTotal.Of(memoryLimit())),
+	})
+	server.SetLimits(socketio.Limits{Rooms: cfg.Rooms, Dynamic: cfg.Namespaces})
 	l.unknownSIDs.Store(int64(cfg.UnknownSIDs))
 	perSecond := rate.Limit(cfg.Handshakes)
 	if cfg.Handshakes == 0 {
@@ -97,7 +102,7 @@ func (l *limiter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"code": 1, "message": "Too many unknown sessions"})
 		return
 	}
-	l.engine().Local().ServeHTTP(w, r)
+	l.server().Engine().Local().ServeHTTP(w, r)
 }
 
 func unavailable(message string, after time.Duration) *engine.Refusal {

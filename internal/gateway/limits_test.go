@@ -152,22 +152,73 @@ func TestLimits_NoneUnlessSaid(t *testing.T) {
 	}
 }
 
-func TestLimits_Rooms(t *testing.T) {
+func TestLimits_RoomsOfASocket(t *testing.T) {
 	const rules = quick + `namespaces: {"/": {rules: [{event: join, do: [{join: "${args[0]}"}]}]}}` + "\n"
-	joined := func(t *testing.T, limits string) *client {
-		c := connect(t, run(t, rules+limits).clients, nil)
-		c.sends(`421["join","a"]`)
-		c.hears(`431[{"ok":true}]`)
-		return c
+	file := filepath.Join(t.TempDir(), "carillon.yaml")
+	save(t, file, rules+"limits: {rooms: 1}\n")
+	i, _ := runFile(t, file)
+	c := connect(t, i.clients, nil)
+	c.sends(`421["join","a"]`)
+	c.hears(`431[{"ok":true}]`)
+	c.sends(`422["join","b"]`)
+	c.hears(`432[{"ok":false,`)
+
+	i.reloads(t, file, rules+"limits: {rooms: 2}\n")
+	c.sends(`423["join","b"]`)
+	c.hears(`433[{"ok":true}]`)
+	c.sends(`424["join","c"]`)
+	c.hears(`434[{"ok":false,`)
+
+	i.reloads(t, file, rules+"limits: {rooms: 0}\n")
+	c.sends(`425["join",["c","d","e"]]`)
+	c.hears(`435[{"ok":true}]`)
+}
+
+func TestLimits_NamespacesThatAPatternAllows(t *testing.T) {
+	const rules = quick + `namespaces: {"/t-*": {}}` + "\n"
+	file := filepath.Join(t.TempDir(), "carillon.yaml")
+	save(t, file, rules+"limits: {namespaces: 1}\n")
+	i, _ := runFile(t, file)
+	c := connect(t, i.clients, nil)
+	c.sends("40/t-1")
+	c.hears("40/t-1,{")
+	d := connect(t, i.clients, nil)
+	d.sends("40/t-2")
+	if _, _, err := d.conn.ReadMessage(); err == nil {
+		t.Error("answered; a limit closes the connection, and the client tries again")
 	}
-	t.Run("one", func(t *testing.T) {
-		c := joined(t, "limits: {rooms: 1}\n")
-		c.sends(`422["join","b"]`)
-		c.hears(`432[{"ok":false,`)
-	})
-	t.Run("none", func(t *testing.T) {
-		c := joined(t, "limits: {rooms: 0, namespaces: 0}\n")
-		c.sends(`422["join",[` + strings.Repeat(`"x",`, 10) + `"b"]]`)
-		c.hears(`432[{"ok":true}]`)
-	})
+
+	i.reloads(t, file, rules+"limits: {namespaces: 2}\n")
+	c.sends("40/t-2")
+	c.hears("40/t-2,{")
+}
+
+func TestLimits_BytesWaitingForAllClients(t *testing.T) {
+	const rules = quick + `namespaces: {"/": {rules: [{event: all, do: [{broadcast: {event: all, args: "${args}", exclude_sender: true}}]}]}}` + "\n"
+	file := filepath.Join(t.TempDir(), "carillon.yaml")
+	save(t, file, rules)
+	i, _ := runFile(t, file)
+	_, body := fetch(t, http.DefaultClient, http.MethodGet, i.clients+handshake, "")
+	_, sid, _ := strings.Cut(body, `"sid":"`)
+	session := i.clients + handshake + "&sid=" + sid[:20]
+	fetch(t, http.DefaultClient, http.MethodPost, session, "40")
+	fetch(t, http.DefaultClient, http.MethodGet, session, "") // and then no more
+	c := connect(t, i.clients, nil)
+	c.sends(`421["all","` + strings.Repeat("x", 100_000) + `"]`)
+	c.hears(`431[{"ok":true}]`)
+	i.metric(t, `carillon_slow_consumers_total 0`)
+
+	i.reloads(t, file, rules+"limits: {outbox_total: 150kB}\n")
+	c.sends(`422["all","` + strings.Repeat("x", 100_000) + `"]`)
+	c.hears(`432[{"ok":true}]`)
+	i.metric(t, `carillon_slow_consumers_total 1`)
+}
+
+// reloads saves a configuration and puts it in force.
+func (i *instance) reloads(t *testing.T, file, text string) {
+	t.Helper()
+	save(t, file, text)
+	if err := i.Reload(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -115,12 +115,6 @@ func needRestart(before, after config.Config) []string {
 	if before.Server.TLS.Cert == "" != (after.Server.TLS.Cert == "") {
 		keys = append(keys, "server.tls") // from plain to encrypted, or back
 	}
-	if before.Limits.Rooms != after.Limits.Rooms {
-		keys = append(keys, "limits.rooms")
-	}
-	if before.Limits.Namespaces != after.Limits.Namespaces {
-		keys = append(keys, "limits.namespaces")
-	}
 	return keys
 }
 

@@ -129,7 +129,7 @@ func TestReload_KeysThatNeedARestartAreNamedOnce(t *testing.T) {
 	if err := i.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	const want = `"keys":["server.path","engine.ping_interval","limits.rooms"]`
+	const want = `"keys":["server.path","engine.ping_interval"]`
 	if text := log.String(); strings.Count(text, `"level":"warn"`) != 1 || !strings.Contains(text, want) {
 		t.Errorf("want one warning with %s:\n%s", want, text)
 	}

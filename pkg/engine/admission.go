@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// Limits bound the sessions that a server holds at once; 0: any number.
+// Limits bound what a server holds at once, in all; 0: any number. A server begins without any.
 type Limits struct {
 	Sessions   int
-	PerAddress int // of one client address, as Config.Client tells it
+	PerAddress int // sessions of one client address, as Config.Client tells it
+	Outboxes   int // bytes waiting for all clients together, before the fullest are slow consumers
 }
 
 // What a client is asked to wait: sessions end more slowly than a second passes.
@@ -33,8 +34,10 @@ type admission struct {
 	addresses map[string]int // sessions of each, as far as they were counted by address
 }
 
-// SetLimits puts limits in force. Who is in stays; addresses are counted while they are limited only.
+// SetLimits puts limits in force, instead of those before. Who is in stays; addresses are counted while they are limited
+// only. It may be called at any time.
 func (s *Server) SetLimits(l Limits) {
+	s.outboxes.Store(int64(l.Outboxes))
 	a := &s.admission
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -25,7 +25,6 @@ type Config struct {
 	UpgradeTimeout time.Duration // default 10 s
 	MaxPayload     int           // bytes of one message or POST body; default 1,000,000
 	Outbox         int           // bytes waiting for one client before it is a slow consumer; default 1 MiB
-	OutboxTotal    int           // bytes waiting for all together before the fullest are slow consumers; 0: any
 	// EIO3 accepts protocol revision 3. Its session ids are usually published as Socket.IO ids, although whoever knows
 	// one may poll and post as that client.
 	EIO3 bool
@@ -85,9 +84,8 @@ func (c Config) withDefaults() (Config, error) {
 			*d.value = d.fallback
 		}
 	}
-	if c.MaxPayload < 0 || c.Outbox < 0 || c.OutboxTotal < 0 {
-		return c, fmt.Errorf("engine: negative size: MaxPayload %d, Outbox %d, OutboxTotal %d",
-			c.MaxPayload, c.Outbox, c.OutboxTotal)
+	if c.MaxPayload < 0 || c.Outbox < 0 {
+		return c, fmt.Errorf("engine: negative size: MaxPayload %d, Outbox %d", c.MaxPayload, c.Outbox)
 	}
 	if c.MaxPayload == 0 {
 		c.MaxPayload = 1_000_000

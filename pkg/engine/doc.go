@@ -12,7 +12,7 @@
 // counted.
 //
 // No client costs more than Config.Outbox: one that does not take what waits is cut off as a SlowConsumer. Bytes count
-// until they are written to the kernel. When all outboxes together hold more than Config.OutboxTotal, the fullest go.
+// until they are written to the kernel. When all outboxes together hold more than Limits.Outboxes, the fullest go.
 //
 // # Receiving
 //

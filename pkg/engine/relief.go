@@ -7,7 +7,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// reliefShare of Config.OutboxTotal is what the fullest sessions are ended for beyond the limit, so that the next
+// reliefShare of Limits.Outboxes is what the fullest sessions are ended for beyond the limit, so that the next
 // message does not have to look for the fullest again.
 const reliefShare = 8
 
@@ -15,13 +15,13 @@ const reliefShare = 8
 // is queued until it has ended enough sessions goes beyond the limit.
 func (s *Server) waits(size int) {
 	total := s.waiting.Add(int64(size))
-	if limit := int64(s.config.OutboxTotal); limit > 0 && total > limit && s.relieving.CompareAndSwap(false, true) {
-		s.running.Go(s.relieve)
+	if limit := s.outboxes.Load(); limit > 0 && total > limit && s.relieving.CompareAndSwap(false, true) {
+		s.running.Go(func() { s.relieve(limit) })
 	}
 }
 
 // relieve ends the sessions with the fullest outboxes, as slow consumers, until what waits is below the limit again.
-func (s *Server) relieve() {
+func (s *Server) relieve(limit int64) {
 	defer s.relieving.Store(false)
 	type outbox struct {
 		session *Session
@@ -34,7 +34,7 @@ func (s *Server) relieve() {
 		}
 	}
 	slices.SortFunc(outboxes, func(a, b outbox) int { return cmp.Compare(b.bytes, a.bytes) })
-	enough := int64(s.config.OutboxTotal - s.config.OutboxTotal/reliefShare)
+	enough := limit - limit/reliefShare
 	ended := 0
 	for _, o := range outboxes {
 		if s.waiting.Load() <= enough {

@@ -41,6 +41,7 @@ type Server struct {
 
 	sessions  atomic.Int64
 	waiting   atomic.Int64 // bytes in all outboxes, those being written included
+	outboxes  atomic.Int64 // Limits.Outboxes
 	relieving atomic.Bool  // relieve runs
 	refusing  atomic.Bool
 	running   sync.WaitGroup // sessions, their connections' readers, parking, relieve

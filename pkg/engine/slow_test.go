@@ -120,9 +120,10 @@ func TestSlowConsumer_HoldsNoCopies(t *testing.T) {
 	s.eventually("no copies are held", func() bool { return (heap()-baseline)/stalled < 8<<10 })
 }
 
-func TestOutboxTotal_TheFullestGoFirst(t *testing.T) {
+func TestSetLimits_TheFullestOutboxesGoFirst(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	s := start(t, engine.Config{OutboxTotal: 1_000_000, Registry: registry})
+	s := start(t, engine.Config{Registry: registry})
+	s.SetLimits(engine.Limits{Outboxes: 1_000_000})
 	full, half, little := s.poll(), s.poll(), s.poll()
 	full.session.Send(false, text(strings.Repeat("x", 500_000)))
 	half.session.Send(false, text(strings.Repeat("x", 300_000)))
@@ -150,10 +151,11 @@ func TestOutboxTotal_TheFullestGoFirst(t *testing.T) {
 	s.eventually("nothing waits", func() bool { return metric(t, registry, "carillon_outbox_bytes") == 0 })
 }
 
-func TestOutboxTotal_HoldsUnderLoad(t *testing.T) {
+func TestSetLimits_OutboxesHoldUnderLoad(t *testing.T) {
 	const total = 4 << 20
 	registry := prometheus.NewRegistry()
-	s := start(t, engine.Config{OutboxTotal: total, Registry: registry})
+	s := start(t, engine.Config{Registry: registry})
+	s.SetLimits(engine.Limits{Outboxes: total})
 	healthy, c := s.connect()
 	room := []*client{c}
 	for range 20 {

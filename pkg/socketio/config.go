@@ -24,9 +24,9 @@ type Config struct {
 	AttachmentTimeout time.Duration
 	MaxAttachments    int           // per packet; default 10
 	MaxNamespaces     int           // per connection; default 16
-	MaxDynamic        int           // namespaces of OfFunc that exist here at once; default 10,000
+	MaxDynamic        int           // namespaces of OfFunc that exist here at once; default 10,000. See Limits
 	MaxDepth          int           // of JSON and msgpack from clients; default 128
-	MaxRooms          int           // per socket, its own room not counted; default 1000
+	MaxRooms          int           // per socket, its own room not counted; default 1000. See Limits
 	DrainWindow       time.Duration // over which Shutdown spreads the closes; default 20 s
 	// PrivateHeaders are left out of the handshakes other nodes are told of, as Authorization and Cookie always are.
 	PrivateHeaders []string

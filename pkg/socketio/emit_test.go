@@ -238,4 +238,19 @@ func TestJoin_LimitAndLeave(t *testing.T) {
 	if err := receive(t, joined); err != nil || !s.In("c") {
 		t.Error(err)
 	}
+	if err := s.Join("d"); !errors.Is(err, socketio.ErrTooManyRooms) {
+		t.Errorf("third room again: %v", err)
+	}
+	server.SetLimits(socketio.Limits{Rooms: 3})
+	if err := s.Join("d"); err != nil {
+		t.Errorf("third room of three: %v", err)
+	}
+	server.SetLimits(socketio.Limits{})
+	if err := s.Join("e", "f", "g"); err != nil {
+		t.Errorf("without a limit: %v", err)
+	}
+	server.SetLimits(socketio.Limits{Rooms: 1})
+	if err := s.Join("h"); !errors.Is(err, socketio.ErrTooManyRooms) || !s.In("g") {
+		t.Errorf("over a limit that was lowered: %v", err)
+	}
 }

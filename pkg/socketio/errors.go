@@ -6,7 +6,7 @@ import "errors"
 var (
 	// ErrDisconnected: the socket has left its namespace, or its connection is gone.
 	ErrDisconnected = errors.New("socketio: socket is disconnected")
-	// ErrTooManyRooms: the socket would be in more than Config.MaxRooms rooms.
+	// ErrTooManyRooms: the socket would be in more rooms than Limits.Rooms.
 	ErrTooManyRooms = errors.New("socketio: too many rooms")
 	// ErrReservedEvent: the name is one clients and servers use for themselves, such as "connect" or "disconnect".
 	ErrReservedEvent = errors.New("socketio: reserved event name")

@@ -77,6 +77,14 @@ func TestOfFunc_NamespacesExistWhileTheyHaveSockets(t *testing.T) {
 	if name := receive(t, names.closed); name != "/t-2" {
 		t.Errorf("closed %s", name)
 	}
+	server.SetLimits(socketio.Limits{Dynamic: 3})
+	for _, nsp := range []string{"/t-2", "/t-3"} {
+		b.connect(nsp)
+		b.expect(`42` + nsp + `,["hello","` + nsp + `"]`)
+	}
+	b.send(`41/t-2`, `41/t-3`)
+	receive(t, names.closed)
+	receive(t, names.closed)
 	if got := names.list(); got != "/ /fixed /t-1" {
 		t.Errorf("open with one socket left: %s", got)
 	}

@@ -69,7 +69,7 @@ func (n *Namespace) add(s *Socket) bool {
 
 // join puts a member into rooms, all or none.
 func (n *Namespace) join(s *Socket, rooms []string) error {
-	limit := n.io.cfg.MaxRooms
+	limit := int(n.io.limits.rooms.Load())
 	if !n.watch.on.Load() {
 		return n.index.Join(&s.member, limit, rooms...)
 	}

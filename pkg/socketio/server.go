@@ -23,6 +23,7 @@ type Server struct {
 	metrics *metrics
 	log     *zap.Logger
 
+	limits  limits
 	table   table
 	members sync.Pool // *[]*rooms.Member[*Socket], what broadcasts select into
 
@@ -39,6 +40,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	io := &Server{cfg: cfg, adapter: cfg.Adapter, private: newPrivate(&cfg), log: cfg.Logger}
+	io.SetLimits(Limits{Rooms: cfg.MaxRooms, Dynamic: cfg.MaxDynamic})
 	io.workers.init()
 	io.members.New = func() any { return new([]*rooms.Member[*Socket]) }
 	if io.engine, err = engine.New(opener{io}, cfg.Engine); err != nil {

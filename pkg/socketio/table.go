@@ -108,7 +108,7 @@ func (io *Server) acquire(name string) (*Namespace, error) {
 	if !ok {
 		return nil, errInvalidNamespace
 	}
-	n, err := t.make(newNamespace(io, name, m.setup), io.cfg.MaxDynamic)
+	n, err := t.make(newNamespace(io, name, m.setup), int(io.limits.dynamic.Load()))
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +172,8 @@ func (t *table) hold(name string) *Namespace {
 	return n
 }
 
-// make puts n into the table as a dynamic namespace with one holder, or holds the one that came before it.
+// make puts n into the table as a dynamic namespace with one holder, or holds the one that came before it. It is errLimit
+// when there would be more than limit (0: any number).
 func (t *table) make(n *Namespace, limit int) (*Namespace, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -180,7 +181,7 @@ func (t *table) make(n *Namespace, limit int) (*Namespace, error) {
 		have.holders++
 		return have, nil
 	}
-	if t.dynamic >= limit {
+	if limit > 0 && t.dynamic >= limit {
 		return nil, errLimit
 	}
 	t.dynamic++
