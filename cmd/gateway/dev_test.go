@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
@@ -13,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/carillon-io/carillon/pkg/socketio/socketiotest"
 )
 
 // dev starts a development system on whatever ports are free and returns the demo's host and port.
@@ -29,49 +28,19 @@ func dev(t *testing.T, args ...string) (*process, string) {
 	return p, demo[1]
 }
 
-// client is one connection of Socket.IO, as a page of this machine would open it.
-type client struct {
-	t    *testing.T
-	conn *websocket.Conn
-}
-
-func connect(t *testing.T, host string) *client {
+// connect opens a connection as a page of this machine would.
+func connect(t *testing.T, host string) *socketiotest.Client {
 	t.Helper()
-	u := url.URL{Scheme: "ws", Host: host, Path: "/socket.io/", RawQuery: "EIO=4&transport=websocket"}
-	conn, response, err := websocket.DefaultDialer.Dial(u.String(), http.Header{"Origin": {"http://localhost:5173"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = response.Body.Close() // nothing is left in it
-	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	c := &client{t, conn}
-	c.hears("0{")
-	c.sends("40")
-	c.hears("40{")
-	return c
+	return socketiotest.Dial(t, "http://"+host, socketiotest.Options{
+		Header: http.Header{"Origin": {"http://localhost:5173"}}, Patience: time.Minute,
+	})
 }
 
-func (c *client) sends(packet string) {
-	c.t.Helper()
-	if err := c.conn.WriteMessage(websocket.TextMessage, []byte(packet)); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// hears waits for a packet that begins with prefix.
-func (c *client) hears(prefix string) {
-	c.t.Helper()
-	for {
-		_, packet, err := c.conn.ReadMessage()
-		if err != nil {
-			c.t.Fatalf("before %s: %v", prefix, err)
-		}
-		if strings.HasPrefix(string(packet), prefix) {
-			return
-		}
+// asks sends an event, and wants an answer that begins with prefix.
+func asks(t *testing.T, c *socketiotest.Client, prefix, event string) {
+	t.Helper()
+	if got := c.EmitWithAck(event); !strings.HasPrefix(string(got.JSON), prefix) {
+		t.Fatalf("%s was answered %s, want %s", event, got.JSON, prefix)
 	}
 }
 
@@ -88,7 +57,7 @@ func TestDev_ThePrintedCommandReachesEveryPage(t *testing.T) {
 	if out, err := shell.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", command[1], err, out)
 	}
-	c.hears(`42["announcement","Hello from a backend"]`)
+	c.Expect("announcement", "Hello from a backend")
 	p.signal(os.Interrupt)
 	if code := p.wait(); code != exitClean {
 		t.Errorf("exit %d", code)
@@ -125,10 +94,8 @@ func TestDev_RunsYourRulesReloadsThemOnSaveAndPrintsRefusals(t *testing.T) {
 	file := write(t, fmt.Sprintf(rules, "before"))
 	p, host := dev(t, "--config", file)
 	c := connect(t, host)
-	c.sends(`421["ping"]`)
-	c.hears(`431["before"]`)
-	c.sends(`422["shout"]`)
-	c.hears(`432[{"ok":false,`)
+	asks(t, c, `["before"]`, "ping")
+	asks(t, c, `[{"ok":false,`, "shout")
 	p.says(`refused "shout" in /: `)
 	p.says("(denied)")
 
@@ -136,15 +103,13 @@ func TestDev_RunsYourRulesReloadsThemOnSaveAndPrintsRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.says("reloaded " + file)
-	c.sends(`423["ping"]`) // over the connection that was there before
-	c.hears(`433["after"]`)
+	asks(t, c, `["after"]`, "ping") // over the connection that was there before
 
 	if err := os.WriteFile(file, []byte("namespaces: {\"/\": {rules: [{evnt: ping}]}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.says("evnt")
-	c.sends(`424["ping"]`)
-	c.hears(`434["after"]`)
+	asks(t, c, `["after"]`, "ping")
 	p.signal(syscall.SIGTERM)
 	if code := p.wait(); code != exitClean {
 		t.Errorf("exit %d", code)

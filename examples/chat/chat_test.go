@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,9 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/carillon-io/carillon/pkg/socketio/socketiotest"
 	"go.uber.org/goleak"
 )
 
@@ -35,74 +33,25 @@ func serve(t *testing.T, client string) string {
 	return web.URL
 }
 
-// user is a client over one WebSocket.
+// user is a client of the chat.
 type user struct {
-	t  *testing.T
-	ws *websocket.Conn
-}
-
-// dial opens a connection and sends CONNECT.
-func dial(t *testing.T, url, auth string) *user {
-	t.Helper()
-	ws, resp, err := websocket.DefaultDialer.Dial(
-		strings.Replace(url, "http", "ws", 1)+"/socket.io/?EIO=4&transport=websocket", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	t.Cleanup(func() { _ = ws.Close() })
-	u := &user{t, ws}
-	if open := u.read(); !strings.HasPrefix(open, "0{") {
-		t.Fatalf("first packet is %q", open)
-	}
-	u.send("40" + auth)
-	return u
+	*socketiotest.Client
+	t *testing.T
 }
 
 // enter connects as name, and hears that count are online then.
-func enter(t *testing.T, url, name string, count int) *user {
+func enter(t *testing.T, url, name string, count int) user {
 	t.Helper()
-	u := dial(t, url, fmt.Sprintf(`{"name":%q}`, name))
-	if answer := u.read(); !strings.HasPrefix(answer, `40{"sid":`) {
-		t.Fatalf("CONNECT of %s was answered %q", name, answer)
-	}
-	u.hears(fmt.Sprintf(`["online",%d]`, count))
+	u := user{socketiotest.Dial(t, url, socketiotest.Options{Auth: map[string]string{"name": name}}), t}
+	u.Expect("online", count)
 	return u
 }
 
-func (u *user) send(packet string) {
-	u.t.Helper()
-	if err := u.ws.WriteMessage(websocket.TextMessage, []byte(packet)); err != nil {
-		u.t.Fatal(err)
-	}
-}
-
-func (u *user) read() string {
-	u.t.Helper()
-	_ = u.ws.SetReadDeadline(time.Now().Add(10 * time.Second))
-	_, data, err := u.ws.ReadMessage()
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	return string(data)
-}
-
-// hears reads events, in this order and nothing between them.
-func (u *user) hears(events ...string) {
-	u.t.Helper()
-	for _, want := range events {
-		if got := u.read(); got != "42"+want {
-			u.t.Fatalf("heard %s, want 42%s", got, want)
-		}
-	}
-}
-
 // asks sends an event and reads its acknowledgement.
-func (u *user) asks(event, answer string) {
+func (u user) asks(answer, event string, args ...any) {
 	u.t.Helper()
-	u.send("427" + event)
-	if got := u.read(); got != "437["+answer+"]" {
-		u.t.Fatalf("%s was answered %s, want %s", event, got, answer)
+	if got := u.EmitWithAck(event, args...); string(got.JSON) != "["+answer+"]" {
+		u.t.Fatalf("%s was answered %s, want %s", event, got.JSON, answer)
 	}
 }
 
@@ -112,22 +61,24 @@ func TestRooms_CarryMessagesToTheOthersInThem(t *testing.T) {
 	url := serve(t, "")
 	ada := enter(t, url, "ada", 1)
 	bob := enter(t, url, "bob", 2)
-	ada.hears(`["online",2]`)
+	ada.Expect("online", 2)
 
-	ada.asks(`["enter","tea"]`, ok)
-	bob.asks(`["message","tea","hello"]`, `{"error":"you are not in that room"}`)
-	bob.asks(`["enter","tea"]`, ok)
-	ada.hears(`["entered","tea","bob"]`)
-	bob.asks(`["message","tea","hello"]`, ok)
-	ada.hears(`["message","tea","bob","hello"]`)
-	ada.asks(`["leave","tea"]`, ok)
-	bob.hears(`["left","tea","ada"]`)
-	bob.asks(`["message","tea","anyone?"]`, ok)
-	ada.asks(`["enter","tea"]`, ok) // and has heard nothing in between
-	bob.hears(`["entered","tea","ada"]`)
+	ada.asks(ok, "enter", "tea")
+	bob.asks(`{"error":"you are not in that room"}`, "message", "tea", "hello")
+	bob.asks(ok, "enter", "tea")
+	ada.Expect("entered", "tea", "bob")
+	bob.asks(ok, "message", "tea", "hello")
+	ada.Expect("message", "tea", "bob", "hello")
+	ada.asks(ok, "leave", "tea")
+	bob.Expect("left", "tea", "ada")
+	bob.asks(ok, "message", "tea", "anyone?")
+	ada.ExpectNone()
+	ada.asks(ok, "enter", "tea")
+	bob.Expect("entered", "tea", "ada")
 
-	_ = bob.ws.Close()
-	ada.hears(`["left","tea","bob"]`, `["online",1]`)
+	bob.Close()
+	ada.Expect("left", "tea", "bob")
+	ada.Expect("online", 1)
 }
 
 func TestPrivate_ReachesEveryDeviceOfBoth(t *testing.T) {
@@ -135,36 +86,39 @@ func TestPrivate_ReachesEveryDeviceOfBoth(t *testing.T) {
 	desk := enter(t, url, "ada", 1)
 	phone := enter(t, url, "ada", 2)
 	bob := enter(t, url, "bob", 3)
-	desk.hears(`["online",2]`, `["online",3]`)
-	phone.hears(`["online",3]`)
+	desk.Expect("online", 2)
+	desk.Expect("online", 3)
+	phone.Expect("online", 3)
 
-	desk.asks(`["private","bob","psst"]`, ok)
-	bob.hears(`["private","ada","bob","psst"]`)
-	phone.hears(`["private","ada","bob","psst"]`)
-	bob.asks(`["private","ada","yes?"]`, ok)
-	desk.hears(`["private","bob","ada","yes?"]`)
-	phone.hears(`["private","bob","ada","yes?"]`)
-	bob.asks(`["private","eve","hello"]`, `{"error":"eve is not here"}`)
+	desk.asks(ok, "private", "bob", "psst")
+	bob.Expect("private", "ada", "bob", "psst")
+	phone.Expect("private", "ada", "bob", "psst")
+	bob.asks(ok, "private", "ada", "yes?")
+	desk.Expect("private", "bob", "ada", "yes?")
+	phone.Expect("private", "bob", "ada", "yes?")
+	bob.asks(`{"error":"eve is not here"}`, "private", "eve", "hello")
 }
 
 func TestRooms_NamedLikeAUserAreNotTheUsers(t *testing.T) {
 	url := serve(t, "")
 	ada := enter(t, url, "ada", 1)
 	eve := enter(t, url, "eve", 2)
-	ada.hears(`["online",2]`)
-	eve.asks(`["message","user:ada","boo"]`, `{"error":"you are not in that room"}`)
-	eve.asks(`["enter","ada"]`, ok)
-	eve.asks(`["message","ada","boo"]`, ok)
-	ada.asks(`["enter","tea"]`, ok) // and has heard nothing in between
+	ada.Expect("online", 2)
+	eve.asks(`{"error":"you are not in that room"}`, "message", "user:ada", "boo")
+	eve.asks(ok, "enter", "ada")
+	eve.asks(ok, "message", "ada", "boo")
+	ada.ExpectNone()
 }
 
 func TestConnect_RefusesBadNames(t *testing.T) {
 	url := serve(t, "")
-	for _, auth := range []string{"", `{}`, `{"name":7}`, `{"name":""}`, `{"name":"a b"}`,
-		`{"name":"` + strings.Repeat("a", 33) + `"}`} {
-		answer := dial(t, url, auth).read()
-		if !strings.HasPrefix(answer, `44{"message":"a name is`) || !strings.HasSuffix(answer, `"data":{"field":"name"}}`) {
-			t.Errorf("auth %s was answered %s", auth, answer)
+	type names map[string]any
+	for _, auth := range []any{
+		nil, names{}, names{"name": 7}, names{"name": ""}, names{"name": "a b"}, names{"name": strings.Repeat("a", 33)},
+	} {
+		r := socketiotest.DialRefused(t, url, socketiotest.Options{Auth: auth})
+		if !strings.HasPrefix(r.Message, "a name is") || string(r.Data) != `{"field":"name"}` {
+			t.Errorf("auth %v was answered %+v", auth, r)
 		}
 	}
 }
@@ -173,11 +127,12 @@ func TestNotify_ReachesOneUserOrEverybody(t *testing.T) {
 	url := serve(t, "")
 	ada := enter(t, url, "ada", 1)
 	bob := enter(t, url, "bob", 2)
-	ada.hears(`["online",2]`)
+	ada.Expect("online", 2)
 	post(t, url, "application/json", `{"user":"ada","text":"shipped"}`, http.StatusNoContent)
 	post(t, url, "application/json; charset=utf-8", `{"text":"closing soon"}`, http.StatusNoContent)
-	ada.hears(`["notification","shipped"]`, `["notification","closing soon"]`)
-	bob.hears(`["notification","closing soon"]`)
+	ada.Expect("notification", "shipped")
+	ada.Expect("notification", "closing soon")
+	bob.Expect("notification", "closing soon")
 
 	post(t, url, "text/plain", `{"text":"from another site's page"}`, http.StatusUnsupportedMediaType)
 	post(t, url, "application/json", `{"text":""}`, http.StatusBadRequest)

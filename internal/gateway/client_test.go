@@ -8,53 +8,26 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/carillon-io/carillon/pkg/socketio/socketiotest"
 )
 
-// client is one connection of Socket.IO over WebSocket, in the namespace "/".
+// client is one connection in the namespace "/".
 type client struct {
-	t    *testing.T
-	conn *websocket.Conn
+	*socketiotest.Client
+	t *testing.T
 }
 
 // connect opens a connection; base is http://… or https://….
-func connect(t *testing.T, base string, security *tls.Config) *client {
+func connect(t *testing.T, base string, security *tls.Config) client {
 	t.Helper()
-	dialer := websocket.Dialer{TLSClientConfig: security, HandshakeTimeout: time.Minute}
-	conn, response, err := dialer.Dial("ws"+strings.TrimPrefix(base, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = response.Body.Close() // nothing is left in it
-	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	c := &client{t, conn}
-	c.hears("0{")
-	c.sends("40")
-	c.hears("40{")
-	return c
+	return client{socketiotest.Dial(t, base, socketiotest.Options{TLS: security, Patience: time.Minute}), t}
 }
 
-func (c *client) sends(packet string) {
+// asks sends an event, and wants an answer that begins with prefix.
+func (c client) asks(prefix, event string, args ...any) {
 	c.t.Helper()
-	if err := c.conn.WriteMessage(websocket.TextMessage, []byte(packet)); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// hears waits for a packet that begins with prefix.
-func (c *client) hears(prefix string) {
-	c.t.Helper()
-	for {
-		_, packet, err := c.conn.ReadMessage()
-		if err != nil {
-			c.t.Fatalf("before %s: %v", prefix, err)
-		}
-		if strings.HasPrefix(string(packet), prefix) {
-			return
-		}
+	if got := c.EmitWithAck(event, args...); !strings.HasPrefix(string(got.JSON), prefix) {
+		c.t.Fatalf("%s was answered %s, want %s", event, got.JSON, prefix)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/carillon-io/carillon/internal/gateway"
+	"github.com/carillon-io/carillon/pkg/socketio/socketiotest"
 )
 
 const handshake = "/socket.io/?EIO=4&transport=polling"
@@ -30,8 +31,7 @@ func TestLimits_Connections(t *testing.T) {
 	c, d := connect(t, i.clients, nil), connect(t, i.clients, nil)
 	i.refused(t, "Too many connections")
 	i.metric(t, `carillon_handshakes_total{result="too many",transport="polling"} 2`)
-	c.sends(`421["ping"]`) // who is in stays in
-	c.hears(`431["yes"]`)
+	c.asks(`["yes"]`, "ping") // who is in stays in
 	if response := ask(t, http.MethodGet, i.clients+handshake+"&sid="); response.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("an empty sid is none: %s", response.Status)
 	}
@@ -39,9 +39,7 @@ func TestLimits_Connections(t *testing.T) {
 		t.Errorf("requests of a session are not handshakes: %s", response.Status)
 	}
 
-	if err := d.conn.Close(); err != nil {
-		t.Fatal(err)
-	}
+	d.Close()
 	i.metric(t, `carillon_connections{transport="websocket"} 1`)
 	connect(t, i.clients, nil)
 	i.refused(t, "Too many connections")
@@ -84,8 +82,7 @@ func TestLimits_Handshakes(t *testing.T) {
 	if response := ask(t, http.MethodPost, i.clients+handshake); response.StatusCode != http.StatusBadRequest {
 		t.Errorf("a POST opens no session: %s", response.Status)
 	}
-	c.sends(`421["ping"]`)
-	c.hears(`431["yes"]`)
+	c.asks(`["yes"]`, "ping")
 
 	save(t, file, answering("yes", ""))
 	if err := i.Reload(); err != nil {
@@ -158,20 +155,15 @@ func TestLimits_RoomsOfASocket(t *testing.T) {
 	save(t, file, rules+"limits: {rooms: 1}\n")
 	i, _ := runFile(t, file)
 	c := connect(t, i.clients, nil)
-	c.sends(`421["join","a"]`)
-	c.hears(`431[{"ok":true}]`)
-	c.sends(`422["join","b"]`)
-	c.hears(`432[{"ok":false,`)
+	c.asks(`[{"ok":true}]`, "join", "a")
+	c.asks(`[{"ok":false,`, "join", "b")
 
 	i.reloads(t, file, rules+"limits: {rooms: 2}\n")
-	c.sends(`423["join","b"]`)
-	c.hears(`433[{"ok":true}]`)
-	c.sends(`424["join","c"]`)
-	c.hears(`434[{"ok":false,`)
+	c.asks(`[{"ok":true}]`, "join", "b")
+	c.asks(`[{"ok":false,`, "join", "c")
 
 	i.reloads(t, file, rules+"limits: {rooms: 0}\n")
-	c.sends(`425["join",["c","d","e"]]`)
-	c.hears(`435[{"ok":true}]`)
+	c.asks(`[{"ok":true}]`, "join", []string{"c", "d", "e"})
 }
 
 func TestLimits_NamespacesThatAPatternAllows(t *testing.T) {
@@ -179,18 +171,14 @@ func TestLimits_NamespacesThatAPatternAllows(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "carillon.yaml")
 	save(t, file, rules+"limits: {namespaces: 1}\n")
 	i, _ := runFile(t, file)
-	c := connect(t, i.clients, nil)
-	c.sends("40/t-1")
-	c.hears("40/t-1,{")
-	d := connect(t, i.clients, nil)
-	d.sends("40/t-2")
-	if _, _, err := d.conn.ReadMessage(); err == nil {
-		t.Error("answered; a limit closes the connection, and the client tries again")
+	one, two := socketiotest.Options{Namespace: "/t-1"}, socketiotest.Options{Namespace: "/t-2"}
+	socketiotest.Dial(t, i.clients, one)
+	if r := socketiotest.DialRefused(t, i.clients, two); r.Message != "" {
+		t.Errorf("answered %q; a limit closes the connection, and the client tries again", r.Message)
 	}
 
 	i.reloads(t, file, rules+"limits: {namespaces: 2}\n")
-	c.sends("40/t-2")
-	c.hears("40/t-2,{")
+	socketiotest.Dial(t, i.clients, two)
 }
 
 func TestLimits_BytesWaitingForAllClients(t *testing.T) {
@@ -204,13 +192,11 @@ func TestLimits_BytesWaitingForAllClients(t *testing.T) {
 	fetch(t, http.DefaultClient, http.MethodPost, session, "40")
 	fetch(t, http.DefaultClient, http.MethodGet, session, "") // and then no more
 	c := connect(t, i.clients, nil)
-	c.sends(`421["all","` + strings.Repeat("x", 100_000) + `"]`)
-	c.hears(`431[{"ok":true}]`)
+	c.asks(`[{"ok":true}]`, "all", strings.Repeat("x", 100_000))
 	i.metric(t, `carillon_slow_consumers_total 0`)
 
 	i.reloads(t, file, rules+"limits: {outbox_total: 150kB}\n")
-	c.sends(`422["all","` + strings.Repeat("x", 100_000) + `"]`)
-	c.hears(`432[{"ok":true}]`)
+	c.asks(`[{"ok":true}]`, "all", strings.Repeat("x", 100_000))
 	i.metric(t, `carillon_slow_consumers_total 1`)
 }
 

@@ -60,16 +60,14 @@ func TestReload_NewRulesHoldForOpenConnections(t *testing.T) {
 	save(t, file, answering("before", ""))
 	i, _ := runFile(t, file)
 	c := connect(t, i.clients, nil)
-	c.sends(`421["ping"]`)
-	c.hears(`431["before"]`)
+	c.asks(`["before"]`, "ping")
 	i.metric(t, "carillon_config_reload_success 1")
 
 	save(t, file, answering("after", ""))
 	if err := i.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	c.sends(`422["ping"]`)
-	c.hears(`432["after"]`)
+	c.asks(`["after"]`, "ping")
 	i.metric(t, "carillon_config_reload_success 1")
 }
 
@@ -103,8 +101,7 @@ func TestReload_AConfigurationWithAFaultIsRefusedWhole(t *testing.T) {
 			if text := log.String(); !strings.Contains(text, `"level":"error"`) || !strings.Contains(text, "configuration refused") {
 				t.Errorf("the log does not say so:\n%s", text)
 			}
-			c.sends(`421["ping"]`)
-			c.hears(`431["before"]`)
+			c.asks(`["before"]`, "ping")
 
 			save(t, file, answering("later", ""))
 			if err := i.Reload(); err != nil {
@@ -113,8 +110,7 @@ func TestReload_AConfigurationWithAFaultIsRefusedWhole(t *testing.T) {
 			if !strings.Contains(log.String(), "configuration reloaded") {
 				t.Error("the log's level followed a configuration that was refused")
 			}
-			c.sends(`422["ping"]`)
-			c.hears(`432["later"]`)
+			c.asks(`["later"]`, "ping")
 			i.metric(t, "carillon_config_reload_success 1")
 			i.metric(t, `carillon_config_reloads_total{result="applied"} 1`)
 		})
@@ -184,6 +180,5 @@ func TestWatch_AMountedFileIsReadAgainWhenItsLinkTurns(t *testing.T) {
 	c := connect(t, i.clients, nil)
 	project("..v2", answering("after", ""))
 	i.metric(t, `carillon_config_reloads_total{result="applied"} 1`)
-	c.sends(`421["ping"]`)
-	c.hears(`431["after"]`)
+	c.asks(`["after"]`, "ping")
 }

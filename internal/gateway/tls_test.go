@@ -79,8 +79,7 @@ func TestTLS_HTTP2ForPollingAndHTTP1ForWebSocket(t *testing.T) {
 	}
 
 	c := connect(t, i.clients, trusting(cert))
-	c.sends(`421["ping"]`)
-	c.hears(`431["yes"]`)
+	c.asks(`["yes"]`, "ping")
 }
 
 func TestTLS_OlderVersionsAreRefused(t *testing.T) {
@@ -117,8 +116,7 @@ func TestTLS_ARenewedCertificateIsShownToNewConnections(t *testing.T) {
 		_ = conn.Close()
 		t.Error("the old certificate is still shown")
 	}
-	c.sends(`421["ping"]`) // the connection from before lives on
-	c.hears(`431["yes"]`)
+	c.asks(`["yes"]`, "ping") // the connection from before lives on
 
 	// A certificate without its key is half of a renewal.
 	third, _ := newCertificate(t, "three")
