@@ -18,7 +18,7 @@ type Broadcast struct {
 	Args      packet.Args // event name first
 	Target    rooms.Target
 	Volatile  bool
-	// NoCompress is Node's compress(false): a hint that the event is not worth compressing.
+	// NoCompress is Node's compress(false): the event leaves uncompressed.
 	NoCompress bool
 	// Received is when the message came in from the cluster; zero for a broadcast made here.
 	Received time.Time

@@ -21,13 +21,13 @@ func (s *Session) answer(w http.ResponseWriter, r *http.Request, p *poll) error 
 	if c.octets(p.batch) {
 		contentType = "application/octet-stream"
 	}
-	length, messages := 0, false
+	length, worthwhile := 0, false // a message that may be compressed is in it
 	c.encode(p.batch, func(piece []byte) { length += len(piece) })
 	for _, f := range p.batch {
-		messages = messages || f.kind == packetMessage
+		worthwhile = worthwhile || f.kind == packetMessage && !f.plain
 	}
 	encoding := ""
-	if s.server.config.CompressPolling && messages && length >= compressFrom {
+	if s.server.config.CompressPolling && worthwhile && length >= compressFrom {
 		encoding = preferredEncoding(r.Header.Get("Accept-Encoding"))
 	}
 

@@ -71,12 +71,13 @@ func TestDeflate_FramesOfEachForm(t *testing.T) {
 	}
 }
 
-func TestDeflate_WhatGainsNothingLeavesAsItIs(t *testing.T) {
+func TestDeflate_WhatGainsNothingOrMustNotBeLeavesAsItIs(t *testing.T) {
 	noise := make([]byte, 5000)
 	random := rand.NewChaCha8([32]byte{})
 	_, _ = random.Read(noise) // never fails
 	c := codec{revision: 4, deflate: true}
-	for _, f := range []*Frame{frames(strings.Repeat("x", 500))[0], NewFrame(noise, true, time.Time{}), framePing} {
+	for _, f := range []*Frame{frames(strings.Repeat("x", 500))[0], NewFrame(noise, true, time.Time{}), framePing,
+		frames(strings.Repeat("x", 5000))[0].Uncompressed()} {
 		if c.frame(f) != &f.wire {
 			t.Errorf("%d bytes were compressed", f.size())
 		}

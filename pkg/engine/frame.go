@@ -32,6 +32,7 @@ type Frame struct {
 	wire     encoded // as WebSocket revision 4 has it; its packet is also what polling sends of a text message
 	kind     byte
 	binary   bool
+	plain    bool  // never compressed
 	received int64 // Unix nanoseconds; 0: not measured
 
 	// forms holds what the other transports and revisions need, made when the first of them does.
@@ -80,6 +81,12 @@ func NewFrame(data []byte, binary bool, received time.Time) *Frame {
 	if !received.IsZero() {
 		f.received = received.UnixNano()
 	}
+	return f
+}
+
+// Uncompressed keeps the frame from being compressed, and returns it. It is called before the frame is sent first.
+func (f *Frame) Uncompressed() *Frame {
+	f.plain = true
 	return f
 }
 

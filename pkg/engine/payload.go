@@ -38,7 +38,7 @@ func (c *codec) frame(f *Frame) *encoded {
 	case c.revision == 3:
 		which = formTyped
 	}
-	if c.deflate && f.size() >= compressFrom {
+	if c.deflate && !f.plain && f.size() >= compressFrom {
 		which += formDeflated
 	}
 	return f.form(which)

@@ -317,4 +317,17 @@ func TestPoll_Compression(t *testing.T) {
 		}
 		s.wantAnswer("poll", a, 200, "4"+data)
 	}
+
+	// One message that may be compressed lets the whole answer be.
+	long := strings.Repeat("x", 5000)
+	for want, frames := range map[string][]*engine.Frame{
+		"":     {text(long).Uncompressed(), text(long).Uncompressed()},
+		"gzip": {text(long).Uncompressed(), text("short")},
+	} {
+		p.session.Send(false, frames...)
+		a := s.do("GET", p.query, "", "Accept-Encoding", "gzip")
+		if got := a.header.Get("Content-Encoding"); got != want {
+			t.Errorf("encoding %q, want %q", got, want)
+		}
+	}
 }

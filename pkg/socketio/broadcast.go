@@ -84,6 +84,6 @@ func (n *Namespace) deliver(b *adapter.Broadcast) {
 // outgoing is the packet of a broadcast.
 func (n *Namespace) outgoing(b *adapter.Broadcast) outgoing {
 	o := eventPacket(n.name, b.Args)
-	o.received = b.Received
+	o.received, o.noCompress = b.Received, b.NoCompress
 	return o
 }

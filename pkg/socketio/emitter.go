@@ -40,7 +40,7 @@ func (e Emitter) Volatile() Emitter {
 	return e
 }
 
-// Compress hints, when given false, that the event is not worth compressing.
+// Compress makes the event leave uncompressed, when given false: for what does not get shorter, such as pictures.
 func (e Emitter) Compress(compress bool) Emitter {
 	e.plain = !compress
 	return e

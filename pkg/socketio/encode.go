@@ -50,7 +50,8 @@ func checkEvent(args packet.Args) error {
 type outgoing struct {
 	packet.Packet
 
-	received time.Time // when it came in from the cluster; else zero
+	received   time.Time // when it came in from the cluster; else zero
+	noCompress bool
 
 	plain, msgpack []*engine.Frame
 	event          Event // what sockets' listeners are told; made when the first has one
@@ -61,16 +62,16 @@ func (o *outgoing) frames(s *Socket) []*engine.Frame {
 	if !s.msgpack {
 		if o.plain == nil {
 			o.plain = make([]*engine.Frame, 0, 1+len(o.Attachments)) // its own, so that the rest may stay on the stack
-			o.plain = append(o.plain, textFrame(&o.Packet, o.received))
+			o.plain = append(o.plain, o.textFrame())
 			for _, a := range o.Attachments {
-				o.plain = append(o.plain, engine.NewFrame(a, true, o.received))
+				o.plain = append(o.plain, o.frame(a, true))
 			}
 		}
 		return o.plain
 	}
 	if o.msgpack == nil {
 		o.msgpack = []*engine.Frame{}
-		f, err := msgpackFrame(&o.Packet, o.received)
+		f, err := o.msgpackFrame()
 		if err != nil {
 			s.client.io.metrics.dropped(dropEncoding)
 			s.client.io.log.Error("packet cannot be written as msgpack", zap.Error(err))
@@ -98,23 +99,32 @@ func (o *outgoing) asEvent() Event {
 	return o.event
 }
 
-// textFrame encodes a packet's text.
-func textFrame(p *packet.Packet, received time.Time) *engine.Frame {
+// textFrame encodes the packet's text.
+func (o *outgoing) textFrame() *engine.Frame {
 	buf := buffers.Get().(*[]byte)
 	defer keep(buf)
-	*buf = packet.AppendText((*buf)[:0], p)
-	return engine.NewFrame(*buf, false, received) // which copies
+	*buf = packet.AppendText((*buf)[:0], &o.Packet)
+	return o.frame(*buf, false)
 }
 
-// msgpackFrame encodes a packet whole.
-func msgpackFrame(p *packet.Packet, received time.Time) (*engine.Frame, error) {
+// msgpackFrame encodes the packet whole.
+func (o *outgoing) msgpackFrame() (*engine.Frame, error) {
 	buf := buffers.Get().(*[]byte)
 	defer keep(buf)
 	var err error
-	if *buf, err = packet.AppendMsgpack((*buf)[:0], p); err != nil {
+	if *buf, err = packet.AppendMsgpack((*buf)[:0], &o.Packet); err != nil {
 		return nil, err
 	}
-	return engine.NewFrame(*buf, true, received), nil
+	return o.frame(*buf, true), nil
+}
+
+// frame is one message of the packet. data is copied.
+func (o *outgoing) frame(data []byte, binary bool) *engine.Frame {
+	f := engine.NewFrame(data, binary, o.received)
+	if o.noCompress {
+		f.Uncompressed()
+	}
+	return f
 }
 
 // maxKept is the largest buffer that is used again: one huge packet must not be paid for ever after.
