@@ -29,7 +29,7 @@ var imported = []string{
 
 // given is what they find in scope: the words the document uses for things.
 const given = `goredis "github.com/redis/go-redis/v9"`
-const scope = `ctx context.Context, io *socketio.Server, nsp *socketio.Namespace, s *socketio.Socket, ` +
+const scope = `ctx context.Context, io *socketio.Server, nsp *socketio.Namespace, tenants *socketio.ParentNamespace, s *socketio.Socket, ` +
 	`e socketio.Event, ack socketio.Ack, answer packet.Args, client goredis.UniversalClient, ` +
 	`mux *http.ServeMux, auth func(http.Handler) http.Handler, check func(string) error`
 

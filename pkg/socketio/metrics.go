@@ -104,7 +104,7 @@ func (c census) Describe(ch chan<- *prometheus.Desc) {
 // Collect counts. Namespaces of one label are added up.
 func (c census) Collect(ch chan<- prometheus.Metric) {
 	sockets, rooms := map[string]int{}, 0
-	if c.io.cfg.NamespaceLabel == nil && c.io.table.hasMatchers() {
+	if c.io.cfg.NamespaceLabel == nil && c.io.table.hasParents() {
 		sockets[labelDynamic] = 0
 	}
 	if labels := c.io.cfg.NamespaceLabels; labels != nil {
@@ -131,7 +131,7 @@ func (io *Server) label(n *Namespace) string {
 	switch {
 	case io.cfg.NamespaceLabel != nil:
 		return io.cfg.NamespaceLabel(n.name)
-	case n.setup != nil:
+	case n.parent != nil:
 		return labelDynamic
 	}
 	return n.name

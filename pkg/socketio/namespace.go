@@ -16,13 +16,13 @@ type Namespace struct {
 	Emitter
 
 	// Static after construction.
-	io    *Server
-	name  string
-	setup func(*Namespace) // of the OfFunc that made it, else nil
-	index *rooms.Index[*Socket]
+	io     *Server
+	name   string
+	parent *ParentNamespace // whose name it has; else nil
+	index  *rooms.Index[*Socket]
 
 	prepared sync.Once
-	ready    bool // setup has returned; read after prepared
+	ready    bool // the parent's setup has returned; read after prepared
 
 	connected atomic.Int64  // sockets
 	acks      atomic.Uint64 // the next id to ask clients for an acknowledgement under: one counter for all of them
@@ -40,19 +40,19 @@ type Namespace struct {
 	onConnect   []func(*Socket)
 }
 
-func newNamespace(io *Server, name string, setup func(*Namespace)) *Namespace {
-	n := &Namespace{io: io, name: name, setup: setup, index: rooms.New[*Socket]()}
+func newNamespace(io *Server, name string, parent *ParentNamespace) *Namespace {
+	n := &Namespace{io: io, name: name, parent: parent, index: rooms.New[*Socket]()}
 	n.Emitter.nsp = n
 	n.rounds.metrics = io.metrics
 	return n
 }
 
-// prepare runs the setup, once, whoever comes first; everybody waits for it. It reports false when the setup panicked:
+// prepare runs the parent's setup, once, whoever comes first; everybody waits for it. It reports false when the setup panicked:
 // nobody must come in then, for what should have checked him may be missing.
 func (n *Namespace) prepare() bool {
 	n.prepared.Do(func() {
-		if n.setup != nil {
-			n.setup(n)
+		if n.parent != nil {
+			n.parent.setup(n)
 		}
 		n.ready = true
 	})

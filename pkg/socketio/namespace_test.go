@@ -95,6 +95,49 @@ func TestOfFunc_NamespacesExistWhileTheyHaveSockets(t *testing.T) {
 	}
 }
 
+func TestParentNamespace_AddressesItsNamespacesOnAllNodes(t *testing.T) {
+	nodes, urls, _ := memoryCluster(t, socketio.Config{}, socketio.Config{})
+	var tenants *socketio.ParentNamespace
+	for _, io := range nodes {
+		pattern := func(prefix string) *socketio.ParentNamespace {
+			return io.OfFunc(func(nsp string) bool { return strings.HasPrefix(nsp, prefix) }, echo)
+		}
+		if of := pattern("/tenant-"); tenants == nil {
+			tenants = of
+		}
+		pattern("/other-")
+	}
+	if list := tenants.Namespaces(); len(list) != 0 {
+		t.Errorf("%d namespaces before the first client", len(list))
+	}
+	if err := tenants.Emit("news"); err != nil {
+		t.Errorf("to nobody: %v", err)
+	}
+	nodes[0].Of("/tenant-3") // kept, and a child all the same
+	one, _ := join(t, urls[0], "/tenant-1", "/other-1")
+	far, _ := join(t, urls[1], "/tenant-1")
+	two, _ := join(t, urls[0], "/tenant-2")
+	var names []string
+	for _, n := range tenants.Namespaces() {
+		names = append(names, n.Name())
+	}
+	if slices.Sort(names); strings.Join(names, " ") != "/tenant-1 /tenant-2 /tenant-3" {
+		t.Errorf("namespaces %q", names)
+	}
+	if err := tenants.Emit("news", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	const event = `["news",{"_placeholder":true,"num":0}]`
+	one.expect("451-/tenant-1,"+event, "b:x")
+	far.expect("451-/tenant-1,"+event, "b:x")
+	two.expect("451-/tenant-2,"+event, "b:x")
+	one.send(`42/other-1,7["echo"]`)
+	one.expect(`43/other-1,7[]`)
+	if err := tenants.Emit("disconnect"); !errors.Is(err, socketio.ErrReservedEvent) {
+		t.Errorf("a reserved name: %v", err)
+	}
+}
+
 func TestOfFunc_OfKeepsTheNamespaceAndItsSetup(t *testing.T) {
 	names := &registry{closed: make(chan string, 8)}
 	server, url := serve(t, socketio.Config{Adapter: names})

@@ -10,17 +10,11 @@ type table struct {
 	mu sync.RWMutex
 	// mu guards the following.
 	namespaces map[string]*Namespace
-	matchers   []matcher
-	dynamic    int // namespaces that go when their last socket does
+	parents    []*ParentNamespace // only ever appended to
+	dynamic    int                // namespaces that go when their last socket does
 
 	// announce is held while the adapter is told of a namespace, so that it hears the latest state last.
 	announce sync.Mutex
-}
-
-// matcher makes the namespaces of one OfFunc.
-type matcher struct {
-	match func(nsp string) bool
-	setup func(*Namespace)
 }
 
 // Of returns the namespace of that name, made on first use; it stays. A leading slash is added where missing. A name
@@ -31,22 +25,11 @@ func (io *Server) Of(name string) *Namespace {
 	}
 	n := io.table.fixed(name)
 	if n == nil {
-		m, _ := io.matching(name)
-		n = io.table.keep(newNamespace(io, name, m.setup))
+		n = io.table.keep(newNamespace(io, name, io.parentOf(name)))
 		io.announce(name)
 	}
 	n.prepare()
 	return n
-}
-
-// OfFunc makes every namespace for which match reports true exist on first demand, set up by setup before its first
-// socket, until its last socket leaves. For a pattern, match is the MatchString of a regexp, which wants its ^ and $.
-// Fixed namespaces win; matchers are asked in the order they were given, from several goroutines. Who may come in is
-// for middlewares that setup adds. setup must not ask Of for the namespace it is given.
-func (io *Server) OfFunc(match func(nsp string) bool, setup func(*Namespace)) {
-	io.table.mu.Lock()
-	defer io.table.mu.Unlock()
-	io.table.matchers = append(io.table.matchers, matcher{match, setup})
 }
 
 // Namespaces lists the namespaces that exist on this node now, in no order.
@@ -57,19 +40,6 @@ func (io *Server) lookup(name string) *Namespace {
 	io.table.mu.RLock()
 	defer io.table.mu.RUnlock()
 	return io.table.namespaces[name]
-}
-
-// matching returns the first matcher that takes the name.
-func (io *Server) matching(name string) (matcher, bool) {
-	io.table.mu.RLock()
-	matchers := io.table.matchers // only ever appended to
-	io.table.mu.RUnlock()
-	for _, m := range matchers {
-		if m.match(name) {
-			return m, true
-		}
-	}
-	return matcher{}, false
 }
 
 // fixed returns the namespace if it exists and stays.
@@ -104,11 +74,11 @@ func (io *Server) acquire(name string) (*Namespace, error) {
 	if n := t.hold(name); n != nil {
 		return n, nil
 	}
-	m, ok := io.matching(name)
-	if !ok {
+	parent := io.parentOf(name)
+	if parent == nil {
 		return nil, errInvalidNamespace
 	}
-	n, err := t.make(newNamespace(io, name, m.setup), int(io.limits.dynamic.Load()))
+	n, err := t.make(newNamespace(io, name, parent), int(io.limits.dynamic.Load()))
 	if err != nil {
 		return nil, err
 	}
@@ -155,10 +125,10 @@ func (t *table) all() []*Namespace {
 	return list
 }
 
-func (t *table) hasMatchers() bool {
+func (t *table) hasParents() bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return len(t.matchers) > 0
+	return len(t.parents) > 0
 }
 
 // hold returns the namespace with one more holder, nil when it does not exist.
