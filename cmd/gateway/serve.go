@@ -13,11 +13,12 @@ import (
 func newServe() *cobra.Command {
 	var file string
 	c := &cobra.Command{
-		Use:   "serve --config FILE",
+		Use:   "serve [--config FILE]",
 		Short: "Run a production node",
 		Long: `Run a production node until SIGTERM or Ctrl-C, which drain it; a second one leaves at once.
 
-Every key of the configuration is also an environment variable: server.address is CARILLON_SERVER_ADDRESS.
+Every key of the configuration is also an environment variable, server.address is CARILLON_SERVER_ADDRESS; the file may be
+left out.
 Namespaces, limits, certificates and the log level follow the files when they change, and on SIGHUP.`,
 		DisableFlagsInUseLine: true,
 		Args:                  arguments(0, 0),

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -20,13 +21,16 @@ func (c *certificate) prepare(cfg config.TLS) (renew func(), err error) {
 	if cfg.Cert == "" {
 		return func() {}, nil
 	}
-	cert, err := pemText(cfg.Cert)
-	if err != nil {
-		return nil, fmt.Errorf("server.tls.cert: %w", err)
+	cert, noCert := pemText(cfg.Cert)
+	if noCert != nil {
+		noCert = fmt.Errorf("server.tls.cert: %w", noCert)
 	}
-	key, err := pemText(string(cfg.Key))
-	if err != nil {
-		return nil, fmt.Errorf("server.tls.key: %w", err)
+	key, noKey := pemText(string(cfg.Key))
+	if noKey != nil {
+		noKey = fmt.Errorf("server.tls.key: %w", noKey)
+	}
+	if err := errors.Join(noCert, noKey); err != nil {
+		return nil, err
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {

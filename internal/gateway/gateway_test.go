@@ -227,8 +227,10 @@ func TestRun_AnAddressInUseIsAnError(t *testing.T) {
 	again.Close()
 }
 
-func TestCheck_NamesWhatIsWrongInTheRules(t *testing.T) {
+func TestCheck_NamesEverythingThatIsWrong(t *testing.T) {
 	cfg := load(t, `
+server: {tls: {cert: /nowhere/cert.pem, key: /nowhere/key.pem}, client_bundle: /nowhere/bundle}
+redis: {url: "rediss://127.0.0.1:1", tls: {ca: /nowhere/ca.pem}}
 namespaces:
   "/":
     rules:
@@ -239,7 +241,10 @@ namespaces:
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, key := range []string{`namespaces["/"].rules[0].if`, `namespaces["/"].rules[1].do[0].join`} {
+	for _, key := range []string{
+		`namespaces["/"].rules[0].if`, `namespaces["/"].rules[1].do[0].join`,
+		"server.tls.cert", "server.tls.key", "server.client_bundle", "redis.tls.ca",
+	} {
 		if !strings.Contains(err.Error(), key) {
 			t.Errorf("the error does not name %s: %v", key, err)
 		}
