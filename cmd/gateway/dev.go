@@ -27,7 +27,7 @@ they refuse is printed with the reason.`,
 				File:    file,
 				Environ: os.Environ(),
 				Version: version,
-				Emit:    func(flag, value string) string { return program() + " emit " + flag + " " + quote(value) },
+				Emit:    emitCommand,
 				Out:     c.OutOrStdout(),
 			})
 			if err != nil {
@@ -39,6 +39,15 @@ they refuse is printed with the reason.`,
 	c.Flags().StringVar(&address, "address", "127.0.0.1:8080", "where the demo listens, `host:port`; the next free port when it is taken")
 	c.Flags().StringVar(&file, "config", "", "configuration `file` to run over the demo's")
 	return c
+}
+
+// emitCommand is the shell command that publishes, as far as what it publishes.
+func emitCommand(flags ...string) string {
+	words := []string{program(), "emit"}
+	for _, flag := range flags {
+		words = append(words, quote(flag))
+	}
+	return strings.Join(words, " ")
 }
 
 // program is how to call this program again from a shell: a binary that `go run` made is gone by then.

@@ -46,21 +46,29 @@ func asks(t *testing.T, c *socketiotest.Client, prefix, event string) {
 
 func TestDev_ThePrintedCommandReachesEveryPage(t *testing.T) {
 	t.Parallel()
-	p, host := dev(t)
-	c := connect(t, host)
-	command := regexp.MustCompile(`\n    (.* emit .*)\n`).FindStringSubmatch(p.output.String())
-	if command == nil {
-		t.Fatalf("prints no command:\n%s", p.output.String())
-	}
-	shell := exec.Command("sh", "-c", command[1])
-	shell.Env = []string{asGateway + "=1"}
-	if out, err := shell.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", command[1], err, out)
-	}
-	c.Expect("announcement", "Hello from a backend")
-	p.signal(os.Interrupt)
-	if code := p.wait(); code != exitClean {
-		t.Errorf("exit %d", code)
+	for name, args := range map[string][]string{
+		"as it is":             nil,
+		"another channel name": {"--config", write(t, "adapter: {key: my chimes}\n")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, host := dev(t, args...)
+			c := connect(t, host)
+			command := regexp.MustCompile(`\n    (.* emit .*)\n`).FindStringSubmatch(p.output.String())
+			if command == nil {
+				t.Fatalf("prints no command:\n%s", p.output.String())
+			}
+			shell := exec.Command("sh", "-c", command[1])
+			shell.Env = []string{asGateway + "=1"}
+			if out, err := shell.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", command[1], err, out)
+			}
+			c.Expect("announcement", "Hello from a backend")
+			p.signal(os.Interrupt)
+			if code := p.wait(); code != exitClean {
+				t.Errorf("exit %d", code)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,9 +18,9 @@ import (
 
 func newEmit() *cobra.Command {
 	var (
-		url, file, namespace string
-		rooms, except        []string
-		volatile             bool
+		url, file, key, namespace string
+		rooms, except             []string
+		volatile                  bool
 	)
 	c := &cobra.Command{
 		Use:   "emit --redis URL|--config FILE [--room ROOM ...] EVENT [JSON ...]",
@@ -40,11 +41,12 @@ Put -- before arguments that begin with a dash.`,
 			case slices.Contains(rooms, "") || slices.Contains(except, ""):
 				return withHelp(c, errors.New("a room has no name; leave --room out to reach everyone"))
 			}
-			client, key, err := redisFor(url, file)
+			client, configured, err := redisFor(url, file)
 			if err != nil {
 				return err
 			}
 			defer client.Close()
+			key = cmp.Or(key, configured)
 			e := emitter.New(client, emitter.Config{Key: key, Namespace: namespace}).To(rooms...).Except(except...)
 			if volatile {
 				e = e.Volatile()
@@ -59,6 +61,7 @@ Put -- before arguments that begin with a dash.`,
 	flags := c.Flags()
 	flags.StringVar(&url, "redis", "", "Redis `URL`")
 	flags.StringVar(&file, "config", "", "configuration `file` that names the Redis")
+	flags.StringVar(&key, "key", "", "channel prefix, adapter.`key` of the gateways; default the configuration's, else socket.io")
 	flags.StringVar(&namespace, "namespace", "/", "namespace")
 	flags.StringArrayVar(&rooms, "room", nil, "only to this `room`; repeat for several")
 	flags.StringArrayVar(&except, "except", nil, "but not to this `room`; repeat for several")

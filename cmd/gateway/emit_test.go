@@ -63,6 +63,11 @@ func TestEmit_PublishesWhatTheFlagsSay(t *testing.T) {
 			channel: "chimes#/#",
 			want:    broadcast("/", `["note"]`),
 		},
+		"another channel prefix": {
+			args:    []string{"--redis", url, "--key", "chimes", "note"},
+			channel: "chimes#/#",
+			want:    broadcast("/", `["note"]`),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if code, stdout, stderr := execute(t, append([]string{"emit"}, tt.args...)...); code != exitClean || stdout+stderr != "" {

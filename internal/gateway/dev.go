@@ -23,8 +23,8 @@ type DevOptions struct {
 	File    string // configuration over the demo's; empty: none
 	Environ []string
 	Version string
-	// Emit is the shell command that publishes: the program, `emit`, and where not to a Redis of its own, whose.
-	Emit func(flag, value string) string
+	// Emit is the shell command that publishes, with flags of `gateway emit` that say where to.
+	Emit func(flags ...string) string
 	Out  io.Writer // what the user reads
 }
 
@@ -152,11 +152,14 @@ func (d *Development) demoURL(clients net.Listener) string {
 
 // publish is a command that every open page of the demo hears of.
 func (d *Development) publish() string {
-	emit := d.options.Emit("--config", d.options.File)
+	where := []string{"--config", d.options.File}
 	if d.embedded || d.options.File == "" {
-		emit = d.options.Emit("--redis", d.config.Redis.URL.String())
+		where = []string{"--redis", d.config.Redis.URL.String()}
+		if key := d.config.Adapter.Key; key != config.Default().Adapter.Key {
+			where = append(where, "--key", key)
+		}
 	}
-	return emit + ` announcement "Hello from a backend"`
+	return d.options.Emit(where...) + ` announcement "Hello from a backend"`
 }
 
 // startMiniredis starts the Redis of this process on its usual port, or the next free one.
