@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -50,7 +49,7 @@ var errName = &socketio.ConnectError{
 // admit lets in who gives a name, and makes every device of that user reachable under it.
 func (c *chat) admit(_ context.Context, s *socketio.Socket) error {
 	var auth struct{ Name string }
-	if json.Unmarshal(s.Auth().JSON, &auth) != nil || !goodName.MatchString(auth.Name) {
+	if s.UnmarshalAuth(&auth) != nil || !goodName.MatchString(auth.Name) {
 		return errName
 	}
 	s.SetData(auth.Name)

@@ -329,3 +329,36 @@ func TestConnect_NamespaceLeftMakesRoomForAnother(t *testing.T) {
 		t.Error("same id again")
 	}
 }
+
+func TestUnmarshalAuth_FillsAGoValue(t *testing.T) {
+	server, url := serve(t, socketio.Config{})
+	type auth struct {
+		Token string `json:"token"`
+		Admin bool   `json:"admin"`
+	}
+	type result struct {
+		auth auth
+		err  error
+	}
+	results := make(chan result, 1)
+	server.Of("/").OnConnect(func(s *socketio.Socket) {
+		got := auth{Token: "none"}
+		err := s.UnmarshalAuth(&got)
+		results <- result{got, err}
+	})
+	for sent, want := range map[string]auth{
+		``:                            {Token: "none"},
+		`{}`:                          {Token: "none"},
+		`{"token":"x","admin":true}`:  {"x", true},
+		`{"token":"x","other":[1,2]}`: {"x", false},
+	} {
+		dial(t, url).send("40" + sent)
+		if got := receive(t, results); got.err != nil || got.auth != want {
+			t.Errorf("%s became %+v, %v", sent, got.auth, got.err)
+		}
+	}
+	dial(t, url).send(`40{"token":7}`)
+	if got := receive(t, results); got.err == nil {
+		t.Errorf("a token that is none became %+v", got.auth)
+	}
+}

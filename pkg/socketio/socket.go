@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -84,6 +85,17 @@ func (s *Socket) Handshake() engine.Handshake { return s.client.session.Handshak
 // Auth is the JSON object the client sent with CONNECT, for 2.x clients the query behind the namespace as strings; nil
 // when it sent none.
 func (s *Socket) Auth() packet.Args { return packet.Args{JSON: s.auth} }
+
+// UnmarshalAuth decodes Auth into v, a pointer, as encoding/json does. When the client sent none, v stays as it is.
+func (s *Socket) UnmarshalAuth(v any) error {
+	if s.auth == nil {
+		return nil
+	}
+	if err := packet.Unmarshal(s.auth, nil, v); err != nil {
+		return fmt.Errorf("socketio: decode auth: %w", err)
+	}
+	return nil
+}
 
 // Data returns the value SetData was given last.
 func (s *Socket) Data() any {
