@@ -20,11 +20,12 @@ import (
 
 // imported is what the snippets may use.
 var imported = []string{
-	"context", "encoding/json", "errors", "log", "net/http", "regexp", "time",
+	"context", "encoding/json", "errors", "log", "net/http", "regexp", "testing", "time",
 	"github.com/carillon-io/carillon/pkg/adapter/redis",
 	"github.com/carillon-io/carillon/pkg/engine",
 	"github.com/carillon-io/carillon/pkg/socketio",
 	"github.com/carillon-io/carillon/pkg/socketio/packet",
+	"github.com/carillon-io/carillon/pkg/socketio/socketiotest",
 }
 
 // given is what they find in scope: the words the document uses for things.
