@@ -69,3 +69,17 @@ export async function fence(publish, sockets) {
 // How often each client heard an event with this mark among its arguments.
 export const counts = (sockets, mark) =>
   Object.fromEntries(Object.entries(sockets).map(([name, socket]) => [name, socket.heard.filter(event => event.includes(mark)).length]));
+
+// What makes the sockets of a room join and leave others, or go, through Node's API: a server's or an emitter's.
+export const commandsOf = api => ({
+  join: (to, rooms) => api.in(to).socketsJoin(rooms),
+  leave: (to, rooms) => api.in(to).socketsLeave(rooms),
+  disconnect: to => api.in(to).disconnectSockets(),
+});
+
+// The same through the API of pkg/socketio, which call has a server call.
+export const commandsOfGo = call => ({
+  join: (to, rooms) => call("socketsJoin", { to: [to], rooms }),
+  leave: (to, rooms) => call("socketsLeave", { to: [to], rooms }),
+  disconnect: to => call("disconnectSockets", { to: [to] }),
+});

@@ -8,7 +8,7 @@ import { createAdapter } from "@socket.io/redis-adapter";
 import { Emitter } from "@socket.io/redis-emitter";
 import Redis from "ioredis";
 import { Server } from "socket.io";
-import { closeAll, connect, hears, nodes, request } from "./lib.mjs";
+import { closeAll, commandsOf, commandsOfGo, connect, hears, nodes, request } from "./lib.mjs";
 
 const redis = new Redis(process.env.REDIS);
 const subscriber = redis.duplicate();
@@ -66,23 +66,7 @@ async function reaches(room, client) {
   await until(() => { emitter.to(room).emit("news", mark); return client.heard.some(event => event.includes(mark)); });
 }
 
-const commanders = {
-  emitter: {
-    join: (to, rooms) => emitter.in(to).socketsJoin(rooms),
-    leave: (to, rooms) => emitter.in(to).socketsLeave(rooms),
-    disconnect: to => emitter.in(to).disconnectSockets(),
-  },
-  node: {
-    join: (to, rooms) => io.in(to).socketsJoin(rooms),
-    leave: (to, rooms) => io.in(to).socketsLeave(rooms),
-    disconnect: to => io.in(to).disconnectSockets(),
-  },
-  go: {
-    join: (to, rooms) => go("socketsJoin", { to: [to], rooms }),
-    leave: (to, rooms) => go("socketsLeave", { to: [to], rooms }),
-    disconnect: to => go("disconnectSockets", { to: [to] }),
-  },
-};
+const commanders = { emitter: commandsOf(emitter), node: commandsOf(io), go: commandsOfGo(go) };
 
 for (const [by, command] of Object.entries(commanders)) {
   for (const on of ["gateway", "go", "node"]) {

@@ -8,7 +8,7 @@ import { createShardedAdapter } from "@socket.io/redis-adapter";
 import { Emitter } from "@socket.io/redis-emitter";
 import Redis from "ioredis";
 import { Server } from "socket.io";
-import { closeAll, connect, counts, hears, nodes, request } from "./lib.mjs";
+import { closeAll, commandsOf, commandsOfGo, connect, counts, hears, nodes, request } from "./lib.mjs";
 
 const redis = new Redis(process.env.REDIS);
 const subscriber = redis.duplicate();
@@ -103,18 +103,7 @@ test("node's packets reach several rooms but those excepted, once", async () => 
   assert.deepEqual(counts(clients, "several"), { gateway: 1, go: 0, node: 1 });
 });
 
-const commanders = {
-  node: {
-    join: (to, rooms) => io.in(to).socketsJoin(rooms),
-    leave: (to, rooms) => io.in(to).socketsLeave(rooms),
-    disconnect: to => io.in(to).disconnectSockets(),
-  },
-  go: {
-    join: (to, rooms) => go("socketsJoin", { to: [to], rooms }),
-    leave: (to, rooms) => go("socketsLeave", { to: [to], rooms }),
-    disconnect: to => go("disconnectSockets", { to: [to] }),
-  },
-};
+const commanders = { node: commandsOf(io), go: commandsOfGo(go) };
 
 for (const [by, command] of Object.entries(commanders)) {
   for (const on of ["gateway", "go", "node"]) {
