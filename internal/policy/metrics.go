@@ -33,7 +33,10 @@ const (
 func newDecisionCounter(registry prometheus.Registerer) (*prometheus.CounterVec, error) {
 	counter := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "carillon_rule_decisions_total",
-		Help: "Events by namespace, by the rule that decided, and by its decision.",
+		Help: "What the rules decided about clients' events, by namespace (its key in the configuration) and by rule (its name, " +
+			"else its position and event): allowed, denied, invalid (the arguments do not fit), limited (over a rate or limit), " +
+			"failed (Redis or the cluster did not take it). connect and disconnect stand for those hooks, no rule for events that no " +
+			"rule is about, which are denied.",
 	}, []string{"namespace", "rule", "decision"})
 	if registry != nil {
 		if err := registry.Register(counter); err != nil {

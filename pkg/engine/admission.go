@@ -44,6 +44,13 @@ func (s *Server) SetLimits(l Limits) {
 	a.limits = l
 }
 
+// limit is how many sessions there may be; 0: any number.
+func (a *admission) limit() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.limits.Sessions
+}
+
 // admit counts a session in, or tells why there is no room for it.
 func (a *admission) admit(s *Session) (refusal *Refusal, result string) {
 	a.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 func TestSetLimits_SessionsOfTheServerAndOfAnAddress(t *testing.T) {
@@ -44,5 +45,19 @@ func TestSetLimits_SessionsOfTheServerAndOfAnAddress(t *testing.T) {
 			s.do("GET", "EIO=4&transport=polling&sid="+first.session.ID(), "") // fetches the end
 			s.eventually("room again", func() bool { return open("a") == 200 })
 		})
+	}
+}
+
+func TestMetrics_ShowTheLimitsInForce(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	s := start(t, engine.Config{Registry: registry})
+	for _, limit := range []int{0, 10, 20} {
+		s.SetLimits(engine.Limits{Sessions: limit, Outboxes: 1000 * limit})
+		if got := metric(t, registry, "carillon_connections_limit"); got != float64(limit) {
+			t.Errorf("%v sessions, want %d", got, limit)
+		}
+		if got := metric(t, registry, "carillon_outbox_limit_bytes"); got != float64(1000*limit) {
+			t.Errorf("%v bytes, want %d", got, 1000*limit)
+		}
 	}
 }

@@ -47,20 +47,30 @@ type metrics struct {
 	delivery      prometheus.Histogram
 }
 
-// newMetrics makes the server's metrics and registers them when there is a registry. outbox tells the bytes waiting in
-// all outboxes; it is asked once for each scrape.
-func newMetrics(registry prometheus.Registerer, outbox func() float64) (*metrics, error) {
+// newMetrics makes the server's metrics and registers them when there is a registry. What s is asked for with each scrape
+// must be ready by then.
+func newMetrics(registry prometheus.Registerer, s *Server) (*metrics, error) {
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "carillon", Name: name, Help: help}, labels)
 	}
 	connections := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Namespace: "carillon", Name: "connections", Help: "Open Engine.IO sessions by the transport in use.",
+		Namespace: "carillon", Name: "connections",
+		Help: "Clients connected to this node, as Engine.IO sessions, by the transport they use now. " +
+			"Near carillon_connections_limit new clients are about to be turned away: add nodes.",
 	}, []string{"transport"})
-	handshakes := counters("handshakes_total", "Requests for a new session, by outcome.", "transport", "result")
-	disconnects := counters("disconnects_total", "Sessions that ended, by reason.", "reason")
-	packets := counters("packets_total", "Engine.IO packets.", "direction", "type")
-	transferred := counters("bytes_total", "Payload bytes, without HTTP and TLS.", "direction", "transport")
-	dropped := counters("dropped_total", "Outgoing messages that were not written to their client, by reason.", "reason")
+	handshakes := counters("handshakes_total", "Clients that asked for a new session, by what came of it. "+
+		"A rate that stays far above that of new users is clients that lose their connection and come back: "+
+		"see carillon_disconnects_total for why.", "transport", "result")
+	disconnects := counters("disconnects_total", "Sessions that ended, by reason, in the words of Socket.IO. "+
+		"\"ping timeout\" and \"transport error\" are networks or balancers, \"slow consumer\" and \"limit\" limits of this "+
+		"node, \"transport close\" clients that left.", "reason")
+	packets := counters("packets_total", "Engine.IO packets from clients (in) and to clients (out), by type; "+
+		"events travel in those of type message.", "direction", "type")
+	transferred := counters("bytes_total", "Bytes of packets from clients (in) and to clients (out), "+
+		"without the overhead of HTTP and TLS.", "direction", "transport")
+	dropped := counters("dropped_total", "Messages for clients that were not written, by reason: volatile ones for a client "+
+		"that was behind (volatile), the one that closed a slow client (overflow), those of sessions that had ended (ended), and "+
+		"failed writes (failed). Only overflow and failed point at trouble.", "reason")
 	m := &metrics{
 		connections: map[string]prometheus.Gauge{},
 		handshakes:  handshakes,
@@ -69,14 +79,19 @@ func newMetrics(registry prometheus.Registerer, outbox func() float64) (*metrics
 		bytesOut:    map[string]prometheus.Counter{},
 		dropped:     map[dropReason]prometheus.Counter{},
 		slowConsumers: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: "carillon", Name: "slow_consumers_total", Help: "Sessions closed because their outbox was full.",
+			Namespace: "carillon", Name: "slow_consumers_total",
+			Help: "Clients disconnected because they read more slowly than they are sent to, so that what waits for them went over " +
+				"engine.outbox, or that of all clients over limits.outbox_total. When it rises, send less, or volatile, to whom it hits.",
 		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: "carillon", Name: "receiver_panics_total", Help: "Receivers that panicked, each ending its session.",
+			Namespace: "carillon", Name: "receiver_panics_total",
+			Help: "Panics while a client's message was read, each of which ended that client's session. Above 0 is a bug: please report " +
+				"it with the log's stack trace.",
 		}),
 		delivery: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "carillon", Name: "delivery_seconds",
-			Help:    "From the publish received to the message written, for the oldest message of each write.",
+			Help: "Seconds from a publish received from Redis until it was written to a client, for the oldest message of each " +
+				"write. When it rises, clients or their networks are slow, or this node lacks CPU.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}),
 	}
@@ -107,15 +122,27 @@ func newMetrics(registry prometheus.Registerer, outbox func() float64) (*metrics
 	for _, c := range []prometheus.Collector{
 		connections, handshakes, disconnects, packets, transferred, dropped, m.slowConsumers, m.panics,
 		m.delivery,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "carillon", Name: "outbox_bytes", Help: "Bytes waiting in the outboxes of all sessions.",
-		}, outbox),
+		gauge("connections_limit",
+			"How many clients this node takes at once: limits.connections, else what its file descriptors allow; 0 is no limit.",
+			func() float64 { return float64(s.admission.limit()) }),
+		gauge("outbox_bytes",
+			"Bytes waiting to be written to clients, of all clients together. When it rises, many clients read too slowly; near "+
+				"carillon_outbox_limit_bytes those with most waiting are disconnected.",
+			func() float64 { return float64(s.waiting.Load()) }),
+		gauge("outbox_limit_bytes",
+			"Bytes that may wait for all clients together, from limits.outbox_total; 0 is no limit.",
+			func() float64 { return float64(s.outboxes.Load()) }),
 	} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("engine: register metrics: %w", err)
 		}
 	}
 	return m, nil
+}
+
+// gauge asks read once for each scrape.
+func gauge(name, help string, read func() float64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "carillon", Name: name, Help: help}, read)
 }
 
 func (m *metrics) received(kind byte) { m.packetsIn[kind-packetOpen].Inc() }

@@ -55,7 +55,7 @@ func New(h Handler, cfg Config) (*Server, error) {
 	}
 	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable()}
 	s.parking.running = &s.running
-	s.metrics, err = newMetrics(cfg.Registry, func() float64 { return float64(s.waiting.Load()) })
+	s.metrics, err = newMetrics(cfg.Registry, s)
 	return s, err
 }
 

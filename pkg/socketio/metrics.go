@@ -41,21 +41,33 @@ type metrics struct {
 
 func newMetrics(io *Server, registry prometheus.Registerer) (*metrics, error) {
 	broadcasts := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "carillon_broadcasts_total", Help: "Broadcasts delivered to this node's sockets, by where they were made.",
+		Name: "carillon_broadcasts_total",
+		Help: "Events sent to rooms, sockets or everybody that this node handled, by where they were made: by a client's event or " +
+			"an API call on this node (local), or elsewhere and received through Redis (remote). Each is counted once, however many " +
+			"clients it reaches.",
 	}, []string{"origin"})
 	acks := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "carillon_acks_total", Help: "Acknowledgements asked of clients, and unexpected ones, by outcome.",
+		Name: "carillon_acks_total",
+		Help: "Acknowledgements asked of clients, by what came of it: answered, not answered in time (timeout), given up by who asked " +
+			"(canceled), the client left (disconnected); unexpected are answers that nobody waited for, as after a timeout.",
 	}, []string{"result"})
 	drops := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "carillon_inbound_dropped_total", Help: "Packets and orders that came to nothing, by reason.",
+		Name: "carillon_inbound_dropped_total",
+		Help: "What clients or other nodes sent and came to nothing, by reason. unhandled: an event that nothing here handles, often " +
+			"a misspelt name; malformed and violation: clients that do not speak the protocol, which are disconnected; overloaded: " +
+			"more than this node keeps up with.",
 	}, []string{"reason"})
 	m := &metrics{
 		local: broadcasts.WithLabelValues("local"), remote: broadcasts.WithLabelValues("remote"),
 		deliveries: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "carillon_deliveries_total", Help: "Broadcasts queued for a client, one for each recipient.",
+			Name: "carillon_deliveries_total",
+			Help: "Events queued for clients by carillon_broadcasts_total, counted once for each client they go to; divided by " +
+				"broadcasts it is the fan-out.",
 		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "carillon_handler_panics_total", Help: "Handlers that panicked, each ending its client's connection.",
+			Name: "carillon_handler_panics_total",
+			Help: "Panics while an event was handled, each of which ended that client's connection. Above 0 is a bug: please report it " +
+				"with the log's stack trace.",
 		}),
 	}
 	m.acks.answered = acks.WithLabelValues("answered")
@@ -91,8 +103,12 @@ func (m *metrics) unanswered(err error) prometheus.Counter {
 type census struct{ io *Server }
 
 var (
-	socketsDesc = prometheus.NewDesc("carillon_sockets", "Connected sockets of this node.", []string{"namespace"}, nil)
-	roomsDesc   = prometheus.NewDesc("carillon_rooms", "Rooms with a member here, sockets' own rooms left out.", nil, nil)
+	socketsDesc = prometheus.NewDesc("carillon_sockets",
+		"Sockets connected to each namespace on this node, by the key of the configuration that the namespace matches. "+
+			"A client has one in each namespace it uses.", []string{"namespace"}, nil)
+	roomsDesc = prometheus.NewDesc("carillon_rooms",
+		"Rooms that a client of this node is in, without the room that each socket has to itself. One that only ever rises is rooms "+
+			"that clients join and never leave.", nil, nil)
 )
 
 // Describe names the gauges.

@@ -103,6 +103,9 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 			return nil, err
 		}
 	}
+	if err := registerDeaf(cfg.Registry, func() bool { return a.State().Deaf }); err != nil {
+		return nil, fmt.Errorf("redis: register metrics: %w", err)
+	}
 	return a, nil
 }
 

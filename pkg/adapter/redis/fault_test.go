@@ -243,8 +243,11 @@ func TestWatchdog_DeafSubscriptionIsReplacedAndItsPredecessorKilled(t *testing.T
 	eventually(t, "ready", func() bool { return n.State().Ready })
 	n.join("red")
 	proxy.deafen(true)
-	eventually(t, "deaf", func() bool { return n.State().Deaf })
+	eventually(t, "deaf", func() bool { return n.metric("redis_deaf") == 1 })
 	eventually(t, "replaced", func() bool { return n.State() == adapter.State{Ready: true, Connected: true} })
+	if got := n.metric("redis_deaf"); got != 0 {
+		t.Errorf("shown as deaf after that: %v", got)
+	}
 	if err := n.confirm("red"); err != nil {
 		t.Fatal(err)
 	}

@@ -55,49 +55,61 @@ type metrics struct {
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "carillon_redis_messages_total",
-		Help: "Pub/Sub messages received from and taken by Redis, without probes.",
+		Help: "Messages received from Redis (in) and published to it (out), without this node's probes. Every message comes in " +
+			"again at who published it.",
 	}, []string{"direction"})
 	publishDropped := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "carillon_redis_publish_dropped_total",
-		Help: "Messages that did not, or may not have, reached Redis.",
+		Help: "Messages for other nodes that were not published, by reason: Redis away for too long (age) or too many waiting " +
+			"(full), refused by Redis (refused), still waiting at the end (shutdown), too long an answer cut short (trimmed), not " +
+			"encodable (invalid); unknown ones were sent, and the connection ended before Redis answered. Clients on other nodes " +
+			"miss them: see carillon_redis_up.",
 	}, []string{"reason"})
 	receivedDropped := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "carillon_redis_receive_dropped_total",
-		Help: "Messages received from Redis and not acted upon.",
+		Help: "Messages received from Redis and not acted upon, by reason. own and no_member are part of normal work; malformed, " +
+			"too_large, namespace and unknown_type come from a publisher that does something wrong.",
 	}, []string{"reason"})
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "carillon_redis_refused_total",
-		Help: "What Redis refused this node for lack of rights.",
+		Help: "Commands that Redis refused because the user this node logs in as lacks the right, by what they were for. Above 0 is " +
+			"a mistake in the password or the ACL of that user.",
 	}, []string{"what"})
 	m := &metrics{
 		up: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "carillon_redis_up",
-			Help: "Whether Redis answers commands.",
+			Help: "1 while Redis answers commands, 0 while it does not. At 0 clients stay connected and hear only what is published on " +
+				"their own node.",
 		}),
 		in:  messages.WithLabelValues("in"),
 		out: messages.WithLabelValues("out"),
 		queued: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "carillon_redis_publish_queue",
-			Help: "Messages waiting to be published.",
+			Help: "Messages waiting to be published. Near 0 unless Redis is away or slow; over redis.queue the oldest are dropped and " +
+				"counted in carillon_redis_publish_dropped_total.",
 		}),
 		publishDropped:  make(map[publishDrop]prometheus.Counter),
 		receivedDropped: make(map[receiveDrop]prometheus.Counter),
 		resubscribes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carillon_redis_resubscribes_total",
-			Help: "Subscriptions that replaced a lost one; messages published in between were missed.",
+			Help: "Times the subscription was lost and built up again. Whatever others published in between was missed by this " +
+				"node's clients: look at Redis and the network to it.",
 		}),
 		probe: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:    "carillon_redis_probe_seconds",
-			Help:    "From queueing a probe to hearing it on the subscription.",
+			Name: "carillon_redis_probe_seconds",
+			Help: "Seconds that a message of this node to itself took through Redis, once a second. When it rises, Redis or the " +
+				"network to it is slow; when none arrives, the node is deaf.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
 		}),
 		nodes: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "carillon_redis_nodes",
-			Help: "Gateway nodes whose heartbeats are in Redis, this one included.",
+			Help: "Carillon nodes that this one knows to be alive by their heartbeats in Redis, itself included. It should be the " +
+				"number of replicas on every node.",
 		}),
 		tagConflicts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carillon_redis_tag_conflicts_total",
-			Help: "Times this node found its tag in the hands of another one.",
+			Help: "Times that another node was found to use the four characters that this node's socket ids begin with. Harmless, and " +
+				"very rare.",
 		}),
 		refused: make(map[refusal]prometheus.Counter),
 	}
@@ -123,4 +135,21 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		}
 	}
 	return m, nil
+}
+
+// registerDeaf adds the gauge that asks for the adapter's state with each scrape.
+func registerDeaf(registry prometheus.Registerer, deaf func() bool) error {
+	if registry == nil {
+		return nil
+	}
+	return registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "carillon_redis_deaf",
+		Help: "1 while Redis answers commands and yet this node hears none of its messages, not even its own. Its clients miss what " +
+			"others publish, and it takes itself out of service. After a few minutes at 1, restart the node.",
+	}, func() float64 {
+		if deaf() {
+			return 1
+		}
+		return 0
+	}))
 }

@@ -36,6 +36,7 @@ func TestMetrics_ClosedLabelSetsArePresentAtZero(t *testing.T) {
 	}
 	for _, name := range []string{
 		"redis_up", "redis_resubscribes_total", "redis_probe_seconds", "redis_nodes", "redis_tag_conflicts_total",
+		"redis_deaf",
 	} {
 		if got := n.metric(name); got != 0 {
 			t.Errorf("%s: %v", name, got)
