@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/carillon-io/carillon/internal/config"
 )
@@ -13,7 +15,13 @@ import (
 // certificate is what the clients' listener shows. It can be renewed while connections are open: each keeps the one it
 // began with.
 type certificate struct {
-	current atomic.Pointer[tls.Certificate]
+	current atomic.Pointer[shown]
+}
+
+// shown is a certificate in force.
+type shown struct {
+	pair    tls.Certificate
+	expires time.Time // the first of the chain to do so
 }
 
 // prepare reads what cfg names and returns how to put it in force; without a certificate there is nothing to do.
@@ -36,18 +44,37 @@ func (c *certificate) prepare(cfg config.TLS) (renew func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("server.tls: %w", err)
 	}
-	return func() { c.current.Store(&pair) }, nil
+	expires, err := firstExpiry(pair.Certificate)
+	if err != nil {
+		return nil, fmt.Errorf("server.tls.cert: %w", err)
+	}
+	return func() { c.current.Store(&shown{pair, expires}) }, nil
 }
 
 // serverConfig is how the listener encrypts: HTTP/2 for polling where the client offers it, HTTP/1.1 for WebSocket.
 func (c *certificate) serverConfig() *tls.Config {
 	return &tls.Config{
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &c.current.Load().pair, nil },
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"},
 		// Small records at the start of each burst help pages to render early. Here they would cut a message in pieces.
 		DynamicRecordSizingDisabled: true,
 	}
+}
+
+// firstExpiry is when the first certificate of a chain expires, which breaks the whole of it.
+func firstExpiry(chain [][]byte) (time.Time, error) {
+	var first time.Time
+	for i, der := range chain {
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			return first, fmt.Errorf("certificate %d of the chain: %w", i+1, err)
+		}
+		if i == 0 || cert.NotAfter.Before(first) {
+			first = cert.NotAfter
+		}
+	}
+	return first, nil
 }
 
 // certificateFiles are the files that cfg names.

@@ -65,6 +65,7 @@ type Gateway struct {
 	reloader    *reloader
 
 	draining atomic.Bool
+	leaveBy  atomic.Int64 // Unix seconds at which a drain is over at the latest; 0: none is under way
 }
 
 // New wires a node. It starts nothing and binds nothing; the error names the configuration's key where there is one.
@@ -93,10 +94,7 @@ func New(o Options) (*Gateway, error) {
 		return nil, errors.Join(err, g.close())
 	}
 	g.reloader = newReloader(o, registry)
-	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "carillon_drain_sessions_remaining",
-		Help: "Sessions that still have to leave while the node drains; 0 otherwise.",
-	}, g.remaining))
+	g.registerMetrics(registry)
 	g.ops = newEndpoint("ops", o.Ops, o.Config.Ops.Address, g.opsHandler(registry, o.Config.Ops.PProf), o.Config.Server.HeaderTimeout, g.logger)
 	return g, nil
 }
@@ -227,14 +225,6 @@ func (g *Gateway) serverConfig(tag string, origins *originPolicy, registry prome
 	}
 }
 
-// remaining is how many sessions a drain has left.
-func (g *Gateway) remaining() float64 {
-	if !g.draining.Load() {
-		return 0
-	}
-	return float64(g.socketio.Engine().Sessions())
-}
-
 // newTag draws the four characters that the ids of this process begin with.
 func newTag() string {
 	var b [3]byte
@@ -246,7 +236,7 @@ func newRegistry(version string) *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "carillon_build_info",
-		Help:        "Always 1; the labels tell what runs here.",
+		Help:        "Always 1. The labels tell which version of Carillon runs here, and which of Go built it.",
 		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
 	})
 	build.Set(1)

@@ -73,8 +73,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 // listener that tells how it goes last.
 func (g *Gateway) leave(delay time.Duration, leaveCluster func()) error {
 	started := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), delay+g.config.Drain.Window+leaveGrace)
+	deadline := started.Add(delay + g.config.Drain.Window + leaveGrace)
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
+	g.leaveBy.Store(deadline.Unix())
 	g.draining.Store(true)
 	g.logger.Info("leaving", zap.Duration("delay", delay), zap.Duration("window", g.config.Drain.Window),
 		zap.Int("sessions", g.socketio.Engine().Sessions()))

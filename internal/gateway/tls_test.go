@@ -25,6 +25,11 @@ import (
 // newCertificate makes a certificate of this machine that vouches for itself, and its key, as PEM.
 func newCertificate(t *testing.T, name string) (cert, key []byte) {
 	t.Helper()
+	return newCertificateUntil(t, name, time.Now().Add(time.Hour))
+}
+
+func newCertificateUntil(t *testing.T, name string, expires time.Time) (cert, key []byte) {
+	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +38,7 @@ func newCertificate(t *testing.T, name string) (cert, key []byte) {
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: name},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotAfter:     time.Now().Add(time.Hour),
+		NotAfter:     expires,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
