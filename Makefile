@@ -5,7 +5,7 @@
 GO       ?= go
 LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),,sudo)
-DEBIAN   := redis-server haproxy chromium
+DEBIAN   := redis-server haproxy chromium prometheus
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 
@@ -52,9 +52,9 @@ lint:
 unit:
 	$(GO) test -race $$($(GO) list ./... | grep -v /test/)
 
-# make e2e    real Redis, HAProxy, official clients, Chromium
+# make e2e    real Redis, HAProxy, official clients, Chromium, Prometheus
 e2e: deps
-	$(GO) test -race -count=1 -timeout 10m ./test/e2e/...
+	$(GO) test -race -count=1 -timeout 10m ./test/e2e/... ./test/observability/...
 
 # make fuzz   every fuzz target for FUZZTIME (10m) each, one after the other
 FUZZTIME ?= 10m

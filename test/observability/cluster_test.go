@@ -1,0 +1,205 @@
+package observability
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// node is one running gateway.
+type node struct {
+	clients string // base URL
+	ops     string // host:port
+}
+
+// startCluster runs a Redis and two gateways on it, the second one with TLS, and clients that go on talking until the
+// test ends: enough for every metric to have something to tell.
+func startCluster(t *testing.T, env ...string) (a, b node) {
+	t.Helper()
+	redis := startRedis(t)
+	a = startNode(t, redis, "", env)
+	cert, key := newCertificate(t)
+	b = startNode(t, redis, fmt.Sprintf(", tls: {cert: %q, key: %q}", write(t, "tls.crt", cert), write(t, "tls.key", key)), env)
+	talk(t, a, b)
+	return a, b
+}
+
+func startRedis(t *testing.T) (url string) {
+	t.Helper()
+	address := freeAddress(t)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, nil, "redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	eventually(t, "redis-server", func() (bool, any) {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil, err
+	})
+	return "redis://" + address
+}
+
+func startNode(t *testing.T, redis, security string, env []string) node {
+	t.Helper()
+	n := node{clients: "http://" + freeAddress(t), ops: freeAddress(t)}
+	config := fmt.Sprintf(`
+server: {address: %q%s}
+ops: {address: %q}
+redis: {url: %q}
+drain: {delay: 0s, window: 0s}
+namespaces:
+  "/":
+    rules:
+      - event: join
+        name: into a room
+        do: [{join: "${args[0]}"}]
+      - event: shout
+        do: [{broadcast: {event: shouted, args: "${args}"}}]
+      - event: forbidden
+        deny: "not for you"
+`, strings.TrimPrefix(n.clients, "http://"), security, n.ops, redis)
+	if security != "" {
+		n.clients = strings.Replace(n.clients, "http:", "https:", 1)
+	}
+	start(t, env, gatewayBinary, "serve", "--config", write(t, "gateway.yaml", config))
+	eventually(t, "a gateway", func() (bool, any) {
+		status, body := get("http://" + n.ops + "/readyz")
+		return status == http.StatusOK, body
+	})
+	return n
+}
+
+// get answers 0 where there is no answer.
+func get(url string) (status int, body string) {
+	response, err := http.Get(url)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(text)
+}
+
+// talk connects a client to each node and has both of them speak to everybody, join a room and be refused, again and again
+// until the test ends. It returns when each has heard the other.
+func talk(t *testing.T, nodes ...node) {
+	t.Helper()
+	insecure := &tls.Config{InsecureSkipVerify: true}
+	poll := &http.Client{Transport: &http.Transport{TLSClientConfig: insecure}}
+	stop := make(chan struct{})
+	heard := make(chan string, 100) // names who was heard by whom; what does not fit is not needed
+	var running sync.WaitGroup
+	var clients []*websocket.Conn
+	for i, n := range nodes {
+		response, err := poll.Get(n.clients + "/socket.io/?EIO=4&transport=polling") // a session over polling
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		dialer := websocket.Dialer{TLSClientConfig: insecure}
+		c, _, err := dialer.Dial("ws"+strings.TrimPrefix(n.clients, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients = append(clients, c)
+		send := func(packet string) error { return c.WriteMessage(websocket.TextMessage, []byte(packet)) }
+		if err := send("40"); err != nil {
+			t.Fatal(err)
+		}
+		running.Go(func() { // reads until the connection is closed
+			for {
+				_, packet, err := c.ReadMessage()
+				if err != nil {
+					return
+				}
+				for from := range nodes {
+					if string(packet) == fmt.Sprintf(`42["shouted",%d]`, from) {
+						select {
+						case heard <- fmt.Sprintf("%d by %d", from, i):
+						default:
+						}
+					}
+				}
+			}
+		})
+		running.Go(func() {
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-stop:
+					return
+				case <-tick.C:
+				}
+				for _, packet := range []string{fmt.Sprintf(`42["shout",%d]`, i), `42["join","room"]`, `42["forbidden"]`, `42["unknown"]`} {
+					if send(packet) != nil {
+						return // closed; too early, the queries would have no answer
+					}
+				}
+			}
+		})
+	}
+	t.Cleanup(func() {
+		close(stop)
+		for _, c := range clients {
+			_ = c.Close()
+		}
+		poll.CloseIdleConnections()
+		running.Wait()
+	})
+	seen := map[string]bool{}
+	eventually(t, "the clients hear each other", func() (bool, any) {
+		for {
+			select {
+			case who := <-heard:
+				seen[who] = true
+			default:
+				return len(seen) == len(nodes)*len(nodes), seen
+			}
+		}
+	})
+}
+
+// newCertificate makes a certificate that is good for three months, and its key, as PEM.
+func newCertificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotAfter:     time.Now().Add(90 * 24 * time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+}
