@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"os"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -17,10 +16,11 @@ const (
 	defaultPercent = 100
 )
 
-// tuneCollection spares a small heap needless collections, unless GOGC says how often to collect. A memory limit still
-// has the last word.
+// tuneCollection spares a small heap needless collections, unless the environment's GOGC has set the pace. A memory
+// limit still has the last word.
 func tuneCollection(ctx context.Context) {
-	if os.Getenv("GOGC") != "" {
+	pace := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	if metrics.Read(pace); pace[0].Value.Uint64() != defaultPercent {
 		return
 	}
 	tick := time.NewTicker(collectionInterval)
