@@ -9,7 +9,7 @@ DEBIAN   := redis-server haproxy chromium prometheus
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 
-.PHONY: help run build client test deps format lint unit e2e bench fuzz
+.PHONY: help run build client test deps format lint unit e2e chart schemas bench fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -27,7 +27,7 @@ client: test/node_modules
 	cp test/node_modules/socket.io-client/dist/socket.io.*js* client/
 	cp test/node_modules/socket.io-client/package.json client/
 
-test: deps format lint unit e2e
+test: deps format lint unit e2e chart
 
 deps: test/node_modules
 	@for p in $(DEBIAN); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -55,6 +55,14 @@ unit:
 # make e2e    real Redis, HAProxy, official clients, Chromium, Prometheus
 e2e: deps
 	$(GO) test -race -count=1 -timeout 10m ./test/e2e/... ./test/observability/...
+
+# make chart  the Helm chart: rendered, validated, compared with the gateway's defaults
+chart: deps
+	$(GO) test -count=1 -timeout 10m ./test/chart/...
+
+# make schemas    what kubeconform checks the chart's objects against
+schemas:
+	$(GO) run ./test/chart/schemas/generate
 
 # make fuzz   every fuzz target for FUZZTIME (10m) each, one after the other
 FUZZTIME ?= 10m

@@ -1,0 +1,73 @@
+{{- /*
+carillon.milliseconds takes a dict of key and value, a duration as Go writes it (1m30s, 500ms, 1.5h, 0), and returns its
+milliseconds as a decimal number.
+*/ -}}
+{{- define "carillon.milliseconds" -}}
+{{- $text := toString .value -}}
+{{- $part := "([0-9]+([.][0-9]*)?|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h)" -}}
+{{- if eq $text "0" -}}
+0
+{{- else if not (regexMatch (printf "^(%s)+$" $part) $text) -}}
+{{- fail (printf "%s: %q is not a duration such as 25s, 1m30s or 500ms" .key $text) -}}
+{{- else -}}
+{{- $units := dict "ns" 0.000001 "us" 0.001 "µs" 0.001 "μs" 0.001 "ms" 1 "s" 1000 "m" 60000 "h" 3600000 -}}
+{{- $sum := 0.0 -}}
+{{- range regexFindAll $part $text -1 -}}
+{{- $number := regexFind "^[0-9.]+" . -}}
+{{- $sum = addf $sum (mulf (float64 $number) (get $units (trimPrefix $number .))) -}}
+{{- end -}}
+{{- $sum -}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+carillon.gracePeriod is terminationGracePeriodSeconds. A node leaves within drain.delay + drain.window + 5 s; another 5 s
+are for the kubelet, whose clock starts before the process has heard of it.
+*/ -}}
+{{- define "carillon.gracePeriod" -}}
+{{- $drain := .Values.config.drain | default dict -}}
+{{- $delay := include "carillon.milliseconds" (dict "key" "config.drain.delay" "value" (dig "delay" "5s" $drain)) -}}
+{{- $window := include "carillon.milliseconds" (dict "key" "config.drain.window" "value" (dig "window" "20s" $drain)) -}}
+{{- addf (divf (addf (float64 $delay) (float64 $window)) 1000) 10 | ceil | int64 -}}
+{{- end -}}
+
+{{- /* carillon.memoryLimit is nine tenths of resources.limits.memory in bytes; empty without one. */ -}}
+{{- define "carillon.memoryLimit" -}}
+{{- with dig "limits" "memory" "" (.Values.resources | default dict) -}}
+{{- $text := toString . -}}
+{{- if not (regexMatch "^[0-9]+([.][0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$" $text) -}}
+{{- fail (printf "resources.limits.memory: %q is not a quantity such as 512Mi or 2Gi" $text) -}}
+{{- end -}}
+{{- $number := regexFind "^[0-9.]+" $text -}}
+{{- $units := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- mulf (float64 $number) (get $units (trimPrefix $number $text)) 0.9 | int64 -}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+carillon.port takes a dict of key and value, an address as the gateway listens on, and returns its port. Inside a pod only
+an address without a host, or with the one that stands for all, can be reached.
+*/ -}}
+{{- define "carillon.port" -}}
+{{- $text := toString .value -}}
+{{- if not (regexMatch "^(0[.]0[.]0[.]0|\\[::\\])?:[0-9]{1,5}$" $text) -}}
+{{- fail (printf "%s: %q is not an address that a pod can be reached at; write a colon and a port, such as \":8080\"" .key $text) -}}
+{{- end -}}
+{{- $port := regexFind "[0-9]+$" $text | int -}}
+{{- if or (lt $port 1) (gt $port 65535) -}}
+{{- fail (printf "%s: %q has no port from 1 to 65535" .key $text) -}}
+{{- end -}}
+{{- $port -}}
+{{- end -}}
+
+{{- define "carillon.clientPort" -}}
+{{- include "carillon.port" (dict "key" "config.server.address" "value" (dig "server" "address" ":8080" .Values.config)) -}}
+{{- end -}}
+
+{{- define "carillon.opsPort" -}}
+{{- include "carillon.port" (dict "key" "config.ops.address" "value" (dig "ops" "address" ":9090" .Values.config)) -}}
+{{- end -}}
+
+{{- define "carillon.peerPort" -}}
+{{- include "carillon.port" (dict "key" "config.peer.address" "value" (dig "peer" "address" ":9091" .Values.config)) -}}
+{{- end -}}
