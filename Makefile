@@ -9,7 +9,7 @@ DEBIAN   := redis-server haproxy chromium prometheus
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 
-.PHONY: help run build client test deps format lint unit e2e chart schemas bench fuzz
+.PHONY: help run build client test deps format lint unit e2e chart manifests schemas bench fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -56,9 +56,13 @@ unit:
 e2e: deps
 	$(GO) test -race -count=1 -timeout 10m ./test/e2e/... ./test/observability/...
 
-# make chart  the Helm chart: rendered, validated, compared with the gateway's defaults
+# make chart  the Helm chart and deploy/k8s: rendered, validated, compared with the gateway's defaults
 chart: deps
 	$(GO) test -count=1 -timeout 10m ./test/chart/...
+
+# make manifests  deploy/k8s anew from the chart
+manifests:
+	$(GO) test -count=1 -run '^TestManifests_(Base|OverlaysAdd)' ./test/chart -args -update
 
 # make schemas    what kubeconform checks the chart's objects against
 schemas:
