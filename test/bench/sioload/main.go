@@ -13,24 +13,18 @@ import (
 )
 
 type options struct {
-	n, concurrency, pubs, size, rooms, members, inflight, window int
-	rate, pubOn                                                  string
-	dur, warm, stepDur, drain, hold, settle, life, rampTimeout   time.Duration
-	p99                                                          float64
-	seed                                                         uint64
-	all, steps, tolerate                                         bool
+	resident, roomSize                                                  int
+	n, concurrency, pubs, size, rooms, members, conns, inflight, window int
+	rate, pubOn                                                         string
+	dur, warm, stepDur, drain, hold, settle, life, rampTimeout          time.Duration
+	p99                                                                 float64
+	seed                                                                uint64
+	all, steps, tolerate                                                bool
 }
 
 const usage = `usage: sioload connect|echo|fanout|rooms|multi|churn [flags]
        sioload blast [flags]      (sends to itself: the generator's own ceiling)
 `
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
 
 func main() {
 	if len(os.Args) < 2 {
@@ -52,9 +46,12 @@ func main() {
 	fs.IntVar(&o.n, "n", 100, "connections (connect, echo), subscribers (fanout, multi), slots (churn)")
 	fs.IntVar(&o.concurrency, "concurrency", 100, "handshakes under way at once")
 	fs.IntVar(&o.pubs, "publishers", 1, "publishing connections (fanout, multi)")
-	fs.IntVar(&o.size, "size", 128, "payload bytes (at least 28 where it carries a time)")
+	fs.IntVar(&o.size, "size", 128, "payload bytes (at least 32 where it carries a time)")
 	fs.IntVar(&o.rooms, "rooms", 1000, "rooms (rooms, churn)")
 	fs.IntVar(&o.members, "members", 10, "members of each room (rooms)")
+	fs.IntVar(&o.conns, "conns", 0, "rooms: connections that share the memberships (0: one for each)")
+	fs.IntVar(&o.resident, "resident", 0, "churn: connections that stay, in rooms of -room-size")
+	fs.IntVar(&o.roomSize, "room-size", 10, "churn: residents of a room")
 	fs.IntVar(&o.inflight, "inflight", 1, "requests in flight per connection (echo)")
 	fs.IntVar(&o.window, "window", 8, "publishes outstanding in closed-loop publishing (-rate max)")
 	fs.StringVar(&o.rate, "rate", "auto", "publishes/s in all, or auto (search for the highest that holds), or max (closed loop)")
@@ -97,7 +94,17 @@ func main() {
 	if cmd == "blast" {
 		os.Exit(blastServer(&o, *urls))
 	}
-	if total := max(o.n, o.rooms*o.members*btoi(cmd == "rooms")); *src == 0 && total > 4000 {
+	total := o.n
+	if cmd == "rooms" {
+		if total = o.conns; total == 0 {
+			total = o.rooms * o.members
+		}
+	}
+	switch {
+	case *src > 0:
+	case cmd == "churn":
+		*src = 64 // TIME_WAIT would use up one address's ports
+	case total > 4000:
 		*src = total/4000 + 1 // finding a free port gets slow once half of them are taken
 	}
 	e, err := newEngine(strings.Split(*urls, ","), *path, *transport == "polling", *workers, *src)
@@ -127,7 +134,7 @@ func main() {
 	case "fanout", "rooms", "multi":
 		m, err = runPubsub(e, &o, cmd)
 	case "churn":
-		m = runChurn(e, &o)
+		m, err = runChurn(e, &o)
 	default:
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)

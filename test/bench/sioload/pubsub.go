@@ -10,15 +10,16 @@ import (
 // pubsub drives fanout, rooms and multi: streams publish to rooms, members of
 // the rooms count, time and check what arrives.
 //
-// Payload: 4 hex digits stream, 8 hex digits sequence number, 16 hex digits
+// Payload: 8 hex digits stream, 8 hex digits sequence number, 16 hex digits
 // monotonic send time, padding. The time is taken when the message is due to
 // be written, so time spent in a full socket buffer counts as latency.
 
-const psHeader = 28
+const psHeader = 32
 
 const (
 	roleSub = iota
 	rolePub
+	roleResident // churn: stays
 )
 
 type stream struct {
@@ -55,6 +56,8 @@ type pubsub struct {
 	e        *Engine
 	streams  []*stream
 	rooms    bool // one stream per room
+	members  int  // rooms: of each
+	conns    int  // rooms: connections that share the memberships
 	all      bool // publishAll instead of publish
 	size     int
 	expected atomic.Int64
@@ -104,20 +107,42 @@ func (p *pubsub) newStream(c *Conn, room int, members int64) {
 	for range p.size {
 		st.buf = append(st.buf, 'x')
 	}
-	putHex(st.buf[st.off:st.off+4], uint64(st.id))
+	putHex(st.buf[st.off:st.off+8], uint64(st.id))
 	st.buf = append(st.buf, `"]`...)
 	p.streams = append(p.streams, st)
 }
 
-func (p *pubsub) OnConnect(c *Conn) {
-	if c.room < 0 {
+// The memberships of the rooms, members 0, 1, ... of room 0, then those of room 1 and so on, are dealt out to the
+// connections in turn: connection i has the i-th, the (i+conns)-th and so on. membership tells which of c's own one in a
+// room is.
+func (p *pubsub) membership(c *Conn, room int) (k int, ok bool) {
+	first := room * p.members
+	m := (c.id - first%p.conns + p.conns) % p.conns
+	return (first + m) / p.conns, m < p.members
+}
+
+// join joins the next room of c, or none is left and c is ready.
+func (p *pubsub) join(c *Conn) {
+	room := int(c.room)
+	if p.rooms {
+		room = (c.id + c.nextID*p.conns) / p.members
+	}
+	if c.nextID >= len(c.last) || c.room < 0 {
 		c.w.Ready(c)
 		return
 	}
-	c.w.Send(c, []byte(`420["join","`+roomName(int(c.room))+`"]`))
+	if c.nextID++; !p.rooms {
+		c.nextID = len(c.last)
+	}
+	c.w.Send(c, []byte(`420["join","`+roomName(room)+`"]`))
 }
 
-func (p *pubsub) OnAck(c *Conn, id int, _ []byte) { c.w.Ready(c) }
+func (p *pubsub) OnConnect(c *Conn) {
+	c.nextID = 0
+	p.join(c)
+}
+
+func (p *pubsub) OnAck(c *Conn, id int, _ []byte) { p.join(c) }
 
 func (p *pubsub) OnClose(c *Conn, err error) { p.closed.Add(1) }
 
@@ -128,19 +153,19 @@ func (p *pubsub) OnEvent(c *Conn, d []byte) {
 		s.foreign++
 		return
 	}
-	id, ok1 := getHex(d[8:12])
-	sq, ok2 := getHex(d[12:20])
-	ts, ok3 := getHex(d[20:36])
+	id, ok1 := getHex(d[8:16])
+	sq, ok2 := getHex(d[16:24])
+	ts, ok3 := getHex(d[24:40])
 	if !ok1 || !ok2 || !ok3 || int(id) >= len(p.streams) || len(d) < 8+p.size {
 		s.foreign++
 		return
 	}
 	st := p.streams[id]
-	k := int(id)
+	k, member := int(id), p.all || st.room == int(c.room)
 	if p.rooms {
-		k = 0
+		k, member = p.membership(c, st.room)
 	}
-	if !p.all && st.room != int(c.room) {
+	if !member {
 		s.misrouted++
 		return
 	}
@@ -174,8 +199,8 @@ func (p *pubsub) publish(w *Worker, s *psWorker, now int64) {
 		st = s.streams[s.rng.IntN(n)]
 	}
 	st.seq++
-	putHex(st.buf[st.off+4:st.off+12], uint64(st.seq))
-	putHex(st.buf[st.off+12:st.off+28], uint64(now))
+	putHex(st.buf[st.off+8:st.off+16], uint64(st.seq))
+	putHex(st.buf[st.off+16:st.off+32], uint64(now))
 	w.Send(st.c, st.buf)
 	p.expected.Add(st.members)
 	s.pub++
@@ -412,19 +437,24 @@ func runPubsub(e *Engine, o *options, kind string) (map[string]any, error) {
 	}
 	switch kind {
 	case "rooms":
-		p.rooms = true
-		for r := range o.rooms {
-			for m := range o.members {
-				// Members of one room alternate over the nodes.
-				c := add(int32(r), roleSub, (r+m)%len(e.targets))
-				c.last = make([]uint32, 1)
-				if m == 0 {
-					p.newStream(c, r, int64(o.members))
-				}
+		total := o.rooms * o.members
+		p.rooms, p.members, p.conns = true, o.members, total
+		if o.conns > 0 {
+			p.conns = o.conns
+		}
+		if o.members > p.conns {
+			return nil, fmt.Errorf("-members %d of %d connections", o.members, p.conns)
+		}
+		for i := range p.conns {
+			c := add(-1, roleSub, i%len(e.targets))
+			if i < total { // members of one room alternate over the nodes
+				c.room = int32(i / o.members)
+				c.url = (i/o.members + i%o.members) % len(e.targets)
+				c.last = make([]uint32, (total-i+p.conns-1)/p.conns)
 			}
 		}
-		if o.rooms > 65535 {
-			return nil, fmt.Errorf("at most 65535 rooms")
+		for r := range o.rooms {
+			p.newStream(all[r*o.members%p.conns], r, int64(o.members))
 		}
 	default:
 		np := o.pubs

@@ -230,13 +230,22 @@ type churn struct {
 	rooms  int
 	stop   atomic.Bool
 	failed atomic.Int64
+	gone   atomic.Int64 // residents
 }
 
 func (h *churn) OnConnect(c *Conn) {
+	if c.role == roleResident {
+		c.w.Send(c, []byte(`420["join","`+roomName(int(c.room))+`"]`))
+		return
+	}
 	c.w.Send(c, []byte(`420["join","`+roomName(c.nextID%h.rooms)+`"]`))
 }
 func (h *churn) OnEvent(c *Conn, _ []byte) {}
 func (h *churn) OnClose(c *Conn, _ error) {
+	if c.role == roleResident {
+		h.gone.Add(1)
+		return
+	}
 	h.failed.Add(1)
 	c.tReady = c.w.now
 	s := c.w.S.(*churnWorker)
@@ -244,8 +253,11 @@ func (h *churn) OnClose(c *Conn, _ error) {
 }
 func (h *churn) OnAck(c *Conn, _ int, _ []byte) {
 	w := c.w
-	s := w.S.(*churnWorker)
 	w.Ready(c)
+	if c.role == roleResident {
+		return
+	}
+	s := w.S.(*churnWorker)
 	if w.now >= h.t0 && w.now < h.t1 {
 		s.cycles++
 		s.conn.Add(c.tConn - c.tStart)
@@ -284,18 +296,28 @@ func (h *churn) OnTick(w *Worker, now int64) int64 {
 	return now + 1e6
 }
 
-func runChurn(e *Engine, o *options) map[string]any {
+func runChurn(e *Engine, o *options) (map[string]any, error) {
 	h := &churn{life: int64(o.life), rooms: max(1, o.rooms)}
-	e.retries = 0 // churn counts every failure
 	e.handle(h)
-	if e.srcIPs == 0 {
-		e.srcIPs = 64 // TIME_WAIT would use up one address's ports
+	m := map[string]any{}
+	if o.resident > 0 {
+		residents := make([]*Conn, o.resident)
+		for i := range residents {
+			residents[i] = &Conn{id: i, url: i % len(e.targets), role: roleResident, room: int32(i / max(1, o.roomSize))}
+		}
+		ramp, err := rampAll(e, o, residents)
+		if err != nil {
+			return nil, err
+		}
+		m = ramp
+		time.Sleep(o.settle)
 	}
+	e.retries = 0 // churn counts every failure
 	h.t0 = nanotime() + int64(o.warm)
 	h.t1 = h.t0 + int64(o.dur)
 	all := make([]*Conn, o.n)
 	for i := range all {
-		all[i] = &Conn{id: i, url: i % len(e.targets), nextID: i}
+		all[i] = &Conn{id: o.resident + i, url: i % len(e.targets), nextID: i}
 		all[i].w = e.workers[i%len(e.workers)]
 	}
 	rss0 := rssBytes(e.pids)
@@ -325,7 +347,7 @@ func runChurn(e *Engine, o *options) map[string]any {
 		e.mu.Unlock()
 	})
 	time.Sleep(o.settle + time.Duration(h.life))
-	m := map[string]any{}
+	m["residents"], m["room_size"], m["residents_gone"] = o.resident, o.roomSize, h.gone.Load()
 	m["slots"], m["life_ms"] = o.n, o.life.Milliseconds()
 	m["cycles_s"] = round3(float64(cycles) / o.dur.Seconds())
 	m["failed"] = h.failed.Load()
@@ -334,5 +356,5 @@ func runChurn(e *Engine, o *options) map[string]any {
 	m["rss_before_mb"] = round3(float64(rss0) / 1e6)
 	m["rss_after_mb"] = round3(float64(rssBytes(e.pids)) / 1e6)
 	e.putCPU(m, a, b, float64(cycles)*float64(b.t-a.t)/float64(h.t1-h.t0))
-	return m
+	return m, nil
 }
