@@ -9,7 +9,7 @@ DEBIAN   := redis-server haproxy chromium prometheus
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 
-.PHONY: help run build client test deps format lint unit e2e chart manifests schemas bench fuzz
+.PHONY: help run build client test deps format lint unit e2e chart manifests schemas bench bench-docs fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -77,6 +77,13 @@ fuzz:
 		done; \
 	done
 
-# make bench  Carillon and Node's socket.io side by side, as a table
+# make bench  Carillon beside its peers: docs/benchmarks.md, its plots and docs/capacity.md anew, in about two hours
+BENCH ?= -docs docs
 bench: deps
 	$(GO) run ./test/bench $(BENCH)
+	$(if $(findstring -docs docs,$(BENCH)),$(GO) run ./test/bench/capacity -docs docs)
+
+# make bench-docs  the same pages from what was measured last
+bench-docs:
+	$(GO) run ./test/bench -from docs/benchmarks/results.jsonl -docs docs
+	$(GO) run ./test/bench/capacity -docs docs

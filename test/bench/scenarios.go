@@ -2,49 +2,164 @@ package main
 
 import (
 	"fmt"
-	"slices"
+	"strings"
 )
 
 // scenario is one load, and what is read off it.
 type scenario struct {
-	name    string
-	args    []string // of sioload
-	cluster bool     // two nodes and a Redis instead of one node
-	figures []figure
+	name, title string
+	load        func(at float64) string // sioload's arguments; nil for what is measured in this process
+	peers       []string
+	redis       bool
+	nodes       func(at float64) int // nil: one
+	figures     []figure
+	growth      *growth // nil for a comparison at one point
+}
+
+// growth is a scenario at several points.
+type growth struct {
+	axis  string
+	steps []float64
 }
 
 // figure is a field of sioload's answer.
 type figure struct {
 	field, text string
+	target      target
+}
+
+// target is what we want of a figure as a ratio to Node's in the same run: at the least, and hoped for. Zero: none.
+// The plain ones are values, not ratios.
+type target struct {
+	floor, goal           float64
+	plainFloor, plainGoal float64
+	lower                 bool // the lower, the better
+}
+
+func atLeast(floor, goal float64) target { return target{floor: floor, goal: goal} }
+func atMost(floor, goal float64) target  { return target{floor: floor, goal: goal, lower: true} }
+
+// Servers by the names that results have for them.
+const (
+	node     = "node"
+	gorilla  = "gorilla"
+	epoll    = "epoll"
+	carillon = "carillon"
+	index    = "index" // no server: pkg/rooms on its own
+)
+
+var (
+	all   = []string{node, gorilla, epoll, carillon}
+	whole = []string{node, carillon} // what the bare ones cannot do
+)
+
+func deliveries(t target) figure {
+	return figure{field: "deliveries_s", text: "deliveries/s", target: t}
+}
+func cpu(t target) figure { return figure{field: "cpu_s_per_M", text: "CPU s per million", target: t} }
+func cpuRedis(t target) figure {
+	return figure{field: "cpu_s_per_M_incl_aux", text: "CPU s per million, Redis included", target: t}
 }
 
 var (
-	deliveries = figure{"deliveries_s", "deliveries/s"}
-	cpu        = figure{"cpu_s_per_M", "CPU s per million"}
-	cpuAll     = figure{"cpu_s_per_M_incl_aux", "CPU s per million, with Redis"}
+	p99  = figure{field: "lat_p99_ms", text: "p99 ms", target: target{plainFloor: 100, lower: true}}
+	lost = figure{field: "lost", text: "lost"}
 )
 
-var scenarios = []scenario{
-	{"connect", []string{"connect", "-n", "10000", "-hold", "5s"}, false,
-		[]figure{{"handshakes_s", "handshakes/s"}, {"rss_per_conn_kb", "RSS kB per idle connection"}}},
-	{"echo", []string{"echo", "-n", "100"}, false, []figure{{"req_s", "acks/s"}, cpu}},
-	{"fanout", []string{"fanout", "-n", "1000", "-size", "128"}, false, []figure{deliveries, cpu}},
-	{"rooms", []string{"rooms", "-rooms", "1000", "-members", "10"}, false, []figure{deliveries, cpu}},
-	{"fixed", []string{"fanout", "-n", "1000", "-size", "128", "-rate", "40"}, false, []figure{{"lat_p99_ms", "p99 ms"}, cpu}},
-	{"cluster", []string{"multi", "-n", "2000"}, true, []figure{deliveries, cpuAll}},
-	{"churn", []string{"churn", "-n", "100"}, false, []figure{{"cycles_s", "connect-join-leave-close/s"}, cpu}},
+func load(args string) func(float64) string { return func(float64) string { return args } }
+
+func two(float64) int { return 2 }
+
+// scenarios are all that is measured; top is how many connections a process can have here.
+func scenarios(top int) []scenario {
+	return append([]scenario{
+		{name: "connect", title: "10,000 handshakes, 100 at once", load: load("connect -n 10000 -hold 100ms"), peers: all, figures: []figure{
+			{field: "handshakes_s", text: "handshakes/s", target: atLeast(2, 4)},
+			{field: "handshake_cpu_s_per_k", text: "CPU ms per handshake", target: atMost(.5, 0)},
+			{field: "connect_p99_ms", text: "p99 ms"},
+		}},
+		{name: "idle", title: "10,000 idle connections, 50 s", load: load("connect -n 10000 -hold 50s"), peers: all, figures: []figure{
+			{field: "rss_per_conn_kb", text: "RSS KB per connection", target: target{floor: .4, plainGoal: 2, lower: true}},
+			{field: "hold_cpu_cores", text: "CPU cores for all"},
+		}},
+		{name: "echo", title: "100 clients, an acknowledgement at a time each", load: load("echo -n 100"), peers: all, figures: []figure{
+			{field: "req_s", text: "acknowledgements/s", target: atLeast(2.5, 2.8)}, cpu(atMost(.7, .6)),
+			{field: "lat_p99_ms", text: "p99 ms"},
+		}},
+		{name: "fanout", title: "one to a room of 1,000, highest rate", load: load("fanout -n 1000 -p99 100"), peers: all,
+			figures: []figure{deliveries(atLeast(25, 40)), cpu(target{}), p99, lost}},
+		{name: "fanout5k", title: "one to a room of 5,000, highest rate", load: load("fanout -n 5000 -p99 100"), peers: all,
+			figures: []figure{deliveries(atLeast(40, 60)), cpu(target{}), p99, lost}},
+		{name: "rooms", title: "1,000 rooms of 10, highest rate", load: load("rooms -rooms 1000 -members 10 -p99 100"), peers: all,
+			figures: []figure{deliveries(atLeast(6, 8)), cpu(target{}), p99, lost}},
+		{name: "fixed", title: "one to a room of 1,000, 40 times a second", load: load("fanout -n 1000 -rate 40"), peers: all,
+			figures: []figure{
+				cpu(atMost(.8, .7)), {field: "lat_p99_ms", text: "p99 ms", target: atMost(.6, .45)}, lost,
+			}},
+		{name: "cluster", title: "two nodes and Redis, one room of 2,000, highest rate", load: load("multi -n 2000"), redis: true, nodes: two,
+			peers: whole, figures: []figure{deliveries(atLeast(10, 20)), cpuRedis(atMost(.2, .1)), lost}},
+		{name: "cluster-rooms", title: "two nodes and Redis, 1,000 rooms of 10, highest rate", load: load("rooms -rooms 1000 -members 10"), redis: true,
+			nodes: two, peers: whole, figures: []figure{deliveries(atLeast(4, 6)), cpuRedis(atMost(.3, 0)), lost}},
+		{name: "polling", title: "one to a room of 1,000 that polls, highest rate", load: load("fanout -n 1000 -transport polling"), peers: whole,
+			figures: []figure{deliveries(atLeast(2, 0)), cpu(target{}), lost}},
+		{name: "churn", title: "connect, join, leave, close; 100 at once", load: load("churn -n 100"), peers: all, figures: []figure{
+			{field: "cycles_s", text: "cycles/s", target: atLeast(2, 0)}, cpu(target{}),
+		}},
+	}, grown(float64(top))...)
 }
 
-// row is one line of the table: medians with the lowest and the highest round.
-func row(name string, f figure, node, carillon []float64) string {
-	return fmt.Sprintf("| %s | %s | %s | %s | %.2f |", name, f.text, spread(node), spread(carillon), median(carillon)/median(node))
+// grown are the scenarios of growth. All publish at a fixed rate: what is compared is the cost, not the ceiling.
+func grown(top float64) []scenario {
+	return []scenario{
+		{name: "connections", title: "40,000 deliveries a second to one room of all connections", peers: all,
+			load:    func(at float64) string { return fmt.Sprintf("fanout -n %.0f -rate %g", at, 40_000/at) },
+			growth:  &growth{"connections", []float64{100, 1000, 5000, 10_000, top}},
+			figures: []figure{cpu(target{})}},
+		{name: "room-count", title: "20,000 deliveries a second to rooms of 10, 10,000 connections", peers: whole,
+			load: func(at float64) string {
+				return fmt.Sprintf("rooms -rooms %.0f -members 10 -conns 10000 -rate 2000", at)
+			},
+			growth:  &growth{"rooms", []float64{1, 10, 100, 1000, 10_000, 100_000}},
+			figures: []figure{cpu(target{})}},
+		{name: "room-size", title: "connect, join, leave, close beside residents of the room", peers: whole,
+			load: func(at float64) string {
+				return fmt.Sprintf("churn -n 50 -rooms 1 -resident %.0f -room-size %.0f", top-500, at)
+			},
+			growth:  &growth{"residents of the room", []float64{10, 100, 1000, 10_000, top - 500}},
+			figures: []figure{{field: "cpu_s_per_M", text: "CPU µs per cycle"}}},
+		{name: "index", title: "the index of rooms by itself", peers: []string{index},
+			growth: &growth{"members of the room", []float64{10, 100, 1000, 10_000, 20_000}},
+			figures: []figure{
+				{field: "join_ns", text: "join ns"}, {field: "leave_ns", text: "leave ns"}, {field: "disconnect_ns", text: "disconnect ns"},
+			}},
+		{name: "gc", title: "GC pauses at full load of acknowledgements (wanted: below 1 ms)", peers: []string{carillon},
+			load:    func(at float64) string { return fmt.Sprintf("echo -n %.0f", at) },
+			growth:  &growth{"connections", []float64{100, 1000, 10_000, top}},
+			figures: []figure{{field: "gc_pause_max_ms", text: "longest GC pause, ms"}, {field: "gc_pause_median_ms", text: "median GC pause, ms"}}},
+		{name: "nodes", title: "2,000 publishes a second to 500 rooms of 8 over all nodes", peers: whole, redis: true,
+			load:    load("rooms -rooms 500 -members 8 -rate 2000 -dur 10s"),
+			nodes:   func(at float64) int { return int(at) },
+			growth:  &growth{"nodes", []float64{1, 2, 4, 8}},
+			figures: []figure{cpu(target{}), {field: "aux_s_per_M", text: "of Redis alone"}}},
+	}
 }
 
-func spread(values []float64) string {
-	return fmt.Sprintf("%.4g (%.4g–%.4g)", median(values), slices.Min(values), slices.Max(values))
+// at returns the points of a scenario.
+func (s scenario) at() []float64 {
+	if s.growth == nil {
+		return []float64{0}
+	}
+	return s.growth.steps
 }
 
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+// args are the arguments for sioload. The last of two equal flags holds.
+func (s scenario) args(at float64, short bool) []string {
+	args := strings.Fields(s.load(at))
+	if !short {
+		return args
+	}
+	if args[0] == "connect" {
+		return append(args, "-hold", "1s")
+	}
+	return append(args, "-dur", "1s", "-step", "600ms", "-warm", "300ms")
 }

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/carillon-io/carillon/test/bench/results"
+)
+
+func measured(values ...results.Result) results.Run { return results.Run{Results: values} }
+
+func result(scenario, peer string, at float64, field string, value float64) results.Result {
+	return results.Result{Scenario: scenario, Peer: peer, Round: 1, At: at, Values: map[string]float64{field: value}}
+}
+
+func row(t *testing.T, run results.Run, begins string) string {
+	t.Helper()
+	for line := range strings.Lines(string(report(run))) {
+		if strings.HasPrefix(line, begins) {
+			return strings.TrimSpace(line)
+		}
+	}
+	t.Fatalf("no line %q in\n%s", begins, report(run))
+	return ""
+}
+
+func TestReport_SaysWhatIsReached(t *testing.T) {
+	for _, c := range []struct {
+		ours    float64
+		ratio   string
+		reached string
+	}{
+		{3000, "3", "goal"}, {2600, "2.6", "floor"}, {2400, "2.4", "**missed**"},
+	} {
+		run := measured(result("echo", node, 0, "req_s", 1000), result("echo", carillon, 0, "req_s", c.ours))
+		got := row(t, run, "| echo | acknowledgements/s")
+		if !strings.HasSuffix(got, "| "+c.ratio+" | ≥ 2.5 × | ≥ 2.8 × | "+c.reached+" |") {
+			t.Errorf("%v: %s", c.ours, got)
+		}
+	}
+}
+
+func TestReport_JudgesWhatIsBetterWhenLow(t *testing.T) {
+	for ours, reached := range map[float64]string{1.9: "goal", 4: "floor", 7: "**missed**"} {
+		run := measured(result("idle", node, 0, "rss_per_conn_kb", 15), result("idle", carillon, 0, "rss_per_conn_kb", ours))
+		if got := row(t, run, "| idle | RSS"); !strings.HasSuffix(got, "| ≤ 0.4 × | ≤ 2 | "+reached+" |") {
+			t.Errorf("%v: %s", ours, got)
+		}
+	}
+	for ours, reached := range map[float64]string{90: "floor", 110: "**missed**"} {
+		run := measured(result("fanout", node, 0, "lat_p99_ms", 10), result("fanout", carillon, 0, "lat_p99_ms", ours))
+		if got := row(t, run, "| fanout | p99"); !strings.HasSuffix(got, reached+" |") {
+			t.Errorf("%v: %s", ours, got)
+		}
+	}
+}
+
+func TestReport_TakesTheMedianAndShowsTheSpread(t *testing.T) {
+	run := measured()
+	for _, v := range []float64{3000, 1000, 2000} {
+		run.Results = append(run.Results, result("echo", node, 0, "req_s", v), result("echo", carillon, 0, "req_s", 4*v))
+	}
+	if got := row(t, run, "| echo | acknowledgements/s"); !strings.Contains(got, "| 2,000 (1,000 – 3,000) |") || !strings.Contains(got, "| 4 |") {
+		t.Error(got)
+	}
+}
+
+// Without Node in the run nothing can be said to be reached, and what failed is named.
+func TestReport_JudgesNothingWithoutNode(t *testing.T) {
+	run := measured(result("echo", carillon, 0, "req_s", 1e6), results.Result{Scenario: "echo", Peer: node, Round: 1, Error: "refused"})
+	if got := row(t, run, "| echo | acknowledgements/s"); !strings.HasSuffix(got, "| ≥ 2.8 × |  |") {
+		t.Error(got)
+	}
+	if got := row(t, run, "- echo on node"); got != "- echo on node, round 1" {
+		t.Error(got)
+	}
+}
+
+func TestReport_NamesFiguresThatAreNoCeiling(t *testing.T) {
+	run := measured(result("fanout", node, 0, "search_failed", 1), result("rooms", epoll, 0, "gen_saturated", 1),
+		result("echo", node, 0, "gen_saturated", 0))
+	for _, line := range []string{"- fanout on node", "- rooms on epoll"} {
+		if got := row(t, run, line); got != line+", round 1" {
+			t.Error(got)
+		}
+	}
+	if bytes.Contains(report(run), []byte("- echo on node")) {
+		t.Error("echo is named")
+	}
+}
+
+func TestReport_ShowsHowMuchItGrows(t *testing.T) {
+	run := measured(result("connections", carillon, 100, "cpu_s_per_M", 4), result("connections", carillon, 20_000, "cpu_s_per_M", 5),
+		result("connections", node, 100, "cpu_s_per_M", 8))
+	if got := row(t, run, "| 20,000"); got != "| 20,000 | – | – | – | 5 |" {
+		t.Error(got)
+	}
+	if got := row(t, run, "Carillon: highest"); got != "Carillon: highest over lowest 1.25." {
+		t.Error(got)
+	}
+}
+
+// Nobody edits the report: it is what the results say.
+func TestDocs_AreMadeFromTheResults(t *testing.T) {
+	docs := filepath.Join("..", "..", "docs")
+	run, err := results.Read(resultsFile(docs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := plots(run)
+	for name, want := range files {
+		same(t, filepath.Join(docs, "benchmarks", name), want)
+	}
+	same(t, filepath.Join(docs, "benchmarks.md"), report(run))
+	drawn, err := filepath.Glob(filepath.Join(docs, "benchmarks", "*.svg"))
+	if err != nil || len(drawn) != len(files) {
+		t.Errorf("%d plots in docs, %d from the results: %v", len(drawn), len(files), err)
+	}
+}
+
+func same(t *testing.T, name string, want []byte) {
+	t.Helper()
+	if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s is not what the results say: make bench-docs (%v)", name, err)
+	}
+}
