@@ -9,7 +9,7 @@ DEBIAN   := redis-server haproxy chromium prometheus
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 
-.PHONY: help run build client test deps format lint unit e2e chart manifests schemas bench bench-docs fuzz
+.PHONY: help run build client test deps format lint unit e2e chart manifests schemas bench bench-docs bench-compare fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -87,3 +87,16 @@ bench: deps
 bench-docs:
 	$(GO) run ./test/bench -from docs/benchmarks/results.jsonl -docs docs
 	$(GO) run ./test/bench/capacity -docs docs
+
+# make bench-compare  the Go benchmarks of PACKAGES that match RUN, at BASE and here in turn, through benchstat
+BASE     ?= main
+PACKAGES ?= ./pkg/... ./internal/...
+RUN      ?= .
+COUNT    ?= 6
+bench-compare:
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; mkdir "$$dir/base"; git archive $(BASE) | tar -x -C "$$dir/base"; \
+	for i in $$(seq $(COUNT)); do \
+		(cd "$$dir/base" && $(GO) test -run '^$$' -bench '$(RUN)' -benchmem $(PACKAGES)) >>"$$dir/$(subst /,-,$(BASE))"; \
+		$(GO) test -run '^$$' -bench '$(RUN)' -benchmem $(PACKAGES) >>"$$dir/here"; \
+	done; \
+	cd "$$dir" && $(GO) run golang.org/x/perf/cmd/benchstat@latest "$(subst /,-,$(BASE))" here
