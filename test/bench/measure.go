@@ -44,9 +44,11 @@ func build(ctx context.Context, dir string, short bool) (*bench, error) {
 
 func (b *bench) program(name string) string { return filepath.Join(b.dir, name) }
 
-// top is how many connections a server and a generator can hold, 20,000 if they may; some descriptors are for themselves.
+// top is how many connections can be had here, 20,000 at most: what the gateway takes by default, which leaves an eighth of
+// its descriptors free, less a few for the generator's own.
 func (b *bench) top() int {
-	return min(20_000, int(min(descriptors(), 1<<20))-500)
+	limit := min(descriptors(), 1<<20)
+	return int(min(20_000, limit-min(limit/8, 4096)-100))
 }
 
 func descriptors() uint64 {
