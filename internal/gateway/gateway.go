@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -86,8 +84,8 @@ func New(o Options) (*Gateway, error) {
 	}
 	renew()
 	registry := newRegistry(o.Version)
-	tag := newTag()
-	if err := g.joinCluster(o, tag, registry); err != nil {
+	tag, err := g.joinCluster(o, registry)
+	if err != nil {
 		return nil, err
 	}
 	if err := g.serveClients(o, tag, registry); err != nil {
@@ -100,7 +98,7 @@ func New(o Options) (*Gateway, error) {
 }
 
 // serveClients makes the server and what stands before it.
-func (g *Gateway) serveClients(o Options, tag string, registry prometheus.Registerer) error {
+func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus.Registerer) error {
 	cfg := o.Config.Server
 	origins, err := newOriginPolicy(cfg.Origins, o.LoopbackOrigins)
 	if err != nil {
@@ -135,25 +133,26 @@ func (g *Gateway) serveClients(o Options, tag string, registry prometheus.Regist
 	return nil
 }
 
-// joinCluster makes the adapter that the configuration asks for.
-func (g *Gateway) joinCluster(o Options, tag string, registry prometheus.Registerer) error {
+// joinCluster makes the adapter that the configuration asks for. tag is what it wants ids to begin with; nil: anything.
+func (g *Gateway) joinCluster(o Options, registry prometheus.Registerer) (tag func() string, err error) {
 	cfg := o.Config
 	if cfg.Adapter.Kind == config.AdapterMemory {
 		g.adapter = adapter.Local{}
-		return nil
+		return nil, nil
 	}
 	client, err := RedisClient(cfg.Redis)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if o.EmbeddedRedis {
-		tag = "" // one by one instead of by pattern, or a socket's messages could overtake a room's
+	first := "" // one by one instead of by pattern, or a socket's messages could overtake a room's
+	if !o.EmbeddedRedis {
+		first = redis.NewTag()
 	}
 	shared, err := redis.New(client, redis.Config{
 		Key:            cfg.Adapter.Key,
 		Version:        o.Version,
 		Prefix:         cfg.Redis.Prefix,
-		Tag:            tag,
+		Tag:            first,
 		Queue:          redis.Queue{Messages: cfg.Redis.Queue.Messages, Bytes: int(cfg.Redis.Queue.Bytes), Age: cfg.Redis.Queue.Age},
 		RequestTimeout: cfg.Adapter.RequestTimeout,
 		OwnResponses:   cfg.Adapter.OwnResponses,
@@ -164,10 +163,13 @@ func (g *Gateway) joinCluster(o Options, tag string, registry prometheus.Registe
 		Registry:       registry,
 	})
 	if err != nil {
-		return errors.Join(err, client.Close())
+		return nil, errors.Join(err, client.Close())
 	}
 	g.adapter, g.close = shared, client.Close
-	return nil
+	if first != "" {
+		tag = shared.Tag
+	}
+	return tag, nil
 }
 
 // sharding is nil where the cluster speaks on classic channels.
@@ -184,7 +186,7 @@ var parsers = map[string]packet.Parser{
 	config.ParserAuto:    packet.AutoParser,
 }
 
-func (g *Gateway) serverConfig(tag string, origins *originPolicy, registry prometheus.Registerer) socketio.Config {
+func (g *Gateway) serverConfig(tag func() string, origins *originPolicy, registry prometheus.Registerer) socketio.Config {
 	cfg := g.config
 	return socketio.Config{
 		Engine: engine.Config{
@@ -223,13 +225,6 @@ func (g *Gateway) serverConfig(tag string, origins *originPolicy, registry prome
 		Logger:          g.logger.Named("socketio"),
 		Registry:        registry,
 	}
-}
-
-// newTag draws the four characters that the ids of this process begin with.
-func newTag() string {
-	var b [3]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
-	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
 func newRegistry(version string) *prometheus.Registry {

@@ -33,8 +33,8 @@ type Config struct {
 	// CompressWebSocket compresses WebSocket messages of 1 KiB and more for clients that offer permessage-deflate, each
 	// message for itself and once for all its recipients, and takes compressed ones.
 	CompressWebSocket bool
-	// Tag is the first four characters of every session id; empty: drawn at random by New.
-	Tag string
+	// Tag tells the first four characters of each session id to be; it must not wait. nil: New draws them at random, once.
+	Tag func() string
 	// Unknown answers requests for sessions this server does not hold; nil: the protocol's 400 code 1.
 	Unknown http.Handler
 	// Check may refuse a request before anything else is looked at (origin, limits); nil accepts. It returns a *Refusal
@@ -93,11 +93,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Outbox == 0 {
 		c.Outbox = 1 << 20
 	}
-	if c.Tag == "" {
-		c.Tag = randomText(tagLength)
+	if c.Tag == nil {
+		tag := randomText(tagLength)
+		c.Tag = func() string { return tag }
 	}
-	if len(c.Tag) != tagLength || strings.Trim(c.Tag, idAlphabet) != "" {
-		return c, fmt.Errorf("engine: tag %q is not four characters of [A-Za-z0-9_-]", c.Tag)
+	if tag := c.Tag(); len(tag) != tagLength || strings.Trim(tag, idAlphabet) != "" {
+		return c, fmt.Errorf("engine: tag %q is not four characters of [A-Za-z0-9_-]", tag)
 	}
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()

@@ -12,7 +12,7 @@ import (
 )
 
 func TestHandshake_PollingAnswer(t *testing.T) {
-	s := start(t, engine.Config{MaxPayload: 1000, Tag: "ab-_"})
+	s := start(t, engine.Config{MaxPayload: 1000, Tag: func() string { return "ab-_" }})
 	a := s.do("GET", "EIO=4&transport=polling", "")
 	body := `^0\{"sid":"ab-_[A-Za-z0-9_-]{16}","upgrades":\["websocket"\],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000\}$`
 	if a.status != 200 || !regexp.MustCompile(body).MatchString(a.body) {
@@ -270,8 +270,8 @@ func TestNew_RefusesWhatCannotWork(t *testing.T) {
 		"transport": {Transports: []string{"carrier pigeon"}},
 		"interval":  {PingInterval: -1},
 		"payload":   {MaxPayload: -1},
-		"tag":       {Tag: "abc"},
-		"tag glob":  {Tag: "ab*d"},
+		"tag":       {Tag: func() string { return "abc" }},
+		"tag glob":  {Tag: func() string { return "ab*d" }},
 	} {
 		if _, err := engine.New(nil, config); err == nil {
 			t.Errorf("%s: accepted", name)

@@ -97,6 +97,20 @@ func TestID_IsTagAndRandom(t *testing.T) {
 	}
 }
 
+func TestID_BeginsWithTheTagOfTheMoment(t *testing.T) {
+	tags := []string{"AAAA", "AAAA", "BBBB"} // New asks once itself
+	s := start(t, engine.Config{Tag: func() string {
+		tag := tags[0]
+		tags = tags[1:]
+		return tag
+	}})
+	for _, tag := range []string{"AAAA", "BBBB"} {
+		if id := s.poll().session.ID(); id[:4] != tag {
+			t.Errorf("id %q instead of one with %s", id, tag)
+		}
+	}
+}
+
 // metric sums a family's values over the label values given.
 func metric(t *testing.T, registry *prometheus.Registry, name string, labels ...string) float64 {
 	t.Helper()

@@ -92,7 +92,7 @@ type polling struct {
 }
 
 func newSession(server *Server, c codec, request string) *Session {
-	s := &Session{server: server, id: newID(server.config.Tag), codec: c, request: request, opened: server.now()}
+	s := &Session{server: server, id: newID(server.config.Tag()), codec: c, request: request, opened: server.now()}
 	s.flush = s.runFlush
 	s.poll.last = s.opened
 	return s

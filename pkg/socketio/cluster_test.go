@@ -71,7 +71,7 @@ func redisCluster(t *testing.T, configs ...socketio.Config) ([]*socketio.Server,
 		if err != nil {
 			t.Fatal(err)
 		}
-		configs[i].Adapter, configs[i].Engine.Tag = a, tag
+		configs[i].Adapter, configs[i].Engine.Tag = a, a.Tag
 	}
 	return run(t, configs)
 }

@@ -58,8 +58,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Engine.Registry == nil {
 		cfg.Engine.Registry = cfg.Registry
 	}
-	if cfg.Engine.Tag == "" {
-		cfg.Engine.Tag = randomID(tagBytes)
+	if cfg.Engine.Tag == nil {
+		tag := randomID(tagBytes) // the sockets' ids begin like the sessions'
+		cfg.Engine.Tag = func() string { return tag }
 	}
 	var faults []string
 	if cfg.Parser > packet.AutoParser {

@@ -60,7 +60,7 @@ func newSocket(c *client, nsp string, auth []byte, msgpack bool) *Socket {
 	s := &Socket{name: nsp, client: c, auth: auth, msgpack: msgpack}
 	switch {
 	case c.session.Revision() != 3:
-		s.id = c.io.cfg.Engine.Tag + randomID(randomBytes)
+		s.id = c.io.cfg.Engine.Tag() + randomID(randomBytes)
 	case nsp == "/":
 		s.id = c.session.ID()
 	default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
@@ -33,6 +34,8 @@ type Adapter struct {
 	shards       *shards
 	sharding     *sharded
 	hearsClassic bool
+
+	tag atomic.Pointer[string] // of new ids
 
 	// delivering has the node above hear one message at a time where there are several subscriptions.
 	delivering sync.Mutex
@@ -85,8 +88,10 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 		metrics:  m,
 		refusals: rights,
 		gone:     a.asks.leave,
+		adopt:    a.adopt,
 		roster:   newRoster(),
 	}
+	a.tag.Store(&cfg.Tag)
 	a.publisher = &publisher{
 		source: from, queue: a.queue, lane: only, log: cfg.Logger, metrics: m, refusals: rights,
 		changed: a.showConnected, trouble: func() {},

@@ -87,7 +87,8 @@ func (s *subscriber) wanted(node adapter.Node, in interest) bool {
 	}
 	switch in.kind {
 	case kindRoom:
-		return node.Holds(in.namespace, in.room)
+		// The pattern of a tag that is new may have come to cover it.
+		return s.naming.tags.covers(in.channel) == "" && node.Holds(in.namespace, in.room)
 	case kindBroadcast, kindRequest, kindOwn:
 		return s.namespaces.isOpen(in.namespace)
 	case kindShared:

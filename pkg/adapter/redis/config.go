@@ -21,9 +21,10 @@ type Config struct {
 	// NodeID names this node to the others. It must be unique in the cluster and new with every process; default
 	// random.
 	NodeID string
-	// Tag is what the ids of all sockets of this node begin with (four characters). With it one pattern covers all
-	// their own rooms. Empty: these rooms are subscribed one by one like any room, which costs a command per socket,
-	// but suits servers that deliver patterns and channels out of order with each other, as miniredis does.
+	// Tag is what the ids of this node's sockets begin with (four characters), until Redis says that another node has
+	// it: Adapter.Tag tells. With it one pattern covers all their own rooms. Empty: these rooms are subscribed one by
+	// one like any room, which costs a command per socket, but suits servers that deliver patterns and channels out of
+	// order with each other, as miniredis does.
 	Tag string
 	// Version is what this node tells the others of itself.
 	Version string
@@ -122,8 +123,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	return c, nil
 }
-
-const tagLength = 4
 
 func setDefault[T comparable](field *T, value T) {
 	var zero T

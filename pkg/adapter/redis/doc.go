@@ -16,7 +16,8 @@
 // # Nodes
 //
 // Each node has a heartbeat in Redis, a key that expires, and reads those of the others; it claims its tag there in the
-// same way. A query waits for the nodes with heartbeats that listen in the namespace, and for as many others as listen
+// same way, and draws another when somebody has it. The patterns of both are heard from then on, since there are ids
+// that begin with the old one. A query waits for the nodes with heartbeats that listen in the namespace, and for as many others as listen
 // for requests there, such as Node's servers. Whoever leaves one unanswered for RequestTimeout is not waited for in the
 // next 30 s, and named as missing.
 //

@@ -17,21 +17,22 @@ type membership struct {
 	// Static after construction.
 	client   goredis.UniversalClient
 	keys     memberKeys
-	self     member
 	log      *zap.Logger
 	metrics  *metrics
 	refusals *refusals
-	gone     func(id string) // hears of each node whose heartbeats have ended; must not block
+	gone     func(id string)       // hears of each node whose heartbeats have ended; must not block
+	adopt    func(tag string) bool // makes a tag that is ours the one for new ids, or declines; must not block
 	// announced: a heartbeat has been taken, once.
 	announced atomic.Bool
-	conflict  atomic.Bool // another node has our tag
 
 	// Owned by run.
 	failing bool // the last heartbeat was not taken
 
 	mu sync.Mutex
 	// mu guards the following.
-	roster *roster
+	roster   *roster
+	self     member // but for its id; Tag is that of new ids
+	conflict bool   // another node has our tag
 }
 
 // run sends heartbeats until ctx ends, and then says that the node leaves.
@@ -100,28 +101,76 @@ func (m *membership) beat(ctx context.Context) error {
 }
 
 func (m *membership) exchange(ctx context.Context) ([]member, error) {
+	self, _ := m.tagged()
 	pipe := m.client.Pipeline()
-	pipe.Set(ctx, m.keys.node(m.self.ID), m.self.encode(), heartbeatExpiry)
-	pipe.SAdd(ctx, m.keys.list(), m.self.ID)
+	pipe.Set(ctx, m.keys.node(self.ID), self.encode(), heartbeatExpiry)
+	pipe.SAdd(ctx, m.keys.list(), self.ID)
 	pipe.Expire(ctx, m.keys.list(), listExpiry)
 	ids := pipe.SMembers(ctx, m.keys.list())
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("redis: send heartbeat: %w", err)
 	}
 	if err := m.claim(ctx); err != nil {
-		return nil, fmt.Errorf("redis: claim tag %q: %w", m.self.Tag, err)
+		return nil, fmt.Errorf("redis: claim tag %q: %w", self.Tag, err)
 	}
-	return m.read(ctx, ids.Val())
+	return m.read(ctx, self.ID, ids.Val())
 }
 
-// claim holds the tag for as long as a heartbeat lasts. A tag that another node has is told and otherwise put up with:
-// both nodes then hear what is published to a socket of either, and one of them has no use for it.
+// tagged is what this node says of itself, and whether it has the tag in it.
+func (m *membership) tagged() (self member, ours bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.self, m.self.Tag != "" && !m.conflict
+}
+
+// claim holds the tag for as long as a heartbeat lasts. One that another node has is given up for another: else both
+// nodes would go on to hear what is published to a socket of either.
 func (m *membership) claim(ctx context.Context) error {
-	if m.self.Tag == "" {
+	self, before := m.tagged()
+	if self.Tag == "" {
 		return nil
 	}
-	key := m.keys.tag(m.self.Tag)
-	holder, err := m.client.Get(ctx, key).Result()
+	holder, err := m.hold(ctx, self.Tag)
+	if err != nil {
+		return err
+	}
+	ours := holder == self.ID
+	m.settleTag(self.Tag, ours)
+	if ours {
+		return nil
+	}
+	if before {
+		m.metrics.tagConflicts.Inc()
+		m.log.Warn("tag belongs to another node", zap.String("tag", self.Tag), zap.String("node", holder))
+	}
+	return m.redraw(ctx)
+}
+
+func (m *membership) settleTag(tag string, ours bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.self.Tag, m.conflict = tag, !ours
+}
+
+// redraw claims another tag. What cannot be had is tried again with the next heartbeat.
+func (m *membership) redraw(ctx context.Context) error {
+	tag := NewTag()
+	holder, err := m.hold(ctx, tag)
+	if err != nil || holder != m.self.ID {
+		return err
+	}
+	if !m.adopt(tag) {
+		return m.client.Del(ctx, m.keys.tag(tag)).Err()
+	}
+	m.settleTag(tag, true)
+	m.log.Info("another tag drawn", zap.String("tag", tag))
+	return nil
+}
+
+// hold claims a tag, or keeps it, unless another node has it; holder is who does then.
+func (m *membership) hold(ctx context.Context, tag string) (holder string, err error) {
+	key := m.keys.tag(tag)
+	holder, err = m.client.Get(ctx, key).Result()
 	if errors.Is(err, goredis.Nil) {
 		var taken bool
 		if taken, err = m.client.SetNX(ctx, key, m.self.ID, heartbeatExpiry).Result(); taken {
@@ -130,23 +179,15 @@ func (m *membership) claim(ctx context.Context) error {
 	} else if err == nil && holder == m.self.ID {
 		err = m.client.PExpire(ctx, key, heartbeatExpiry).Err()
 	}
-	if err != nil {
-		return err
-	}
-	conflict := holder != m.self.ID
-	if m.conflict.Swap(conflict) != conflict && conflict {
-		m.metrics.tagConflicts.Inc()
-		m.log.Error("tag belongs to another node", zap.String("tag", m.self.Tag), zap.String("node", holder))
-	}
-	return nil
+	return holder, err
 }
 
 // read reads the heartbeats of the other nodes, and takes those who have none any more off the list. One that is only
 // late puts itself back.
-func (m *membership) read(ctx context.Context, ids []string) ([]member, error) {
+func (m *membership) read(ctx context.Context, self string, ids []string) ([]member, error) {
 	var others, keys []string
 	for _, id := range ids[:min(len(ids), maxMembers)] {
-		if id != m.self.ID {
+		if id != self {
 			others, keys = append(others, id), append(keys, m.keys.node(id))
 		}
 	}
@@ -177,11 +218,11 @@ func (m *membership) read(ctx context.Context, ids []string) ([]member, error) {
 
 func (m *membership) leave(ctx context.Context) error {
 	pipe := m.client.Pipeline()
-	last := m.self
+	last, ours := m.tagged()
 	last.Left = true
-	pipe.Set(ctx, m.keys.node(m.self.ID), last.encode(), heartbeatExpiry)
-	if m.self.Tag != "" && !m.conflict.Load() {
-		pipe.Del(ctx, m.keys.tag(m.self.Tag))
+	pipe.Set(ctx, m.keys.node(last.ID), last.encode(), heartbeatExpiry)
+	if ours {
+		pipe.Del(ctx, m.keys.tag(last.Tag))
 	}
 	_, err := pipe.Exec(ctx)
 	return err

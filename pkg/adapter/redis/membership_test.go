@@ -69,22 +69,6 @@ func TestHeartbeat_TellsWhoIsThereAndExpires(t *testing.T) {
 	}
 }
 
-func TestHeartbeat_TagOfAnotherNodeIsCountedAndLeftAlone(t *testing.T) {
-	t.Parallel()
-	s := startServer(t)
-	first := readyNode(t, s, redis.Config{NodeID: "first", Tag: "TAGa"})
-	second := readyNode(t, s, redis.Config{NodeID: "second", Tag: "TAGa"})
-	eventually(t, "conflict counted", func() bool { return second.metric("redis_tag_conflicts_total") == 1 })
-	second.knows(2)
-	second.end()
-	if got := s.command("GET", "carillon:{nodes}:tag:TAGa").Val(); got != "first" {
-		t.Errorf("tag belongs to %v", got)
-	}
-	if got := first.metric("redis_tag_conflicts_total"); got != 0 {
-		t.Errorf("the holder counts %v conflicts", got)
-	}
-}
-
 func TestHeartbeat_ComesBackAfterRedisLostEverything(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)

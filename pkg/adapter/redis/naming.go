@@ -28,11 +28,12 @@ type interest struct {
 
 // naming knows what the channels of this node are called.
 type naming struct {
-	key, tag, nodeID string
+	key, nodeID string
+	tags        *tags
 }
 
-func (n naming) pattern() interest {
-	return interest{channel: rediswire.NodePattern(n.key, n.tag), kind: kindPattern}
+func (n naming) pattern(tag string) interest {
+	return interest{channel: rediswire.NodePattern(n.key, tag), kind: kindPattern}
 }
 
 func (n naming) broadcast(nsp string) interest {
@@ -55,12 +56,8 @@ func (n naming) shared(nsp string) interest {
 // covered channel is never subscribed as well, or its messages would come twice.
 func (n naming) room(nsp, room string) interest {
 	name := rediswire.RoomChannel(n.key, nsp, room)
-	if n.covered(name) {
-		return n.pattern()
+	if tag := n.tags.covers(name); tag != "" {
+		return n.pattern(tag)
 	}
 	return interest{channel: name, kind: kindRoom, namespace: nsp, room: room}
-}
-
-func (n naming) covered(channel string) bool {
-	return n.tag != "" && rediswire.MatchesNode(n.key, n.tag, channel)
 }

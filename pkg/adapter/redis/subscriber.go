@@ -44,7 +44,7 @@ func newSubscriber(
 ) *subscriber {
 	s := &subscriber{
 		source:     from,
-		naming:     naming{key: cfg.Key, tag: cfg.Tag, nodeID: cfg.NodeID},
+		naming:     naming{key: cfg.Key, nodeID: cfg.NodeID, tags: newTags(cfg.Key, cfg.Tag)},
 		timeout:    cfg.RequestTimeout,
 		log:        cfg.Logger,
 		metrics:    m,
@@ -57,7 +57,7 @@ func newSubscriber(
 	}
 	s.hint(probe)
 	if cfg.Tag != "" {
-		s.hint(s.naming.pattern())
+		s.hint(s.naming.pattern(cfg.Tag))
 	}
 	return s
 }

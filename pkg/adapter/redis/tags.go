@@ -1,0 +1,94 @@
+package redis
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"slices"
+	"sync/atomic"
+
+	"github.com/carillon-io/carillon/internal/rediswire"
+)
+
+const (
+	tagLength = 4
+	// maxTags bounds the patterns of one node: each costs Redis time with every message. A node needs a second one only
+	// after two drew the same tag.
+	maxTags = 4
+)
+
+// NewTag draws a tag, of URL-safe characters that mean nothing in a pattern.
+func NewTag() string {
+	var b [3]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// tags are what the ids of this node's sockets begin with. One that turned out to belong to another node stays, for
+// there are ids that begin with it.
+type tags struct {
+	key  string // static
+	list atomic.Pointer[[]string]
+}
+
+func newTags(key, first string) *tags {
+	t := &tags{key: key}
+	list := []string{}
+	if first != "" {
+		list = append(list, first)
+	}
+	t.list.Store(&list)
+	return t
+}
+
+func (t *tags) all() []string { return *t.list.Load() }
+
+// add is for one goroutine at a time.
+func (t *tags) add(tag string) {
+	list := append(slices.Clone(t.all()), tag)
+	t.list.Store(&list)
+}
+
+// covers finds the tag whose pattern covers a channel; empty: there is none.
+func (t *tags) covers(channel string) string {
+	for _, tag := range t.all() {
+		if rediswire.MatchesNode(t.key, tag, channel) {
+			return tag
+		}
+	}
+	return ""
+}
+
+// addTag leaves the rooms that begin with another tag to its pattern, which the caller has subscribed. It declines where
+// there are too many, or where the pattern would cover a room that is subscribed by name: its messages would come twice.
+func (s *subscriber) addTag(tag string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.naming.tags.all()) >= maxTags {
+		return false
+	}
+	for channel := range s.table.channels {
+		if rediswire.MatchesNode(s.naming.key, tag, channel) {
+			return false
+		}
+	}
+	s.naming.tags.add(tag)
+	return true
+}
+
+// Tag is what the ids of new sockets are to begin with: Config.Tag until it turns out to belong to another node, then
+// another one. It never waits.
+func (a *Adapter) Tag() string { return *a.tag.Load() }
+
+// adopt makes tag the one for new ids, once what is published for them is heard. It declines a tag that cannot be used.
+func (a *Adapter) adopt(tag string) bool {
+	if !a.subscriber.addTag(tag) {
+		return false
+	}
+	if !a.hearsClassic {
+		a.tag.Store(&tag)
+		return true
+	}
+	// Where Redis is away meanwhile, the pattern is subscribed with everything else when it is back.
+	a.subscriber.confirm([]interest{a.subscriber.naming.pattern(tag)}, func(error) { a.tag.Store(&tag) })
+	return true
+}
