@@ -22,6 +22,8 @@
 // integral number as an integer however it was spelled, any other as a 64-bit float. Members keep the order of the
 // text. With attachments given, an object whose _placeholder is true is replaced by the one it numbers.
 //
+// TextReader takes JSON text apart without transcoding it, for messages that go on as the text they came as.
+//
 // # Bad input
 //
 // Both directions refuse input that is malformed, truncated, nested too deeply or followed by more bytes; neither

@@ -8,12 +8,32 @@ import (
 // number reads a number: an integer that 64 bits hold as it is, any other as JavaScript rounds it.
 func (p *parser) number(dst []byte) ([]byte, error) {
 	start := p.at
-	negative := p.peek() == '-'
-	if negative {
+	n, exact, negative, err := p.spelledNumber()
+	switch {
+	case err != nil:
+		return dst, err
+	case exact && !negative:
+		return AppendUint(dst, n), nil
+	case exact && n <= -math.MinInt64:
+		return AppendInt(dst, -int64(n)), nil
+	}
+	// The only error left is a number beyond the range, which is infinite in JavaScript too.
+	f, _ := strconv.ParseFloat(string(p.src[start:p.at]), 64)
+	return appendNumber(dst, f), nil
+}
+
+func (p *parser) skipNumber() error {
+	_, _, _, err := p.spelledNumber()
+	return err
+}
+
+// spelledNumber passes over a number. exact tells that it is an integer and 64 bits hold it without its sign, n.
+func (p *parser) spelledNumber() (n uint64, exact, negative bool, err error) {
+	if negative = p.peek() == '-'; negative {
 		p.at++
 	}
 	leading := p.at
-	n, exact, err := p.digits()
+	n, exact, err = p.digits()
 	if err == nil && p.src[leading] == '0' && p.at > leading+1 {
 		p.at, err = leading+1, errByte
 	}
@@ -30,17 +50,7 @@ func (p *parser) number(dst []byte) ([]byte, error) {
 		exact = false
 		_, _, err = p.digits()
 	}
-	switch {
-	case err != nil:
-		return dst, err
-	case exact && !negative:
-		return AppendUint(dst, n), nil
-	case exact && n <= -math.MinInt64:
-		return AppendInt(dst, -int64(n)), nil
-	}
-	// The only error left is a number beyond the range, which is infinite in JavaScript too.
-	f, _ := strconv.ParseFloat(string(p.src[start:p.at]), 64)
-	return appendNumber(dst, f), nil
+	return n, exact, negative, err
 }
 
 // digits reads at least one digit. exact tells that 64 bits hold their value, n.

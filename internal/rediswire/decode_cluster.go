@@ -24,7 +24,7 @@ func IsClusterEcho(payload []byte, nsp, uid string) bool {
 	return bytes.HasSuffix(payload, end)
 }
 
-// DecodeCluster reads a message of the sharded adapter that arrived in nsp, in JSON or MessagePack. Attachments are
+// DecodeCluster reads any message of the sharded adapter that arrived in nsp, in JSON or MessagePack. Attachments are
 // parts of payload; nothing else is. ErrType is for the types that this adapter does not use: heartbeats.
 func DecodeCluster(nsp string, payload []byte, limits Limits) (ClusterMessage, error) {
 	m := clusterMembers{size: len(payload), expected: nsp}

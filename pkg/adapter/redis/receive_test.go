@@ -24,8 +24,8 @@ func (c *counting) Deliver(adapter.Command)                   { c.delivered++ }
 func (c *counting) Answer(adapter.Query, func(adapter.Reply)) {}
 func (c *counting) Holds(_, room string) bool                 { return c.holds(room) }
 
-// receiver is an adapter that is fed by hand, subscribed to the main namespace and to room red in it.
-func receiver(t testing.TB, cfg Config) (*Adapter, *counting) {
+// unstarted is an adapter that is fed by hand, with room red of the main namespace held above it.
+func unstarted(t testing.TB, cfg Config) (*Adapter, *counting) {
 	t.Helper()
 	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:0"})
 	t.Cleanup(func() { _ = client.Close() })
@@ -37,20 +37,60 @@ func receiver(t testing.TB, cfg Config) (*Adapter, *counting) {
 	a.node = n
 	a.Open("/")
 	a.Touch("/", "red")
+	return a, n
+}
+
+// receiver is unstarted and subscribed.
+func receiver(t testing.TB, cfg Config) (*Adapter, *counting) {
+	t.Helper()
+	a, n := unstarted(t, cfg)
 	a.subscriber.evaluate(n)
 	return a, n
 }
 
+// chat is a message of a chat.
+func chat(size int, to ...string) adapter.Broadcast {
+	data := fmt.Sprintf(`["message",{"id":12345,"from":"ada","text":%q}]`, strings.Repeat("x", size))
+	return adapter.Broadcast{
+		Namespace: "/", Args: packet.Args{JSON: []byte(data)}, Target: rooms.Target{Rooms: to},
+	}
+}
+
 func encode(t testing.TB, uid string, size int, to ...string) string {
 	t.Helper()
-	data := fmt.Sprintf(`["message",{"id":12345,"from":"ada","text":%q}]`, strings.Repeat("x", size))
-	payload, err := rediswire.AppendBroadcast(nil, uid, &adapter.Broadcast{
-		Namespace: "/", Args: packet.Args{JSON: []byte(data)}, Target: rooms.Target{Rooms: to},
-	})
+	b := chat(size, to...)
+	payload, err := rediswire.AppendBroadcast(nil, uid, &b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(payload)
+}
+
+// skips sees what a subscription does with messages that are not for this node, and with one that is.
+func skips(t *testing.T, s *subscriber, n *counting, encode func(testing.TB, string, int, ...string) string) {
+	t.Helper()
+	red := "socket.io#/#red#"
+	for name, c := range map[string]struct {
+		message *goredis.Message
+		holds   bool
+	}{
+		"room nobody is in": {&goredis.Message{Channel: red, Payload: encode(t, "other", 100, "red")}, false},
+		"unknown channel":   {&goredis.Message{Channel: "socket.io#/#blue#"}, true},
+		"sent by this node": {&goredis.Message{Channel: red, Payload: encode(t, "this", 100, "red")}, true},
+	} {
+		n.holds = func(string) bool { return c.holds }
+		if allocs := testing.AllocsPerRun(100, func() { s.dispatch(c.message) }); allocs != 0 {
+			t.Errorf("%s: %v allocations", name, allocs)
+		}
+	}
+	if n.delivered != 0 {
+		t.Errorf("%d delivered", n.delivered)
+	}
+	n.holds = func(string) bool { return true }
+	s.dispatch(&goredis.Message{Channel: red, Payload: encode(t, "other", 100, "red")})
+	if n.delivered != 1 {
+		t.Errorf("%d delivered instead of 1", n.delivered)
+	}
 }
 
 func TestReceive_PatternMessageIsTakenOnlyForARoomHeldHere(t *testing.T) {
@@ -99,24 +139,7 @@ func TestTouch_RoomThatThePatternCoversIsNotSubscribedByName(t *testing.T) {
 
 func TestReceive_SkippingAllocatesNothing(t *testing.T) {
 	a, n := receiver(t, Config{NodeID: "this"})
-	red := "socket.io#/#red#"
-	cases := map[string]struct {
-		message *goredis.Message
-		holds   bool
-	}{
-		"room nobody is in": {&goredis.Message{Channel: red, Payload: encode(t, "other", 100, "red")}, false},
-		"unknown channel":   {&goredis.Message{Channel: "socket.io#/#blue#"}, true},
-		"sent by this node": {&goredis.Message{Channel: red, Payload: encode(t, "this", 100, "red")}, true},
-	}
-	for name, c := range cases {
-		n.holds = func(string) bool { return c.holds }
-		if allocs := testing.AllocsPerRun(100, func() { a.subscriber.dispatch(c.message) }); allocs != 0 {
-			t.Errorf("%s: %v allocations", name, allocs)
-		}
-	}
-	if n.delivered != 0 {
-		t.Errorf("delivered %d", n.delivered)
-	}
+	skips(t, a.subscriber, n, encode)
 }
 
 func BenchmarkReceive(b *testing.B) {

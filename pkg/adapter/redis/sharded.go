@@ -110,16 +110,23 @@ func (a *Adapter) receiveSharded(in interest, text string) {
 		a.metrics.receivedDropped[droppedOwn].Inc()
 		return
 	}
-	m, err := rediswire.DecodeCluster(in.namespace, payload, a.limits)
-	switch {
-	case err != nil:
-		a.refuse(in.namespace, err)
-		return
-	case m.UID == a.config.NodeID:
-		a.metrics.receivedDropped[droppedOwn].Inc()
+	if uid, b, ok := rediswire.ClusterBroadcast(in.namespace, in.room, payload, a.limits); ok {
+		if a.heardFrom(string(uid)) {
+			b.Received = time.Now()
+			a.delivering.Lock()
+			defer a.delivering.Unlock()
+			a.node.Deliver(b)
+		}
 		return
 	}
-	a.membership.answered(m.UID)
+	m, err := rediswire.DecodeCluster(in.namespace, payload, a.limits)
+	if err != nil {
+		a.refuse(in.namespace, err)
+		return
+	}
+	if !a.heardFrom(m.UID) {
+		return
+	}
 	a.delivering.Lock()
 	defer a.delivering.Unlock()
 	switch {
@@ -134,6 +141,16 @@ func (a *Adapter) receiveSharded(in interest, text string) {
 		}
 		a.node.Deliver(m.Command)
 	}
+}
+
+// heardFrom takes in that a node has said something, and reports whether it is another one.
+func (a *Adapter) heardFrom(uid string) bool {
+	if uid == a.config.NodeID {
+		a.metrics.receivedDropped[droppedOwn].Inc()
+		return false
+	}
+	a.membership.answered(uid)
+	return true
 }
 
 // respondSharded publishes an answer of this node on the channel of the one that asked.
