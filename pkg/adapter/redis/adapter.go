@@ -37,6 +37,8 @@ type Adapter struct {
 
 	tag atomic.Pointer[string] // of new ids
 
+	showing sync.Mutex // while redis_up is worked out and set
+
 	// delivering has the node above hear one message at a time where there are several subscriptions.
 	delivering sync.Mutex
 
@@ -198,7 +200,10 @@ func (a *Adapter) State() adapter.State {
 	return state
 }
 
+// showConnected may be called by several goroutines: whoever looks last has the last word.
 func (a *Adapter) showConnected() {
+	a.showing.Lock()
+	defer a.showing.Unlock()
 	up := 0.0
 	if a.State().Connected {
 		up = 1

@@ -17,6 +17,10 @@ import (
 // reloadInterval spaces the attempts to find out who serves what while some master cannot be reached.
 const reloadInterval = 300 * time.Millisecond
 
+// checkInterval spaces them while all is well. A master that was frozen and comes back as a replica serves subscriptions
+// as before: nobody tells that it was replaced, and that messages were missed meanwhile.
+const checkInterval = 10 * time.Second
+
 // shards are the masters that serve the sharded channels: the one there is, or those of a Redis Cluster, as they come
 // and go. Each channel is subscribed and published at the master that serves its slot. Masters tell when that changes,
 // by ending subscriptions and by refusing commands, and the refusal says whom to ask.
@@ -94,7 +98,7 @@ func (s *shards) run(ctx context.Context) {
 	s.queue.close()
 }
 
-// watch finds out who serves what, at first and whenever something is wrong. It waits a little each time, for the news
+// watch finds out who serves what, at first, now and then, and whenever something is wrong. It waits a little each time, for the news
 // to have come round among the masters.
 func (s *shards) watch(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -108,6 +112,7 @@ func (s *shards) watch(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 			case <-s.stale:
+			case <-time.After(checkInterval):
 			}
 		}
 		select {
