@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -62,9 +63,13 @@ func TestPublishing_SnippetsPublish(t *testing.T) {
 	for language, command := range map[string][]string{
 		"js": {"node", "--input-type=module", "-e"},
 		"sh": {"sh", "-c"},
+		"go": {"go", "run"},
 	} {
 		blocks := regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(text), -1)
 		code := local.Replace(blocks[len(blocks)-1][1])
+		if language == "go" {
+			code = goProgram(t, code)
+		}
 		cmd := exec.Command(command[0], append(command[1:], code)...)
 		cmd.Dir = "../test" // where the packages of Node are
 		if output, err := cmd.CombinedOutput(); err != nil {
@@ -84,6 +89,34 @@ func TestPublishing_SnippetsPublish(t *testing.T) {
 			t.Errorf("%s: %s, %v", language, b.Args.JSON, err)
 		}
 	}
+}
+
+// goProgram writes a program around a snippet, and returns its file.
+func goProgram(t *testing.T, snippet string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "main.go")
+	program := `package main
+
+import (
+	"context"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/carillon-io/carillon/pkg/emitter"
+)
+
+func main() {
+	ctx := context.Background()
+	` + snippet + `
+	if err != nil {
+		panic(err)
+	}
+}
+`
+	if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func TestPublishing_BytesAreWhatTheyAreSaidToBe(t *testing.T) {
