@@ -23,13 +23,11 @@ takes over by itself is left out; TLS counts as on or off, since certificates ar
 {{- define "carillon.restartDigest" -}}
 {{- $config := include "carillon.config" . | fromYaml -}}
 {{- $server := $config.server | default dict -}}
-{{- $limits := $config.limits | default dict -}}
 {{- $auth := $config.auth | default dict -}}
 {{- $log := $config.log | default dict -}}
 {{- $kept := omit $config "namespaces" "routes" "limits" "log" "server" "auth" -}}
 {{- $kept = set $kept "server" (omit $server "tls") -}}
 {{- $kept = set $kept "tls" (not (empty (dig "tls" "cert" "" $server))) -}}
-{{- $kept = set $kept "limits" (pick $limits "rooms" "namespaces") -}}
 {{- $kept = set $kept "auth" (omit $auth "jwt") -}}
 {{- $kept = set $kept "log" (omit $log "level") -}}
 {{- $kept | toJson | sha256sum -}}
