@@ -9,7 +9,7 @@ DEBIAN   := redis-server haproxy chromium prometheus
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 
-.PHONY: help run build client test deps format lint unit e2e chart manifests schemas bench bench-docs bench-compare fuzz
+.PHONY: help run build client image test deps format lint unit e2e chart manifests schemas bench bench-docs bench-compare fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -26,6 +26,13 @@ client: test/node_modules
 	mkdir -p client
 	cp test/node_modules/socket.io-client/dist/socket.io.*js* client/
 	cp test/node_modules/socket.io-client/package.json client/
+
+# make image  the container image carillon:VERSION, with a docker engine
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+image:
+	docker build -f deploy/docker/Dockerfile -t carillon:$(VERSION) --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) \
+		--build-arg CREATED=$$(date -u -d @$(SOURCE_DATE_EPOCH) +%FT%TZ) .
 
 test: deps format lint unit e2e chart
 
