@@ -75,10 +75,15 @@ func (e *endpoint) serve() error {
 	return nil
 }
 
-// stop ends the listener and waits for requests under way, at most until ctx ends; what is left then is cut.
+// stop ends the listener and waits for requests under way, at most until ctx ends. What is left then is cut, which is no
+// fault of this node: it could wait for some of them for ever.
 func (e *endpoint) stop(ctx context.Context) error {
-	if err := e.server.Shutdown(ctx); err != nil {
-		return fmt.Errorf("%s: %w", e.name, errors.Join(err, e.server.Close()))
+	err := e.server.Shutdown(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = e.server.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.name, err)
 	}
 	return nil
 }

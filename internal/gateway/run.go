@@ -10,11 +10,13 @@ import (
 	"go.uber.org/zap"
 )
 
-// What leaving may take beyond the drain's delay and window: clients get the first part to let go, the listeners and the
-// cluster the rest.
+// What leaving may take beyond the drain's delay and window, leaveGrace in all: clients get drainGrace to let go, and requests
+// under way get stopGrace on each listener. What is left is for what the cluster still has to say, a second, and for a busy
+// machine.
 const (
-	drainGrace = 2 * time.Second
 	leaveGrace = 5 * time.Second
+	drainGrace = 2 * time.Second
+	stopGrace  = 500 * time.Millisecond
 )
 
 // Run serves until ctx ends, then drains and leaves within delay + window + 5 s. It returns nil when it was asked to leave and
@@ -73,35 +75,31 @@ func (g *Gateway) Run(ctx context.Context) error {
 // listener that tells how it goes last.
 func (g *Gateway) leave(delay time.Duration, leaveCluster func()) error {
 	started := time.Now()
-	deadline := started.Add(delay + g.config.Drain.Window + leaveGrace)
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
-	defer cancel()
-	g.leaveBy.Store(deadline.Unix())
+	g.leaveBy.Store(started.Add(delay + g.config.Drain.Window + leaveGrace).Unix())
 	g.draining.Store(true)
 	g.logger.Info("leaving", zap.Duration("delay", delay), zap.Duration("window", g.config.Drain.Window),
 		zap.Int("sessions", g.socketio.Engine().Sessions()))
 
-	wait(ctx, delay)
-	g.drain(ctx)
-	err := g.clients.stop(ctx)
+	time.Sleep(delay)
+	g.drain()
+	err := stop(&g.clients)
 	leaveCluster()
-	err = errors.Join(err, g.ops.stop(ctx))
+	err = errors.Join(err, stop(&g.ops))
 	g.logger.Info("left", zap.Duration("after", time.Since(started)))
 	return err
 }
 
 // drain closes the clients' transports over the window. Who has not let go soon after it is cut: that is no failure of this node.
-func (g *Gateway) drain(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, g.config.Drain.Window+drainGrace)
+func (g *Gateway) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), g.config.Drain.Window+drainGrace)
 	defer cancel()
 	if err := g.socketio.Shutdown(ctx); err != nil {
 		g.logger.Warn("some clients did not let go and were cut", zap.Error(err))
 	}
 }
 
-func wait(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
+func stop(e *endpoint) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	return e.stop(ctx)
 }
