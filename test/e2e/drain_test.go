@@ -1,0 +1,126 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// leaveLimit is how long a node may take to leave beyond drain.delay and drain.window: 5 s, the second that the race detector in
+// it waits at its exit, and two more for a loaded machine.
+const leaveLimit = (5 + 1 + 2) * time.Second
+
+// draining lets the nodes of a test drain as slowly as they do in production, and nothing else end a stuck client.
+func draining(t *testing.T, delay, window time.Duration) {
+	t.Helper()
+	t.Setenv("CARILLON_DRAIN_DELAY", delay.String())
+	t.Setenv("CARILLON_DRAIN_WINDOW", window.String())
+	t.Setenv("CARILLON_ENGINE_PING_INTERVAL", "1m")
+	t.Setenv("CARILLON_ENGINE_OUTBOX", "64MiB")
+}
+
+func TestDrain_EveryClientIsBackOnTheOtherNode(t *testing.T) {
+	const delay, window = time.Second, 6 * time.Second
+	draining(t, delay, window)
+	redis := startRedis(t)
+	a, b := startNode(t, "node a", redis), startNode(t, "node b", redis)
+	runJS(t, "drain", "PROXY="+startReadyProxy(t, a, b), fmt.Sprintf("PID=%d", a.cmd.Process.Pid),
+		fmt.Sprintf("DELAY=%d", delay.Milliseconds()), fmt.Sprintf("WINDOW=%d", window.Milliseconds()),
+		fmt.Sprintf("LIMIT=%d", (delay+window+leaveLimit).Milliseconds()))
+	a.leftWith(0)
+}
+
+func TestDrain_StuckClientsDoNotKeepTheNode(t *testing.T) {
+	const delay, window = 500 * time.Millisecond, 2 * time.Second
+	draining(t, delay, window)
+	n := startNode(t, "node", startRedis(t))
+	runJS(t, "stuck", "NODES=http://"+n.address, "OPS=http://"+n.ops, fmt.Sprintf("PID=%d", n.cmd.Process.Pid), "SIGNALS=1",
+		fmt.Sprintf("LIMIT=%d", (delay+window+leaveLimit).Milliseconds()))
+	n.leftWith(0)
+}
+
+func TestDrain_ASecondSignalLeavesAtOnce(t *testing.T) {
+	draining(t, 10*time.Minute, 10*time.Minute)
+	n := startNode(t, "node", startRedis(t))
+	runJS(t, "stuck", "NODES=http://"+n.address, "OPS=http://"+n.ops, fmt.Sprintf("PID=%d", n.cmd.Process.Pid), "SIGNALS=2",
+		fmt.Sprintf("LIMIT=%d", leaveLimit.Milliseconds()))
+	n.leftWith(1)
+}
+
+func TestDrain_DoesNotWaitForAFrozenRedis(t *testing.T) {
+	const window = time.Second
+	draining(t, 0, window)
+	redis := startRedis(t)
+	n := startNode(t, "node", redis)
+	options, err := goredis.ParseURL(redis)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := goredis.NewClient(options)
+	defer client.Close()
+	if err := client.Do(t.Context(), "CLIENT", "PAUSE", time.Minute.Milliseconds(), "ALL").Err(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	n.stop(syscall.SIGTERM)
+	if took := time.Since(began); took >= window+leaveLimit {
+		t.Errorf("left after %v", took)
+	}
+	n.leftWith(0)
+}
+
+// leftWith checks the exit code of a process that has ended.
+func (p *process) leftWith(code int) {
+	p.t.Helper()
+	select {
+	case <-p.done:
+		if got := p.cmd.ProcessState.ExitCode(); got != code {
+			p.t.Errorf("%s: exit code %d, want %d", p.name, got, code)
+		}
+	default:
+		p.t.Errorf("%s has not left", p.name)
+	}
+}
+
+// startReadyProxy runs HAProxy in front of the nodes as it has to be for a drain that nobody notices, and returns its address.
+//
+// /readyz decides where handshakes go: they lose the cookie, which may name the node that drains. A polling session stays with
+// its node until that closes it: requests with a sid follow the cookie to a node that is down, too (persist).
+func startReadyProxy(t *testing.T, nodes ...node) string {
+	t.Helper()
+	address := freeAddress(t)
+	var servers strings.Builder
+	for i, n := range nodes {
+		_, port, err := net.SplitHostPort(n.ops)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&servers, "  server node%d %s cookie node%d check port %s inter 200ms fall 1 rise 1\n", i, n.address, i, port)
+	}
+	config := fmt.Sprintf(`
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 60s
+  timeout server 60s
+  timeout tunnel 1h
+  timeout check 10s
+frontend clients
+  bind %s
+  default_backend nodes
+backend nodes
+  balance roundrobin
+  cookie carillon insert indirect nocache
+  option httpchk GET /readyz
+  option persist
+  http-request replace-header Cookie (.*)carillon=[^;]*(.*) \1\2 unless { url_param(sid) -m found }
+%s`, address, servers.String())
+	p := start(t, "haproxy", "haproxy", "-db", "-f", write(t, "haproxy.cfg", config))
+	p.await(func() bool { return accepts(address) })
+	return "http://" + address
+}
