@@ -189,6 +189,7 @@ var parsers = map[string]packet.Parser{
 func (g *Gateway) serverConfig(tag func() string, origins *originPolicy, registry prometheus.Registerer) socketio.Config {
 	cfg := g.config
 	return socketio.Config{
+		Path: cfg.Server.Path,
 		Engine: engine.Config{
 			Transports:        cfg.Engine.Transports,
 			PingInterval:      cfg.Engine.PingInterval,

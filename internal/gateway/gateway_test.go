@@ -140,6 +140,16 @@ func TestRun_OneNodeWithoutRedisServes(t *testing.T) {
 	}
 }
 
+func TestRun_ServesUnderThePathItIsGiven(t *testing.T) {
+	i := run(t, quick+"server: {path: /live/events}\n")
+	if code, body := get(t, i.clients+"/live/events/?EIO=4&transport=polling"); code != http.StatusOK || !strings.HasPrefix(body, "0{") {
+		t.Errorf("handshake: %d %s", code, body)
+	}
+	if code, _ := get(t, i.clients+"/socket.io/?EIO=4&transport=polling"); code != http.StatusNotFound {
+		t.Errorf("the usual path is served too: %d", code)
+	}
+}
+
 func TestRun_MetricsArePresentFromTheStart(t *testing.T) {
 	i := run(t, quick+"namespaces: {\"/t-*\": {}}\n")
 	i.eventually(t, http.StatusOK, "")
