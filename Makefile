@@ -84,7 +84,7 @@ fuzz:
 		done; \
 	done
 
-# make bench  Carillon beside its peers: docs/benchmarks.md, its plots and docs/capacity.md anew, in about two hours
+# make bench  Carillon beside its peers: docs/benchmarks.md, its plots and docs/capacity.md anew, in about an hour
 BENCH ?= -docs docs
 bench: deps
 	$(GO) run ./test/bench $(BENCH)

@@ -27,7 +27,7 @@ func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	var o options
-	flag.IntVar(&o.rounds, "rounds", 3, "how often each server is measured")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often each server is measured; growth always once")
 	flag.StringVar(&o.only, "only", "", "comma-separated scenarios; empty: all")
 	flag.StringVar(&o.docs, "docs", "", "write the report, its plots and the results below this `directory`; empty: the report to standard output")
 	flag.StringVar(&o.from, "from", "", "measure nothing: report what this results `file` says")
@@ -105,7 +105,7 @@ func measure(ctx context.Context, dir string, o options) error {
 			continue
 		}
 		for _, at := range s.at() {
-			for round := range o.rounds {
+			for round := range s.rounds(o.rounds) {
 				for _, p := range s.peers { // in turn: a noisy minute then disturbs all of them
 					r := results.Result{Scenario: s.name, Peer: p, Round: round + 1, At: at}
 					if r.Values, err = b.measure(ctx, s, p, at); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -78,7 +79,7 @@ func scenarios(top int) []scenario {
 			{field: "handshake_cpu_s_per_k", text: "CPU ms per handshake", target: atMost(.5, 0)},
 			{field: "connect_p99_ms", text: "p99 ms"},
 		}},
-		{name: "idle", title: "10,000 idle connections, 50 s", load: load("connect -n 10000 -hold 50s"), peers: all, figures: []figure{
+		{name: "idle", title: "10,000 idle connections, 30 s", load: load("connect -n 10000 -hold 30s"), peers: all, figures: []figure{
 			{field: "rss_per_conn_kb", text: "RSS KB per connection", target: target{floor: .4, plainGoal: 2, lower: true}},
 			{field: "hold_cpu_cores", text: "CPU cores for all"},
 		}},
@@ -144,6 +145,14 @@ func grown(top float64) []scenario {
 	}
 }
 
+// rounds is how often each point is measured. The points of a growth stand for one another: one round does.
+func (s scenario) rounds(asked int) int {
+	if s.growth != nil {
+		return 1
+	}
+	return asked
+}
+
 // at returns the points of a scenario.
 func (s scenario) at() []float64 {
 	if s.growth == nil {
@@ -155,11 +164,14 @@ func (s scenario) at() []float64 {
 // args are the arguments for sioload. The last of two equal flags holds.
 func (s scenario) args(at float64, short bool) []string {
 	args := strings.Fields(s.load(at))
-	if !short {
-		return args
-	}
-	if args[0] == "connect" {
+	switch connect := args[0] == "connect"; {
+	case connect && short:
 		return append(args, "-hold", "1s")
+	case connect:
+		return args
+	case short:
+		return append(args, "-dur", "1s", "-step", "600ms", "-warm", "300ms")
 	}
-	return append(args, "-dur", "1s", "-step", "600ms", "-warm", "300ms")
+	// Long enough for a thousand latencies a step, short enough that a quiet hour holds three rounds.
+	return slices.Insert(args, 1, "-dur", "4s", "-step", "1500ms", "-warm", "500ms")
 }
