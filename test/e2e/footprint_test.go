@@ -25,7 +25,7 @@ func TestFootprint_TenThousandIdleConnections(t *testing.T) {
 	n := start(t, "gateway", gateway, "serve", "--config", config)
 	n.await(func() bool { return answers200("http://" + ops + "/readyz") })
 
-	out, err := exec.Command(sioload, "connect", "-n", "10000", "-hold", "3s", "-url", "http://"+address,
+	out, err := exec.Command(sioload, "connect", "-n", "10000", "-hold", "6s", "-url", "http://"+address,
 		"-pid", strconv.Itoa(n.cmd.Process.Pid)).Output()
 	if err != nil {
 		t.Fatalf("sioload: %v\n%s", err, out)
