@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 )
 
@@ -19,8 +21,8 @@ const (
 	// believe that it is one.
 	quietBytes     = 1 << 20
 	quietIntervals = 2
-	// quietGarbage is the least that a quiet node gives back.
-	quietGarbage = 4 << 20
+	// quietSpare is the least that a quiet node gives back.
+	quietSpare = 4 << 20
 )
 
 // tuneCollection spares a small heap needless collections while there is much to do, and gives the garbage back once
@@ -30,41 +32,67 @@ func tuneCollection(ctx context.Context) {
 	if metrics.Read(pace); pace[0].Value.Uint64() != defaultPercent {
 		return
 	}
+	defer paceCollections()()
 	tick := time.NewTicker(collectionInterval)
 	defer tick.Stop()
-	defer debug.SetGCPercent(defaultPercent)
-	set := defaultPercent
 	var calm stillness
 	for {
-		h := readHeap()
-		if percent := collectionPercent(h.live); percent != set {
-			debug.SetGCPercent(percent)
-			set = percent
-		}
-		if calm.due(h) {
-			debug.FreeOSMemory()
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+		if calm.due(readHeap()) {
+			debug.FreeOSMemory()
+		}
 	}
 }
+
+// paceCollections sets the pace anew after each collection, until stop is called: a heap that grows fast must not go on by
+// what was right for a small one.
+func paceCollections() (stop func()) {
+	var mu sync.Mutex
+	stopped := false
+	var watch func()
+	watch = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if stopped {
+			return
+		}
+		debug.SetGCPercent(collectionPercent(readHeap().live))
+		// Garbage from the start: its finalizer runs after the next collection.
+		runtime.SetFinalizer(new(collected), func(*collected) { watch() })
+	}
+	watch()
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		debug.SetGCPercent(defaultPercent)
+	}
+}
+
+// collected is large enough to have an allocation, and so a finalizer, of its own.
+type collected struct{ _ [64]byte }
 
 // heap is what the runtime says of its heap, in bytes.
 type heap struct {
 	live      uint64 // after the last collection
-	objects   uint64 // now, garbage included
+	held      uint64 // from the system now: garbage and free space included
 	allocated uint64 // since the start
 }
 
 func readHeap() heap {
 	samples := []metrics.Sample{
-		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/allocs:bytes"},
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
 	}
 	metrics.Read(samples)
-	return heap{samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()}
+	return heap{
+		live: samples[0].Value.Uint64(), allocated: samples[1].Value.Uint64(),
+		held: samples[2].Value.Uint64() + samples[3].Value.Uint64(),
+	}
 }
 
 // collectionPercent is how much garbage a heap may hold, as a share of what lives in it.
@@ -73,14 +101,14 @@ func collectionPercent(live uint64) int {
 	return max(defaultPercent, int(100*leastGarbage/max(live, smallest)))
 }
 
-// stillness notices that a node has little to do and holds garbage that by itself it would keep for minutes.
+// stillness notices that a node has little to do and holds memory that by itself it would keep for minutes.
 type stillness struct {
 	allocated uint64
 	intervals int // in a row
 }
 
-// due takes the heap of one interval after the other and reports whether it is time to collect. What has been allocated since the last
-// collection is taken for garbage; a large heap waits for more of it, since collecting costs more there.
+// due takes the heap of one interval after the other and reports whether it is time to collect. What did not live at the
+// last collection is taken for spare; a large heap waits for more of it, since collecting costs more there.
 func (s *stillness) due(h heap) bool {
 	quiet := h.allocated-s.allocated <= quietBytes
 	s.allocated = h.allocated
@@ -89,5 +117,5 @@ func (s *stillness) due(h heap) bool {
 		return false
 	}
 	s.intervals++
-	return s.intervals >= quietIntervals && h.objects > h.live+max(quietGarbage, h.live/4)
+	return s.intervals >= quietIntervals && h.held > h.live+max(quietSpare, h.live/4)
 }
