@@ -69,9 +69,9 @@ export class Fleet {
     Object.assign(this, { url, room, clients: [], reasons: [], refusals: [] });
   }
 
-  // Connects or disconnects clients until there are n of them.
-  async grow(n) {
-    while (this.clients.length > n) this.clients.pop().disconnect();
+  // Connects clients, or disconnects the oldest, until there are n of them.
+  async resize(n) {
+    while (this.clients.length > n) this.clients.shift().disconnect();
     for (let i; (i = this.clients.length) < n;) {
       const client = io(this.url, {
         path, forceNew: true, withCredentials: true, reconnectionDelay: 200, reconnectionDelayMax: 2000, transports: transports[i % 3],
@@ -106,6 +106,14 @@ export class Fleet {
     this.reasons = [];
     this.refusals = [];
     for (const client of this.clients) client.drops = 0;
+  }
+
+  // What has happened, for people.
+  tally() {
+    const counts = {};
+    for (const reason of this.reasons) counts[reason] = (counts[reason] ?? 0) + 1;
+    return `${this.clients.length} clients moved ${this.reasons.length} times ${JSON.stringify(counts)}, ` +
+      `${this.refusals.length} of their attempts were refused`;
   }
 
   // Nobody was sent away for good, and nobody moved more than most times.

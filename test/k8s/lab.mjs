@@ -1,6 +1,6 @@
 // The chart on a real cluster, from installation to removal; README.md says what it needs.
 import assert from "node:assert/strict";
-import { copyFile } from "node:fs/promises";
+import { copyFile, rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { Emitter } from "@socket.io/redis-emitter";
 import Redis from "ioredis";
@@ -11,6 +11,7 @@ const [repository, tag] = required("IMAGE").split(/:(?=[^:/]*$)/);
 const [redisRepository, redisTag] = required("REDIS_IMAGE").split(/:(?=[^:/]*$)/);
 const ingress = required("INGRESS");
 const prometheus = required("PROMETHEUS");
+const rulesFile = `${required("PROMETHEUS_RULES")}/${namespace}.yml`;
 const room = "lab";
 const drain = { delay: 5, window: 10 };
 
@@ -84,7 +85,7 @@ try {
       }
       return nodes.size === 3;
     });
-    await fleet.grow(60);
+    await fleet.resize(60);
     const notes = `60 clients on ${fleet.nodes().size} nodes`;
     assert.equal(fleet.nodes().size, 3);
     await until("two thirds use a WebSocket", () =>
@@ -101,14 +102,13 @@ try {
     const nodes = await query(`carillon_redis_up{namespace="${namespace}"}`);
     assert.deepEqual(nodes, [1, 1, 1]);
 
-    const file = `${required("PROMETHEUS_RULES")}/${namespace}.yml`;
-    await copyFile(`${chart}/files/alerts.yaml`, file);
+    await copyFile(`${chart}/files/alerts.yaml`, rulesFile);
     const reload = await fetch(`${prometheus}/-/reload`, { method: "POST" });
     assert.ok(reload.ok, `reload: ${await reload.text()}`);
     let rules;
     await until("the rules are evaluated", async () => {
       const { data } = await (await fetch(`${prometheus}/api/v1/rules`)).json();
-      rules = data.groups.filter(group => group.file === file).flatMap(group => group.rules);
+      rules = data.groups.filter(group => group.file === rulesFile).flatMap(group => group.rules);
       return rules.length > 0 && rules.every(rule => rule.health === "ok");
     });
     const firing = rules.filter(rule => rule.state === "firing").map(rule => rule.name);
@@ -123,7 +123,7 @@ try {
     await pause(leaving); // of the last of the old pods
     const { came, refused } = await visitors.stop();
     await fleet.ready();
-    const notes = `${came} newcomers, ${refused.length} refused; ${fleet.reasons.length} moves, ${fleet.refusals.length} attempts refused`;
+    const notes = `${came} newcomers, ${refused.length} refused; ${fleet.tally()}`;
     assert.deepEqual(refused, []);
     for (const node of fleet.nodes()) assert.ok(!old.has(node), "a client is still on an old node");
     fleet.moved(3); // a new node may be an old one's neighbour only for a while
@@ -136,14 +136,14 @@ try {
     await upgrade({
       autoscaling: { enabled: true, minReplicas: 2, maxReplicas: 5, cpuUtilization: null, connections: 40, behavior: { scaleDown: quick } },
     });
-    await fleet.grow(180);
+    await fleet.resize(180);
     await until("five nodes", async () => (await gateways()).length === 5, 300_000);
     fleet.reset();
-    await fleet.grow(45);
+    await fleet.resize(45);
     await until("two nodes", async () => (await gateways()).length === 2, 600_000);
     await pause(leaving);
     await fleet.ready();
-    const notes = `${fleet.reasons.length} moves of 45 clients while 3 of 5 nodes left`;
+    const notes = `3 of 5 nodes left; ${fleet.tally()}`;
     fleet.moved(3);
     await publish();
     await upgrade({});
@@ -163,7 +163,7 @@ try {
     }
     const { came, refused } = await visitors.stop();
     await fleet.ready();
-    const notes = `${came} newcomers, ${refused.length} refused; ${fleet.reasons.length} moves`;
+    const notes = `${came} newcomers, ${refused.length} refused; ${fleet.tally()}`;
     assert.deepEqual(refused, []);
     fleet.moved(3);
     await publish();
@@ -178,7 +178,9 @@ try {
     await until("the release is as before", async () => JSON.parse(await helm("status", release, "-o", "json")).info.status === "deployed");
     assert.deepEqual((await gateways()).map(pod => pod.metadata.name).sort(), pods);
     assert.deepEqual(fleet.reasons, []);
-    await assert.rejects(upgrade({ config: { ...values.config, log: { level: "loud" } } }), /log\.level/, "the faulty key is named");
+    const faulty = config => upgrade({ config: { ...values.config, ...config } });
+    await assert.rejects(faulty({ log: { level: "loud" } }), /config.log.level/, "the schema names the key");
+    await assert.rejects(faulty({ namespaces: { "/": { rules: [{ event: "join", if: "nonsense(" }] } } }), "the gateway refuses what no schema finds");
     assert.deepEqual(fleet.reasons, []);
     await publish();
   });
@@ -193,5 +195,6 @@ try {
   });
 } finally {
   fleet.close();
+  await rm(rulesFile, { force: true });
   await kubectl("delete", "namespace", namespace, "--wait=false");
 }
