@@ -8,7 +8,8 @@
 set -eu
 
 [ $# -eq 2 ] || { sed -n '2,7p' "$0" >&2; exit 2; }
-out=$1 client=$2 version=${VERSION:-dev}
+mkdir -p "$1"
+out=$(cd "$1" && pwd) client=$2 version=${VERSION:-dev}
 source=$(cd "$(dirname "$0")/../.." && pwd)
 doc=$out/usr/share/doc/carillon
 mkdir -p "$out/etc/ssl/certs" "$out/usr/bin" "$out/usr/share/carillon/client" "$doc"
