@@ -210,6 +210,17 @@ func TestDecoder_SpellsPlaceholdersOneWay(t *testing.T) {
 	}
 }
 
+func TestDecoder_EscapedNamespaceOf2xClientsIsBoundedToo(t *testing.T) {
+	d := packet.Decoder{NamespaceQuery: true}
+	longest := "0/" + strings.Repeat(" ", (packet.MaxNamespace-1)/3) // three bytes each
+	if p, _, err := d.Text([]byte(longest)); err != nil || len(p.Namespace) > packet.MaxNamespace {
+		t.Errorf("%d bytes, %v", len(p.Namespace), err)
+	}
+	if _, _, err := d.Text([]byte(longest + " ")); !errors.Is(err, packet.ErrLimit) {
+		t.Errorf("one more: %v", err)
+	}
+}
+
 func TestDecoder_NamespaceQueryOf2xClients(t *testing.T) {
 	for _, c := range []struct{ text, namespace, data string }{
 		{"0/foo", "/foo", ""},

@@ -76,6 +76,9 @@ func (d *Decoder) setNamespace(p *Packet, name []byte) error {
 	}
 	if d.NamespaceQuery {
 		path, query := splitQuery(string(name))
+		if len(path) > MaxNamespace { // escaping has made it longer
+			return errNamespaceLength
+		}
 		name = []byte(path)
 		if p.Type == Connect {
 			p.Data = query
