@@ -180,6 +180,8 @@ func TestCluster_RefusesWhatItCannotUse(t *testing.T) {
 		"count without id":   {head("11", `{"clientCount":1}`), nil},
 		"negative count":     {head("11", `{"requestId":"1","clientCount":-1}`), nil},
 		"no sockets":         {head("8", `{"requestId":"1"}`), nil},
+		"ids of sockets":     {head("8", `{"requestId":"1","sockets":["a"]}`), nil},
+		"socket without id":  {head("8", `{"requestId":"1","sockets":[{"id":""}]}`), nil},
 		"no server event":    {head("9", `{"packet":{}}`), nil},
 		"too long":           {head("4", `{`+opts+`,"rooms":["`+strings.Repeat("x", 2000)+`"]}`), rediswire.ErrTooLarge},
 	}

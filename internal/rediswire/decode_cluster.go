@@ -197,7 +197,8 @@ func (m *clusterMembers) reply(out *ClusterMessage, kind int) (err error) {
 			out.Type, out.Reply = TypeAllRooms, names
 			return err
 		}
-		out.Type, out.Reply, err = replySockets(&m.sockets)
+		out.Type = TypeFetch
+		out.Reply, err = replySockets(&m.sockets)
 	case clusterCount:
 		out.Type = TypeBroadcastAsk
 		out.Reply, err = replyCount(m.count)

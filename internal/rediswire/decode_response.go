@@ -74,7 +74,7 @@ func (m *responseMembers) response() (Response, error) {
 	case m.hasKind:
 		return r, ErrType
 	case m.sockets.Kind() == msgjson.Array:
-		r.Type, r.Reply, err = replySockets(&m.sockets)
+		r.Type, r.Reply, err = replySocketsOrIDs(&m.sockets)
 	case m.rooms.Kind() == msgjson.Array:
 		r.Type = TypeAllRooms
 		var names adapter.RoomNames
@@ -99,30 +99,49 @@ func replyAcked(r *msgjson.Reader) (adapter.Reply, error) {
 	return adapter.Acked{Args: packet.Args{JSON: append(text, ']'), Attachments: attachments}}, err
 }
 
-// replySockets reads a list of ids or of descriptions.
-func replySockets(r *msgjson.Reader) (Type, adapter.Reply, error) {
+// replySocketsOrIDs reads a list of ids, which answers TypeSockets, or of descriptions.
+func replySocketsOrIDs(r *msgjson.Reader) (Type, adapter.Reply, error) {
 	n, err := r.Array()
 	if err != nil {
 		return 0, nil, err
 	}
-	kind := TypeFetch
-	if r.Kind() == msgjson.String {
-		kind = TypeSockets
+	if r.Kind() != msgjson.String {
+		sockets, err := readSockets(r, n)
+		return TypeFetch, sockets, err
 	}
 	sockets := adapter.Sockets{}
 	for range n {
-		var s adapter.SocketInfo
-		if kind == TypeSockets {
-			s.ID, err = readName(r, "")
-		} else {
-			s, err = readSocket(r)
-		}
+		id, err := readName(r, "")
 		if err != nil {
 			return 0, nil, err
 		}
+		if id == "" {
+			return 0, nil, errShape
+		}
+		sockets = append(sockets, adapter.SocketInfo{ID: id})
+	}
+	return TypeSockets, sockets, nil
+}
+
+// replySockets reads a list of descriptions.
+func replySockets(r *msgjson.Reader) (adapter.Reply, error) {
+	n, err := r.Array()
+	if err != nil {
+		return nil, err
+	}
+	return readSockets(r, n)
+}
+
+func readSockets(r *msgjson.Reader, n int) (adapter.Reply, error) {
+	sockets := adapter.Sockets{}
+	for range n {
+		s, err := readSocket(r)
+		if err != nil {
+			return nil, err
+		}
 		sockets = append(sockets, s)
 	}
-	return kind, sockets, nil
+	return sockets, nil
 }
 
 func readSocket(r *msgjson.Reader) (adapter.SocketInfo, error) {

@@ -199,7 +199,7 @@ func TestDecodeResponse_RefusesWhatMakesNoSense(t *testing.T) {
 		`{"requestId":"r","type":8,"clientCount":-1}`, `{"requestId":"r","type":8,"clientCount":1.5}`,
 		`{"requestId":"r","type":8,"clientCount":1e12}`,
 		`{"requestId":"r","type":8,"clientCount":"1"}`, `{"requestId":"r","sockets":["a",{}]}`,
-		`{"requestId":"r","sockets":[{"id":"a"},"b"]}`,
+		`{"requestId":"r","sockets":[{"id":"a"},"b"]}`, `{"requestId":"r","sockets":["a",""]}`,
 		`{"requestId":"r","sockets":[{"rooms":[]}]}`, `{"requestId":"r","rooms":[[]]}`, `{"requestId":"r"}}`, "c0",
 		"81a9726571756573744964",
 		strings.Repeat("91", 200),
