@@ -135,7 +135,7 @@ func appendBroadcastAsk(dst []byte, r *Request, q *adapter.BroadcastAsk) ([]byte
 		return dst, fmt.Errorf("rediswire: write broadcast with acknowledgement: %w", err)
 	}
 	out = msgjson.AppendMap(msgjson.AppendString(out, "opts"), 3)
-	out = appendRooms(out, q.Target)
+	out = appendRooms(out, q.Broadcast.Target)
 	out = msgjson.AppendMap(msgjson.AppendString(out, "flags"), 1) // Node drops the others here
 	out = msgjson.AppendString(out, "timeout")
 	return msgjson.AppendInt(out, int64(q.Timeout/time.Millisecond)), nil

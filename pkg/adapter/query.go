@@ -28,11 +28,11 @@ type ServerAsk struct {
 }
 
 // BroadcastAsk is a broadcast that each recipient acknowledges: answered once by Count, with the number of recipients
-// there (zero included), and then by one Acked for each client that acknowledges within Timeout.
+// there (zero included), and then by one Acked for each client that acknowledges within Timeout. The broadcast is not
+// embedded: a query must not pass for a command.
 type BroadcastAsk struct {
-	Broadcast
-
-	Timeout time.Duration
+	Broadcast Broadcast
+	Timeout   time.Duration
 }
 
 // Reply is one answer, or part of one: Sockets, RoomNames, Count or Acked.

@@ -44,7 +44,7 @@ func (v node) Answer(q adapter.Query, reply func(adapter.Reply)) {
 		}
 	case adapter.BroadcastAsk:
 		v.io.metrics.remote.Inc()
-		if n := v.io.lookup(q.Namespace); n != nil {
+		if n := v.io.lookup(q.Broadcast.Namespace); n != nil {
 			n.ask(&q.Broadcast, q.Timeout, reply)
 		} else {
 			reply(adapter.Count(0))

@@ -66,7 +66,7 @@ func queryNamespace(q adapter.Query) string {
 	case adapter.ServerAsk:
 		return q.Namespace
 	case adapter.BroadcastAsk:
-		return q.Namespace
+		return q.Broadcast.Namespace
 	}
 	panic(fmt.Sprintf("adaptertest: no such query: %T", q))
 }

@@ -70,7 +70,7 @@ func showQuery(q adapter.Query) string {
 	case adapter.ServerAsk:
 		return fmt.Sprintf("server ask %s %s", q.Namespace, showArgs(q.Args))
 	case adapter.BroadcastAsk:
-		return fmt.Sprintf("%s %s for %s", q.Namespace, show(q.Broadcast), q.Timeout)
+		return fmt.Sprintf("%s %s for %s", q.Broadcast.Namespace, show(q.Broadcast), q.Timeout)
 	}
 	return fmt.Sprintf("unknown query %T", q)
 }

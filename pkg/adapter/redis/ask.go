@@ -78,7 +78,7 @@ func (a *Adapter) about(q adapter.Query) (nsp string, limit time.Duration) {
 	case adapter.ServerAsk:
 		nsp = q.Namespace
 	case adapter.BroadcastAsk:
-		nsp = q.Namespace
+		nsp = q.Broadcast.Namespace
 		if q.Timeout > 0 {
 			limit = q.Timeout
 		}
