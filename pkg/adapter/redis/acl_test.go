@@ -22,6 +22,8 @@ const (
 		"+client|info +client|kill +get +set +del +mget +sadd +srem +smembers +expire +pexpire"
 	// What a gateway needs in addition for adapter.kind: sharded.
 	shardedRights = "+spublish +ssubscribe +sunsubscribe +pubsub|shardnumsub"
+	// What it needs in addition at every server of a Redis Cluster.
+	clusterRights = "+cluster|slots +command +asking"
 
 	publisherUser = "ACL SETUSER publisher on >secret resetkeys resetchannels &socket.io#* &socket.io-request#* " +
 		"-@all +publish"

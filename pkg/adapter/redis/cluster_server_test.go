@@ -25,10 +25,12 @@ type clusterNode struct {
 	*server
 
 	bus, dir string
+	options  []string // besides those that all have
 }
 
-// startCluster starts a cluster that has spread its slots evenly over the masters.
-func startCluster(t testing.TB, masters int, replicas bool) *cluster {
+// startCluster starts a cluster that has spread its slots evenly over the masters. What options return is for one
+// server each.
+func startCluster(t testing.TB, masters int, replicas bool, options ...func() []string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, masters: masters}
 	n := masters
@@ -37,6 +39,9 @@ func startCluster(t testing.TB, masters int, replicas bool) *cluster {
 	}
 	for range n {
 		s := &clusterNode{server: newServer(t), bus: newServer(t).port(), dir: t.TempDir()}
+		for _, more := range options {
+			s.options = append(s.options, more()...)
+		}
 		s.start()
 		c.servers = append(c.servers, s)
 	}
@@ -78,7 +83,9 @@ func startCluster(t testing.TB, masters int, replicas bool) *cluster {
 // start starts the server. Its bus is at a port that was free, since the usual distance to it may lead past the last.
 func (s *clusterNode) start() {
 	s.t.Helper()
-	s.server.start("--dir", s.dir, "--cluster-enabled", "yes", "--cluster-port", s.bus, "--cluster-node-timeout", "1000")
+	s.server.start(append([]string{
+		"--dir", s.dir, "--cluster-enabled", "yes", "--cluster-port", s.bus, "--cluster-node-timeout", "1000",
+	}, s.options...)...)
 }
 
 func (s *server) host() string    { return strings.Split(s.address, ":")[0] }
@@ -102,11 +109,13 @@ func (c *cluster) client() *goredis.ClusterClient {
 	for _, s := range c.servers {
 		addresses = append(addresses, s.address)
 	}
-	client := goredis.NewClusterClient(&goredis.ClusterOptions{
-		Addrs: addresses,
-		// go-redis leaves goroutines behind with every node that it finds twice.
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
+	return c.clientWith(&goredis.ClusterOptions{Addrs: addresses})
+}
+
+func (c *cluster) clientWith(options *goredis.ClusterOptions) *goredis.ClusterClient {
+	// go-redis leaves goroutines behind with every node that it finds twice.
+	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	client := goredis.NewClusterClient(options)
 	c.t.Cleanup(func() { _ = client.Close() })
 	return client
 }
@@ -131,10 +140,16 @@ func (c *cluster) roomAt(master int) string {
 // move moves a slot between masters, as redis-cli does when there are no keys in it.
 func (c *cluster) move(slot uint16, from, to *clusterNode) {
 	c.t.Helper()
-	to.command("CLUSTER", "SETSLOT", slot, "IMPORTING", from.id())
-	from.command("CLUSTER", "SETSLOT", slot, "MIGRATING", to.id())
+	c.beginMove(slot, from, to)
 	to.command("CLUSTER", "SETSLOT", slot, "NODE", to.id())
 	from.command("CLUSTER", "SETSLOT", slot, "NODE", to.id())
+}
+
+// beginMove makes the new master take the keys that the old one does not have.
+func (c *cluster) beginMove(slot uint16, from, to *clusterNode) {
+	c.t.Helper()
+	to.command("CLUSTER", "SETSLOT", slot, "IMPORTING", from.id())
+	from.command("CLUSTER", "SETSLOT", slot, "MIGRATING", to.id())
 }
 
 // timed waits as eventually does, and logs how long it took.

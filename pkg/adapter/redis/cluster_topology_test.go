@@ -1,0 +1,123 @@
+package redis_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/pkg/adapter/redis"
+)
+
+// dialects are both kinds of channels.
+var dialects = map[string]func() redis.Config{
+	"classic": func() redis.Config { return redis.Config{} },
+	"sharded": dynamic,
+}
+
+func TestTLS_OnACluster(t *testing.T) {
+	t.Parallel()
+	certificates := newCertificates(t)
+	var secure []string
+	c := startCluster(t, 3, false, func() []string {
+		s := newServer(t) // only for its address
+		secure = append(secure, s.address)
+		return []string{
+			"--tls-port", s.port(), "--tls-cluster", "yes", "--tls-cert-file", certificates.certFile,
+			"--tls-key-file", certificates.keyFile, "--tls-ca-cert-file", certificates.caFile,
+		}
+	})
+	for name, config := range dialects {
+		t.Run(name, func(t *testing.T) {
+			client := func() *goredis.ClusterClient {
+				return c.clientWith(&goredis.ClusterOptions{Addrs: secure, TLSConfig: certificates.client.Clone()})
+			}
+			a, b := readyNodeWith(t, client(), config()), readyNodeWith(t, client(), config())
+			rooms := []string{c.roomAt(0), c.roomAt(1), c.roomAt(2)} // one at each master
+			a.join(rooms...)
+			b.join(rooms...)
+			for _, room := range rooms {
+				talk(t, a, b, room)
+			}
+			for _, s := range c.servers {
+				if list := s.command("CLIENT", "LIST", "TYPE", "pubsub").Val().(string); strings.Contains(list, " laddr="+s.address+" ") {
+					t.Errorf("subscribed without TLS: %s", list)
+				}
+				s.command("CLIENT", "KILL", "TYPE", "pubsub")
+			}
+			for _, room := range rooms {
+				a.until(b, room, "after "+room)
+			}
+		})
+	}
+	untrusting := certificates.client.Clone()
+	untrusting.RootCAs = nil
+	n := newNodeWith(t, c.clientWith(&goredis.ClusterOptions{Addrs: secure, TLSConfig: untrusting}),
+		redis.Config{RequestTimeout: 300 * time.Millisecond})
+	if err := n.confirm(); err == nil || n.State().Connected {
+		t.Error("connected to an unknown authority")
+	}
+}
+
+func TestACL_RecommendedGatewayUserOnACluster(t *testing.T) {
+	t.Parallel()
+	for name, config := range dialects {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := startCluster(t, 3, false)
+			user := gatewayUser + " " + clusterRights
+			if name == "sharded" {
+				user += " " + shardedRights
+			}
+			var addresses []string
+			for _, s := range c.servers {
+				s.user(t, user)
+				addresses = append(addresses, s.address)
+			}
+			client := func() *goredis.ClusterClient {
+				return c.clientWith(&goredis.ClusterOptions{
+					Addrs: addresses, Username: "gateway", Password: "secret", Protocol: 2, DisableIdentity: true,
+				})
+			}
+			cfg := config()
+			cfg.Linger = time.Millisecond
+			a, b := readyNodeWith(t, client(), cfg), readyNodeWith(t, client(), cfg)
+			b.answersRooms("red")
+			rooms := []string{c.roomAt(0), c.roomAt(1), c.roomAt(2)} // one at each master
+			a.join(rooms...)
+			b.join(rooms...)
+			for _, room := range rooms {
+				talk(t, a, b, room)
+			}
+			a.knows(2)
+			if answers, missing, _ := a.ask(); len(answers) != 1 || len(missing) != 0 {
+				t.Errorf("answers %q, missing %q", answers, missing)
+			}
+			if name == "sharded" {
+				before := a.metric("redis_resubscribes_total")
+				c.move(rediswire.Slot("socket.io#/#"+rooms[0]+"#"), c.servers[0], c.servers[1])
+				eventually(t, "moved", func() bool { return a.metric("redis_resubscribes_total") > before })
+			}
+			// The keys of the heartbeats are being moved: a new one is already kept at the other master.
+			from := c.owner("carillon:{nodes}")
+			c.beginMove(rediswire.Slot("carillon:{nodes}"), c.servers[from], c.servers[(from+1)%3])
+			readyNodeWith(t, client(), cfg).end()
+			for _, s := range c.servers {
+				s.command("CLIENT", "KILL", "USER", "gateway")
+			}
+			for _, room := range rooms {
+				a.until(b, room, "after "+room)
+			}
+			a.drop(rooms...)
+			a.end()
+			b.end()
+			for i, s := range c.servers {
+				if log := s.command("ACL", "LOG").Val().([]any); len(log) != 0 {
+					t.Errorf("refused at master %d: %v", i, log)
+				}
+			}
+		})
+	}
+}
