@@ -26,9 +26,13 @@ func overClusters(t *testing.T, test func(t *testing.T, start starter)) {
 			return nodes, urls
 		})
 	})
-	t.Run("redis", func(t *testing.T) {
-		test(t, func(configs ...socketio.Config) ([]*socketio.Server, []string) { return redisCluster(t, configs...) })
-	})
+	for name, sharding := range map[string]*redis.Sharding{"redis": nil, "sharded": {}} {
+		t.Run(name, func(t *testing.T) {
+			test(t, func(configs ...socketio.Config) ([]*socketio.Server, []string) {
+				return redisCluster(t, sharding, configs...)
+			})
+		})
+	}
 }
 
 type starter func(configs ...socketio.Config) (nodes []*socketio.Server, urls []string)
@@ -44,7 +48,7 @@ func memoryCluster(t *testing.T, configs ...socketio.Config) ([]*socketio.Server
 }
 
 // redisCluster starts a redis-server of the test's own, and nodes on it.
-func redisCluster(t *testing.T, configs ...socketio.Config) ([]*socketio.Server, []string) {
+func redisCluster(t *testing.T, sharding *redis.Sharding, configs ...socketio.Config) ([]*socketio.Server, []string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -67,7 +71,7 @@ func redisCluster(t *testing.T, configs ...socketio.Config) ([]*socketio.Server,
 		client := goredis.NewClient(&goredis.Options{Addr: address})
 		t.Cleanup(func() { _ = client.Close() })
 		tag := "tag" + itoa(i)
-		a, err := redis.New(client, redis.Config{Tag: tag})
+		a, err := redis.New(client, redis.Config{Tag: tag, Sharding: sharding})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,19 +217,50 @@ func TestCluster_FetchSocketsDescribesAll(t *testing.T) {
 	})
 }
 
-func TestCluster_MissingNodesLeaveAPartialResult(t *testing.T) {
-	nodes, urls, c := memoryCluster(t, socketio.Config{}, socketio.Config{})
-	member(t, nodes[0], urls[0], "r")
-	member(t, nodes[1], urls[1], "r")
-	c.Adapter(1).Pause()
-	defer c.Adapter(1).Resume()
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	list, err := nodes[0].Of("/").To("r").FetchSockets(ctx)
-	var missing *socketio.MissingError
-	if len(list) != 1 || !errors.As(err, &missing) && !errors.Is(err, context.Canceled) {
-		t.Errorf("without node 1: %v, %v", list, err)
+func TestCluster_MissingNodesAreNamedBesideAPartialResult(t *testing.T) {
+	nodes, urls, c := memoryCluster(t, socketio.Config{}, socketio.Config{}, socketio.Config{})
+	for i := range nodes {
+		nodes[i].Of("/").OnServerEvent("q", func(e socketio.Event) { _ = e.Ack.Send(i) })
 	}
+	var peers []*peer
+	for i := range nodes {
+		p, _ := member(t, nodes[i], urls[i], "r")
+		peers = append(peers, p)
+	}
+	c.Adapter(2).Pause()
+	defer c.Adapter(2).Resume()
+	n, ctx := nodes[0].Of("/"), t.Context()
+	var asking sync.WaitGroup
+	ask := func(what string, want int, ask func() (answers int, err error)) {
+		asking.Go(func() {
+			got, err := ask()
+			var missing *socketio.MissingError
+			if got != want || !errors.As(err, &missing) || !slices.Equal(missing.Nodes, []string{"node-2"}) {
+				t.Errorf("%s: %d answers instead of %d, %v", what, got, want, err)
+			}
+		})
+	}
+	ask("sockets", 2, func() (int, error) {
+		list, err := n.To("r").FetchSockets(ctx)
+		return len(list), err
+	})
+	ask("rooms", 3, func() (int, error) { // r, and two sockets' own
+		list, err := n.AllRooms(ctx)
+		return len(list), err
+	})
+	ask("servers", 1, func() (int, error) {
+		list, err := n.ServerEmitWithAck(ctx, "q")
+		return len(list), err
+	})
+	ask("clients", 2, func() (int, error) {
+		list, err := n.To("r").EmitWithAck(ctx, "q")
+		return len(list), err
+	})
+	for _, p := range peers[:2] {
+		p.expect(`420["q"]`)
+		p.send(`430[1]`)
+	}
+	asking.Wait()
 }
 
 func TestCluster_BothKindsOfParsersHearOneBroadcast(t *testing.T) {
@@ -247,11 +282,12 @@ func TestCluster_BothKindsOfParsersHearOneBroadcast(t *testing.T) {
 func TestCluster_OrderOfOneNodeIsKeptOnAnother(t *testing.T) {
 	overClusters(t, func(t *testing.T, start starter) {
 		nodes, urls := start(socketio.Config{}, socketio.Config{})
-		p, s := member(t, nodes[1], urls[1], "r")
+		echo(nodes[1].Of("/"))
+		p, s := member(t, nodes[1], urls[1], "r", "s")
 		n := nodes[0].Of("/")
 		const rounds = 100
 		for i := range rounds {
-			for _, e := range []socketio.Emitter{n.Emitter, n.To("r"), n.To(s.ID(), "r")} {
+			for _, e := range []socketio.Emitter{n.Emitter, n.To("r"), n.To(s.ID(), "r"), n.To(s.ID()), n.To("r", "s")} {
 				if err := e.Emit("n", i); err != nil {
 					t.Fatal(err)
 				}
@@ -259,8 +295,9 @@ func TestCluster_OrderOfOneNodeIsKeptOnAnother(t *testing.T) {
 		}
 		for i := range rounds {
 			want := `42["n",` + itoa(i) + `]`
-			p.expect(want, want, want)
+			p.expect(want, want, want, want, want)
 		}
+		p.sync() // nothing came twice
 	})
 }
 
