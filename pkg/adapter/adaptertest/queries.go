@@ -52,7 +52,7 @@ func showReply(r adapter.Reply) string {
 	case adapter.Count:
 		return fmt.Sprintf("count %d", r)
 	case adapter.Acked:
-		if len(r.Args.JSON) == 0 {
+		if len(r.Args.JSON) == 0 || r.Args.Len() == 0 {
 			return "acked []"
 		}
 		return "acked " + showArgs(r.Args)
@@ -135,6 +135,15 @@ func testServerAsk(t *testing.T, nodes []*node) {
 	q := adapter.ServerAsk{Namespace: mainNsp, Args: packet.Args{JSON: []byte(`["question",{"a":1},"b"]`)}}
 	expectReplies(t, ask(t, nodes[0], q), showReply(answered), `acked [1] []`)
 	expectAsked(t, nodes[1:], q)
+}
+
+// testServerAskUnhandled has servers above the adapters that say at once that they do not handle the event.
+func testServerAskUnhandled(t *testing.T, nodes []*node) {
+	for _, n := range nodes[1:] {
+		n.answers(func(_ adapter.Query, reply func(adapter.Reply)) { reply(adapter.Acked{}) })
+	}
+	q := adapter.ServerAsk{Namespace: mainNsp, Args: event("unheard of", 1)}
+	expectReplies(t, ask(t, nodes[0], q), "acked []", "acked []")
 }
 
 func testBroadcastAsk(t *testing.T, nodes []*node) {

@@ -60,6 +60,7 @@ func Run(t *testing.T, most int, factory Factory, options ...Option) {
 		{"Ask_CollectsSocketsOfAllOthers", 3, testFetchSockets},
 		{"Ask_CollectsRoomsOfAllOthers", 3, testAllRooms},
 		{"Ask_ServerAnswersMayComeLater", 3, testServerAsk},
+		{"Ask_ServersThatHandleNothingAnswerAtOnce", 3, testServerAskUnhandled},
 		{"Ask_BroadcastCountsThenAcknowledges", 3, testBroadcastAsk},
 		{"Ask_BroadcastWithoutRecipientsEndsAtOnce", 3, testBroadcastAskNobody},
 		{"Ask_BroadcastEndsAfterItsTimeout", 3, testBroadcastAskTimeout},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -115,4 +116,31 @@ func BenchmarkJoins(b *testing.B) {
 	b.ReportMetric((cpu()-used)*1e6/float64(b.N), "redis-µs/join")
 	b.ReportMetric((cpu()-used)*100/seconds, "redis-%core")
 	b.ReportMetric(float64(b.N)/float64(max(s.subscribeCommands()-commands, 1)), "joins/command")
+}
+
+// TestInterest_OneConnectionHearsChannelsAndPattern: two would not keep the order between them, and Node waits for as
+// many answers as there are subscriptions to requests. The key means something to a pattern.
+func TestInterest_OneConnectionHearsChannelsAndPattern(t *testing.T) {
+	t.Parallel()
+	const key = "other[key]*?\\"
+	s := startServer(t)
+	n := readyNode(t, s, redis.Config{Key: key, Tag: "TAGa"})
+	own := "TAGa0123456789abcdef"
+	n.join("red", own)
+	if list := s.command("CLIENT", "LIST", "TYPE", "pubsub").Val().(string); strings.Count(list, "\n") != 1 {
+		t.Errorf("connections that subscribed:\n%s", list)
+	}
+	for _, channel := range []string{key + "-request#/#", key + "#/#", key + "#/#red#"} {
+		if got := s.subscribers(channel); got != 1 {
+			t.Errorf("%s subscribed %d times", channel, got)
+		}
+	}
+	if got := s.subscribers(key + "#/#" + own + "#"); got != 0 {
+		t.Error("a covered room is subscribed by name")
+	}
+	other := readyNode(t, s, redis.Config{Key: key})
+	for i, room := range []string{own, "red", own} {
+		other.mustPublish(broadcast(numbered("to "+room, i), room))
+	}
+	n.awaitHeard(numbered("to "+own, 0), numbered("to red", 1), numbered("to "+own, 2))
 }

@@ -102,7 +102,17 @@ func TestRequest_OldFormForOneSocketIsAnsweredWhereTheSocketIs(t *testing.T) {
 // listen returns what is published on a channel from now on.
 func (s *server) listen(channel string) <-chan string {
 	s.t.Helper()
-	pubsub := s.client().Subscribe(context.Background(), channel)
+	return s.receiveFrom(s.client().Subscribe(context.Background(), channel))
+}
+
+// listenSharded is listen for a sharded channel.
+func (s *server) listenSharded(channel string) <-chan string {
+	s.t.Helper()
+	return s.receiveFrom(s.client().SSubscribe(context.Background(), channel))
+}
+
+func (s *server) receiveFrom(pubsub *goredis.PubSub) <-chan string {
+	s.t.Helper()
 	if _, err := pubsub.Receive(context.Background()); err != nil {
 		s.t.Fatal(err)
 	}
@@ -239,6 +249,33 @@ func TestReceive_WhatIsNotUnderstoodIsCountedAndDropped(t *testing.T) {
 		}
 		before := n.metric("redis_receive_dropped_total", "reason", c.reason)
 		s.publishRaw(c.channel, c.payload)
+		eventually(t, c.reason, func() bool {
+			return n.metric("redis_receive_dropped_total", "reason", c.reason) == before+1
+		})
+	}
+	if got := n.delivered(); len(got) != 0 {
+		t.Errorf("delivered %v", got)
+	}
+}
+
+func TestReceiveSharded_WhatIsNotUnderstoodIsCountedAndDropped(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	cfg := dynamic()
+	cfg.MaxMessage = 1000
+	n := readyNode(t, s, cfg)
+	for _, c := range []struct{ payload, reason string }{
+		{"garbage", "malformed"},
+		{`{"type":3,"data":{},"uid":"x","nsp":"/"}`, "malformed"},
+		{`{"type":8,"data":{"requestId":"r","sockets":["id"]},"uid":"x","nsp":"/"}`, "malformed"},
+		{`{"type":3,"data":{"packet":{"type":2,"data":["e"]},"opts":{"rooms":[],"except":[]}},"uid":"x","nsp":"/foo"}`,
+			"namespace"},
+		{strings.Repeat("x", 1001), "too_large"},
+		{`{"type":2,"uid":"x","nsp":"/"}`, "unknown_type"},
+		{`{"type":11,"data":{"requestId":"nobody asked","clientCount":0},"uid":"x","nsp":"/"}`, "unasked"},
+	} {
+		before := n.metric("redis_receive_dropped_total", "reason", c.reason)
+		s.command("SPUBLISH", "socket.io#/#", c.payload)
 		eventually(t, c.reason, func() bool {
 			return n.metric("redis_receive_dropped_total", "reason", c.reason) == before+1
 		})
