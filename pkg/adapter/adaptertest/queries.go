@@ -52,7 +52,7 @@ func showReply(r adapter.Reply) string {
 	case adapter.Count:
 		return fmt.Sprintf("count %d", r)
 	case adapter.Acked:
-		if len(r.Args.JSON) == 0 || r.Args.Len() == 0 {
+		if r.Args.Len() == 0 {
 			return "acked []"
 		}
 		return "acked " + showArgs(r.Args)
