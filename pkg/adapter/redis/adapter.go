@@ -219,6 +219,7 @@ func (a *Adapter) Publish(c adapter.Command, done func(error)) {
 		a.queue.drop([]message{m}, dropInvalid, fmt.Errorf("redis: encode command: %w", err))
 		return
 	}
+	m.done = a.traced(m, c, done)
 	a.push(m)
 }
 

@@ -46,6 +46,8 @@ type Config struct {
 	Linger time.Duration
 	// Logger hears of changes of state; nil: nobody does.
 	Logger *zap.Logger
+	// Tracing takes spans of what goes through Redis; nil: there are none, and nothing is spent on them.
+	Tracing *Tracing
 	// Registry takes the metrics; nil: they are kept, but not shown.
 	Registry prometheus.Registerer
 }

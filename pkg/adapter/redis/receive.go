@@ -27,7 +27,7 @@ func (a *Adapter) receive(in interest, text string) {
 	case kindBroadcast, kindRoom:
 		a.receiveBroadcast(in, payload)
 	case kindRequest:
-		a.receiveRequest(in.namespace, payload)
+		a.receiveRequest(in, payload)
 	default:
 		a.receiveResponse(payload)
 	}
@@ -43,13 +43,14 @@ func (a *Adapter) receiveBroadcast(in interest, payload []byte) {
 		a.metrics.receivedDropped[droppedOwn].Inc()
 		return
 	}
+	received := time.Now()
 	b, err := rediswire.DecodeBroadcast(in.namespace, in.room, payload, a.limits)
 	if err != nil {
 		a.refuse(in.namespace, err)
 		return
 	}
-	b.Received = time.Now()
-	a.node.Deliver(b)
+	b.Received = received
+	a.deliver(in, payload, received, b)
 }
 
 func (a *Adapter) hasMember(in interest) bool {
@@ -76,7 +77,8 @@ func (a *Adapter) refuse(nsp string, err error) {
 
 // receiveRequest acts on a request. Our own requests come back to us as well: what they ask for has been done here by
 // the server above. Those of emitters name no sender, and are for everybody.
-func (a *Adapter) receiveRequest(nsp string, payload []byte) {
+func (a *Adapter) receiveRequest(in interest, payload []byte) {
+	nsp, received := in.namespace, time.Now()
 	r, err := rediswire.DecodeRequest(nsp, payload, a.limits)
 	if err != nil {
 		a.refuse(nsp, err)
@@ -90,7 +92,7 @@ func (a *Adapter) receiveRequest(nsp string, payload []byte) {
 	case r.Query != nil:
 		a.node.Answer(r.Query, func(reply adapter.Reply) { a.respond(nsp, &r, reply) })
 	default:
-		a.node.Deliver(r.Command)
+		a.deliver(in, payload, received, r.Command)
 		if r.Socket != "" && r.ID != "" {
 			a.respond(nsp, &r, nil)
 		}

@@ -110,12 +110,13 @@ func (a *Adapter) receiveSharded(in interest, text string) {
 		a.metrics.receivedDropped[droppedOwn].Inc()
 		return
 	}
+	received := time.Now()
 	if uid, b, ok := rediswire.ClusterBroadcast(in.namespace, in.room, payload, a.limits); ok {
 		if a.heardFrom(string(uid)) {
-			b.Received = time.Now()
+			b.Received = received
 			a.delivering.Lock()
 			defer a.delivering.Unlock()
-			a.node.Deliver(b)
+			a.deliver(in, payload, received, b)
 		}
 		return
 	}
@@ -136,10 +137,10 @@ func (a *Adapter) receiveSharded(in interest, text string) {
 		a.node.Answer(m.Query, func(reply adapter.Reply) { a.respondSharded(in.namespace, &m, reply) })
 	default:
 		if b, ok := m.Command.(adapter.Broadcast); ok {
-			b.Received = time.Now()
+			b.Received = received
 			m.Command = b
 		}
-		a.node.Deliver(m.Command)
+		a.deliver(in, payload, received, m.Command)
 	}
 }
 

@@ -1,0 +1,112 @@
+package redis
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/rooms"
+)
+
+// Tracing makes spans of commands on their way through Redis: "publish" from Adapter.Publish until the outcome is
+// known, and "receive" at each node that acts on the command, from when it was read until the Node above has delivered
+// it. Nothing is added to the messages, which are Node's: the trace id is a hash of the channel and the message, so that
+// all who see the same bytes take part in the same trace. Messages that are equal to the byte share one.
+type Tracing struct {
+	// Tracer makes the spans.
+	Tracer trace.Tracer
+	// Sampled decides by the trace id alone, or the spans of one message would be sampled on some nodes and not on others;
+	// nil: all messages are.
+	Sampled func(trace.TraceID) bool
+}
+
+// traceID must be the same in every version of this package, because nodes of several share traces.
+func traceID(channel string, payload []byte) trace.TraceID {
+	var id trace.TraceID
+	for half := range 2 {
+		var d xxhash.Digest
+		d.ResetWithSeed(uint64(half))
+		// A Digest takes everything.
+		_, _ = d.WriteString(channel)
+		_, _ = d.Write(payload)
+		binary.BigEndian.PutUint64(id[8*half:], d.Sum64())
+	}
+	return id
+}
+
+// span begins a span of a message that is sampled; else it returns nil. The zero time is now.
+func (a *Adapter) span(
+	name string, kind trace.SpanKind, at time.Time, channel string, payload []byte, c adapter.Command,
+) trace.Span {
+	t := a.config.Tracing
+	if t == nil {
+		return nil
+	}
+	id := traceID(channel, payload)
+	if t.Sampled != nil && !t.Sampled(id) {
+		return nil
+	}
+	// With a trace id alone for a parent the span belongs to the trace and is one of its roots.
+	parent := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id})
+	what, target := describe(c)
+	_, span := t.Tracer.Start(
+		trace.ContextWithSpanContext(context.Background(), parent), name,
+		trace.WithSpanKind(kind), trace.WithTimestamp(at),
+		trace.WithAttributes(
+			attribute.String("messaging.system", "redis"),
+			attribute.Int("messaging.message.body.size", len(payload)),
+			attribute.String("carillon.node", a.config.NodeID),
+			attribute.String("carillon.namespace", adapter.NamespaceOf(c)),
+			attribute.String("carillon.kind", what),
+			attribute.Int("carillon.rooms", len(target.Rooms)),
+		),
+	)
+	return span
+}
+
+func describe(c adapter.Command) (kind string, target rooms.Target) {
+	switch c := c.(type) {
+	case adapter.Broadcast:
+		return "broadcast", c.Target
+	case adapter.Join:
+		return "join", c.Target
+	case adapter.Leave:
+		return "leave", c.Target
+	case adapter.Disconnect:
+		return "disconnect", c.Target
+	default:
+		return "server_emit", rooms.Target{}
+	}
+}
+
+// traced begins the span of a message to be published. What it returns takes the place of done, and ends the span.
+func (a *Adapter) traced(m message, c adapter.Command, done func(error)) func(error) {
+	span := a.span("publish", trace.SpanKindProducer, time.Time{}, m.channel, m.payload, c)
+	if span == nil {
+		return done
+	}
+	return func(err error) {
+		if err != nil {
+			span.SetStatus(codes.Error, err.Error())
+		}
+		span.End()
+		if done != nil {
+			done(err)
+		}
+	}
+}
+
+// deliver hands the node above a command that was read at that time from the channel of an interest.
+func (a *Adapter) deliver(in interest, payload []byte, at time.Time, c adapter.Command) {
+	span := a.span("receive", trace.SpanKindConsumer, at, in.channel, payload, c)
+	a.node.Deliver(c)
+	if span != nil {
+		span.End()
+	}
+}
