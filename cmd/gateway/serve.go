@@ -19,7 +19,8 @@ func newServe() *cobra.Command {
 
 Every key of the configuration is also an environment variable, server.address is CARILLON_SERVER_ADDRESS; the file may be
 left out.
-Namespaces, limits, certificates and the log level follow the files when they change, and on SIGHUP.`,
+Namespaces, limits, certificates and the log level follow the files when they change, and on SIGHUP.
+OTEL_EXPORTER_OTLP_ENDPOINT names an OpenTelemetry collector that is to get traces of messages on their way through Redis.`,
 		DisableFlagsInUseLine: true,
 		Args:                  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -31,8 +32,12 @@ Namespaces, limits, certificates and the log level follow the files when they ch
 			if err != nil {
 				return err
 			}
+			traces, err := tracing(c.Context())
+			if err != nil {
+				return err
+			}
 			g, err := gateway.New(gateway.Options{
-				Config: cfg, Warnings: warnings, Source: source, Version: version, Log: os.Stderr,
+				Config: cfg, Warnings: warnings, Source: source, Version: version, Log: os.Stderr, Tracing: traces,
 			})
 			if err != nil {
 				return err

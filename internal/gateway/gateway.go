@@ -30,6 +30,8 @@ type Options struct {
 	Source  *Source
 	Version string
 	Log     io.Writer // nil: nothing is logged
+	// Tracing has messages traced on their way through Redis; nil: none are.
+	Tracing *Tracing
 	// Clients and Ops are listeners to serve on; nil: the addresses of the configuration. The gateway closes them.
 	Clients, Ops net.Listener
 	// Root serves what lies outside the Socket.IO path; nil: nothing does.
@@ -53,6 +55,7 @@ type Gateway struct {
 	ops      endpoint
 	socketio *socketio.Server
 	adapter  adapter.Adapter
+	tracing  *tracing     // nil: off
 	close    func() error // releases what New opened
 
 	// What a reload changes; safe for concurrent use.
@@ -148,6 +151,7 @@ func (g *Gateway) joinCluster(o Options, registry prometheus.Registerer) (tag fu
 	if !o.EmbeddedRedis {
 		first = redis.NewTag()
 	}
+	g.tracing = newTracing(o.Tracing, g.logger.Named("tracing"))
 	shared, err := redis.New(client, redis.Config{
 		Key:            cfg.Adapter.Key,
 		Version:        o.Version,
@@ -160,6 +164,7 @@ func (g *Gateway) joinCluster(o Options, registry prometheus.Registerer) (tag fu
 		MaxDepth:       cfg.SocketIO.MaxDepth,
 		Sharding:       sharding(cfg.Adapter),
 		Logger:         g.logger.Named("redis"),
+		Tracing:        g.tracing.redis(),
 		Registry:       registry,
 	})
 	if err != nil {

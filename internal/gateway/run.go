@@ -30,6 +30,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		g.ops.abort()
 		return err
 	}
+	g.tracing.start()
 	// The cluster outlives ctx: what the drain still has to say goes through it.
 	cluster, leaveCluster := context.WithCancel(context.WithoutCancel(ctx))
 	defer leaveCluster()
@@ -66,8 +67,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case err = <-failed:
 		delay = 0 // a load balancer that goes on sending clients here would do them no good
 	}
+	deadline := time.Now().Add(delay + g.config.Drain.Window + leaveGrace)
+	g.leaveBy.Store(deadline.Unix())
 	err = errors.Join(err, g.leave(delay, leaveCluster))
 	running.Wait()
+	g.tracing.stop(deadline)
 	return err
 }
 
@@ -75,7 +79,6 @@ func (g *Gateway) Run(ctx context.Context) error {
 // listener that tells how it goes last.
 func (g *Gateway) leave(delay time.Duration, leaveCluster func()) error {
 	started := time.Now()
-	g.leaveBy.Store(started.Add(delay + g.config.Drain.Window + leaveGrace).Unix())
 	g.draining.Store(true)
 	g.logger.Info("leaving", zap.Duration("delay", delay), zap.Duration("window", g.config.Drain.Window),
 		zap.Int("sessions", g.socketio.Engine().Sessions()))
