@@ -45,9 +45,9 @@ type Adapter interface {
 
 // Node is what an adapter needs of the server above it. No method may block or run user code.
 type Node interface {
-	// Deliver applies a command from another node to this node's sockets. Commands of one node in one namespace come
-	// one at a time and in order.
-	Deliver(c Command)
+	// Deliver applies a command from another node to this node's sockets, and returns to how many. Commands of one node
+	// in one namespace come one at a time and in order.
+	Deliver(c Command) (sockets int)
 	// Answer answers a query from another node; reply is called once for FetchSockets and AllRooms, and for the others as
 	// described there, possibly later and from another goroutine. A late reply is dropped.
 	Answer(q Query, reply func(Reply))

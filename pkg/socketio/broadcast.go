@@ -27,21 +27,22 @@ func (n *Namespace) done(list selection) {
 	}
 }
 
-// apply does what a command says to the sockets of this node, in the same way whether it was given here or elsewhere.
-func (n *Namespace) apply(c adapter.Command) {
+// apply does what a command says to the sockets of this node, in the same way whether it was given here or elsewhere. It
+// returns to how many.
+func (n *Namespace) apply(c adapter.Command) (sockets int) {
 	switch c := c.(type) {
 	case adapter.Broadcast:
-		n.deliver(&c)
+		return n.deliver(&c)
 	case adapter.Join:
-		n.each(c.Target, func(s *Socket) {
+		return n.each(c.Target, func(s *Socket) {
 			if err := s.Join(c.Rooms...); errors.Is(err, ErrTooManyRooms) {
 				n.io.metrics.dropped(dropRooms)
 			}
 		})
 	case adapter.Leave:
-		n.each(c.Target, func(s *Socket) { s.Leave(c.Rooms...) })
+		return n.each(c.Target, func(s *Socket) { s.Leave(c.Rooms...) })
 	case adapter.Disconnect:
-		n.each(c.Target, func(s *Socket) {
+		return n.each(c.Target, func(s *Socket) {
 			if c.Close {
 				s.CloseConnection()
 			} else {
@@ -51,34 +52,38 @@ func (n *Namespace) apply(c adapter.Command) {
 	case adapter.ServerEmit:
 		n.serverEvent(c.Args, nil)
 	}
+	return 0
 }
 
-// each calls f, which must not wait, for the connected sockets that match.
-func (n *Namespace) each(t rooms.Target, f func(*Socket)) {
+// each calls f, which must not wait, for the connected sockets that match, and returns how many they are.
+func (n *Namespace) each(t rooms.Target, f func(*Socket)) (sockets int) {
 	list := n.selected(t)
 	defer n.done(list)
 	for _, m := range *list {
 		if s := m.Value(); s.state.Load() == stateConnected {
 			f(s)
+			sockets++
 		}
 	}
+	return sockets
 }
 
-// deliver sends a broadcast to the sockets of this node. It is encoded once, and nothing is allocated per recipient.
-func (n *Namespace) deliver(b *adapter.Broadcast) {
+// deliver sends a broadcast to the sockets of this node, and returns how many took it. It is encoded once, and nothing is
+// allocated per recipient.
+func (n *Namespace) deliver(b *adapter.Broadcast) (sent int) {
 	list := n.selected(b.Target)
 	defer n.done(list)
 	if len(*list) == 0 {
-		return
+		return 0
 	}
 	o := n.outgoing(b)
-	sent := 0
 	for _, m := range *list {
 		if m.Value().deliver(b.Volatile, &o) {
 			sent++
 		}
 	}
 	n.io.metrics.deliveries.Add(float64(sent))
+	return sent
 }
 
 // outgoing is the packet of a broadcast.

@@ -11,13 +11,14 @@ type node struct{ io *Server }
 var _ adapter.Node = node{}
 
 // Deliver applies a command from another node. In a namespace that does not exist here there is nobody it could mean.
-func (v node) Deliver(c adapter.Command) {
+func (v node) Deliver(c adapter.Command) (sockets int) {
 	if _, ok := c.(adapter.Broadcast); ok {
 		v.io.metrics.remote.Inc()
 	}
 	if n := v.io.lookup(adapter.NamespaceOf(c)); n != nil {
-		n.apply(c)
+		return n.apply(c)
 	}
+	return 0
 }
 
 // Answer answers a query from another node, at once where nothing has to be waited for.

@@ -33,7 +33,11 @@ type member struct {
 	commands chan adapter.Command
 }
 
-func (m *member) Deliver(c adapter.Command) { m.commands <- c }
+func (m *member) Deliver(c adapter.Command) int {
+	m.commands <- c
+	return 0
+}
+
 func (m *member) Holds(_, name string) bool { return slices.Contains(m.rooms, name) }
 func (m *member) Answer(_ adapter.Query, reply func(adapter.Reply)) {
 	reply(adapter.RoomNames(m.rooms))

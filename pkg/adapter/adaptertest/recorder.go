@@ -33,7 +33,7 @@ func newRecorder() *recorder {
 }
 
 // Deliver implements adapter.Node.
-func (r *recorder) Deliver(c adapter.Command) {
+func (r *recorder) Deliver(c adapter.Command) (sockets int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	nsp := adapter.NamespaceOf(c)
@@ -45,6 +45,7 @@ func (r *recorder) Deliver(c adapter.Command) {
 		r.untimed++
 	}
 	r.changedLocked()
+	return 0
 }
 
 // Answer implements adapter.Node.

@@ -69,10 +69,11 @@ func readyNode(t testing.TB, s *server, cfg redis.Config) *node {
 }
 
 // Deliver implements adapter.Node.
-func (n *node) Deliver(c adapter.Command) {
+func (n *node) Deliver(c adapter.Command) (sockets int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.commands = append(n.commands, c)
+	return len(n.commands)
 }
 
 // Answer implements adapter.Node.

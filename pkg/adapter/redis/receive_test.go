@@ -20,7 +20,10 @@ type counting struct {
 	delivered int
 }
 
-func (c *counting) Deliver(adapter.Command)                   { c.delivered++ }
+func (c *counting) Deliver(adapter.Command) int {
+	c.delivered++
+	return 1
+}
 func (c *counting) Answer(adapter.Query, func(adapter.Reply)) {}
 func (c *counting) Holds(_, room string) bool                 { return c.holds(room) }
 

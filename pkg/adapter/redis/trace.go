@@ -105,8 +105,9 @@ func (a *Adapter) traced(m message, c adapter.Command, done func(error)) func(er
 // deliver hands the node above a command that was read at that time from the channel of an interest.
 func (a *Adapter) deliver(in interest, payload []byte, at time.Time, c adapter.Command) {
 	span := a.span("receive", trace.SpanKindConsumer, at, in.channel, payload, c)
-	a.node.Deliver(c)
+	sockets := a.node.Deliver(c)
 	if span != nil {
+		span.SetAttributes(attribute.Int("carillon.recipients", sockets))
 		span.End()
 	}
 }

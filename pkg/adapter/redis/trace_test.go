@@ -96,6 +96,9 @@ func TestTracing_BothSidesOfACommandShareATrace(t *testing.T) {
 						t.Errorf("%s: attributes %v", kind, got)
 					}
 				}
+				if got := attributes(r)["recipients"].AsInt64(); got != int64(len(receiver.delivered())) {
+					t.Errorf("%s: %d recipients", kind, got)
+				}
 				published.Reset()
 				received.Reset()
 			}
