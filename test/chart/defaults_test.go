@@ -93,8 +93,9 @@ func TestPorts_FollowTheConfiguration(t *testing.T) {
 	}
 }
 
-// The gateway promises to leave within delay + window + 5 s; the chart gives it 5 s more.
-func TestGracePeriod_CoversTheDrain(t *testing.T) {
+// The gateway promises to leave within delay + window + 5 s. The chart gives it 5 s more, and the endpoint counts as serving
+// until then: the first of the probes that fail may come at once, so intervals count, not probes.
+func TestGracePeriodAndReadiness_CoverTheDrain(t *testing.T) {
 	usual := config.Default().Drain
 	for _, c := range []struct {
 		delay, window string
@@ -116,6 +117,13 @@ func TestGracePeriod_CoversTheDrain(t *testing.T) {
 			want := int(math.Ceil((drain.Delay + drain.Window + 10*time.Second).Seconds()))
 			if got := all.must(t, "Deployment", release).at("spec", "template", "spec", "terminationGracePeriodSeconds"); got != want {
 				t.Errorf("terminationGracePeriodSeconds is %v, want %d", got, want)
+			}
+			probe := asObject(all.gateway(t).at("readinessProbe"))
+			period, threshold := probe["periodSeconds"].(int), probe["failureThreshold"].(int)
+			most := drain.Delay + drain.Window + 5*time.Second
+			unready := time.Duration(period*(threshold-1)) * time.Second
+			if unready < most || unready > most+2*time.Second {
+				t.Errorf("a draining pod is unready after %v, want %v or a little more", unready, most)
 			}
 			if got := load(t, all).Drain; got != drain {
 				t.Errorf("the gateway reads %v, want %v", got, drain)

@@ -20,15 +20,28 @@ milliseconds as a decimal number.
 {{- end -}}
 {{- end -}}
 
-{{- /*
-carillon.gracePeriod is terminationGracePeriodSeconds. A node leaves within drain.delay + drain.window + 5 s; another 5 s
-are for the kubelet, whose clock starts before the process has heard of it.
-*/ -}}
-{{- define "carillon.gracePeriod" -}}
+{{- /* carillon.drainSeconds is how long a node may take to leave: drain.delay + drain.window + 5 s. */ -}}
+{{- define "carillon.drainSeconds" -}}
 {{- $drain := .Values.config.drain | default dict -}}
 {{- $delay := include "carillon.milliseconds" (dict "key" "config.drain.delay" "value" (dig "delay" "5s" $drain)) -}}
 {{- $window := include "carillon.milliseconds" (dict "key" "config.drain.window" "value" (dig "window" "20s" $drain)) -}}
-{{- addf (divf (addf (float64 $delay) (float64 $window)) 1000) 10 | ceil | int64 -}}
+{{- addf (divf (addf (float64 $delay) (float64 $window)) 1000) 5 -}}
+{{- end -}}
+
+{{- /*
+carillon.gracePeriod is terminationGracePeriodSeconds: 5 s more than a drain, for the kubelet, whose clock starts before the
+process has heard of it.
+*/ -}}
+{{- define "carillon.gracePeriod" -}}
+{{- addf (include "carillon.drainSeconds" . | float64) 5 | ceil | int64 -}}
+{{- end -}}
+
+{{- /*
+carillon.unreadyProbes is how many red probes, two seconds apart, a node has before its drain is over. The first may come
+at once, so it takes one more than there are intervals.
+*/ -}}
+{{- define "carillon.unreadyProbes" -}}
+{{- addf (divf (include "carillon.drainSeconds" . | float64) 2 | ceil) 1 | int64 -}}
 {{- end -}}
 
 {{- /* carillon.memoryLimit is nine tenths of resources.limits.memory in bytes; empty without one. */ -}}
