@@ -91,15 +91,18 @@ func plain(all objects) objects {
 		labels := asObject(o.at("metadata", "labels"))
 		delete(labels, "helm.sh/chart")
 		delete(labels, "app.kubernetes.io/managed-by")
+		dropAnnotation(asObject(o["metadata"]), "carillon.io/replicas-in-manifest") // only an upgrade by Helm reads it
 		// A digest nobody renews would only look as if changes replaced the pods.
-		pod := asObject(o.at("spec", "template", "metadata"))
-		if annotations := asObject(pod["annotations"]); annotations != nil {
-			delete(annotations, "carillon.io/restart-digest")
-			if len(annotations) == 0 {
-				delete(pod, "annotations")
-			}
-		}
+		dropAnnotation(asObject(o.at("spec", "template", "metadata")), "carillon.io/restart-digest")
 		kept = append(kept, o)
 	}
 	return kept
+}
+
+func dropAnnotation(metadata object, name string) {
+	annotations := asObject(metadata["annotations"])
+	delete(annotations, name)
+	if len(annotations) == 0 {
+		delete(metadata, "annotations")
+	}
 }

@@ -136,6 +136,7 @@ try {
     await upgrade({
       autoscaling: { enabled: true, minReplicas: 2, maxReplicas: 5, cpuUtilization: null, connections: 40, behavior: { scaleDown: quick } },
     });
+    assert.ok((await gateways()).length >= 2, "the autoscaler takes over as many nodes as there are, not one");
     await fleet.resize(180);
     await until("five nodes", async () => (await gateways()).length === 5, 300_000);
     fleet.reset();

@@ -20,6 +20,24 @@ milliseconds as a decimal number.
 {{- end -}}
 {{- end -}}
 
+{{- /*
+carillon.replicas is what the Deployment asks for; empty where something else decides, so that an upgrade does not undo what
+it has decided. But a number that was in the release's manifest and is there no longer counts as 1, and all pods but one
+would go at once. Where it was there, which the Deployment's annotation tells, the number there is now takes its place. A
+release installed without one never gets one, which spares a rollback from bringing an old number back. Without a cluster to
+ask, as in helm template, there is none either: what applies manifests from there has its own way to leave a field alone.
+*/ -}}
+{{- define "carillon.replicas" -}}
+{{- if not (or .Values.autoscaling.enabled (kindIs "invalid" .Values.replicaCount)) -}}
+{{- .Values.replicaCount -}}
+{{- else -}}
+{{- $live := lookup "apps/v1" "Deployment" .Release.Namespace (include "carillon.fullname" .) -}}
+{{- if dig "metadata" "annotations" "carillon.io/replicas-in-manifest" "" $live -}}
+{{- $live.spec.replicas -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* carillon.drainSeconds is how long a node may take to leave: drain.delay + drain.window + 5 s. */ -}}
 {{- define "carillon.drainSeconds" -}}
 {{- $drain := .Values.config.drain | default dict -}}
