@@ -9,7 +9,7 @@ DEBIAN   := redis-server haproxy chromium prometheus
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 
-.PHONY: help run build client image test deps format lint unit e2e chart manifests schemas bench bench-docs bench-compare fuzz
+.PHONY: help run build client image test deps format lint unit allocations e2e chart manifests schemas bench bench-docs bench-compare fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -34,7 +34,7 @@ image:
 		--build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) \
 		--build-arg CREATED=$$(date -u -d @$(SOURCE_DATE_EPOCH) +%FT%TZ) .
 
-test: deps format lint unit e2e chart
+test: deps format lint unit allocations e2e chart
 
 deps: test/node_modules
 	@for p in $(DEBIAN); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -55,9 +55,13 @@ lint:
 	$(GO) vet ./...
 	$(LINT) run ./...
 
-# make unit   the Go tests without the end-to-end suite
+# make unit   the Go tests without those that start servers and clients of others
 unit:
-	$(GO) test -race $$($(GO) list ./... | grep -v /test/)
+	$(GO) test -race $$($(GO) list ./... | grep -vE '/test/(e2e|observability|chart|jsclient)(/|$$)')
+
+# make allocations  the tests that count allocations, without the race detector, which allocates by itself
+allocations:
+	$(GO) test -run Alloc ./internal/... ./pkg/...
 
 # make e2e    real Redis, HAProxy, official clients, Chromium, Prometheus
 e2e: deps
