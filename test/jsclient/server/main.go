@@ -24,6 +24,10 @@ var suites = map[string]struct {
 }{
 	"socket.io-client": {"127.0.0.1:3210", openSocketIO},
 	"engine.io-client": {"127.0.0.1:3000", openEngineIO},
+
+	"engine.io-protocol/v3": {"127.0.0.1:3000", openEngineProtocol(true)},
+	"engine.io-protocol/v4": {"127.0.0.1:3000", openEngineProtocol(false)},
+	"socket.io-protocol/v5": {"127.0.0.1:3000", openSocketProtocol},
 }
 
 func main() {
