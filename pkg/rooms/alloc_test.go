@@ -44,3 +44,25 @@ func TestJoinLeave_InAKnownRoomAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestRemove_AllocatesNothing(t *testing.T) {
+	const runs = 100
+	x, members := newIndex(t, "a")
+	mustJoin(t, x, members["a"], "red", "blue")
+	leaving := make([]*handle, 1+runs) // AllocsPerRun makes one more run
+	for i := range leaving {
+		leaving[i] = new(handle)
+		x.Add(leaving[i], fmt.Sprint("m", i), "")
+		mustJoin(t, x, leaving[i], "red", "blue", fmt.Sprint("own", i))
+	}
+	left := make([]string, 0, 4)
+	if n := testing.AllocsPerRun(runs, func() {
+		left = x.Remove(left[:0], leaving[0])
+		leaving = leaving[1:]
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if len(left) != 4 || x.Len() != 1 {
+		t.Errorf("%d members are left, the last one had been in %q", x.Len(), left)
+	}
+}

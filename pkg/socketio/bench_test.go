@@ -1,6 +1,7 @@
 package socketio_test
 
 import (
+	"bytes"
 	"io"
 	"testing"
 
@@ -75,4 +76,31 @@ func BenchmarkEchoWithAck(b *testing.B) {
 			p.sync()
 		}
 	})
+}
+
+func TestEcho_WithAnAckCostsFewAllocations(t *testing.T) {
+	server, url := serve(t, socketio.Config{})
+	echo(server.Of("/"))
+	p, _ := join(t, url)
+	const asked, answered = `420["echo",1]`, "\x81\x06" + `430[1]`
+	conn := p.ws.NetConn()
+	out, in := []byte("\x81\x8d\x00\x00\x00\x00"+asked), make([]byte, len(answered))
+	once := func() {
+		if _, err := conn.Write(out); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 50 {
+		once() // until the reader stays, and pools have grown
+	}
+	const limit = 6
+	if allocs := testing.AllocsPerRun(100, once); allocs > limit && !raceEnabled {
+		t.Errorf("%.0f allocations", allocs)
+	}
+	if !bytes.HasSuffix(in, []byte(`430[1]`)) {
+		t.Errorf("received %q", in)
+	}
 }
