@@ -1,5 +1,11 @@
 package engine
 
+// What makes a connection busy.
+const (
+	Busy  = busy
+	Quiet = quiet
+)
+
 // Polling reports whether a GET of the session waits.
 func Polling(s *Session) bool {
 	s.mu.Lock()
