@@ -4,11 +4,19 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/carillon-io/carillon/internal/demo"
 )
+
+// With clients 2.x, which gateway dev serves, whoever knows a socket's id may speak as its client.
+func TestRules_TellNobodyTheIDOfASocket(t *testing.T) {
+	if found := regexp.MustCompile(`.*\bsid\b.*`).Find(demo.Rules()); found != nil {
+		t.Errorf("sid is used: %s", found)
+	}
+}
 
 func TestHandler_PageShowsThePublishCommandAsText(t *testing.T) {
 	server := httptest.NewServer(demo.Handler(`gateway emit note "<b>&"`))

@@ -5,11 +5,14 @@ const lobby = "chat:lobby";
 
 // Conversations by key: "chat:<room>" or "@<name>".
 const conversations = new Map();
-const people = new Map(); // socket id → name
+const people = new Map(); // id → name
 let current = lobby;
 let name = sessionStorage.getItem("name") ?? `guest-${Math.random().toString(36).slice(2, 6)}`;
 
-const socket = new Socket({ name });
+// What the page connects with. The id is new for each connection: the end of the one before may be noticed later.
+const credentials = () => ({ name, get id() { return Math.random().toString(36).slice(2); } });
+
+const socket = new Socket(credentials());
 
 const conversation = key => {
   if (!conversations.has(key)) conversations.set(key, { lines: [], unread: false });
@@ -184,7 +187,7 @@ $("rename").addEventListener("submit", event => event.preventDefault());
 $("name").addEventListener("change", () => {
   name = $("name").value.trim() || name;
   sessionStorage.setItem("name", name);
-  socket.reconnect({ name });
+  socket.reconnect(credentials());
 });
 
 $("copy").addEventListener("click", async () => {
