@@ -14,13 +14,6 @@ import (
 
 const small = "\x81\x82\x00\x00\x00\x004x" // a message, masked with zeros
 
-func write(t *testing.T, conn net.Conn, data string) {
-	t.Helper()
-	if _, err := io.WriteString(conn, data); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // busily opens a session whose reader stays and waits for the next message.
 func (s *server) busily() (*net.TCPConn, *client) {
 	s.t.Helper()

@@ -377,6 +377,13 @@ func (s *server) raw(head string) net.Conn {
 	return conn
 }
 
+func write(t *testing.T, conn net.Conn, data string) {
+	t.Helper()
+	if _, err := io.WriteString(conn, data); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // readAll reads what comes until the server hangs up.
 func readAll(t *testing.T, conn net.Conn) string {
 	t.Helper()
