@@ -226,6 +226,7 @@ func TestVolatile_IsDroppedForAClientThatIsBehind(t *testing.T) {
 	if a := p.get(); !strings.HasSuffix(a.body, "\x1e4y") {
 		t.Errorf("poll: %d bytes", len(a.body))
 	}
+	s.eventually("the server knows that it has been read", func() bool { return engine.Waiting(p.session) == 0 })
 	if !p.session.Send(true, text(strings.Repeat("x", 60_000))) {
 		t.Error("dropped although the outbox was empty")
 	}
