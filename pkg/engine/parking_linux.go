@@ -99,7 +99,9 @@ func (p *parking) leave(c *wsConn) {
 	p.free = append(p.free, c.slot)
 	c.slot = 0
 	if p.used--; p.used == 0 {
-		_ = p.file.Close() // ends wait
+		// Closing ends wait, and waits for it, which may be about to take mu or the ending of a connection.
+		file := p.file
+		p.running.Go(func() { _ = file.Close() })
 		p.file, p.slots, p.free = nil, nil, nil
 	}
 }
