@@ -58,22 +58,25 @@ func (s *Session) attach(conn *wsConn) *upgrade {
 	_ = conn.Conn.SetWriteDeadline(time.Now().Add(timeout)) // a dead connection is found by the reader
 	u := &upgrade{conn: conn}
 	u.timeout = time.AfterFunc(timeout, func() {
-		s.detach(u)
-		conn.interrupt()
+		if s.detach(u) {
+			conn.interrupt()
+		}
 	})
 	s.candidate = u
 	s.server.running.Add(1)
 	return u
 }
 
-// detach gives an upgrade up. The session goes on polling.
-func (s *Session) detach(u *upgrade) {
+// detach gives an upgrade up, and the session goes on polling; false when it was over already, perhaps with success.
+func (s *Session) detach(u *upgrade) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u.stop()
-	if s.candidate == u {
-		s.candidate = nil
+	if s.candidate != u {
+		return false
 	}
+	s.candidate = nil
+	return true
 }
 
 // probe reads the candidate until it becomes the transport, or is given up and closed.
