@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +41,9 @@ func (c *client) Message(data []byte, binary bool) {
 	}
 	if c.fragile && string(data) == "panic" {
 		panic("in Message")
+	}
+	if c.fragile && string(data) == "exit" {
+		runtime.Goexit()
 	}
 	if c.echo {
 		c.session.Send(false, engine.NewFrame(data, binary, time.Time{}))

@@ -47,3 +47,23 @@ func TestPanic_OfTheApplicationEndsItsSessionOnly(t *testing.T) {
 		return metric(t, registry, "carillon_receiver_panics_total") == 3*each && entries.Len() == 3*each
 	})
 }
+
+// A test that is failed by its handler must not wait for its server for ever.
+func TestGoexit_OfTheApplicationEndsItsSessionOnly(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		s := start(t, engine.Config{}, func(c *client) { c.fragile = true })
+		ws, c := s.connect()
+		bystander, healthy := s.connect()
+		for range 2 * engine.Busy {
+			if busy {
+				ws.text("4x")
+				s.wantMessage(c, "x", false)
+			}
+		}
+		ws.text("4exit")
+		ws.wantClose(1005)
+		s.wantClosed(c, engine.ForcedClose)
+		bystander.text("4x")
+		s.wantMessage(healthy, "x", false)
+	}
+}

@@ -113,11 +113,21 @@ var errOver = errors.New("engine: the session is over")
 func (s *Session) read() {
 	conn := s.socket
 	var err error
+	returned := false
+	defer func() {
+		if !returned { // runtime.Goexit in the receiver, as by testing's FailNow; or a bug, and it must not wait here
+			go func() {
+				s.end(ForcedClose, false)
+				s.stopReading(conn, errOver)
+			}()
+		}
+	}()
 	for err == nil {
 		if conn.raw == nil {
 			if err = s.take(conn); err == nil && conn.frequent == 0 {
 				// Taking a message in has grown the stack, which would not shrink again.
 				go s.read()
+				returned = true
 				return
 			}
 			continue
@@ -126,6 +136,7 @@ func (s *Session) read() {
 		switch {
 		case errors.Is(err, errIdle):
 			if conn.park() {
+				returned = true
 				return
 			}
 			conn.staying, err = true, nil
@@ -133,9 +144,15 @@ func (s *Session) read() {
 			err = nil
 		}
 	}
+	returned = true
 	if !errors.Is(err, errOver) {
 		s.end(reasonFor(err), false)
 	}
+	s.stopReading(conn, err)
+}
+
+// stopReading is what every reader ends with whose connection is over.
+func (s *Session) stopReading(conn *wsConn, err error) {
 	conn.finish(err)
 	s.server.parking.leave(conn)
 	s.server.running.Done()
