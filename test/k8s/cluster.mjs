@@ -116,9 +116,11 @@ export class Fleet {
       `${this.refusals.length} of their attempts were refused`;
   }
 
-  // Nobody was sent away for good, and nobody moved more than most times.
+  // Nobody was sent away for good, no session was looked for on another node while it was open, and nobody moved more than
+  // most times.
   moved(most) {
     assert.ok(!this.reasons.includes("io server disconnect"), "a client was told that the server has disconnected it");
+    assert.ok(!this.reasons.includes("transport error"), "a request of an open session failed");
     const drops = Math.max(...this.clients.map(client => client.drops));
     assert.ok(drops <= most, `a client moved ${drops} times, ${most} at most were expected`);
   }
