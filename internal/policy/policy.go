@@ -131,6 +131,7 @@ func (p *Policy) govern(n *socketio.Namespace) {
 		m := &member{policy: p, socket: serverSocket{s}}
 		s.SetData(m)
 		s.OnAny(func(e socketio.Event) { m.event(e.Name, e.Args, e.Ack) })
+		s.Inline() // no rule waits
 		s.OnDisconnecting(m.disconnecting)
 		return m.connect(ctx)
 	})

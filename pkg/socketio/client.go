@@ -16,7 +16,8 @@ import (
 //	Message ──┬── ACK, DISCONNECT ── at once ──► socket
 //	          └── CONNECT, EVENT ──► mailbox ──► worker ──► middlewares, handlers
 //
-// The reader never calls a handler, so a handler may wait for what only the reader can bring, an acknowledgement.
+// The reader never calls a handler, so a handler may wait for what only the reader can bring, an acknowledgement: unless
+// the socket is Inline, which promises that none waits.
 type client struct {
 	// Static after construction.
 	io      *Server
@@ -139,7 +140,10 @@ func (c *client) event(p *packet.Packet) {
 		c.refuse(dropViolation, errNotJoined)
 		return
 	}
-	c.push(item{socket: s, kind: itemEvent, hasID: p.HasID, id: p.ID, args: p.Args()})
+	it := item{socket: s, kind: itemEvent, hasID: p.HasID, id: p.ID, args: p.Args()}
+	if !c.handleInline(&it) {
+		c.push(it)
+	}
 }
 
 // ack hands an acknowledgement to who waits for it, past the mailbox: its own handler may be the one that waits.

@@ -70,6 +70,12 @@ func (s *Socket) Use(m func(e Event) error) {
 	s.setHandlers(func(have *handlers) { have.middlewares = append(have.middlewares, m) })
 }
 
+// Inline promises that the handlers of this socket's events never block: they are then called on the goroutine that
+// reads from the connection as long as nothing else is to be done for it, which costs less than handing each event
+// over. Nothing is read from the client meanwhile, so EmitWithAck in such a handler would wait in vain until its ctx
+// ends. It is called in a middleware or a connect handler.
+func (s *Socket) Inline() { s.inline = true }
+
 // handler calls a function with an event.
 type handler func(Event) error
 

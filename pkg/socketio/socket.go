@@ -31,8 +31,9 @@ type Socket struct {
 	auth    []byte
 	msgpack bool // the client's parser
 
-	// Owned by the worker.
+	// Owned by whoever works for the connection: the worker, or the reader while there is none.
 	entered bool // the connect handlers were called
+	inline  bool // its events' handlers never wait
 
 	state atomic.Uint32
 	end   *end // static once state is stateLeft or stateEnded

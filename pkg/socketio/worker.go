@@ -68,6 +68,27 @@ func (c *client) work() {
 	}
 }
 
+// handleInline is the reader's work on one event, if its socket's handlers never wait and nobody else works for the
+// connection; else it returns false.
+func (c *client) handleInline(it *item) bool {
+	c.mu.Lock()
+	inline := !c.working && it.socket.inline
+	c.working = c.working || inline
+	c.mu.Unlock()
+	if !inline {
+		return false
+	}
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.working = c.mailbox != nil; c.working { // the handler has disconnected the socket, or somebody else has
+			c.io.workers.start(c)
+		}
+	}()
+	c.handle(it)
+	return true
+}
+
 // handle does what an item says.
 func (c *client) handle(it *item) {
 	defer c.survive()
