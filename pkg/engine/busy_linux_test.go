@@ -7,7 +7,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/carillon-io/carillon/pkg/engine"
 )
@@ -99,7 +98,7 @@ func TestBusy_WhatEndsABusyConnection(t *testing.T) {
 
 // The first message after a rest shows that the connection is idle again.
 func TestBusy_AConnectionThatFallsIdleIsParkedAndWakes(t *testing.T) {
-	s := start(t, engine.Config{PingInterval: engine.Quiet + 100*time.Millisecond})
+	s := start(t, engine.Config{PingInterval: 3 * engine.Quiet})
 	conn, client := s.busily()
 	if engine.Parked(client.session) {
 		t.Error("parked while busy")
