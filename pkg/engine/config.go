@@ -43,6 +43,9 @@ type Config struct {
 	// Client tells the address of the client behind trusted proxies, and whether it came over TLS; nil: what holds for the
 	// connection.
 	Client func(r *http.Request) (address string, secure bool)
+	// Cookie, when not nil, is set by each polling handshake with the session's id as its value, for balancers that keep
+	// a client on one node by it. As with Node's server, a handshake over WebSocket sets none.
+	Cookie *http.Cookie
 	// Headers, when not nil, adds headers to every answer, errors and the 101 included (CORS).
 	Headers  func(r *http.Request, h http.Header)
 	Logger   *zap.Logger           // nil: none

@@ -167,6 +167,11 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 		return
 	}
 	s.handshake(transportPolling, resultOK)
+	if s.config.Cookie != nil {
+		cookie := *s.config.Cookie
+		cookie.Value = session.id
+		http.SetCookie(w, &cookie)
+	}
 	p := &poll{control: http.NewResponseController(w)}
 	p.batch = []*Frame{newFrame(packetOpen, s.openPacket(session.id, s.upgrades()))}
 	session.limitAnswer(p)

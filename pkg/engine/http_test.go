@@ -34,6 +34,18 @@ func TestHandshake_PollingAnswer(t *testing.T) {
 	}
 }
 
+func TestHandshake_CookieIsThatOfAPollingHandshake(t *testing.T) {
+	s := start(t, engine.Config{Cookie: &http.Cookie{Name: "io", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}})
+	first := s.do("GET", "EIO=4&transport=polling", "")
+	session := (<-s.opened).session
+	if got, want := first.header.Get("Set-Cookie"), "io="+session.ID()+"; Path=/; HttpOnly; SameSite=Lax"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := s.do("POST", "EIO=4&transport=polling&sid="+session.ID(), "4x").header.Get("Set-Cookie"); got != "" {
+		t.Errorf("a later request sets %q", got)
+	}
+}
+
 func TestHandshake_AnEmptySidIsNone(t *testing.T) {
 	s := start(t, engine.Config{})
 	a := s.do("GET", "EIO=4&transport=polling&sid=&t=abc", "")
