@@ -7,24 +7,26 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/carillon-io/carillon/test/program"
 )
 
 // startRedis runs a redis-server without persistence and returns its URL.
 func startRedis(t *testing.T) string {
 	t.Helper()
-	address := freeAddress(t)
+	address := program.FreeAddress(t)
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := start(t, "redis", "redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	p.await(func() bool { return accepts(address) })
+	p.Await(func() bool { return program.Accepts(address) })
 	return "redis://" + address
 }
 
 // node is one running gateway.
 type node struct {
-	*process
+	*program.Program
 	address string // where clients connect
 	ops     string
 }
@@ -33,7 +35,7 @@ type node struct {
 func startNode(t *testing.T, name, redis string) node {
 	t.Helper()
 	n := launchNode(t, name, redis)
-	n.await(func() bool { return answers200("http://" + n.ops + "/readyz") })
+	n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })
 	return n
 }
 
@@ -44,7 +46,7 @@ func launchNode(t *testing.T, name, redis string) node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := node{address: freeAddress(t), ops: freeAddress(t)}
+	n := node{address: program.FreeAddress(t), ops: program.FreeAddress(t)}
 	config := fmt.Sprintf(`
 server: {address: %q}
 ops: {address: %q}
@@ -53,14 +55,14 @@ redis: {url: %q}
 drain: {delay: 0s, window: 1s}
 log: {level: info, format: json}
 %s`, n.address, n.ops, redis, policy)
-	n.process = start(t, name, gatewayBinary, "serve", "--config", write(t, "gateway.yaml", config))
+	n.Program = start(t, name, gatewayBinary, "serve", "--config", program.WriteFile(t, "gateway.yaml", config))
 	return n
 }
 
 // startProxy runs HAProxy with cookie stickiness in front of the nodes and returns its address.
 func startProxy(t *testing.T, nodes ...node) string {
 	t.Helper()
-	address := freeAddress(t)
+	address := program.FreeAddress(t)
 	var servers strings.Builder
 	for i, n := range nodes {
 		fmt.Fprintf(&servers, "  server node%d %s cookie node%d check inter 200ms\n", i, n.address, i)
@@ -81,8 +83,8 @@ backend nodes
   balance roundrobin
   cookie carillon insert indirect nocache
 %s`, address, servers.String())
-	p := start(t, "haproxy", "haproxy", "-db", "-f", write(t, "haproxy.cfg", config))
-	p.await(func() bool { return accepts(address) })
+	p := start(t, "haproxy", "haproxy", "-db", "-f", program.WriteFile(t, "haproxy.cfg", config))
+	p.Await(func() bool { return program.Accepts(address) })
 	return "http://" + address
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carillon-io/carillon/test/program"
 	goredis "github.com/redis/go-redis/v9"
 )
 
@@ -29,27 +30,27 @@ func TestDrain_EveryClientIsBackOnTheOtherNode(t *testing.T) {
 	draining(t, delay, window)
 	redis := startRedis(t)
 	a, b := startNode(t, "node a", redis), startNode(t, "node b", redis)
-	runJS(t, "drain", "PROXY="+startReadyProxy(t, a, b), fmt.Sprintf("PID=%d", a.cmd.Process.Pid),
+	runJS(t, "drain", "PROXY="+startReadyProxy(t, a, b), fmt.Sprintf("PID=%d", a.Cmd.Process.Pid),
 		fmt.Sprintf("DELAY=%d", delay.Milliseconds()), fmt.Sprintf("WINDOW=%d", window.Milliseconds()),
 		fmt.Sprintf("LIMIT=%d", (delay+window+leaveLimit).Milliseconds()))
-	a.leftWith(0)
+	a.leftWith(t, 0)
 }
 
 func TestDrain_StuckClientsDoNotKeepTheNode(t *testing.T) {
 	const delay, window = 500 * time.Millisecond, 2 * time.Second
 	draining(t, delay, window)
 	n := startNode(t, "node", startRedis(t))
-	runJS(t, "stuck", "NODES=http://"+n.address, "OPS=http://"+n.ops, fmt.Sprintf("PID=%d", n.cmd.Process.Pid), "SIGNALS=1",
+	runJS(t, "stuck", "NODES=http://"+n.address, "OPS=http://"+n.ops, fmt.Sprintf("PID=%d", n.Cmd.Process.Pid), "SIGNALS=1",
 		fmt.Sprintf("LIMIT=%d", (delay+window+leaveLimit).Milliseconds()))
-	n.leftWith(0)
+	n.leftWith(t, 0)
 }
 
 func TestDrain_ASecondSignalLeavesAtOnce(t *testing.T) {
 	draining(t, 10*time.Minute, 10*time.Minute)
 	n := startNode(t, "node", startRedis(t))
-	runJS(t, "stuck", "NODES=http://"+n.address, "OPS=http://"+n.ops, fmt.Sprintf("PID=%d", n.cmd.Process.Pid), "SIGNALS=2",
+	runJS(t, "stuck", "NODES=http://"+n.address, "OPS=http://"+n.ops, fmt.Sprintf("PID=%d", n.Cmd.Process.Pid), "SIGNALS=2",
 		fmt.Sprintf("LIMIT=%d", leaveLimit.Milliseconds()))
-	n.leftWith(1)
+	n.leftWith(t, 1)
 }
 
 func TestDrain_DoesNotWaitForAFrozenRedis(t *testing.T) {
@@ -67,23 +68,23 @@ func TestDrain_DoesNotWaitForAFrozenRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	n.stop(syscall.SIGTERM)
+	n.Stop(syscall.SIGTERM)
 	if took := time.Since(began); took >= window+leaveLimit {
 		t.Errorf("left after %v", took)
 	}
-	n.leftWith(0)
+	n.leftWith(t, 0)
 }
 
-// leftWith checks the exit code of a process that has ended.
-func (p *process) leftWith(code int) {
-	p.t.Helper()
+// leftWith checks the exit code of a node that has ended.
+func (n node) leftWith(t *testing.T, code int) {
+	t.Helper()
 	select {
-	case <-p.done:
-		if got := p.cmd.ProcessState.ExitCode(); got != code {
-			p.t.Errorf("%s: exit code %d, want %d", p.name, got, code)
+	case <-n.Done:
+		if got := n.Cmd.ProcessState.ExitCode(); got != code {
+			t.Errorf("%s: exit code %d, want %d", n.Name, got, code)
 		}
 	default:
-		p.t.Errorf("%s has not left", p.name)
+		t.Errorf("%s has not left", n.Name)
 	}
 }
 
@@ -93,7 +94,7 @@ func (p *process) leftWith(code int) {
 // its node until that closes it: requests with a sid follow the cookie to a node that is down, too (persist).
 func startReadyProxy(t *testing.T, nodes ...node) string {
 	t.Helper()
-	address := freeAddress(t)
+	address := program.FreeAddress(t)
 	var servers strings.Builder
 	for i, n := range nodes {
 		_, port, err := net.SplitHostPort(n.ops)
@@ -120,7 +121,7 @@ backend nodes
   option persist
   http-request replace-header Cookie (.*)carillon=[^;]*(.*) \1\2 unless { url_param(sid) -m found }
 %s`, address, servers.String())
-	p := start(t, "haproxy", "haproxy", "-db", "-f", write(t, "haproxy.cfg", config))
-	p.await(func() bool { return accepts(address) })
+	p := start(t, "haproxy", "haproxy", "-db", "-f", program.WriteFile(t, "haproxy.cfg", config))
+	p.Await(func() bool { return program.Accepts(address) })
 	return "http://" + address
 }

@@ -41,14 +41,14 @@ func TestRefusals_GetTheOfficialAnswers(t *testing.T) {
 func TestKill_OneNodeLeavesTheOtherServing(t *testing.T) {
 	redis := startRedis(t)
 	a, b := startNode(t, "node a", redis), startNode(t, "node b", redis)
-	runJS(t, "survivor", "PROXY="+startProxy(t, a, b), fmt.Sprintf("PIDS=%d,%d", a.cmd.Process.Pid, b.cmd.Process.Pid))
+	runJS(t, "survivor", "PROXY="+startProxy(t, a, b), fmt.Sprintf("PIDS=%d,%d", a.Cmd.Process.Pid, b.Cmd.Process.Pid))
 }
 
 func TestDemo_InChromiumWithThePrintedCommand(t *testing.T) {
 	dev := start(t, "gateway dev", gatewayBinary, "dev")
-	dev.await(func() bool { return demoPattern.MatchString(dev.text()) && publishPattern.MatchString(dev.text()) })
-	demo := demoPattern.FindString(dev.text())
-	publish := publishPattern.FindStringSubmatch(dev.text())[1]
+	dev.Await(func() bool { return demoPattern.MatchString(dev.Text()) && publishPattern.MatchString(dev.Text()) })
+	demo := demoPattern.FindString(dev.Text())
+	publish := publishPattern.FindStringSubmatch(dev.Text())[1]
 	runJS(t, "demo", "DEMO="+demo, "PUBLISH="+publish)
 }
 
@@ -61,8 +61,8 @@ var (
 func startReference(t *testing.T, redis string) string {
 	t.Helper()
 	p := start(t, "reference", "env", "REDIS="+redis, "node", "js/node-server.mjs")
-	p.await(func() bool { return strings.Contains(p.text(), "listening on ") })
-	lines := bufio.NewScanner(strings.NewReader(p.text()))
+	p.Await(func() bool { return strings.Contains(p.Text(), "listening on ") })
+	lines := bufio.NewScanner(strings.NewReader(p.Text()))
 	for lines.Scan() {
 		if port, found := strings.CutPrefix(lines.Text(), "listening on "); found {
 			return "http://127.0.0.1:" + port

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"github.com/carillon-io/carillon/test/program"
 )
 
 // maxIdleKB is what one idle WebSocket connection with its namespace joined may cost over the empty process.
@@ -20,13 +22,13 @@ func TestFootprint_TenThousandIdleConnections(t *testing.T) {
 			t.Fatalf("build %s: %v\n%s", pkg, err, out)
 		}
 	}
-	address, ops := freeAddress(t), freeAddress(t)
-	config := write(t, "gateway.yaml", "server: {address: '"+address+"'}\nops: {address: '"+ops+"'}\ndrain: {delay: 0s, window: 0s}\n")
+	address, ops := program.FreeAddress(t), program.FreeAddress(t)
+	config := program.WriteFile(t, "gateway.yaml", "server: {address: '"+address+"'}\nops: {address: '"+ops+"'}\ndrain: {delay: 0s, window: 0s}\n")
 	n := start(t, "gateway", gateway, "serve", "--config", config)
-	n.await(func() bool { return answers200("http://" + ops + "/readyz") })
+	n.Await(func() bool { return program.Answers200("http://" + ops + "/readyz") })
 
 	out, err := exec.Command(sioload, "connect", "-n", "10000", "-hold", "6s", "-url", "http://"+address,
-		"-pid", strconv.Itoa(n.cmd.Process.Pid)).Output()
+		"-pid", strconv.Itoa(n.Cmd.Process.Pid)).Output()
 	if err != nil {
 		t.Fatalf("sioload: %v\n%s", err, out)
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/carillon-io/carillon/test/program"
 )
 
 // legacyPolicy is what 2.x clients meet besides policy.yaml: a namespace that looks at the query of its CONNECT.
@@ -24,7 +26,7 @@ func startLegacyNode(t *testing.T, name, redis string) node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := node{address: freeAddress(t), ops: freeAddress(t)}
+	n := node{address: program.FreeAddress(t), ops: program.FreeAddress(t)}
 	config := fmt.Sprintf(`
 server: {address: %q}
 ops: {address: %q}
@@ -32,8 +34,8 @@ engine: {eio3: true, ping_interval: 1s, ping_timeout: 1500ms}
 redis: {url: %q}
 drain: {delay: 0s, window: 1s}
 %s%s`, n.address, n.ops, redis, policy, legacyPolicy)
-	n.process = start(t, name, gatewayBinary, "serve", "--config", write(t, "gateway.yaml", config))
-	n.await(func() bool { return answers200("http://" + n.ops + "/readyz") })
+	n.Program = start(t, name, gatewayBinary, "serve", "--config", program.WriteFile(t, "gateway.yaml", config))
+	n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })
 	return n
 }
 

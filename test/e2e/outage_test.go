@@ -5,11 +5,13 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/carillon-io/carillon/test/program"
 )
 
 // TestOutage_NobodyNoticesButThoseElsewhere: Redis freezes, loses connections, and dies and comes back empty.
 func TestOutage_NobodyNoticesButThoseElsewhere(t *testing.T) {
-	address := freeAddress(t)
+	address := program.FreeAddress(t)
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
@@ -20,8 +22,8 @@ func TestOutage_NobodyNoticesButThoseElsewhere(t *testing.T) {
 	runJS(t, "outage", "REDIS="+url, "REDIS_PORT="+port, "REDIS_DIR="+t.TempDir(),
 		fmt.Sprintf("NODES=http://%s,http://%s", a.address, b.address), fmt.Sprintf("OPS=http://%s,http://%s", a.ops, b.ops))
 	for _, n := range []node{a, b} {
-		if strings.Contains(n.text(), `"level":"error"`) {
-			t.Errorf("%s logged an error", n.name)
+		if strings.Contains(n.Text(), `"level":"error"`) {
+			t.Errorf("%s logged an error", n.Name)
 		}
 	}
 }
@@ -30,6 +32,6 @@ func TestOutage_NobodyNoticesButThoseElsewhere(t *testing.T) {
 func startNodeWithout(t *testing.T, name, redis string) node {
 	t.Helper()
 	n := launchNode(t, name, redis)
-	n.await(func() bool { return answers200("http://" + n.ops + "/livez") })
+	n.Await(func() bool { return program.Answers200("http://" + n.ops + "/livez") })
 	return n
 }

@@ -70,7 +70,7 @@ func startEmbedded(t *testing.T, url string, cfg redis.Config) string {
 	})
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(startTimeout)
+	late := time.After(patience)
 	for !cluster.State().Ready {
 		select {
 		case <-tick.C:

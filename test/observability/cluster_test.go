@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carillon-io/carillon/test/program"
 	"github.com/gorilla/websocket"
 )
 
@@ -33,14 +34,14 @@ func startCluster(t *testing.T, env ...string) (a, b node) {
 	redis := startRedis(t)
 	a = startNode(t, redis, "", env)
 	cert, key := newCertificate(t)
-	b = startNode(t, redis, fmt.Sprintf(", tls: {cert: %q, key: %q}", write(t, "tls.crt", cert), write(t, "tls.key", key)), env)
+	b = startNode(t, redis, fmt.Sprintf(", tls: {cert: %q, key: %q}", program.WriteFile(t, "tls.crt", cert), program.WriteFile(t, "tls.key", key)), env)
 	talk(t, a, b)
 	return a, b
 }
 
 func startRedis(t *testing.T) (url string) {
 	t.Helper()
-	address := freeAddress(t)
+	address := program.FreeAddress(t)
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +59,7 @@ func startRedis(t *testing.T) (url string) {
 
 func startNode(t *testing.T, redis, security string, env []string) node {
 	t.Helper()
-	n := node{clients: "http://" + freeAddress(t), ops: freeAddress(t)}
+	n := node{clients: "http://" + program.FreeAddress(t), ops: program.FreeAddress(t)}
 	config := fmt.Sprintf(`
 server: {address: %q%s}
 ops: {address: %q}
@@ -78,7 +79,7 @@ namespaces:
 	if security != "" {
 		n.clients = strings.Replace(n.clients, "http:", "https:", 1)
 	}
-	start(t, env, gatewayBinary, "serve", "--config", write(t, "gateway.yaml", config))
+	start(t, env, gatewayBinary, "serve", "--config", program.WriteFile(t, "gateway.yaml", config))
 	eventually(t, "a gateway", func() (bool, any) {
 		status, body := get("http://" + n.ops + "/readyz")
 		return status == http.StatusOK, body

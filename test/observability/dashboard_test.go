@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/carillon-io/carillon/test/program"
 )
 
 type target struct {
@@ -73,9 +75,9 @@ type prometheus struct{ url string }
 func startPrometheus(t *testing.T) prometheus {
 	t.Helper()
 	a, b := startCluster(t)
-	rules := write(t, "alerts.yaml", read(t, alertsFile))
-	p := prometheus{"http://" + freeAddress(t)}
-	start(t, nil, "prometheus", "--config.file="+write(t, "prometheus.yml", fmt.Sprintf(scrapes, rules, a.ops, b.ops)),
+	rules := program.WriteFile(t, "alerts.yaml", read(t, alertsFile))
+	p := prometheus{"http://" + program.FreeAddress(t)}
+	start(t, nil, "prometheus", "--config.file="+program.WriteFile(t, "prometheus.yml", fmt.Sprintf(scrapes, rules, a.ops, b.ops)),
 		"--storage.tsdb.path="+t.TempDir(), "--web.listen-address="+strings.TrimPrefix(p.url, "http://"), "--log.level=warn")
 	eventually(t, "prometheus scrapes both nodes", func() (bool, any) {
 		result, err := p.query("count(rate(carillon_build_info[10s]))")
