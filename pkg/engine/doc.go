@@ -5,7 +5,7 @@
 // # Sending
 //
 // A Frame is encoded once and shared by all its recipients. Session.Send appends frames to the session's outbox and
-// returns; whoever holds the session's lease takes all that waits and writes it: a goroutine that exists only while
+// returns; whoever holds the session's lease takes all that waits and writes it: a flusher, of which there are a few while
 // there is something to write, or the handler of a waiting GET. A message is either in the outbox or with the one
 // holder of the lease, so it is delivered at most once and in order, across an upgrade too. It is lost only when the
 // process dies, when the peer vanishes under a write, or when the session ends first; losses this server knows of are
@@ -25,8 +25,8 @@
 //
 // One for each WebSocket that is being read from. An idle one on plain TCP has none, on Linux: it is parked, without a
 // reader or a buffer, and one goroutine of the server waits for all that are. Under TLS and elsewhere the reader waits
-// itself. One for each waiting GET and arriving POST, which net/http started; one for each write in progress; one for
-// each end of a session, which calls Receiver.Closed. An idle polling session has none. A session has one timer.
+// itself. One for each waiting GET and arriving POST, which net/http started; a flusher for each processor at most, and one
+// for each write that waits for its peer or is under TLS; one for each end of a session, which calls Receiver.Closed. An idle polling session has none. A session has one timer.
 // Server.Close and Server.Drain wait for all of them but net/http's.
 //
 // # Closing

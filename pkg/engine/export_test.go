@@ -23,6 +23,13 @@ func Posting(s *Session) bool {
 // Waiting returns the bytes in the outbox, those being written included.
 func Waiting(s *Session) int { return s.waiting() }
 
+// Flushing returns how many flushers go from session to session, and how many sessions wait for them.
+func Flushing(s *Server) (flushers, sessions int) {
+	s.flushers.mu.Lock()
+	defer s.flushers.mu.Unlock()
+	return s.flushers.working, s.flushers.waiting
+}
+
 // Parked reports whether the session's WebSocket waits for input without a reader.
 func Parked(s *Session) bool {
 	s.mu.Lock()

@@ -70,7 +70,7 @@ func (s *Session) kickLocked() {
 	case s.socket != nil:
 		if len(s.queue) > 0 || s.socket.pong != nil || s.state == stateClosing && !s.socket.closeQueued {
 			s.lease = leaseFlush
-			go s.flush()
+			s.startFlush()
 		}
 	case s.poll.seat == nil:
 	case s.state == stateClosing:
@@ -115,46 +115,57 @@ func messagesIn(batch []*Frame) int {
 	return n
 }
 
-// runFlush holds leaseFlush and writes until nothing waits. It exists only while there is something to write.
-func (s *Session) runFlush() {
-	for {
-		s.mu.Lock()
-		conn := s.socket
-		last := s.state == stateClosing && !conn.closeQueued
-		if s.state == stateClosed || len(s.queue) == 0 && conn.pong == nil && !last {
-			s.lease = leaseNone
-			s.mu.Unlock()
-			return
-		}
-		batch := s.takeLocked()
-		pong := conn.pong
-		conn.pong = nil
-		if last {
-			conn.closeQueued = true
-			s.setDueLocked(s.server.now() + closeFlush)
-		}
-		s.mu.Unlock()
-
-		n, err := conn.writeBatch(pong, batch, last)
-		if err != nil {
-			s.server.dropped(dropFailed, messagesIn(batch))
-		} else {
-			s.server.metrics.written(transportWebSocket, batch, n)
-		}
-
-		s.mu.Lock()
-		s.landLocked(batch)
-		if err != nil {
-			s.lease = leaseNone
-			s.endLocked(TransportError, true)
-			s.mu.Unlock()
-			return
-		}
-		if last {
-			s.setDueLocked(s.server.now() + closeReply)
-		}
-		s.mu.Unlock()
+// startFlush has what waits written; the caller has taken the lease for it. A write to a connection without a descriptor,
+// as under TLS, may wait at any time: it has a goroutine to itself.
+func (s *Session) startFlush() {
+	if s.socket.raw == nil {
+		go s.flush(retired)
+		return
 	}
+	s.server.flushers.start(s)
+}
+
+// flush holds leaseFlush and writes what waits, once: what has come meanwhile gets another turn.
+func (s *Session) flush(w *flusher) {
+	s.mu.Lock()
+	conn := s.socket
+	last := s.state == stateClosing && !conn.closeQueued
+	if s.state == stateClosed || len(s.queue) == 0 && conn.pong == nil && !last {
+		s.lease = leaseNone
+		s.mu.Unlock()
+		return
+	}
+	batch := s.takeLocked()
+	if len(batch) > 1 && s.flying > chunk {
+		w.behind()
+	}
+	pong := conn.pong
+	conn.pong = nil
+	if last {
+		conn.closeQueued = true
+		s.setDueLocked(s.server.now() + closeFlush)
+	}
+	s.mu.Unlock()
+
+	n, err := conn.writeBatch(w, pong, batch, last)
+	if err != nil {
+		s.server.dropped(dropFailed, messagesIn(batch))
+	} else {
+		s.server.metrics.written(transportWebSocket, batch, n)
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.landLocked(batch)
+	s.lease = leaseNone
+	if err != nil {
+		s.endLocked(TransportError, true)
+		return
+	}
+	if last {
+		s.setDueLocked(s.server.now() + closeReply)
+	}
+	s.kickLocked()
 }
 
 // coalescer writes many small pieces in few writes.

@@ -143,8 +143,8 @@ func (t *turn) takeAll(descriptor uintptr) (done bool) {
 	}
 }
 
-// writeCall writes one batch to a descriptor, pooled as readCall is. Small frames are copied together into a chunk that
-// is given back before the peer is waited for: a client that does not read pins nothing but the shared frames.
+// writeCall writes one batch to a descriptor. Small frames are copied together into a chunk that is given back before the
+// peer is waited for: a client that does not read pins nothing but the shared frames.
 type writeCall struct {
 	conn  *wsConn
 	pong  []byte
@@ -155,25 +155,23 @@ type writeCall struct {
 	rest    []byte // of the piece before next
 	written int
 	err     error
+
+	// Static.
+	flusher *flusher // who makes the call, and is not to wait unless retired
 	try     func(descriptor uintptr) bool
 }
 
-var writeCalls = sync.Pool{New: func() any {
-	c := &writeCall{}
-	c.try = c.tryWrite
-	return c
-}}
+func (w *writeCall) prepare(f *flusher) { w.flusher, w.try = f, w.tryWrite }
 
-func (c *wsConn) rawWrite(pong []byte, batch []*Frame, closing []byte) (int, error) {
-	call := writeCalls.Get().(*writeCall)
+func (c *wsConn) rawWrite(f *flusher, pong []byte, batch []*Frame, closing []byte) (int, error) {
+	call := &f.call
 	call.conn, call.pong, call.batch, call.close = c, pong, batch, closing
 	err := c.raw.Write(call.try)
 	if err == nil {
 		err = call.err
 	}
 	n := call.written
-	*call = writeCall{try: call.try}
-	writeCalls.Put(call)
+	*call = writeCall{flusher: f, try: call.try}
 	return n, err
 }
 
@@ -217,6 +215,7 @@ func (w *writeCall) tryWrite(descriptor uintptr) (done bool) {
 			w.skip(n)
 		}
 		if errors.Is(err, syscall.EAGAIN) {
+			w.flusher.retire()
 			return false
 		}
 		if err != nil {

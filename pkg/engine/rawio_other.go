@@ -4,6 +4,7 @@ package engine
 
 import (
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 )
@@ -12,8 +13,17 @@ import (
 
 func newRawConn(net.Conn) syscall.RawConn { return nil }
 
-func (c *wsConn) rawRead([]byte) (int, error)                    { return 0, syscall.EINVAL }
-func (c *wsConn) rawWrite([]byte, []*Frame, []byte) (int, error) { return 0, syscall.EINVAL }
+func (c *wsConn) rawRead([]byte) (int, error) { return 0, syscall.EINVAL }
+func (c *wsConn) rawWrite(*flusher, []byte, []*Frame, []byte) (int, error) {
+	return 0, syscall.EINVAL
+}
+
+type writeCall struct{}
+
+func (*writeCall) prepare(*flusher) {}
+
+// yield is for flushers, which serve raw connections only.
+func yield() { runtime.Gosched() }
 
 type turn struct{}
 

@@ -38,6 +38,7 @@ type Server struct {
 	metrics *metrics
 
 	admission admission
+	flushers  flushers
 
 	sessions  atomic.Int64
 	waiting   atomic.Int64 // bytes in all outboxes, those being written included

@@ -58,7 +58,8 @@ type Session struct {
 	opened    time.Duration
 	byAddress bool // counted by address, too: static once admitted
 	receiver  Receiver
-	flush     func() // runFlush: a method value made at each go statement would allocate
+
+	nextFlush *Session // flushers.mu guards it
 
 	// inbound is held while Receiver is called: by the POST handler, the WebSocket reader or finish. It is taken with
 	// mu free, or by TryLock under mu.
@@ -93,7 +94,6 @@ type polling struct {
 
 func newSession(server *Server, c codec, request string) *Session {
 	s := &Session{server: server, id: newID(server.config.Tag()), codec: c, request: request, opened: server.now()}
-	s.flush = s.runFlush
 	s.poll.last = s.opened
 	return s
 }

@@ -80,7 +80,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec)
 		return
 	}
 	s.handshake(transportWebSocket, resultOK)
-	go session.flush()
+	session.startFlush()
 	go session.read()
 }
 

@@ -111,9 +111,13 @@ func (c *wsConn) send(frame []byte) error {
 	return err
 }
 
-// writeBatch writes a pong when one is owed, a batch, and a Close frame after it when it is the last.
-func (c *wsConn) writeBatch(pong []byte, batch []*Frame, last bool) (n int, err error) {
-	c.writing.Lock()
+// writeBatch writes a pong when one is owed, a batch, and a Close frame after it when it is the last. The flusher retires
+// before it waits.
+func (c *wsConn) writeBatch(w *flusher, pong []byte, batch []*Frame, last bool) (n int, err error) {
+	if !c.writing.TryLock() {
+		w.retire()
+		c.writing.Lock()
+	}
 	defer c.writing.Unlock()
 	if c.closeSent {
 		return 0, errCloseSent
@@ -123,10 +127,10 @@ func (c *wsConn) writeBatch(pong []byte, batch []*Frame, last bool) (n int, err 
 		closing = closeFrame(nil)
 	}
 	switch {
+	case c.raw != nil:
+		n, err = c.rawWrite(w, pong, batch, closing)
 	case len(batch) == 1 && pong == nil && !last:
 		n, err = c.Conn.Write(c.codec.frame(batch[0]).frame)
-	case c.raw != nil:
-		n, err = c.rawWrite(pong, batch, closing)
 	default:
 		n, err = c.coalesce(pong, batch, closing)
 	}
