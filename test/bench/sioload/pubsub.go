@@ -392,6 +392,9 @@ func (p *pubsub) search(o *options) (stepResult, []map[string]any) {
 	var best stepResult
 	for i := 0; i < 24; i++ {
 		r := note(p.step(rate, 0, o.warm, o.stepDur, o.drain, o.p99))
+		if !r.ok && p.closed.Load() == 0 { // it takes two: the machine may have had something else to do
+			r = note(p.step(rate, 0, o.warm, o.stepDur, o.drain, o.p99))
+		}
 		if p.closed.Load() > 0 {
 			break
 		}
