@@ -14,7 +14,9 @@ import (
 )
 
 const (
-	publishBatch = 512
+	// publishBatch and publishBytes bound what is on its way at once: each batch costs a round trip, which takes milliseconds
+	// when the node is busy, and what is on its way when the connection ends is lost.
+	publishBatch = 4096
 	publishBytes = 1 << 20
 	// flushTime is how long messages may still leave after the adapter was told to end.
 	flushTime = time.Second
