@@ -39,8 +39,15 @@ func startNode(t *testing.T, name, redis string) node {
 	return n
 }
 
-// launchNode runs `gateway serve` on a Redis with the rules of policy.yaml.
+// launchNode is startNode without the wait.
 func launchNode(t *testing.T, name, redis string) node {
+	t.Helper()
+	return launchNodeWith(t, name, redis, "ping_interval: 2s, ping_timeout: 2s", "")
+}
+
+// launchNodeWith runs `gateway serve` on a Redis with these settings of its engine, and with the rules of policy.yaml and
+// those of more namespaces.
+func launchNodeWith(t *testing.T, name, redis, engine, namespaces string) node {
 	t.Helper()
 	policy, err := os.ReadFile("policy.yaml")
 	if err != nil {
@@ -50,23 +57,32 @@ func launchNode(t *testing.T, name, redis string) node {
 	config := fmt.Sprintf(`
 server: {address: %q}
 ops: {address: %q}
-engine: {ping_interval: 2s, ping_timeout: 2s}
+engine: {%s}
 redis: {url: %q}
 drain: {delay: 0s, window: 1s}
 log: {level: info, format: json}
-%s`, n.address, n.ops, redis, policy)
+%s%s`, n.address, n.ops, engine, redis, policy, namespaces)
 	n.Program = start(t, name, gatewayBinary, "serve", "--config", program.WriteFile(t, "gateway.yaml", config))
 	return n
 }
 
-// startProxy runs HAProxy with cookie stickiness in front of the nodes and returns its address.
+// startProxy runs HAProxy in front of the nodes and returns its address.
 func startProxy(t *testing.T, nodes ...node) string {
 	t.Helper()
-	address := program.FreeAddress(t)
 	var servers strings.Builder
 	for i, n := range nodes {
 		fmt.Fprintf(&servers, "  server node%d %s cookie node%d check inter 200ms\n", i, n.address, i)
 	}
+	return startProxyWith(t, `
+  retries 3
+  option redispatch
+`+servers.String())
+}
+
+// startProxyWith runs HAProxy with cookie stickiness, with these options and servers of its backend, and returns its address.
+func startProxyWith(t *testing.T, backend string) string {
+	t.Helper()
+	address := program.FreeAddress(t)
 	config := fmt.Sprintf(`
 defaults
   mode http
@@ -74,15 +90,13 @@ defaults
   timeout client 60s
   timeout server 60s
   timeout tunnel 1h
-  retries 3
-  option redispatch
 frontend clients
   bind %s
   default_backend nodes
 backend nodes
   balance roundrobin
   cookie carillon insert indirect nocache
-%s`, address, servers.String())
+%s`, address, backend)
 	p := start(t, "haproxy", "haproxy", "-db", "-f", program.WriteFile(t, "haproxy.cfg", config))
 	p.Await(func() bool { return program.Accepts(address) })
 	return "http://" + address

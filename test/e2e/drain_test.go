@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carillon-io/carillon/test/program"
 	goredis "github.com/redis/go-redis/v9"
 )
 
@@ -94,7 +93,6 @@ func (n node) leftWith(t *testing.T, code int) {
 // its node until that closes it: requests with a sid follow the cookie to a node that is down, too (persist).
 func startReadyProxy(t *testing.T, nodes ...node) string {
 	t.Helper()
-	address := program.FreeAddress(t)
 	var servers strings.Builder
 	for i, n := range nodes {
 		_, port, err := net.SplitHostPort(n.ops)
@@ -103,25 +101,10 @@ func startReadyProxy(t *testing.T, nodes ...node) string {
 		}
 		fmt.Fprintf(&servers, "  server node%d %s cookie node%d check port %s inter 200ms fall 1 rise 1\n", i, n.address, i, port)
 	}
-	config := fmt.Sprintf(`
-defaults
-  mode http
-  timeout connect 2s
-  timeout client 60s
-  timeout server 60s
-  timeout tunnel 1h
+	return startProxyWith(t, `
   timeout check 10s
-frontend clients
-  bind %s
-  default_backend nodes
-backend nodes
-  balance roundrobin
-  cookie carillon insert indirect nocache
   option httpchk GET /readyz
   option persist
   http-request replace-header Cookie (.*)carillon=[^;]*(.*) \1\2 unless { url_param(sid) -m found }
-%s`, address, servers.String())
-	p := start(t, "haproxy", "haproxy", "-db", "-f", program.WriteFile(t, "haproxy.cfg", config))
-	p.Await(func() bool { return program.Accepts(address) })
-	return "http://" + address
+`+servers.String())
 }

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"fmt"
-	"os"
 	"testing"
 
 	"github.com/carillon-io/carillon/test/program"
@@ -22,19 +20,7 @@ const legacyPolicy = `
 // startLegacyNode runs a node that takes Socket.IO 2.x clients, with a heartbeat that a test can outwait.
 func startLegacyNode(t *testing.T, name, redis string) node {
 	t.Helper()
-	policy, err := os.ReadFile("policy.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := node{address: program.FreeAddress(t), ops: program.FreeAddress(t)}
-	config := fmt.Sprintf(`
-server: {address: %q}
-ops: {address: %q}
-engine: {eio3: true, ping_interval: 1s, ping_timeout: 1500ms}
-redis: {url: %q}
-drain: {delay: 0s, window: 1s}
-%s%s`, n.address, n.ops, redis, policy, legacyPolicy)
-	n.Program = start(t, name, gatewayBinary, "serve", "--config", program.WriteFile(t, "gateway.yaml", config))
+	n := launchNodeWith(t, name, redis, "eio3: true, ping_interval: 1s, ping_timeout: 1500ms", legacyPolicy)
 	n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })
 	return n
 }
