@@ -1,0 +1,75 @@
+package engine_test
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// raw opens a connection and writes head to it.
+func (s *server) raw(head string) net.Conn {
+	s.t.Helper()
+	conn, err := s.dial(s.t.Context(), "tcp", strings.Split(s.url, "/")[2])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	if _, err := io.WriteString(conn, strings.ReplaceAll(head, "\n", "\r\n")); err != nil {
+		s.t.Fatal(err)
+	}
+	return conn
+}
+
+func write(t *testing.T, conn net.Conn, data string) {
+	t.Helper()
+	if _, err := io.WriteString(conn, data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// readAll reads what comes until the server hangs up.
+func readAll(t *testing.T, conn net.Conn) string {
+	t.Helper()
+	var b bytes.Buffer
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.Copy(&b, conn); err != nil && b.Len() == 0 && !strings.Contains(err.Error(), "reset") {
+		t.Errorf("read: %v", err)
+	}
+	return b.String()
+}
+
+// readUntil reads until what it has read ends in last.
+func readUntil(t *testing.T, conn net.Conn, last string) string {
+	t.Helper()
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	var got []byte
+	r := bufio.NewReader(conn)
+	for !strings.HasSuffix(string(got), last) {
+		b, err := r.ReadByte()
+		if err != nil {
+			t.Fatalf("read %q, then %v", got, err)
+		}
+		got = append(got, b)
+	}
+	return string(got)
+}
+
+func readResponse(t *testing.T, conn net.Conn) answer {
+	t.Helper()
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, string(body)}
+}
