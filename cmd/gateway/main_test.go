@@ -7,9 +7,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	testprogram "github.com/carillon-io/carillon/test/program"
 )
 
 // asGateway makes this test binary the gateway: signals and exit codes belong to a process.
@@ -42,7 +43,7 @@ func test(m *testing.M) int {
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	output output
+	output testprogram.Output
 	done   chan struct{} // closed when it has ended
 }
 
@@ -94,24 +95,6 @@ func (p *process) says(text string) {
 			p.t.Fatalf("does not say %q:\n%s", text, p.output.String())
 		}
 	}
-}
-
-// output collects what a process says.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // execute runs the gateway to its end.
