@@ -52,8 +52,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return nil
 	})
 	start(g.clients.serve)
-	running.Go(func() { g.trim(cluster) })
-	running.Go(func() { tuneCollection(cluster) })
+	running.Go(func() { g.tuneMemory(cluster) })
 	if g.reloader.source != nil {
 		// A reload that fails is logged and counted.
 		running.Go(func() { watch(cluster, g.reloader.files, func() { _ = g.Reload() }) })

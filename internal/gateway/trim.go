@@ -10,22 +10,37 @@ const (
 	trimInterval = time.Second
 	// trimPeak is the number of sessions from which their leaving is worth a collection.
 	trimPeak = 1000
+
+	// quietBytes is how much a quiet node allocates in an interval at most, and quietIntervals how long it takes to
+	// believe that it is one.
+	quietBytes     = 1 << 20
+	quietIntervals = 2
+	// quietSpare is the least that a quiet node gives back.
+	quietSpare = 4 << 20
 )
 
-// trim gives memory back to the system once most of many sessions have left. By itself Go would keep it: an idle process collects
-// every two minutes, and returns what is free little by little.
-func (g *Gateway) trim(ctx context.Context) {
+// tuneMemory paces collections, and gives memory back to the system once most of many sessions have left and once there is
+// little to do. By itself Go would keep it: an idle process collects every two minutes, and returns what is free little by
+// little. Where the environment's GOGC has set the pace, only sessions that have left count.
+func (g *Gateway) tuneMemory(ctx context.Context) {
+	own := ownPace()
+	if own {
+		defer paceCollections()()
+	}
 	tick := time.NewTicker(trimInterval)
 	defer tick.Stop()
-	var t trimmer
+	var sessions trimmer
+	var calm stillness
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if t.due(g.socketio.Engine().Sessions()) {
-				debug.FreeOSMemory()
-			}
+		}
+		left := sessions.due(g.socketio.Engine().Sessions())
+		quiet := own && calm.due(readHeap())
+		if left || quiet {
+			debug.FreeOSMemory()
 		}
 	}
 }
@@ -43,4 +58,23 @@ func (t *trimmer) due(sessions int) bool {
 	}
 	t.peak = sessions
 	return true
+}
+
+// stillness notices that a node has little to do and holds memory that by itself it would keep for minutes.
+type stillness struct {
+	allocated uint64
+	intervals int // in a row
+}
+
+// due takes the heap of one interval after the other and reports whether it is time to collect. What did not live at the
+// last collection is taken for spare; a large heap waits for more of it, since collecting costs more there.
+func (s *stillness) due(h heap) bool {
+	quiet := h.allocated-s.allocated <= quietBytes
+	s.allocated = h.allocated
+	if !quiet {
+		s.intervals = 0
+		return false
+	}
+	s.intervals++
+	return s.intervals >= quietIntervals && h.held > h.live+max(quietSpare, h.live/4)
 }
