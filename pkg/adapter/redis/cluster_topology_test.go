@@ -17,6 +17,16 @@ var dialects = map[string]func() redis.Config{
 	"sharded": dynamic,
 }
 
+// inEachDialect runs a test for both kinds of channels at the same time, each with a Redis of its own.
+func inEachDialect(t *testing.T, test func(t *testing.T, s *server, config func() redis.Config)) {
+	for name, config := range dialects {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, startServer(t), config)
+		})
+	}
+}
+
 func TestTLS_OnACluster(t *testing.T) {
 	t.Parallel()
 	certificates := newCertificates(t)

@@ -64,102 +64,90 @@ func TestTracing_BothSidesOfACommandShareATrace(t *testing.T) {
 		"disconnect":  adapter.Disconnect{Namespace: "/", Target: rooms.Target{Rooms: []string{"red"}}},
 		"server_emit": adapter.ServerEmit{Namespace: "/", Args: broadcast(`["hi"]`).Args},
 	}
-	for name, config := range dialects {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := startServer(t)
-			from, published := traced(config(), nil)
-			to, received := traced(config(), nil)
-			from.NodeID, to.NodeID = "from", "to"
-			publisher, receiver := readyNode(t, s, from), readyNode(t, s, to)
-			receiver.join("red")
-			for kind, c := range commands {
-				publisher.mustPublish(c)
-				p, r := awaitSpans(t, published, "publish"), awaitSpans(t, received, "receive")
-				if p.SpanContext().TraceID() != r.SpanContext().TraceID() {
-					t.Errorf("%s: published in %s, received in %s", kind, p.SpanContext().TraceID(), r.SpanContext().TraceID())
-				}
-				if p.Parent().SpanID().IsValid() || r.Parent().SpanID().IsValid() {
-					t.Errorf("%s: parents %s and %s, which nobody sends", kind, p.Parent().SpanID(), r.Parent().SpanID())
-				}
-				if p.SpanKind() != trace.SpanKindProducer || r.SpanKind() != trace.SpanKindConsumer {
-					t.Errorf("%s: kinds %s and %s", kind, p.SpanKind(), r.SpanKind())
-				}
-				inRooms := int64(1)
-				if kind == "server_emit" {
-					inRooms = 0
-				}
-				for node, span := range map[string]sdktrace.ReadOnlySpan{"from": p, "to": r} {
-					got := attributes(span)
-					if got["node"].AsString() != node || got["kind"].AsString() != kind ||
-						got["namespace"].AsString() != "/" || got["rooms"].AsInt64() != inRooms {
-						t.Errorf("%s: attributes %v", kind, got)
-					}
-				}
-				if got := attributes(r)["recipients"].AsInt64(); got != int64(len(receiver.delivered())) {
-					t.Errorf("%s: %d recipients", kind, got)
-				}
-				published.Reset()
-				received.Reset()
+	inEachDialect(t, func(t *testing.T, s *server, config func() redis.Config) {
+		from, published := traced(config(), nil)
+		to, received := traced(config(), nil)
+		from.NodeID, to.NodeID = "from", "to"
+		publisher, receiver := readyNode(t, s, from), readyNode(t, s, to)
+		receiver.join("red")
+		for kind, c := range commands {
+			publisher.mustPublish(c)
+			p, r := awaitSpans(t, published, "publish"), awaitSpans(t, received, "receive")
+			if p.SpanContext().TraceID() != r.SpanContext().TraceID() {
+				t.Errorf("%s: published in %s, received in %s", kind, p.SpanContext().TraceID(), r.SpanContext().TraceID())
 			}
-		})
-	}
+			if p.Parent().SpanID().IsValid() || r.Parent().SpanID().IsValid() {
+				t.Errorf("%s: parents %s and %s, which nobody sends", kind, p.Parent().SpanID(), r.Parent().SpanID())
+			}
+			if p.SpanKind() != trace.SpanKindProducer || r.SpanKind() != trace.SpanKindConsumer {
+				t.Errorf("%s: kinds %s and %s", kind, p.SpanKind(), r.SpanKind())
+			}
+			inRooms := int64(1)
+			if kind == "server_emit" {
+				inRooms = 0
+			}
+			for node, span := range map[string]sdktrace.ReadOnlySpan{"from": p, "to": r} {
+				got := attributes(span)
+				if got["node"].AsString() != node || got["kind"].AsString() != kind ||
+					got["namespace"].AsString() != "/" || got["rooms"].AsInt64() != inRooms {
+					t.Errorf("%s: attributes %v", kind, got)
+				}
+			}
+			if got := attributes(r)["recipients"].AsInt64(); got != int64(len(receiver.delivered())) {
+				t.Errorf("%s: %d recipients", kind, got)
+			}
+			published.Reset()
+			received.Reset()
+		}
+	})
 }
 
 func TestTracing_AllNodesDecideAlikeByTheBytes(t *testing.T) {
 	t.Parallel()
-	for name, config := range dialects {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := startServer(t)
-			odd := func(id trace.TraceID) bool { return id[15]%2 == 1 }
-			from, published := traced(config(), odd)
-			to, received := traced(config(), odd)
-			publisher, receiver := readyNode(t, s, from), readyNode(t, s, to)
-			receiver.join("red")
-			const messages = 64
-			var all []string
-			for i := range messages {
-				text := numbered("hi", i)
-				all = append(all, text)
-				publisher.mustPublish(broadcast(text, "red"))
+	inEachDialect(t, func(t *testing.T, s *server, config func() redis.Config) {
+		odd := func(id trace.TraceID) bool { return id[15]%2 == 1 }
+		from, published := traced(config(), odd)
+		to, received := traced(config(), odd)
+		publisher, receiver := readyNode(t, s, from), readyNode(t, s, to)
+		receiver.join("red")
+		const messages = 64
+		var all []string
+		for i := range messages {
+			text := numbered("hi", i)
+			all = append(all, text)
+			publisher.mustPublish(broadcast(text, "red"))
+		}
+		receiver.awaitHeard(all...)
+		ids := func(recorder *tracetest.SpanRecorder) []trace.TraceID {
+			var ids []trace.TraceID
+			for _, s := range recorder.Ended() {
+				ids = append(ids, s.SpanContext().TraceID())
 			}
-			receiver.awaitHeard(all...)
-			ids := func(recorder *tracetest.SpanRecorder) []trace.TraceID {
-				var ids []trace.TraceID
-				for _, s := range recorder.Ended() {
-					ids = append(ids, s.SpanContext().TraceID())
-				}
-				return ids
-			}
-			eventually(t, "same traces on both nodes", func() bool { return slices.Equal(ids(published), ids(received)) })
-			if n := len(published.Ended()); n == 0 || n == messages {
-				t.Errorf("%d of %d sampled", n, messages)
-			}
-		})
-	}
+			return ids
+		}
+		eventually(t, "same traces on both nodes", func() bool { return slices.Equal(ids(published), ids(received)) })
+		if n := len(published.Ended()); n == 0 || n == messages {
+			t.Errorf("%d of %d sampled", n, messages)
+		}
+	})
 }
 
 func TestTracing_WhatIsNotSampledHasNoSpan(t *testing.T) {
 	t.Parallel()
-	for name, config := range dialects {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := startServer(t)
-			never := func(trace.TraceID) bool { return false }
-			from, published := traced(config(), never)
-			to, received := traced(config(), never)
-			publisher, receiver := readyNode(t, s, from), readyNode(t, s, to)
-			receiver.join("red")
-			publisher.mustPublish(broadcast(`["hi"]`, "red"))
-			receiver.awaitHeard(`["hi"]`)
-			receiver.end()
-			publisher.end()
-			if started := len(published.Started()) + len(received.Started()); started > 0 {
-				t.Errorf("%d spans", started)
-			}
-		})
-	}
+	inEachDialect(t, func(t *testing.T, s *server, config func() redis.Config) {
+		never := func(trace.TraceID) bool { return false }
+		from, published := traced(config(), never)
+		to, received := traced(config(), never)
+		publisher, receiver := readyNode(t, s, from), readyNode(t, s, to)
+		receiver.join("red")
+		publisher.mustPublish(broadcast(`["hi"]`, "red"))
+		receiver.awaitHeard(`["hi"]`)
+		receiver.end()
+		publisher.end()
+		if started := len(published.Started()) + len(received.Started()); started > 0 {
+			t.Errorf("%d spans", started)
+		}
+	})
 }
 
 func TestTracing_MessageOfAnEmitterIsReceivedOnly(t *testing.T) {
