@@ -116,20 +116,23 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 	return a, nil
 }
 
-// Run implements [adapter.Adapter]. What waits to be published when ctx ends still has a second to leave.
+// Run implements [adapter.Adapter]. When ctx ends the node says that it leaves before it stops hearing, or others would
+// take it for cut off. What waits to be published then still has a second to leave.
 func (a *Adapter) Run(ctx context.Context, node adapter.Node) error {
 	a.node = node
+	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
 	var group sync.WaitGroup
 	if a.hearsClassic {
-		group.Go(func() { a.subscriber.receive(ctx) })
-		group.Go(func() { a.subscriber.command(ctx, node) })
-		group.Go(func() { a.watchdog.run(ctx) })
-		group.Go(func() { a.publisher.run(ctx) })
+		group.Go(func() { a.subscriber.receive(connected) })
+		group.Go(func() { a.subscriber.command(connected, node) })
+		group.Go(func() { a.watchdog.run(connected) })
+		group.Go(func() { a.publisher.run(connected) })
 	}
 	if a.shards != nil {
-		group.Go(func() { a.shards.run(ctx) })
+		group.Go(func() { a.shards.run(connected) })
 	}
-	group.Go(func() { a.membership.run(ctx) })
+	a.membership.run(ctx)
+	disconnect()
 	group.Wait()
 	a.subscriber.close()
 	a.asks.close()

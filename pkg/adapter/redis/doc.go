@@ -48,8 +48,8 @@
 //
 // # Goroutines
 //
-// Run starts five and waits for them: one connects and receives, one writes subscription commands, one publishes, one
-// probes, one sends heartbeats. Everything received goes to the Node on the first of them, one message after the other.
+// Run sends heartbeats itself, and starts four that it waits for: one connects and receives, one writes subscription
+// commands, one publishes, one probes. Everything received goes to the Node on the first, one message after the other.
 // With sharded channels there are four for each master, and one that finds out which serves what; they take turns to
 // call the Node. Timers end confirmations and messages that have waited too long. Heartbeats and the counting of nodes
 // use the caller's client on goroutines of their own, which outlive Run and the query for as long as that client waits

@@ -12,6 +12,9 @@ import (
 	"go.uber.org/zap"
 )
 
+// leaveTime is how long a node that ends may take to say so.
+const leaveTime = 500 * time.Millisecond
+
 // membership keeps this node's heartbeat in Redis, claims its tag there, and knows the other nodes by theirs.
 type membership struct {
 	// Static after construction.
@@ -54,7 +57,7 @@ func (m *membership) run(ctx context.Context) {
 	if !m.announced.Load() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
 	if _, err := outlive(ctx, func() (struct{}, error) { return struct{}{}, m.leave(ctx) }); err != nil {
 		m.log.Debug("node leaves without saying so", zap.Error(err))

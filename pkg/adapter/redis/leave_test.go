@@ -1,0 +1,58 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// watched is a client's hook that looks at each batch of commands before it is sent.
+type watched func(commands []goredis.Cmder)
+
+func (w watched) DialHook(next goredis.DialHook) goredis.DialHook          { return next }
+func (w watched) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook { return next }
+func (w watched) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []goredis.Cmder) error {
+		w(commands)
+		return next(ctx, commands)
+	}
+}
+
+// TestRun_NodeHearsUntilItHasSaidThatItLeaves, or others would take it for cut off.
+func TestRun_NodeHearsUntilItHasSaidThatItLeaves(t *testing.T) {
+	t.Parallel()
+	for name, config := range dialects {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startServer(t)
+			hears := func() bool { return s.subscribers("socket.io#/#") == 1 }
+			cfg := config()
+			cfg.NodeID = "leaver"
+			if cfg.Sharding != nil {
+				hears = func() bool { return s.shardSubscribers("socket.io#/#") == 1 }
+			}
+			client := s.client()
+			said := make(chan struct{})
+			once := sync.OnceFunc(func() { close(said) })
+			client.AddHook(watched(func(commands []goredis.Cmder) {
+				if !strings.Contains(fmt.Sprint(commands[0].Args()...), `"left":true`) {
+					return
+				}
+				defer once()
+				for range 3 { // each takes a connection of its own: time enough to notice
+					if !hears() {
+						t.Error("stopped hearing before")
+					}
+				}
+			}))
+			n := readyNodeWith(t, client, cfg)
+			n.end()
+			<-said
+			eventually(t, "hears no more", func() bool { return !hears() })
+		})
+	}
+}
