@@ -102,6 +102,7 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 	a.subscriber.message = a.receive
 	a.subscriber.attached = a.watchdog.listening
 	a.subscriber.trouble = func() {}
+	a.membership.probes = func() []string { return a.dialect.probes() }
 	a.dialect, a.hearsClassic = classic{a}, true
 	if cfg.Sharding != nil {
 		a.sharding = &sharded{adapter: a, mode: cfg.Sharding.Mode.wire()}

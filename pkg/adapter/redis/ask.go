@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -99,14 +100,15 @@ func wait(ctx context.Context, start func(done func(error))) error {
 }
 
 // expect finds out who else has the namespace: those that listen for requests in it. Our own kind listens on a channel
-// with its name as well, so that Redis tells which of them are there.
+// with its name as well, so that Redis tells which of them are there. One that is alive and hears nothing at all is cut
+// off, and may have it too.
 func (a *Adapter) expect(ctx context.Context, nsp string) (expectation, error) {
 	request := a.dialect.requests(nsp)
-	peers := a.membership.known()
-	channels := make([]string, 0, len(peers)+1)
-	channels = append(channels, request.channel)
-	for _, id := range peers {
-		channels = append(channels, a.dialect.answers(nsp, id))
+	peers, live := a.membership.known()
+	channels := []string{request.channel}
+	for _, p := range peers {
+		channels = append(channels, a.dialect.answers(nsp, p.ID))
+		channels = append(channels, a.probesBeside(request, p)...)
 	}
 	counts, err := outlive(ctx, func() (map[string]int64, error) { return a.countSubscribers(ctx, channels) })
 	if err != nil {
@@ -119,12 +121,33 @@ func (a *Adapter) expect(ctx context.Context, nsp string) (expectation, error) {
 		subscribers--
 	}
 	var present []string
-	for i, id := range peers {
-		if counts[channels[i+1]] > 0 {
-			present = append(present, id)
+	var suspects []member
+	subscribed := func(channel string) bool { return counts[channel] > 0 }
+	for _, p := range peers {
+		probes := a.probesBeside(request, p)
+		switch {
+		case subscribed(a.dialect.answers(nsp, p.ID)):
+			present = append(present, p.ID)
+		case live[p.ID] && len(probes) > 0 && !slices.ContainsFunc(probes, subscribed):
+			suspects = append(suspects, p)
 		}
 	}
-	return a.membership.expect(nsp, subscribers, present), nil
+	cutOff, err := outlive(ctx, func() ([]string, error) { return a.membership.unchanged(ctx, suspects) })
+	if err != nil {
+		return expectation{}, err
+	}
+	return a.membership.expect(nsp, subscribers, present, cutOff), nil
+}
+
+// probesBeside are the channels by which a peer tells that it hears the server where requests are published.
+func (a *Adapter) probesBeside(request interest, p member) []string {
+	var channels []string
+	for _, probe := range p.Probes {
+		if a.dialect.sameServer(request.channel, probe) {
+			channels = append(channels, probe)
+		}
+	}
+	return channels
 }
 
 // countSubscribers asks all masters of a cluster: each knows its own subscribers only.

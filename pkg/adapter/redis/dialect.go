@@ -20,6 +20,10 @@ type dialect interface {
 	// requests is what every node that has nsp subscribes to exactly once, answers the channel that only one does.
 	requests(nsp string) interest
 	answers(nsp, node string) string
+	// probes are the channels that tell others that this node hears. sameServer reports whether one server serves both
+	// channels.
+	probes() []string
+	sameServer(channel, other string) bool
 	// isOn reports whether this node has subscribed.
 	isOn(in interest) bool
 	// count is how many connections have subscribed to each channel at one server.
@@ -68,6 +72,15 @@ func (d classic) requests(nsp string) interest { return d.adapter.subscriber.nam
 func (d classic) answers(nsp, node string) string {
 	return rediswire.OwnResponseChannel(d.adapter.config.Key, nsp, node)
 }
+
+func (d classic) probes() []string {
+	if !d.adapter.watchdog.ready.Load() {
+		return nil
+	}
+	return []string{d.adapter.subscriber.currentProbe().channel}
+}
+
+func (d classic) sameServer(string, string) bool { return true }
 
 func (d classic) isOn(in interest) bool { return d.adapter.subscriber.isOn(in) }
 

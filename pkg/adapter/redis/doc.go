@@ -19,7 +19,8 @@
 // same way, and draws another when somebody has it. The patterns of both are heard from then on, since there are ids
 // that begin with the old one. A query waits for the nodes with heartbeats that listen in the namespace, and for as many others as listen
 // for requests there, such as Node's servers. Whoever leaves one unanswered for RequestTimeout is not waited for in the
-// next 30 s, and named as missing.
+// next 30 s, and named as missing. A node with heartbeats whose subscription is down is named without being waited for,
+// whatever namespaces it has: its heartbeats tell on which channels it probes, and nobody has subscribed to them.
 //
 // # Sharded channels
 //

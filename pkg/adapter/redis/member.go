@@ -21,13 +21,16 @@ type member struct {
 	ID      string `json:"id"`
 	Tag     string `json:"tag,omitempty"`
 	Version string `json:"version,omitempty"`
-	Left    bool   `json:"left,omitempty"` // this was the last heartbeat
+	// Probes are the channels of its own that a node is subscribed to for as long as it hears, one at each server that it
+	// hears messages from. One that has not heard any yet tells of none.
+	Probes []string `json:"probes,omitempty"`
+	Left   bool     `json:"left,omitempty"` // this was the last heartbeat
 }
 
 func (m member) encode() string {
 	text, err := json.Marshal(m)
 	if err != nil {
-		panic(err) // three strings
+		panic(err) // nothing but text
 	}
 	return string(text)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ type membership struct {
 	refusals *refusals
 	gone     func(id string)       // hears of each node whose heartbeats have ended; must not block
 	adopt    func(tag string) bool // makes a tag that is ours the one for new ids, or declines; must not block
+	probes   func() []string       // what others are told in member.Probes
 	// announced: a heartbeat has been taken, once.
 	announced atomic.Bool
 
@@ -105,6 +107,7 @@ func (m *membership) beat(ctx context.Context) error {
 
 func (m *membership) exchange(ctx context.Context) ([]member, error) {
 	self, _ := m.tagged()
+	self.Probes = m.probes()
 	pipe := m.client.Pipeline()
 	pipe.Set(ctx, m.keys.node(self.ID), self.encode(), heartbeatExpiry)
 	pipe.SAdd(ctx, m.keys.list(), self.ID)
@@ -231,17 +234,42 @@ func (m *membership) leave(ctx context.Context) error {
 	return err
 }
 
-// known are the other nodes that may have a connection to Redis.
-func (m *membership) known() []string {
+// known are the other nodes that may have a connection to Redis, and which of them are alive.
+func (m *membership) known() (all []member, live map[string]bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.roster.known()
+	return m.roster.known(time.Now())
 }
 
-func (m *membership) expect(nsp string, subscribers int, present []string) expectation {
+// unchanged leaves out those that have left since this node read their heartbeats, or probe elsewhere now. One whose
+// heartbeat is gone stays: Redis may have lost it.
+func (m *membership) unchanged(ctx context.Context, members []member) ([]string, error) {
+	if len(members) == 0 {
+		return nil, nil
+	}
+	keys := make([]string, len(members))
+	for i, known := range members {
+		keys[i] = m.keys.node(known.ID)
+	}
+	texts, err := m.client.MGet(ctx, keys...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("redis: read heartbeats: %w", err)
+	}
+	var same []string
+	for i, known := range members {
+		text, there := texts[i].(string)
+		now, ok := decodeMember(known.ID, text)
+		if !there || ok && !now.Left && slices.Equal(now.Probes, known.Probes) {
+			same = append(same, known.ID)
+		}
+	}
+	return same, nil
+}
+
+func (m *membership) expect(nsp string, subscribers int, present, cutOff []string) expectation {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.roster.expect(nsp, subscribers, present, time.Now())
+	return m.roster.expect(nsp, subscribers, present, cutOff, time.Now())
 }
 
 func (m *membership) settle(nsp string, e expectation, o outcome) {

@@ -20,9 +20,8 @@ func TestHeartbeat_TellsWhoIsThereAndExpires(t *testing.T) {
 	b := readyNode(t, s, redis.Config{NodeID: "b"})
 	a.knows(2)
 	b.knows(2)
-	if got := s.command("GET", "carillon:{nodes}:id:a").Val(); got != `{"id":"a","tag":"TAGa","version":"1.2.3"}` {
-		t.Errorf("heartbeat %v", got)
-	}
+	want := `{"id":"a","tag":"TAGa","version":"1.2.3","probes":["carillon:probe:a"]}`
+	eventually(t, "says all of itself", func() bool { return s.command("GET", "carillon:{nodes}:id:a").Val() == want })
 	if got := s.command("GET", "carillon:{nodes}:tag:TAGa").Val(); got != "a" {
 		t.Errorf("tag claimed by %v", got)
 	}

@@ -2,16 +2,17 @@ package redis
 
 import "github.com/carillon-io/carillon/internal/rediswire"
 
-// kind is what a channel is for. The kinds that come first are subscribed first.
+// kind is what a channel is for. The kinds that come first are subscribed first. To others a node hears once it has its
+// probe channel, which therefore comes after those that they ask on.
 type kind uint8
 
 const (
-	kindProbe     kind = iota // this node's own probes
-	kindPattern               // own rooms of this node's sockets
+	kindPattern   kind = iota // own rooms of this node's sockets
 	kindBroadcast             // everybody in a namespace
 	kindRequest               // requests of other nodes
 	kindOwn                   // answers to this node
 	kindShared                // answers that all nodes hear
+	kindProbe                 // this node's own probes
 	kindRoom                  // one room
 )
 

@@ -1,10 +1,6 @@
 package redis
 
-import (
-	"maps"
-	"slices"
-	"time"
-)
+import "time"
 
 const (
 	// silence is how long nobody waits for a node that left a question unanswered.
@@ -70,9 +66,14 @@ func (r *roster) heard(members []member, now time.Time) (joined, gone []member) 
 	return joined, gone
 }
 
-// known are the ids of all peers that may have a connection to Redis.
-func (r *roster) known() []string {
-	return slices.Collect(maps.Keys(r.peers))
+// known are all peers that may have a connection to Redis, and which of them are alive.
+func (r *roster) known(now time.Time) (all []member, live map[string]bool) {
+	live = make(map[string]bool, len(r.peers))
+	for id, p := range r.peers {
+		all = append(all, p.member)
+		live[id] = p.live(now)
+	}
+	return all, live
 }
 
 // count is how many live nodes there are, this one included.
@@ -94,9 +95,13 @@ type expectation struct {
 }
 
 // expect judges the subscribers to requests in a namespace: how many there are besides ourselves, and which of the known
-// peers are among them. A peer without heartbeats is a connection that nobody answers on.
-func (r *roster) expect(nsp string, subscribers int, present []string, now time.Time) expectation {
+// peers are among them. A peer without heartbeats is a connection that nobody answers on. Nobody waits for those that
+// are cut off: they have not heard the question.
+func (r *roster) expect(nsp string, subscribers int, present, cutOff []string, now time.Time) expectation {
 	e := expectation{named: make(map[string]bool, len(present)), others: max(subscribers-len(present), 0)}
+	for _, id := range cutOff {
+		e.named[id] = false
+	}
 	for _, id := range present {
 		if p := r.peers[id]; p != nil && p.live(now) {
 			e.named[id] = !now.Before(p.silentUntil)

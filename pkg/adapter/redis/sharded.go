@@ -89,6 +89,12 @@ func (d sharded) answers(nsp, node string) string {
 	return rediswire.NodeChannel(d.adapter.config.Key, nsp, node)
 }
 
+func (d sharded) probes() []string { return d.adapter.shards.probes() }
+
+func (d sharded) sameServer(channel, other string) bool {
+	return d.adapter.shards.owner(rediswire.Slot(channel)) == d.adapter.shards.owner(rediswire.Slot(other))
+}
+
 func (d sharded) isOn(in interest) bool { return d.adapter.shards.isOn(in) }
 
 func (d sharded) count(

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -271,6 +272,20 @@ func (s *shards) isReady() bool {
 
 func (s *shards) deaf() bool {
 	return !s.all(func(sh *shard) bool { return !sh.watchdog.deaf.Load() || !sh.publisher.connected.Load() })
+}
+
+// probes are the channels of this node's probes at the shards that have been proven.
+func (s *shards) probes() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var channels []string
+	for _, sh := range s.byAddress {
+		if sh.watchdog.ready.Load() {
+			channels = append(channels, sh.subscriber.currentProbe().channel)
+		}
+	}
+	slices.Sort(channels)
+	return channels
 }
 
 func (s *shards) isOn(in interest) bool {
