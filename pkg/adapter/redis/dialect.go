@@ -30,6 +30,23 @@ type dialect interface {
 	count(ctx context.Context, client *goredis.Client, channels []string) (map[string]int64, error)
 }
 
+// envelope is more than a broadcast has around its arguments, attachments and names, in either dialect.
+const envelope = 160
+
+// roomFor is an empty payload that takes b without growing, unless the ids of nodes are long.
+func roomFor(b *adapter.Broadcast) []byte {
+	size := envelope + len(b.Args.JSON)
+	for _, names := range [][]string{b.Target.Rooms, b.Target.Except} {
+		for _, name := range names {
+			size += len(name) + len(`"",`)
+		}
+	}
+	for _, attachment := range b.Args.Attachments {
+		size += len(attachment)
+	}
+	return make([]byte, 0, size)
+}
+
 // classic is the dialect of Node's createAdapter.
 type classic struct{ adapter *Adapter }
 
@@ -37,7 +54,7 @@ func (d classic) command(c adapter.Command) (m message, err error) {
 	cfg := &d.adapter.config
 	if b, ok := c.(adapter.Broadcast); ok {
 		m.channel = rediswire.BroadcastTo(cfg.Key, &b)
-		m.payload, err = rediswire.AppendBroadcast(nil, cfg.NodeID, &b)
+		m.payload, err = rediswire.AppendBroadcast(roomFor(&b), cfg.NodeID, &b)
 		return m, err
 	}
 	m.channel = rediswire.RequestChannel(cfg.Key, adapter.NamespaceOf(c))

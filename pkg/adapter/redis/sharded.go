@@ -71,7 +71,11 @@ func (d sharded) query(id string, q adapter.Query) (message, error) {
 
 func (d sharded) message(channel, nsp string, m rediswire.ClusterMessage) (message, error) {
 	m.UID = d.adapter.config.NodeID
-	payload, err := rediswire.AppendCluster(nil, nsp, &m)
+	var payload []byte
+	if b, ok := m.Command.(adapter.Broadcast); ok {
+		payload = roomFor(&b)
+	}
+	payload, err := rediswire.AppendCluster(payload, nsp, &m)
 	return message{channel: channel, slot: rediswire.Slot(channel), sharded: true, payload: payload}, err
 }
 
