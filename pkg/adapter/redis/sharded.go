@@ -57,9 +57,11 @@ func (d sharded) rooms(nsp string, names []string) []interest {
 
 func (d sharded) command(c adapter.Command) (message, error) {
 	nsp := adapter.NamespaceOf(c)
-	channel := rediswire.BroadcastChannel(d.adapter.config.Key, nsp)
+	var channel string
 	if b, ok := c.(adapter.Broadcast); ok {
 		channel = rediswire.ShardedBroadcastTo(d.adapter.config.Key, d.mode, &b)
+	} else {
+		channel = d.main(nsp).channel
 	}
 	return d.message(channel, nsp, rediswire.ClusterMessage{Command: c})
 }
