@@ -1,0 +1,92 @@
+package redis
+
+import (
+	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/carillon-io/carillon/pkg/adapter"
+)
+
+// TestReceive_DeliveringAllocatesWhatTheNodeIsGiven: the command as an interface, the list of rooms and its names, but
+// for that of the channel's own room; on classic channels the arguments too, which come as MessagePack.
+func TestReceive_DeliveringAllocatesWhatTheNodeIsGiven(t *testing.T) {
+	classic, node := receiver(t, Config{NodeID: "this"})
+	shard, nodeOfShard := shardedReceiver(t)
+	const (
+		red  = "socket.io#/#red#"
+		base = "socket.io#/#"
+	)
+	for name, c := range map[string]struct {
+		channel          string
+		rooms            []string
+		classic, sharded float64
+	}{
+		"namespace": {base, nil, 2, 1},
+		"room":      {red, []string{"red"}, 3, 2},
+		"two rooms": {base, []string{"red", "blue"}, 5, 5},
+	} {
+		for _, size := range []int{60, 4000} {
+			delivers(t, name+", classic", classic.subscriber, node,
+				&goredis.Message{Channel: c.channel, Payload: encode(t, "other", size, c.rooms...)}, c.classic)
+			delivers(t, name+", sharded", shard.subscriber, nodeOfShard,
+				&goredis.Message{Channel: c.channel, Payload: encodeSharded(t, "other", size, c.rooms...)}, c.sharded)
+		}
+	}
+}
+
+// delivers sees that each message received reaches the node at the price of so many allocations.
+func delivers(t *testing.T, name string, s *subscriber, n *counting, m *goredis.Message, want float64) {
+	t.Helper()
+	const runs = 100
+	n.delivered = 0
+	if got := testing.AllocsPerRun(runs, func() { s.dispatch(m) }); got > want {
+		t.Errorf("%s: %v allocations instead of %v", name, got, want)
+	}
+	if n.delivered != runs+1 { // one to warm up
+		t.Errorf("%s: %d delivered", name, n.delivered)
+	}
+}
+
+// TestPublish_AllocatesChannelAndPayload: their names and bytes for each message, and on sharded channels the options
+// and the arguments as MessagePack, which finds out whether they are sound and grows as it goes. Taking a batch of a
+// hundred costs the list of them, which grows eight times, and the place that the queue has moved away from.
+func TestPublish_AllocatesChannelAndPayload(t *testing.T) {
+	const batch = 100
+	for name, c := range map[string]struct {
+		config Config
+		size   int
+		want   float64 // for each message
+	}{
+		"classic":       {Config{}, 60, 2},
+		"classic, 4 kB": {Config{}, 4000, 2},
+		"sharded":       {Config{Sharding: &Sharding{}}, 60, 7},
+		"sharded, 4 kB": {Config{Sharding: &Sharding{}}, 4000, 8},
+	} {
+		for _, rooms := range [][]string{nil, {"red"}, {"red", "blue"}} {
+			a, _ := unstarted(t, c.config)
+			q, to := a.queue, a.publisher.lane
+			if a.shards != nil {
+				q, to = a.shards.queue, nil // no master is known
+			}
+			var command adapter.Command = chat(c.size, rooms...)
+			done := func(error) {}
+			taken := 0
+			got := testing.AllocsPerRun(100, func() {
+				for range batch {
+					a.Publish(command, done)
+				}
+				messages := q.take(to, publishBatch, publishBytes)
+				taken = len(messages)
+				q.landed(to, messages)
+			})
+			if most := batch*c.want + 9; got > most {
+				t.Errorf("%s, rooms %q: %v allocations instead of %v", name, rooms, got, most)
+			}
+			if taken != batch {
+				t.Errorf("%s, rooms %q: %d taken", name, rooms, taken)
+			}
+			q.close()
+		}
+	}
+}
