@@ -14,6 +14,8 @@ const (
 	listExpiry = 24 * time.Hour
 	// maxMembers bounds what a node reads of a list that anybody may have written.
 	maxMembers = 10_000
+	// maxProbes bounds what it remembers of each: a probe for every master of the largest cluster.
+	maxProbes = 1000
 )
 
 // member is what a node says of itself with each heartbeat. Other versions may say more.
@@ -39,7 +41,7 @@ func (m member) encode() string {
 func decodeMember(id, text string) (member, bool) {
 	var m member
 	err := json.Unmarshal([]byte(text), &m)
-	return m, err == nil && m.ID == id
+	return m, err == nil && m.ID == id && len(m.Probes) <= maxProbes
 }
 
 // memberKeys are the names of what the nodes keep in Redis. The braces put all of it into one slot of a Redis Cluster,
