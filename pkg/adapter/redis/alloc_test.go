@@ -41,7 +41,7 @@ func delivers(t *testing.T, name string, s *subscriber, n *counting, m *goredis.
 	const runs = 100
 	n.delivered = 0
 	if got := testing.AllocsPerRun(runs, func() { s.dispatch(m) }); got > want {
-		t.Errorf("%s: %v allocations instead of %v", name, got, want)
+		t.Errorf("%s: %v allocations instead of at most %v", name, got, want)
 	}
 	if n.delivered != runs+1 { // one to warm up
 		t.Errorf("%s: %d delivered", name, n.delivered)
@@ -81,7 +81,7 @@ func TestPublish_AllocatesChannelAndPayload(t *testing.T) {
 				q.landed(to, messages)
 			})
 			if most := batch*c.want + 9; got > most {
-				t.Errorf("%s, rooms %q: %v allocations instead of %v", name, rooms, got, most)
+				t.Errorf("%s, rooms %q: %v allocations instead of at most %v", name, rooms, got, most)
 			}
 			if taken != batch {
 				t.Errorf("%s, rooms %q: %d taken", name, rooms, taken)
