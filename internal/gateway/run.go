@@ -11,7 +11,7 @@ import (
 )
 
 // What leaving may take beyond the drain's delay and window, leaveGrace in all: clients get drainGrace to let go, and requests
-// under way get stopGrace on each listener. What is left is for what the cluster still has to say, a second, and for a busy
+// under way get stopGrace on each listener. What is left is for what the cluster still has to say, a second and a half, and for a busy
 // machine.
 const (
 	leaveGrace = 5 * time.Second

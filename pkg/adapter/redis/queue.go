@@ -106,7 +106,7 @@ func (q *queue) push(m message) {
 func (q *queue) take(l *lane, maxMessages, maxBytes int) []message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var taken []message
+	taken := make([]message, 0, min(len(q.messages), maxMessages))
 	kept, seen, bytes := 0, 0, 0
 	for ; seen < len(q.messages) && len(taken) < maxMessages; seen++ {
 		m := q.messages[seen]
