@@ -18,7 +18,8 @@ type flushers struct {
 	first, last *Session // who waits for a turn, linked by nextFlush
 	waiting     int
 	working     int
-	limit       int    // of working: more would not run at the same time
+	limit       int    // of working, unless behind: more would not run at the same time
+	behind      bool   // some session has had more to write than one write takes, and they have not caught up since
 	run         func() // work: a method value made at each go statement would allocate
 }
 
@@ -35,7 +36,6 @@ const (
 type flusher struct {
 	flushers *flushers
 	retired  bool
-	full     bool // a session had more to write than one write takes
 	call     writeCall
 }
 
@@ -69,7 +69,7 @@ func (f *flushers) start(s *Session) {
 	if f.working == 0 {
 		f.limit = runtime.GOMAXPROCS(0)
 	}
-	more := f.working == 0 || f.waiting > f.working*flushShare && f.working < f.limit
+	more := f.working == 0 || f.waiting > f.working*flushShare && (f.working < f.limit || f.behind)
 	if more {
 		f.working++
 	}
@@ -80,52 +80,54 @@ func (f *flushers) start(s *Session) {
 }
 
 // next takes out whose turn it is; when nobody waits the caller works no more.
-func (f *flushers) next() *Session {
+func (f *flushers) next() (s *Session, behind bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := f.first
+	s = f.first
 	if s == nil {
 		f.working--
-		return nil
+		f.behind = false
+		return nil, false
 	}
 	f.first, s.nextFlush = s.nextFlush, nil
 	if f.first == nil {
 		f.last = nil
 	}
 	f.waiting--
-	return s
+	return s, f.behind
+}
+
+// fallBehind is told of a session that has more to write than one write takes.
+func (f *flushers) fallBehind() {
+	f.mu.Lock()
+	f.behind = true
+	f.mu.Unlock()
 }
 
 // work goes from session to session until none waits. In between it lets others run, and stays at least as long as it was
 // away: who brings in more to write gets half of the time, however many they are. Not while sessions have more to write
-// than one write takes: then waiting pays no more, and only the runtime makes room for others.
+// than one write takes: waiting pays no more then, and who brings in more must not outrun the writing, or clients that
+// read well would be cut off. So nobody yields, and there are as many flushers as there is work for: the runtime divides
+// the time among all that are runnable, and whatever reads gets little until they have caught up.
 func (f *flushers) work() {
 	w := newFlusher()
-	w.flushers, w.retired, w.full = f, false, false
+	w.flushers, w.retired = f, false
 	since, stay := time.Now(), flushStay
 	for n := 1; !w.retired; n++ {
-		s := f.next()
+		s, behind := f.next()
 		if s == nil {
 			break
 		}
-		if n%flushLook == 0 {
-			if now := time.Now(); !w.full && now.Sub(since) >= stay {
+		if n%flushLook == 0 && !behind {
+			if now := time.Now(); now.Sub(since) >= stay {
 				yield()
 				since = time.Now()
 				stay = max(flushStay, since.Sub(now))
 			}
-			w.full = false
 		}
 		s.flush(w)
 	}
 	idleFlushers.Put(w)
-}
-
-// behind is told of a session that has more to write than one write takes.
-func (w *flusher) behind() {
-	if !w.retired {
-		w.full = true
-	}
 }
 
 // retire is called before a wait.

@@ -137,7 +137,7 @@ func (s *Session) flush(w *flusher) {
 	}
 	batch := s.takeLocked()
 	if len(batch) > 1 && s.flying > chunk {
-		w.behind()
+		s.server.flushers.fallBehind()
 	}
 	pong := conn.pong
 	conn.pong = nil
