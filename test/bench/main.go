@@ -91,11 +91,12 @@ func measure(ctx context.Context, dir string, o options) error {
 	if err := os.MkdirAll(filepath.Dir(o.from), 0o755); err != nil {
 		return err
 	}
+	under := conditions(ctx, b) // before the results change the checkout whose version they tell
 	file, err := os.Create(o.from)
 	if err != nil {
 		return err
 	}
-	if err := writeLine(file, conditions(ctx, b)); err != nil {
+	if err := writeLine(file, under); err != nil {
 		return errors.Join(err, file.Close())
 	}
 	names := strings.FieldsFunc(o.only, func(r rune) bool { return r == ',' })
