@@ -38,100 +38,88 @@ const asked = 4 * time.Second
 
 func TestAsk_SilentSubscriberCostsOneTimeout(t *testing.T) {
 	t.Parallel()
-	for name, config := range dialects {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := startServer(t)
-			cfg := config()
-			cfg.RequestTimeout = asked
-			n := readyNode(t, s, cfg)
-			other := readyNode(t, s, config())
-			other.answersRooms("red")
-			n.knows(2)
-			if name == "classic" { // takes requests and never answers
-				s.listen(requests)
-			} else {
-				s.listenSharded("socket.io#/#")
+	inEachDialect(t, func(t *testing.T, s *server, config func() redis.Config) {
+		cfg := config()
+		cfg.RequestTimeout = asked
+		n := readyNode(t, s, cfg)
+		other := readyNode(t, s, config())
+		other.answersRooms("red")
+		n.knows(2)
+		if cfg.Sharding == nil { // takes requests and never answers
+			s.listen(requests)
+		} else {
+			s.listenSharded("socket.io#/#")
+		}
+		for i := range 10 {
+			answers, missing, took := n.ask()
+			if !slices.Equal(answers, []string{"red"}) || !slices.Equal(missing, []string{"?"}) {
+				t.Errorf("answers %q, missing %q", answers, missing)
 			}
-			for i := range 10 {
-				answers, missing, took := n.ask()
-				if !slices.Equal(answers, []string{"red"}) || !slices.Equal(missing, []string{"?"}) {
-					t.Errorf("answers %q, missing %q", answers, missing)
-				}
-				if waited := took > asked/2; waited != (i == 0) {
-					t.Errorf("query %d took %s", i, took)
-				}
+			if waited := took > asked/2; waited != (i == 0) {
+				t.Errorf("query %d took %s", i, took)
 			}
-		})
-	}
+		}
+	})
 }
 
 func TestAsk_StuckGatewayCostsOneTimeoutAndIsNamed(t *testing.T) {
 	t.Parallel()
-	for name, config := range dialects {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := startServer(t)
-			started := func(id string) *node {
-				cfg := config()
-				cfg.NodeID, cfg.RequestTimeout = id, asked
-				return readyNode(t, s, cfg)
-			}
-			n, good, stuck := started("asker"), started("good"), started("stuck")
-			good.answersRooms("red")
-			release := make(chan struct{})
-			unstick := sync.OnceFunc(func() { close(release) })
-			t.Cleanup(unstick)
-			stuck.answers(func(_ adapter.Query, reply func(adapter.Reply)) {
-				<-release
-				reply(adapter.RoomNames{"blue"})
-			})
-			n.knows(3)
-			for i := range 10 {
-				answers, missing, took := n.ask()
-				if !slices.Equal(answers, []string{"red"}) || !slices.Equal(missing, []string{"stuck"}) {
-					t.Errorf("answers %q, missing %q", answers, missing)
-				}
-				if waited := took > asked/2; waited != (i == 0) {
-					t.Errorf("query %d took %s", i, took)
-				}
-			}
-			unstick() // its late answers say that it is back
-			eventually(t, "waited for again", func() bool {
-				answers, missing, _ := n.ask()
-				return slices.Equal(answers, []string{"blue", "red"}) && len(missing) == 0
-			})
+	inEachDialect(t, func(t *testing.T, s *server, config func() redis.Config) {
+		started := func(id string) *node {
+			cfg := config()
+			cfg.NodeID, cfg.RequestTimeout = id, asked
+			return readyNode(t, s, cfg)
+		}
+		n, good, stuck := started("asker"), started("good"), started("stuck")
+		good.answersRooms("red")
+		release := make(chan struct{})
+		unstick := sync.OnceFunc(func() { close(release) })
+		t.Cleanup(unstick)
+		stuck.answers(func(_ adapter.Query, reply func(adapter.Reply)) {
+			<-release
+			reply(adapter.RoomNames{"blue"})
 		})
-	}
+		n.knows(3)
+		for i := range 10 {
+			answers, missing, took := n.ask()
+			if !slices.Equal(answers, []string{"red"}) || !slices.Equal(missing, []string{"stuck"}) {
+				t.Errorf("answers %q, missing %q", answers, missing)
+			}
+			if waited := took > asked/2; waited != (i == 0) {
+				t.Errorf("query %d took %s", i, took)
+			}
+		}
+		unstick() // its late answers say that it is back
+		eventually(t, "waited for again", func() bool {
+			answers, missing, _ := n.ask()
+			return slices.Equal(answers, []string{"blue", "red"}) && len(missing) == 0
+		})
+	})
 }
 
 // TestAsk_ProcessesThatOnlyPublishOrListenDelayNothing: an emitter with its connection, one that listens to events, and
 // a node of ours that does not have the namespace.
 func TestAsk_ProcessesThatOnlyPublishOrListenDelayNothing(t *testing.T) {
 	t.Parallel()
-	for name, config := range dialects {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := startServer(t)
-			cfg := config()
-			cfg.RequestTimeout = asked
-			n, other, elsewhere := readyNode(t, s, cfg), readyNode(t, s, config()), readyNode(t, s, config())
-			other.answersRooms("red")
-			if err := emitter.New(s.client(), emitter.Config{}).Emit(t.Context(), "event"); err != nil {
-				t.Fatal(err)
-			}
-			s.listen("socket.io#/#")
-			subscribers := func() int { return s.subscribers(requests) + s.shardSubscribers("socket.io#/#") }
-			eventually(t, "all have the namespace", func() bool { return subscribers() == 3 })
-			elsewhere.Close("/")
-			eventually(t, "one has not", func() bool { return subscribers() == 2 })
-			n.knows(3)
-			answers, missing, took := n.ask()
-			if !slices.Equal(answers, []string{"red"}) || len(missing) != 0 || took > asked/2 {
-				t.Errorf("answers %q, missing %q after %s", answers, missing, took)
-			}
-		})
-	}
+	inEachDialect(t, func(t *testing.T, s *server, config func() redis.Config) {
+		cfg := config()
+		cfg.RequestTimeout = asked
+		n, other, elsewhere := readyNode(t, s, cfg), readyNode(t, s, config()), readyNode(t, s, config())
+		other.answersRooms("red")
+		if err := emitter.New(s.client(), emitter.Config{}).Emit(t.Context(), "event"); err != nil {
+			t.Fatal(err)
+		}
+		s.listen("socket.io#/#")
+		subscribers := func() int { return s.subscribers(requests) + s.shardSubscribers("socket.io#/#") }
+		eventually(t, "all have the namespace", func() bool { return subscribers() == 3 })
+		elsewhere.Close("/")
+		eventually(t, "one has not", func() bool { return subscribers() == 2 })
+		n.knows(3)
+		answers, missing, took := n.ask()
+		if !slices.Equal(answers, []string{"red"}) || len(missing) != 0 || took > asked/2 {
+			t.Errorf("answers %q, missing %q after %s", answers, missing, took)
+		}
+	})
 }
 
 func TestAsk_MoreAnswersThanItsCallerTakesAreCounted(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/carillon-io/carillon/pkg/adapter/redis"
 )
 
 // watched is a client's hook that looks at each batch of commands before it is sent.
@@ -25,34 +27,30 @@ func (w watched) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.P
 // TestRun_NodeHearsUntilItHasSaidThatItLeaves, or others would take it for cut off.
 func TestRun_NodeHearsUntilItHasSaidThatItLeaves(t *testing.T) {
 	t.Parallel()
-	for name, config := range dialects {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := startServer(t)
-			hears := func() bool { return s.subscribers("socket.io#/#") == 1 }
-			cfg := config()
-			cfg.NodeID = "leaver"
-			if cfg.Sharding != nil {
-				hears = func() bool { return s.shardSubscribers("socket.io#/#") == 1 }
+	inEachDialect(t, func(t *testing.T, s *server, config func() redis.Config) {
+		hears := func() bool { return s.subscribers("socket.io#/#") == 1 }
+		cfg := config()
+		cfg.NodeID = "leaver"
+		if cfg.Sharding != nil {
+			hears = func() bool { return s.shardSubscribers("socket.io#/#") == 1 }
+		}
+		client := s.client()
+		said := make(chan struct{})
+		once := sync.OnceFunc(func() { close(said) })
+		client.AddHook(watched(func(commands []goredis.Cmder) {
+			if !strings.Contains(fmt.Sprint(commands[0].Args()...), `"left":true`) {
+				return
 			}
-			client := s.client()
-			said := make(chan struct{})
-			once := sync.OnceFunc(func() { close(said) })
-			client.AddHook(watched(func(commands []goredis.Cmder) {
-				if !strings.Contains(fmt.Sprint(commands[0].Args()...), `"left":true`) {
-					return
+			defer once()
+			for range 3 { // each takes a connection of its own: time enough to notice
+				if !hears() {
+					t.Error("stopped hearing before")
 				}
-				defer once()
-				for range 3 { // each takes a connection of its own: time enough to notice
-					if !hears() {
-						t.Error("stopped hearing before")
-					}
-				}
-			}))
-			n := readyNodeWith(t, client, cfg)
-			n.end()
-			<-said
-			eventually(t, "hears no more", func() bool { return !hears() })
-		})
-	}
+			}
+		}))
+		n := readyNodeWith(t, client, cfg)
+		n.end()
+		<-said
+		eventually(t, "hears no more", func() bool { return !hears() })
+	})
 }
