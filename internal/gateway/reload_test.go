@@ -1,34 +1,15 @@
 package gateway_test
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/carillon-io/carillon/internal/gateway"
+	"github.com/carillon-io/carillon/test/program"
 )
-
-// journal is a log that can be read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(b)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
 
 // answering is a configuration whose rules answer every ping with word.
 func answering(word, rest string) string {
@@ -44,14 +25,14 @@ func save(t *testing.T, name, text string) {
 }
 
 // runFile runs a gateway on a configuration file.
-func runFile(t *testing.T, file string) (*instance, *journal) {
+func runFile(t *testing.T, file string) (*instance, *program.Output) {
 	t.Helper()
 	source := &gateway.Source{File: file}
 	cfg, warnings, err := source.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &journal{}
+	log := &program.Output{}
 	return runWith(t, gateway.Options{Config: cfg, Warnings: warnings, Source: source, Log: log}), log
 }
 

@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/gateway"
 	"github.com/carillon-io/carillon/pkg/emitter"
+	"github.com/carillon-io/carillon/test/program"
 )
 
 // collector is an exporter that keeps the names of the spans it is given.
@@ -63,33 +63,18 @@ type cluster struct {
 	*instance
 	t       *testing.T
 	emitter emitter.Emitter
-	log     *logged
+	log     *program.Output
 }
 
-// logged is the log of a node.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
+// logs counts a text in the log of the node.
+func (c *cluster) logs(text string) int { return strings.Count(c.log.String(), text) }
 
 func runTraced(t *testing.T, c *collector, sampler sdktrace.Sampler) *cluster {
 	t.Helper()
 	server := miniredis.RunT(t)
 	client := goredis.NewClient(&goredis.Options{Addr: server.Addr()})
 	t.Cleanup(func() { _ = client.Close() })
-	log := new(logged)
+	log := new(program.Output)
 	i := runWith(t, gateway.Options{
 		Config:        load(t, quick+"redis: {url: 'redis://"+server.Addr()+"'}\n"),
 		EmbeddedRedis: true,
@@ -151,7 +136,7 @@ func TestTracing_CollectorThatHangsDoesNotKeepTheNode(t *testing.T) {
 	c.publish("1")
 	c.leave()
 	<-asked
-	if c.log.count("the last traces were lost") != 1 {
+	if c.logs("the last traces were lost") != 1 {
 		t.Error("not logged")
 	}
 }
@@ -174,7 +159,7 @@ func TestTracing_FailuresOfTheCollectorAreLoggedOnce(t *testing.T) {
 	if got := spans.spans(); got != "receive receive" {
 		t.Errorf("spans %q", got)
 	}
-	if down, up := c.log.count("traces cannot be exported"), c.log.count("traces are exported again"); down != 1 || up != 1 {
+	if down, up := c.logs("traces cannot be exported"), c.logs("traces are exported again"); down != 1 || up != 1 {
 		t.Errorf("logged %d failures, %d recoveries", down, up)
 	}
 }
