@@ -106,9 +106,11 @@ func (a *Adapter) expect(ctx context.Context, nsp string) (expectation, error) {
 	request := a.dialect.requests(nsp)
 	peers, live := a.membership.known()
 	channels := []string{request.channel}
-	for _, p := range peers {
+	probes := make([][]string, len(peers)) // of each
+	for i, p := range peers {
+		probes[i] = a.probesBeside(request, p)
 		channels = append(channels, a.dialect.answers(nsp, p.ID))
-		channels = append(channels, a.probesBeside(request, p)...)
+		channels = append(channels, probes[i]...)
 	}
 	counts, err := outlive(ctx, func() (map[string]int64, error) { return a.countSubscribers(ctx, channels) })
 	if err != nil {
@@ -123,12 +125,11 @@ func (a *Adapter) expect(ctx context.Context, nsp string) (expectation, error) {
 	var present []string
 	var suspects []member
 	subscribed := func(channel string) bool { return counts[channel] > 0 }
-	for _, p := range peers {
-		probes := a.probesBeside(request, p)
+	for i, p := range peers {
 		switch {
 		case subscribed(a.dialect.answers(nsp, p.ID)):
 			present = append(present, p.ID)
-		case live[p.ID] && len(probes) > 0 && !slices.ContainsFunc(probes, subscribed):
+		case live[p.ID] && len(probes[i]) > 0 && !slices.ContainsFunc(probes[i], subscribed):
 			suspects = append(suspects, p)
 		}
 	}
