@@ -13,14 +13,15 @@ import (
 //
 // A flusher does not wait for a peer. When it has to, it retires: another takes its place, and it ends with that write.
 type flushers struct {
+	run func() // work, static: a method value made at each go statement would allocate
+
 	mu sync.Mutex
 	// mu guards the following. It is a leaf.
 	first, last *Session // who waits for a turn, linked by nextFlush
 	waiting     int
 	working     int
-	limit       int    // of working, unless behind: more would not run at the same time
-	behind      bool   // some session has had more to write than one write takes, and they have not caught up since
-	run         func() // work: a method value made at each go statement would allocate
+	limit       int  // of working, unless behind: more would not run at the same time
+	behind      bool // some session has had more to write than one write takes, and they have not caught up since
 }
 
 const (
@@ -56,9 +57,6 @@ func newFlusher() *flusher {
 // start gives a turn to a session whose lease the caller has taken for it.
 func (f *flushers) start(s *Session) {
 	f.mu.Lock()
-	if f.run == nil {
-		f.run = f.work
-	}
 	if f.last == nil {
 		f.first = s
 	} else {

@@ -56,6 +56,7 @@ func New(h Handler, cfg Config) (*Server, error) {
 	}
 	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable()}
 	s.parking.running = &s.running
+	s.flushers.run = s.flushers.work
 	s.metrics, err = newMetrics(cfg.Registry, s)
 	return s, err
 }
