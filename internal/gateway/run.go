@@ -10,9 +10,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// What leaving may take beyond the drain's delay and window, leaveGrace in all: clients get drainGrace to let go, and requests
-// under way get stopGrace on each listener. What is left is for what the cluster still has to say, a second and a half, and for a busy
-// machine.
+// What leaving may take beyond the drain's delay and window, leaveGrace in all: clients get drainGrace to let go, and
+// requests under way get stopGrace on each listener. What is left is for what the cluster still has to say, a second and
+// a half, and for a busy machine.
 const (
 	leaveGrace = 5 * time.Second
 	drainGrace = 2 * time.Second

@@ -106,7 +106,7 @@ func broadcastBody(b *adapter.Broadcast, timeout time.Duration) (clusterBody, er
 	body := clusterBody{kind: clusterBroadcast, opts: &clusterOptions{
 		target: b.Target, volatile: b.Volatile, noCompress: b.NoCompress, timeout: timeout,
 	}}
-	packed, err := appendEvent(make([]byte, 0, len(b.Args.JSON)+len(b.Args.JSON)/4+64), b.Args)
+	packed, err := appendEvent(make([]byte, 0, len(b.Args.JSON)+64), b.Args)
 	if err != nil {
 		return body, err
 	}
