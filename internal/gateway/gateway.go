@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -213,6 +214,7 @@ func (g *Gateway) serverConfig(tag func() string, origins *originPolicy, registr
 				}
 				return g.limits.check(r)
 			},
+			Context:  func(*http.Request) context.Context { return context.Background() }, // nothing reads a request's here
 			Client:   trustedProxies(cfg.Server.TrustedProxies).client,
 			Headers:  origins.headers,
 			Logger:   g.logger.Named("engine"),

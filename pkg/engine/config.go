@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -47,7 +48,14 @@ type Config struct {
 	// a client on one node by it. As with Node's server, a handshake over WebSocket sets none.
 	Cookie *http.Cookie
 	// Headers, when not nil, adds headers to every answer, errors and the 101 included (CORS).
-	Headers  func(r *http.Request, h http.Header)
+	Headers func(r *http.Request, h http.Header)
+	// OnRefusal, when not nil, is called with each request that this server refuses, before the refusal is answered, as
+	// Node's server emits connection_error. It must not keep the request and must not block.
+	OnRefusal func(r *http.Request, refusal Refusal)
+	// Context returns what Session.Context keeps of a session's first request; nil: the values of the request's context, so
+	// that what HTTP middleware has found out reaches the session. Its cancellation is not wanted: the request ends long
+	// before the session does.
+	Context  func(r *http.Request) context.Context
 	Logger   *zap.Logger           // nil: none
 	Registry prometheus.Registerer // nil: metrics are kept, not registered
 }
@@ -59,6 +67,7 @@ type Refusal struct {
 	Code       int
 	Message    string
 	RetryAfter time.Duration // 0: none
+	Cause      string        // what was wrong in detail, for logs and OnRefusal: the client does not get it
 }
 
 // withDefaults fills in what is not set and refuses what cannot work.

@@ -13,6 +13,7 @@ var (
 	faultUnknownSession   = &Refusal{Status: http.StatusBadRequest, Code: 1, Message: "Session ID unknown"}
 	faultBadMethod        = &Refusal{Status: http.StatusBadRequest, Code: 2, Message: "Bad handshake method"}
 	faultBadRequest       = &Refusal{Status: http.StatusBadRequest, Code: 3, Message: "Bad request"}
+	faultSwitched         = faultBadRequest.because("the session has left polling for a WebSocket")
 	faultUnsupported      = &Refusal{
 		Status: http.StatusBadRequest, Code: 5, Message: "Unsupported protocol version",
 	}

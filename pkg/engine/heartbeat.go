@@ -81,14 +81,14 @@ func (s *Session) onTimer() {
 		s.tombstone = false
 		s.server.table.remove(s.id)
 	case s.state == stateClosing:
-		s.endLocked(s.reason, s.lease != leaseNone) // a Close frame that was sent may still be on its way
+		s.endLocked(s.reason, s.lease != leaseNone, cause("the client did not take its last packets in time")) // a Close frame that was sent may still be on its way
 	case b.blocked && s.codec.revision == 4:
 		// The client goes on being pinged, or it would leave; only its pongs cannot be expected.
 		b.suspended = true
 		s.queueLocked(framePing)
 		s.setDueLocked(now + s.server.config.PingInterval)
 	case b.awaiting || s.codec.revision == 3:
-		s.endLocked(PingTimeout, false)
+		s.endLocked(PingTimeout, false, errSilent)
 	default:
 		s.pingLocked(now)
 	}
@@ -100,7 +100,7 @@ func (s *Session) expireLocked() {
 	b := &s.beat
 	unheard := b.awaiting && !b.blocked
 	if s.state == stateOpen && (unheard || s.codec.revision == 3) && s.server.now() > b.due {
-		s.endLocked(PingTimeout, false)
+		s.endLocked(PingTimeout, false, errSilent)
 	}
 }
 

@@ -60,27 +60,24 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, unknown http.Hand
 	if q.upgrade && !s.config.allows(transportWebSocket) {
 		q.upgrade = false // nobody here listens for upgrades: a plain request
 	}
-	refuse := writeError
-	if q.upgrade {
-		refuse = writeUpgradeError
-	}
+	refuse := func(refusal *Refusal) { s.refuse(w, r, q.upgrade, refusal) }
 	if s.config.Check != nil {
 		if refusal := s.config.Check(r); refusal != nil {
 			if q.sid == "" {
 				s.handshake(q.label(), resultOf(refusal))
 			}
-			refuse(w, refusal)
+			refuse(refusal)
 			return
 		}
 	}
 	if !s.config.allows(q.transport) {
-		refuse(w, faultUnknownTransport)
+		refuse(faultUnknownTransport.because("transport " + quoted(q.transport)))
 		return
 	}
 	if q.sid == "" {
 		if refusal, result := s.checkHandshake(r, q); refusal != nil {
 			s.handshake(q.label(), result)
-			refuse(w, refusal)
+			refuse(refusal)
 			return
 		}
 		s.serveHandshake(w, r, q)
@@ -91,21 +88,21 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, unknown http.Hand
 	case session == nil && unknown != nil:
 		unknown.ServeHTTP(w, r)
 	case session == nil, session.over() && (q.upgrade || r.Method != http.MethodGet):
-		refuse(w, faultUnknownSession)
+		refuse(faultUnknownSession.because("sid " + quoted(q.sid)))
 	case session.codec.revision != q.revision:
-		refuse(w, faultBadRequest)
+		refuse(faultBadRequest.because("a session of another protocol revision"))
 	case q.upgrade:
 		if s.mayUpgrade(w, r, q) {
 			session.serveUpgrade(w, r, q.webSocketCodec())
 		}
 	case q.transport != transportPolling:
-		writeError(w, faultBadRequest)
+		refuse(faultBadRequest.because("a WebSocket was named and none asked for"))
 	case r.Method == http.MethodGet:
 		session.servePoll(w, r)
 	case r.Method == http.MethodPost:
 		session.servePost(w, r)
 	case session.Transport() != transportPolling:
-		writeError(w, faultBadRequest)
+		refuse(faultSwitched)
 	default:
 		w.WriteHeader(http.StatusInternalServerError)
 	}
@@ -134,11 +131,13 @@ func resultOf(refusal *Refusal) string {
 func (s *Server) checkHandshake(r *http.Request, q request) (*Refusal, string) {
 	switch {
 	case r.Method != http.MethodGet:
-		return faultBadMethod, resultBadMethod
+		return faultBadMethod.because("method " + r.Method), resultBadMethod
 	case q.transport == transportWebSocket && !q.upgrade:
-		return faultBadRequest, resultBadRequest
-	case q.revision == 0 || q.revision == 3 && !s.config.EIO3:
-		return faultUnsupported, resultUnsupported
+		return faultBadRequest.because("a WebSocket was named and none asked for"), resultBadRequest
+	case q.revision == 0:
+		return faultUnsupported.because("no revision of the protocol that is known here"), resultUnsupported
+	case q.revision == 3 && !s.config.EIO3:
+		return faultUnsupported.because("revision 3, which is off"), resultUnsupported
 	case s.refusing.Load():
 		return faultUnavailable, resultUnavailable
 	}
@@ -154,16 +153,16 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 		return
 	}
 	c := codec{revision: q.revision, base64: q.base64, jsonp: q.jsonp, callback: q.callback}
-	session := newSession(s, c, s.flatten(r))
+	session := newSession(s, c, r)
 	if refusal, result := s.admission.admit(session); refusal != nil {
 		s.handshake(transportPolling, result)
-		writeError(w, refusal)
+		s.refuse(w, r, false, refusal)
 		return
 	}
 	if !session.open() {
 		s.admission.discharge(session)
 		s.handshake(transportPolling, resultUnavailable)
-		writeError(w, faultUnavailable)
+		s.refuse(w, r, false, faultUnavailable)
 		return
 	}
 	s.handshake(transportPolling, resultOK)
@@ -175,24 +174,25 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 	p := &poll{control: http.NewResponseController(w)}
 	p.batch = []*Frame{newFrame(packetOpen, s.openPacket(session.id, s.upgrades()))}
 	session.limitAnswer(p)
-	if session.answer(w, r, p) != nil {
-		session.end(TransportError, false) // nobody knows its id
+	if err := session.answer(w, r, p); err != nil {
+		session.end(TransportError, false, err) // the client does not know its id
 	}
 }
 
 // mayUpgrade answers upgrades that can lead nowhere. One that names polling is accepted and closed, as the reference
 // does.
 func (s *Server) mayUpgrade(w http.ResponseWriter, r *http.Request, q request) bool {
+	refuse := func(refusal *Refusal) { s.refuse(w, r, true, refusal) }
 	switch {
 	case r.Method != http.MethodGet:
-		writeUpgradeError(w, faultBadMethod)
+		refuse(faultBadMethod.because("method " + r.Method))
 	case r.ProtoMajor != 1:
-		writeUpgradeError(w, faultBadRequest)
+		refuse(faultBadRequest.because("a WebSocket over " + r.Proto))
 	case !validKey(r):
-		writeUpgradeError(w, &Refusal{Message: "Missing or invalid Sec-WebSocket-Key header"})
+		refuse(&Refusal{Status: http.StatusBadRequest, Code: 3, Message: "Missing or invalid Sec-WebSocket-Key header"})
 	case !knownVersion(r):
 		w.Header().Set("Sec-WebSocket-Version", "13, 8")
-		writeUpgradeError(w, &Refusal{Message: "Missing or invalid Sec-WebSocket-Version header"})
+		refuse(&Refusal{Status: http.StatusBadRequest, Code: 3, Message: "Missing or invalid Sec-WebSocket-Version header"})
 	case q.transport == transportPolling:
 		if conn, err := s.acceptWebSocket(w, r, q.webSocketCodec()); err == nil {
 			conn.finish(nil)

@@ -14,7 +14,7 @@ func (s *Session) receive(p packet) bool {
 	deliver := false
 	switch p.kind {
 	case packetClose:
-		s.endLocked(TransportClose, false)
+		s.endLocked(TransportClose, false, cause("the client sent a close packet"))
 	case packetPing:
 		s.receivePingLocked()
 	case packetPong:
@@ -44,7 +44,7 @@ func (s *Session) receivePingLocked() {
 	switch {
 	case s.state != stateOpen:
 	case s.codec.revision == 4:
-		s.endLocked(TransportError, false)
+		s.endLocked(TransportError, false, cause("a ping from a client of revision 4"))
 	default:
 		s.setDueLocked(s.silenceLocked())
 		s.queueLocked(framePong)
@@ -55,7 +55,7 @@ func (s *Session) receivePongLocked() {
 	switch {
 	case s.state != stateOpen:
 	case s.codec.revision == 3:
-		s.endLocked(TransportError, false)
+		s.endLocked(TransportError, false, cause("a pong from a client of revision 3"))
 	default:
 		s.pongLocked()
 	}

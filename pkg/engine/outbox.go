@@ -34,7 +34,7 @@ func (s *Session) Send(volatile bool, frames ...*Frame) bool {
 	case full:
 		s.server.dropped(dropOverflow, len(frames))
 		s.server.metrics.slowConsumers.Inc()
-		s.endLocked(SlowConsumer, true)
+		s.endLocked(SlowConsumer, true, cause("the outbox is full"))
 		return false
 	}
 	s.queue = append(s.queue, frames...)
@@ -159,7 +159,7 @@ func (s *Session) flush(w *flusher) {
 	s.landLocked(batch)
 	s.lease = leaseNone
 	if err != nil {
-		s.endLocked(TransportError, true)
+		s.endLocked(TransportError, true, err)
 		return
 	}
 	if last {

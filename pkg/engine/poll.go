@@ -51,15 +51,15 @@ const (
 	otherTransport
 )
 
-// refused answers a request that is not accepted.
-func (v verdict) refused(w http.ResponseWriter) bool {
+// refuses answers a request that is not accepted.
+func (s *Session) refuses(w http.ResponseWriter, r *http.Request, v verdict) bool {
 	switch v {
 	case overlapping:
 		w.WriteHeader(http.StatusBadRequest)
 	case unknownSession:
-		writeError(w, faultUnknownSession)
+		s.server.refuse(w, r, false, faultUnknownSession.because("the session has ended"))
 	case otherTransport:
-		writeError(w, faultBadRequest)
+		s.server.refuse(w, r, false, faultSwitched)
 	default:
 		return false
 	}
@@ -69,7 +69,7 @@ func (v verdict) refused(w http.ResponseWriter) bool {
 // servePoll answers a GET when there is something to send.
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	p := &poll{ready: make(chan struct{}), control: http.NewResponseController(w)}
-	if s.sit(p).refused(w) {
+	if s.refuses(w, r, s.sit(p)) {
 		return
 	}
 	select {
@@ -81,7 +81,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		<-p.ready
 	}
 	if p.refused {
-		writeError(w, faultBadRequest)
+		s.server.refuse(w, r, false, faultSwitched)
 		return
 	}
 	// A client that has gone by now would swallow the answer without an error. Afterwards nothing can be told from
@@ -91,7 +91,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		s.limitAnswer(p)
 		err = s.answer(w, r, p)
 	}
-	s.pollDone(p, err == nil)
+	s.pollDone(p, err)
 }
 
 // limitAnswer bounds the time an answer may take, unless it has been bounded more tightly already. A client that waits
@@ -124,7 +124,7 @@ func (s *Session) sit(p *poll) verdict {
 	case s.socket != nil:
 		return otherTransport
 	case s.poll.seat != nil || s.poll.next != nil:
-		s.endLocked(TransportError, false)
+		s.endLocked(TransportError, false, cause("a GET while another waits"))
 		return overlapping
 	case s.lease == leasePoll:
 		s.poll.next = p
@@ -156,7 +156,7 @@ func (s *Session) abandon(p *poll) bool {
 	} else {
 		s.poll.next = nil
 	}
-	s.endLocked(TransportError, false)
+	s.endLocked(TransportError, false, cause("the client left while its GET waited"))
 	return true
 }
 
@@ -174,12 +174,12 @@ func (s *Session) answerLastLocked() {
 	p := s.poll.seat
 	s.poll.seat = nil
 	p.settle(batch...)
-	s.endLocked(s.reason, false)
+	s.endLocked(s.reason, false, errClosed)
 }
 
 // pollDone gives the lease back. A batch that could not be written is lost with the session: part of it may have
 // arrived.
-func (s *Session) pollDone(p *poll, written bool) {
+func (s *Session) pollDone(p *poll, err error) {
 	if !p.leased {
 		return
 	}
@@ -188,8 +188,8 @@ func (s *Session) pollDone(p *poll, written bool) {
 	s.poll.writing, s.lease = nil, leaseNone
 	s.poll.last = s.server.now()
 	s.landLocked(p.batch)
-	if !written {
-		s.endLocked(TransportError, false)
+	if err != nil {
+		s.endLocked(TransportError, false, err)
 		return
 	}
 	if s.poll.seat == nil {

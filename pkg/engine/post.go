@@ -35,13 +35,13 @@ func (p *polling) abortPost() {
 // servePost takes in the packets of a POST.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	p := &post{control: http.NewResponseController(w), receiving: true}
-	if s.startPost(p).refused(w) {
+	if s.refuses(w, r, s.startPost(p)) {
 		return
 	}
 	octets := r.Header.Get("Content-Type") == octetStream
 	if octets && s.codec.revision == 4 {
 		s.stopPost(p)
-		s.end(TransportError, false)
+		s.end(TransportError, false, cause("a binary POST from a client of revision 4"))
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
@@ -60,13 +60,13 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	case err != nil:
 		if !s.stopPost(p) {
-			s.end(TransportError, false)
+			s.end(TransportError, false, err)
 		}
 		panic(http.ErrAbortHandler)
 	}
 
 	if !s.deliverPost(p, *body, octets) {
-		writeError(w, faultBadRequest)
+		s.server.refuse(w, r, false, faultSwitched)
 		return
 	}
 	pollingHeaders(w.Header(), r)
@@ -85,7 +85,7 @@ func (s *Session) startPost(p *post) verdict {
 	case s.socket != nil:
 		return otherTransport
 	case s.poll.posting != nil:
-		s.endLocked(TransportError, false)
+		s.endLocked(TransportError, false, cause("a POST while another arrives"))
 		return overlapping
 	}
 	s.poll.posting = p
@@ -122,8 +122,8 @@ func (s *Session) deliverPost(p *post, body []byte, octets bool) bool {
 			return true
 		}
 	}
-	if s.codec.decode(body, octets && !s.codec.jsonp, s.receive) != nil {
-		s.end(ParseError, false)
+	if err := s.codec.decode(body, octets && !s.codec.jsonp, s.receive); err != nil {
+		s.end(ParseError, false, err)
 	}
 	return true
 }

@@ -62,6 +62,6 @@ func (s *Session) cutOff() bool {
 		return false
 	}
 	s.server.metrics.slowConsumers.Inc()
-	s.endLocked(SlowConsumer, true)
+	s.endLocked(SlowConsumer, true, cause("among the fullest outboxes when all together were over their total"))
 	return true
 }

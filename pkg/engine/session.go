@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -55,6 +57,7 @@ type Session struct {
 	id        string
 	codec     codec  // of the polling transport; a WebSocket has its own
 	request   string // the handshake, flat
+	context   context.Context
 	opened    time.Duration
 	byAddress bool // counted by address, too: static once admitted
 	receiver  Receiver
@@ -92,8 +95,15 @@ type polling struct {
 	last    time.Duration // when a GET last sat or was answered
 }
 
-func newSession(server *Server, c codec, request string) *Session {
-	s := &Session{server: server, id: newID(server.config.Tag()), codec: c, request: request, opened: server.now()}
+func newSession(server *Server, c codec, r *http.Request) *Session {
+	s := &Session{
+		server:  server,
+		id:      newID(server.config.Tag()),
+		codec:   c,
+		request: server.flatten(r),
+		context: server.keptContext(r),
+		opened:  server.now(),
+	}
 	s.poll.last = s.opened
 	return s
 }
@@ -158,7 +168,7 @@ func (s *Session) Close(reason CloseReason) {
 		return
 	}
 	if reason == SlowConsumer {
-		s.endLocked(SlowConsumer, true)
+		s.endLocked(SlowConsumer, true, errClosed)
 		return
 	}
 	s.state, s.reason = stateClosing, reason
@@ -169,22 +179,22 @@ func (s *Session) Close(reason CloseReason) {
 		return
 	}
 	if s.poll.seat != nil && s.lease == leaseNone {
-		s.endLocked(reason, false)
+		s.endLocked(reason, false, errClosed)
 		return
 	}
 	s.setDueLocked(s.server.now() + closePoll)
 }
 
 // end ends the session at once.
-func (s *Session) end(why CloseReason, abrupt bool) {
+func (s *Session) end(why CloseReason, abrupt bool, cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.endLocked(why, abrupt)
+	s.endLocked(why, abrupt, cause)
 }
 
 // endLocked ends the session: what is queued is dropped, waiting GETs are told, and Receiver.Closed will be called. A
-// reason given to Close before stands. abrupt cuts the transport instead of closing it.
-func (s *Session) endLocked(why CloseReason, abrupt bool) {
+// reason given to Close before stands. abrupt cuts the transport instead of closing it. cause is what happened, for the log.
+func (s *Session) endLocked(why CloseReason, abrupt bool, cause error) {
 	if s.state == stateClosed {
 		return
 	}
@@ -212,13 +222,14 @@ func (s *Session) endLocked(why CloseReason, abrupt bool) {
 	}
 	s.server.admission.discharge(s)
 	s.server.closed(s.reason, s.transportLocked())
-	go s.finish(abrupt)
+	go s.finish(abrupt, cause)
 }
 
 // finish ends the transport and tells the receiver. It runs on its own goroutine: a broadcast that finds a slow
 // consumer must not pay for the disconnect, and Closed waits for a Message that is still running.
-func (s *Session) finish(abrupt bool) {
+func (s *Session) finish(abrupt bool, cause error) {
 	defer s.server.running.Done()
+	s.logEnd(cause)
 	s.mu.Lock()
 	s.poll.abortPost()
 	if s.poll.writing != nil {

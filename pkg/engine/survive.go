@@ -37,7 +37,7 @@ func (s *Session) survive() {
 	s.server.metrics.panics.Inc()
 	s.server.config.Logger.Error("panic in a receiver",
 		zap.String("panic", fmt.Sprint(v)), zap.ByteString("stack", debug.Stack()))
-	s.end(ForcedClose, false)
+	s.end(ForcedClose, false, cause("the receiver panicked"))
 }
 
 // deaf stands in for the receiver of a handler that panicked instead of returning one.

@@ -50,6 +50,7 @@ func (s *Server) acceptWebSocket(w http.ResponseWriter, r *http.Request, c codec
 	}
 	conn := &wsConn{codec: c}
 	if _, err := accept.Upgrade(hijacker{w, conn}, r, header); err != nil {
+		s.reportRefusal(r, faultBadRequest.because(err.Error()))
 		return nil, err
 	}
 	return conn, nil
@@ -58,10 +59,10 @@ func (s *Server) acceptWebSocket(w http.ResponseWriter, r *http.Request, c codec
 // serveWebSocket opens a session on a WebSocket. The handler returns, which frees what net/http holds, and a goroutine
 // of our own reads.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec) {
-	session := newSession(s, c, s.flatten(r))
+	session := newSession(s, c, r)
 	if refusal, result := s.admission.admit(session); refusal != nil {
 		s.handshake(transportWebSocket, result)
-		writeUpgradeError(w, refusal)
+		s.refuse(w, r, true, refusal)
 		return
 	}
 	conn, err := s.acceptWebSocket(w, r, c)
@@ -117,7 +118,7 @@ func (s *Session) read() {
 	defer func() {
 		if !returned { // runtime.Goexit in the receiver, as by testing's FailNow; or a bug, and it must not wait here
 			go func() {
-				s.end(ForcedClose, false)
+				s.end(ForcedClose, false, cause("the receiver ended its goroutine"))
 				s.stopReading(conn, errOver)
 			}()
 		}
@@ -146,7 +147,7 @@ func (s *Session) read() {
 	}
 	returned = true
 	if !errors.Is(err, errOver) {
-		s.end(reasonFor(err), false)
+		s.end(reasonFor(err), false, err)
 	}
 	s.stopReading(conn, err)
 }
@@ -178,7 +179,7 @@ func (s *Session) receiveMessage(conn *wsConn, opcode byte, message []byte) (ali
 	if opcode == opText {
 		var err error
 		if p, err = conn.codec.decodeText(message); err != nil {
-			s.end(ParseError, false)
+			s.end(ParseError, false, err)
 			return false
 		}
 	} else {

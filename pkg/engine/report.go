@@ -1,0 +1,70 @@
+package engine
+
+import (
+	"net/http"
+	"strconv"
+
+	"go.uber.org/zap"
+)
+
+// cause says what ended a session, where no error of another package does.
+type cause string
+
+func (c cause) Error() string { return string(c) }
+
+const (
+	errSilent = cause("no pong, or for revision 3 no ping, came in time")
+	errClosed = cause("closed by the application")
+)
+
+// refuse reports and answers a request that is not served. On an upgrade the answer has the form that Node's server gives
+// it there.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, upgrade bool, refusal *Refusal) {
+	s.reportRefusal(r, refusal)
+	if upgrade {
+		writeUpgradeError(w, refusal)
+	} else {
+		writeError(w, refusal)
+	}
+}
+
+// reportRefusal logs a request that is not served and calls Config.OnRefusal.
+func (s *Server) reportRefusal(r *http.Request, refusal *Refusal) {
+	if entry := s.config.Logger.Check(zap.DebugLevel, "request refused"); entry != nil {
+		address, _ := s.client(r)
+		entry.Write(zap.String("address", address), zap.String("method", r.Method), zap.String("transport", readRequest(r).label()),
+			zap.Int("code", refusal.Code), zap.String("message", refusal.Message), zap.String("cause", refusal.Cause))
+	}
+	if s.config.OnRefusal != nil {
+		s.config.OnRefusal(r, *refusal)
+	}
+}
+
+// quoted is what a client sent, fit for a log line.
+func quoted(text string) string {
+	const most = 64
+	if len(text) > most {
+		text = text[:most] + "..."
+	}
+	return strconv.Quote(text)
+}
+
+// because returns the refusal with its cause.
+func (f *Refusal) because(cause string) *Refusal {
+	refusal := *f
+	refusal.Cause = cause
+	return &refusal
+}
+
+// logEnd writes the line of a session that has ended.
+func (s *Session) logEnd(cause error) {
+	entry := s.server.config.Logger.Check(zap.DebugLevel, "session ended")
+	if entry == nil {
+		return
+	}
+	s.mu.Lock()
+	reason, transport := s.reason, s.transportLocked()
+	s.mu.Unlock()
+	entry.Write(zap.String("sid", s.id), zap.String("address", s.address()), zap.String("transport", transport),
+		zap.String("reason", string(reason)), zap.NamedError("cause", cause), zap.Duration("after", s.server.now()-s.opened))
+}
