@@ -31,9 +31,10 @@ var allowed = map[string][]string{
 	"pkg/adapter/redis":       {"internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/emitter":             {"internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 
-	"pkg/socketio":              {"pkg/adapter", "pkg/engine", "pkg/rooms", "pkg/socketio/packet"},
+	"internal/sio/conn":         {"pkg/socketio/packet"},
+	"pkg/socketio":              {"internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/socketio/socketiotest": {"pkg/socketio/packet"},
-	"internal/policy":           {"internal/config", "pkg/adapter", "pkg/engine", "pkg/socketio", "pkg/socketio/packet"},
+	"internal/policy":           {"internal/config", "internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/socketio", "pkg/socketio/packet"},
 
 	"internal/gateway": {
 		"internal/config", "internal/demo", "internal/msgjson", "internal/policy", "internal/rediswire",

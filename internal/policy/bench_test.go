@@ -51,8 +51,11 @@ type answers struct {
 	count  int
 }
 
-func (a *answers) Wanted() bool              { return a.wanted }
-func (a *answers) SendArgs(args packet.Args) { a.args, a.count = args, a.count+1 }
+func (a *answers) Wanted() bool { return a.wanted }
+func (a *answers) SendArgs(args packet.Args) error {
+	a.args, a.count = args, a.count+1
+	return nil
+}
 
 func newQuietMember(t testing.TB, yaml string) *member {
 	t.Helper()
@@ -64,7 +67,7 @@ func newQuietMember(t testing.TB, yaml string) *member {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &member{policy: p, socket: &quiet{}}
+	return &member{policy: p, socket: &quiet{}, connection: new(connection)}
 }
 
 const benchRules = `

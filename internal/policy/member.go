@@ -5,31 +5,55 @@ import (
 	"errors"
 
 	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
-// member is the policy's state for one socket. The server calls the handlers of one connection one at a time.
+// member is the policy's conn.Logic for one socket: the server makes the calls for the sockets of one connection one at
+// a time.
 type member struct {
 	// Static after construction.
-	policy *Policy
-	socket socket
+	policy     *Policy
+	socket     socket
+	connection *connection
 
-	// Owned by the handlers.
-	set      *ruleset // what rules and limiters belong to
-	rules    *namespace
-	limiters limiters
-	leaving  bool     // a disconnect was decided on: no further event is looked at
-	after    []effect // of connect, to be done behind the CONNECT answer
+	// Owned by the calls.
+	set     *ruleset // what rules belongs to
+	rules   *namespace
+	leaving bool     // a disconnect was decided on: no further event is looked at
+	after   []effect // of connect, to be done behind the CONNECT answer
 }
 
-// MarshalJSON writes an empty object. A member is kept as the socket's data, which other nodes may ask for.
-func (*member) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
+var _ conn.Logic = (*member)(nil)
+
+// connection is the policy's state for one connection, whatever namespaces its client joins and leaves. It belongs to
+// the member that is called.
+type connection struct {
+	set      *ruleset // what the limiters belong to
+	limiters map[*namespace]*limiters
+}
+
+// limitersOf returns the token buckets of a namespace's rules.
+func (c *connection) limitersOf(set *ruleset, n *namespace) *limiters {
+	if c.set != set {
+		c.set, c.limiters = set, nil
+	}
+	l := c.limiters[n]
+	if l == nil {
+		if c.limiters == nil {
+			c.limiters = make(map[*namespace]*limiters)
+		}
+		l = new(limiters)
+		c.limiters[n] = l
+	}
+	return l
+}
 
 // current is what the configuration of this moment says of the socket's namespace; nil when it knows it no more.
 func (m *member) current() *namespace {
 	if set := m.policy.current.Load(); set != m.set {
-		m.set, m.rules, m.limiters = set, set.find(m.socket.Nsp()), limiters{}
+		m.set, m.rules = set, set.find(m.socket.Nsp())
 	}
 	return m.rules
 }
@@ -37,10 +61,12 @@ func (m *member) current() *namespace {
 // acknowledger answers one event.
 type acknowledger interface {
 	Wanted() bool
-	SendArgs(args packet.Args)
+	SendArgs(args packet.Args) error
 }
 
-// event does what the rules say of an event, and answers it if an answer was asked for. It does not wait.
+// Handle does what the rules say of an event, and acknowledges it if that was asked for.
+func (m *member) Handle(e conn.Event) { m.event(e.Name, e.Args, e.Ack) }
+
 func (m *member) event(name string, args packet.Args, ack acknowledger) {
 	n := m.current()
 	if n == nil {
@@ -52,7 +78,7 @@ func (m *member) event(name string, args packet.Args, ack acknowledger) {
 		return
 	}
 	a := newActivation(m.socket, name, args)
-	j, p, refused := n.decide(a, &m.limiters)
+	j, p, refused := n.decide(a, m.connection.limitersOf(m.set, n))
 	a.release()
 	switch {
 	case refused != nil || len(p.effects) == 0:
@@ -82,15 +108,15 @@ func answer(ack acknowledger, r *refusal, args packet.Args) {
 	switch {
 	case !ack.Wanted():
 	case r != nil:
-		ack.SendArgs(r.ack())
+		_ = ack.SendArgs(r.ack()) // a client that has gone needs none
 	default:
-		ack.SendArgs(args)
+		_ = ack.SendArgs(args)
 	}
 }
 
-// connect decides whether the socket may connect, and makes it join. It waits until the cluster knows the joins, not
+// Enter decides whether the socket may connect, and makes it join. It waits until the cluster knows the joins, not
 // for a cluster that is away: what passes by itself is no refusal, which clients take as final.
-func (m *member) connect(ctx context.Context) error {
+func (m *member) Enter(ctx context.Context) error {
 	n := m.current()
 	if n == nil {
 		return &socketio.ConnectError{Message: "Invalid namespace"}
@@ -133,8 +159,8 @@ func (m *member) join(rooms []string) <-chan error {
 	return done
 }
 
-// connected does what is left of connect, behind the CONNECT answer.
-func (m *member) connected() {
+// Entered does what is left of connect, behind the CONNECT answer.
+func (m *member) Entered() {
 	n := m.current()
 	if n == nil {
 		return // the configuration changed meanwhile
@@ -144,8 +170,8 @@ func (m *member) connected() {
 	m.after = nil
 }
 
-// disconnecting does what the configuration says of a disconnect, while the rooms still stand.
-func (m *member) disconnecting(reason string) {
+// Leave does what the configuration says of a disconnect, while the rooms still stand.
+func (m *member) Leave(reason string) {
 	n := m.current()
 	if n == nil || len(n.leaving.do) == 0 {
 		return

@@ -34,7 +34,7 @@ func TestOrder_IfRateSchemaExpressions(t *testing.T) {
 		}
 	}
 	if got := w.connect("/", "").ask(`"e","x",2,3`); got != `[3]` {
-		t.Error("another socket has a bucket of its own:", got)
+		t.Error("another connection has a bucket of its own:", got)
 	}
 }
 
@@ -47,6 +47,30 @@ func TestRate_EachRuleHasItsOwnBucket(t *testing.T) {
 		if got := c.ask(step.send); got != step.ack {
 			t.Errorf("%s: %s, want %s", step.send, got, step.ack)
 		}
+	}
+}
+
+// What a client may do per second is no more for one that leaves and comes back, or that uses another namespace of the
+// same key.
+func TestRate_BelongsToTheConnection(t *testing.T) {
+	w := start(t, `namespaces: {"/": {rules: [{event: a, rate: 1/h}]}, "/t-*": {rules: [{event: a, rate: 1/h}]}}`, setup{})
+	c := w.connect("/", "")
+	for i, want := range []string{ok, refused("overloaded", tooManyEvents)} {
+		if got := c.ask(`"a"`); got != want {
+			t.Errorf("stay %d: %s, want %s", i+1, got, want)
+		}
+		c.write("41")
+		c.join("/", "")
+	}
+	for i, nsp := range []string{"/t-1", "/t-2"} {
+		c.join(nsp, "")
+		want := []string{ok, refused("overloaded", tooManyEvents)}[i]
+		if got := c.ask(`"a"`); got != want {
+			t.Errorf("in %s: %s, want %s", nsp, got, want)
+		}
+	}
+	if got := w.connect("/", "").ask(`"a"`); got != ok {
+		t.Error("another connection:", got)
 	}
 }
 

@@ -1,12 +1,12 @@
 package policy
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"sync/atomic"
 
 	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -126,19 +126,10 @@ func (p *Policy) Labels() []string {
 	return labels
 }
 
+// govern makes a namespace's sockets follow the policy.
 func (p *Policy) govern(n *socketio.Namespace) {
-	n.Use(func(ctx context.Context, s *socketio.Socket) error {
-		m := &member{policy: p, socket: serverSocket{s}}
-		s.SetData(m)
-		s.OnAny(func(e socketio.Event) { m.event(e.Name, e.Args, e.Ack) })
-		s.Inline() // no rule waits
-		s.OnDisconnecting(m.disconnecting)
-		return m.connect(ctx)
-	})
-	n.OnConnect(func(s *socketio.Socket) {
-		if m, ok := s.Data().(*member); ok {
-			m.connected()
-		}
+	n.SetLogic(func(s *socketio.Socket, shared *conn.Values) conn.Logic {
+		return &member{policy: p, socket: serverSocket{s}, connection: conn.Shared[connection](shared)}
 	})
 }
 

@@ -28,7 +28,7 @@ type rule struct {
 	ack    *arguments // nil: {"ok":true}
 }
 
-// bucket describes the token buckets of a rule: each socket has one, at index in its list.
+// bucket describes the token buckets of a rule: each connection has one, at index in its list for the namespace's key.
 type bucket struct {
 	limit rate.Limit
 	burst int
@@ -132,8 +132,8 @@ func (e *expression) holds(a *activation) (bool, error) {
 	return bool(b), nil
 }
 
-// limiters are the token buckets of one socket, made as its events first meet them: at most one for each rule of its
-// namespace. One goroutine at a time.
+// limiters are the token buckets of one connection and the rules of one namespace key, each made when an event first
+// needs it. One goroutine at a time.
 type limiters struct {
 	buckets []*rate.Limiter
 }

@@ -3,53 +3,24 @@ package socketio
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 
+	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
-// Ack answers one event; only the first answer counts. The zero Ack answers nobody. It may be kept and used later, from
-// any goroutine.
-type Ack struct{ answer *answer }
+// Ack acknowledges one event.
+type Ack = conn.Ack
 
-// answer is what the copies of an Ack share: where the answer goes.
-type answer struct {
-	given  atomic.Bool
-	socket *Socket // that sent the event, under id
-	id     uint64
-	server func(packet.Args) // instead, for an event of another server's
-}
+// asker is a socket as what acknowledgements of its client's events go to.
+type asker struct{ *Socket }
 
-// Wanted reports whether the client asked for an acknowledgement.
-func (a Ack) Wanted() bool { return a.answer != nil }
-
-// Send answers with args.
-func (a Ack) Send(args ...any) error {
-	if a.answer == nil {
-		return nil
+func (s asker) SendAck(id uint64, args packet.Args) error {
+	if !s.send(false, &outgoing{Packet: packet.Packet{
+		Type: packet.Ack, Namespace: s.name, ID: id, HasID: true, Data: args.JSON, Attachments: args.Attachments,
+	}}) {
+		return ErrDisconnected
 	}
-	list, err := packet.Marshal(args...)
-	if err != nil {
-		return fmt.Errorf("socketio: encode acknowledgement: %w", err)
-	}
-	a.SendArgs(list)
 	return nil
-}
-
-// SendArgs answers with the arguments as they travel.
-func (a Ack) SendArgs(args packet.Args) {
-	if a.answer == nil || a.answer.given.Swap(true) {
-		return
-	}
-	if a.answer.server != nil {
-		a.answer.server(args)
-		return
-	}
-	s := a.answer.socket
-	s.send(false, &outgoing{Packet: packet.Packet{
-		Type: packet.Ack, Namespace: s.name, ID: a.answer.id, HasID: true,
-		Data: args.JSON, Attachments: args.Attachments,
-	}})
 }
 
 // EmitWithAck sends an event and waits for the client's acknowledgement: its arguments. It fails at once when the

@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"time"
@@ -17,7 +16,7 @@ import (
 //	          └── CONNECT, EVENT ──► mailbox ──► worker ──► middlewares, handlers
 //
 // The reader never calls a handler, so a handler may wait for what only the reader can bring, an acknowledgement: unless
-// the socket is Inline, which promises that none waits.
+// the socket has a Logic, which promises that none waits.
 type client struct {
 	// Static after construction.
 	io      *Server
@@ -30,19 +29,14 @@ type client struct {
 
 	mu sync.Mutex // held while a session's Send is called, which waits for nobody; else a leaf
 	// mu guards the following.
-	working    bool        // a worker drains the mailbox
-	closed     bool        // the connection has ended
-	sockets    []*Socket   // at most one for each namespace, from its CONNECT until it leaves
-	joined     int         // how many of them are connected
-	mailbox    *mailbox    // nil when empty
-	idle       *time.Timer // while no namespace is joined
-	connecting *connecting // nil when no middlewares run
-}
+	working bool        // a worker drains the mailbox
+	closed  bool        // the connection has ended
+	sockets []*Socket   // at most one for each namespace, from its CONNECT until it leaves
+	joined  int         // how many of them are connected
+	mailbox *mailbox    // nil when empty
+	idle    *time.Timer // while no namespace is joined
 
-// connecting is the socket whose middlewares run, and what ends their context.
-type connecting struct {
-	socket *Socket
-	cancel context.CancelFunc
+	values Values
 }
 
 func newClient(io *Server, s *engine.Session) *client {
@@ -234,9 +228,7 @@ func (c *client) endLocked(s *Socket, to state, how *end) bool {
 	if i := slices.Index(c.sockets, s); i >= 0 {
 		c.sockets = slices.Delete(c.sockets, i, i+1)
 	}
-	if c.connecting != nil && c.connecting.socket == s {
-		c.connecting.cancel()
-	}
+	s.endContext()
 	if was == stateConnected {
 		s.nsp.connected.Add(-1)
 		s.nsp.rounds.forget(s)

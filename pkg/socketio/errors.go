@@ -1,30 +1,30 @@
 package socketio
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/carillon-io/carillon/internal/sio/conn"
+)
 
 // What the calls of this package may answer.
 var (
 	// ErrDisconnected: the socket has left its namespace, or its connection is gone.
-	ErrDisconnected = errors.New("socketio: socket is disconnected")
+	ErrDisconnected = conn.ErrDisconnected
+	// ErrAcknowledged: the event has been acknowledged before.
+	ErrAcknowledged = conn.ErrAcknowledged
 	// ErrTooManyRooms: the socket would be in more rooms than Limits.Rooms.
 	ErrTooManyRooms = errors.New("socketio: too many rooms")
 	// ErrReservedEvent: the name is one clients and servers use for themselves, such as "connect" or "disconnect".
 	ErrReservedEvent = errors.New("socketio: reserved event name")
 	// ErrClose, returned by a middleware, closes the connection without an answer.
-	ErrClose = errors.New("socketio: close the connection")
+	ErrClose = conn.ErrClose
 )
 
 // errLimit is a refusal that passes by itself: it closes the connection, so that the client tries again.
 var errLimit = errors.New("socketio: limit reached")
 
 // ConnectError is a refusal that reaches the client as {"message":…,"data":…}. Clients take it as final.
-type ConnectError struct {
-	Message string
-	Data    any // anything that can be written as JSON; nil: no data member
-}
-
-// Error is the message.
-func (e *ConnectError) Error() string { return e.Message }
+type ConnectError = conn.ConnectError
 
 // errInvalidNamespace is what a client hears of a namespace that does not exist.
 var errInvalidNamespace = &ConnectError{Message: "Invalid namespace"}

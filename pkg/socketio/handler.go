@@ -5,16 +5,13 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 	"go.uber.org/zap"
 )
 
 // Event is an event as it came in.
-type Event struct {
-	Name string
-	Args packet.Args // without the name
-	Ack  Ack         // zero when none was asked for
-}
+type Event = conn.Event
 
 // handlers are what an application has set for one socket. The slices are only ever appended to.
 type handlers struct {
@@ -69,12 +66,6 @@ func (s *Socket) OnAny(f func(e Event)) {
 func (s *Socket) Use(m func(e Event) error) {
 	s.setHandlers(func(have *handlers) { have.middlewares = append(have.middlewares, m) })
 }
-
-// Inline promises that the handlers of this socket's events never block: they are then called on the goroutine that
-// reads from the connection as long as nothing else is to be done for it, which costs less than handing each event
-// over. Nothing is read from the client meanwhile, so EmitWithAck in such a handler would wait in vain until its ctx
-// ends. It is called in a middleware or a connect handler.
-func (s *Socket) Inline() { s.inline = true }
 
 // handler calls a function with an event.
 type handler func(Event) error
@@ -134,7 +125,11 @@ func (s *Socket) handle(it *item) {
 	var e Event
 	e.Name, e.Args, _ = it.args.CutName()
 	if it.hasID {
-		e.Ack = Ack{&answer{socket: s, id: it.id}}
+		e.Ack = conn.NewAck(asker{s}, it.id)
+	}
+	if s.logic != nil {
+		s.logic.Handle(e)
+		return
 	}
 	var have handlers
 	s.mu.Lock()

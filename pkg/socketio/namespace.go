@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/rooms"
 )
 
@@ -38,6 +39,7 @@ type Namespace struct {
 	// mu guards the following. The slices are replaced, never changed.
 	middlewares []func(context.Context, *Socket) error
 	onConnect   []func(*Socket)
+	logic       func(*Socket, *Values) Logic
 }
 
 func newNamespace(io *Server, name string, parent *ParentNamespace) *Namespace {
@@ -77,6 +79,35 @@ func (n *Namespace) OnConnect(f func(s *Socket)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.onConnect = append(slices.Clip(n.onConnect), f)
+}
+
+// Logic decides for one socket, instead of handlers that are registered on it: see Namespace.SetLogic.
+type Logic = conn.Logic
+
+// Values are what the logics of a connection's sockets share.
+type Values = conn.Values
+
+// Shared returns the *T of v, a new one on first use.
+func Shared[T any](v *Values) *T { return conn.Shared[T](v) }
+
+// SetLogic makes new sockets of the namespace follow the Logic that f returns for each of them, after the middlewares.
+// Handlers of their events are not called then. shared outlives the socket: it is one for all namespaces of the
+// connection, and ends with it. f is called like Logic.Enter.
+func (n *Namespace) SetLogic(f func(s *Socket, shared *Values) Logic) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.logic = f
+}
+
+// newLogic returns what decides for a new socket; nil: the handlers registered on it.
+func (n *Namespace) newLogic(s *Socket) Logic {
+	n.mu.RLock()
+	f := n.logic
+	n.mu.RUnlock()
+	if f == nil {
+		return nil
+	}
+	return f(s, &s.client.values)
 }
 
 // hooks returns what a socket has to pass, and who is told of it then.

@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 	"go.uber.org/zap"
@@ -50,7 +51,7 @@ func (n *Namespace) serverEvent(args packet.Args, reply func(packet.Args)) {
 	name, _ := args.Name()
 	e := Event{Name: name, Args: args.Tail()}
 	if reply != nil {
-		e.Ack = Ack{&answer{server: reply}}
+		e.Ack = conn.NewAck(serverAsker(reply), 0)
 	}
 	box := &n.inbox
 	box.mu.Lock()
@@ -70,7 +71,15 @@ func (n *Namespace) serverEvent(args packet.Args, reply func(packet.Args)) {
 	if handled {
 		n.io.metrics.dropped(dropOverloaded)
 	}
-	e.Ack.SendArgs(packet.Args{})
+	_ = e.Ack.SendArgs(packet.Args{}) // the first, so it cannot fail
+}
+
+// serverAsker is another server as what acknowledgements of its events go to.
+type serverAsker func(packet.Args)
+
+func (f serverAsker) SendAck(_ uint64, args packet.Args) error {
+	f(args)
+	return nil
 }
 
 // serveServers empties the inbox. It lives while there is something in it.

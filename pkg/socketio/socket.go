@@ -32,8 +32,8 @@ type Socket struct {
 	msgpack bool // the client's parser
 
 	// Owned by whoever works for the connection: the worker, or the reader while there is none.
-	entered bool // the connect handlers were called
-	inline  bool // its events' handlers never wait
+	entered bool  // the connect handlers were called
+	logic   Logic // nil: the handlers; set before the socket is connected
 
 	state atomic.Uint32
 	end   *end // static once state is stateLeft or stateEnded
@@ -48,6 +48,7 @@ type Socket struct {
 	// mu guards the following.
 	data     any
 	handlers *handlers                     // nil until one is set
+	done     chan struct{}                 // closed when the socket goes; nil until a context's Done is asked for
 	acks     map[uint64]chan<- packet.Args // acknowledgements waited for; buffered, closed when the socket goes
 }
 

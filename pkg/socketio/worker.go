@@ -68,11 +68,11 @@ func (c *client) work() {
 	}
 }
 
-// handleInline is the reader's work on one event, if its socket's handlers never wait and nobody else works for the
-// connection; else it returns false.
+// handleInline handles an event on the reader's goroutine if its socket has a Logic, which does not block, and no worker
+// runs for the connection; else it returns false.
 func (c *client) handleInline(it *item) bool {
 	c.mu.Lock()
-	inline := !c.working && it.socket.inline
+	inline := !c.working && it.socket.logic != nil
 	c.working = c.working || inline
 	c.mu.Unlock()
 	if !inline {
@@ -132,11 +132,21 @@ func (c *client) enter(s *Socket) {
 		c.turnAway(s, err)
 		return
 	}
+	if logic := n.newLogic(s); logic != nil {
+		if err := logic.Enter(s.Context()); err != nil {
+			c.turnAway(s, err)
+			return
+		}
+		s.logic = logic
+	}
 	c.io.adapter.Touch(n.name, s.id)
 	if !c.answer(s) {
 		return
 	}
 	s.entered = true
+	if s.logic != nil {
+		s.logic.Entered()
+	}
 	for _, f := range handlers {
 		f(s)
 	}
@@ -144,24 +154,8 @@ func (c *client) enter(s *Socket) {
 
 // pass calls the middlewares, the first error ends it.
 func (c *client) pass(s *Socket, middlewares []func(context.Context, *Socket) error) error {
-	if len(middlewares) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	c.mu.Lock()
-	c.connecting = &connecting{s, cancel}
-	if s.state.Load() != statePending {
-		cancel()
-	}
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		c.connecting = nil
-		c.mu.Unlock()
-	}()
 	for _, m := range middlewares {
-		if err := m(ctx, s); err != nil {
+		if err := m(s.Context(), s); err != nil {
 			return err
 		}
 	}
@@ -213,6 +207,9 @@ func (c *client) leave(s *Socket) {
 	}
 	disconnecting, disconnected := s.leaveHandlers()
 	if s.entered {
+		if s.logic != nil {
+			c.farewell(s.logic.Leave, s.end.reason)
+		}
 		for _, f := range disconnecting {
 			c.farewell(f, s.end.reason)
 		}

@@ -1,0 +1,207 @@
+package socketio_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/carillon-io/carillon/pkg/socketio"
+)
+
+// logic is a Logic made of functions; those left out do nothing.
+type logic struct {
+	enter   func(context.Context) error
+	entered func()
+	handle  func(socketio.Event)
+	leave   func(reason string)
+}
+
+func (l logic) Enter(ctx context.Context) error {
+	if l.enter == nil {
+		return nil
+	}
+	return l.enter(ctx)
+}
+
+func (l logic) Entered() {
+	if l.entered != nil {
+		l.entered()
+	}
+}
+
+func (l logic) Handle(e socketio.Event) {
+	if l.handle != nil {
+		l.handle(e)
+	}
+}
+
+func (l logic) Leave(reason string) {
+	if l.leave != nil {
+		l.leave(reason)
+	}
+}
+
+// Whichever goroutine handles them, the events of a connection stay in order, and one is handled at a time.
+func TestLogic_EventsStayInOrderWithWhatIsQueued(t *testing.T) {
+	const events = 1000
+	server, url := serve(t, socketio.Config{})
+	got := make(chan string, 2*events)
+	proceed := make(chan struct{})
+	server.Of("/").SetLogic(func(*socketio.Socket, *socketio.Values) socketio.Logic {
+		busy := false // the race detector tells when two handle at once
+		return logic{
+			entered: func() { <-proceed }, // meanwhile events queue up
+			handle: func(e socketio.Event) {
+				if busy {
+					t.Error("two events at once")
+				}
+				busy = true
+				runtime.Gosched()
+				got <- string(e.Args.JSON)
+				busy = false
+			},
+		}
+	})
+	p, _ := join(t, url)
+	for n := range events {
+		p.send(fmt.Sprintf(`42["n",%d]`, n))
+		if n == events/4 {
+			close(proceed)
+		}
+	}
+	for n := range events {
+		if have, want := receive(t, got), fmt.Sprintf("[%d]", n); have != want {
+			t.Fatalf("got %s, want %s", have, want)
+		}
+	}
+}
+
+func TestLogic_MayEndItsSocketOrConnection(t *testing.T) {
+	for name, end := range map[string]func(*socketio.Socket){
+		"disconnect": (*socketio.Socket).Disconnect,
+		"close":      (*socketio.Socket).CloseConnection,
+		"panic":      func(*socketio.Socket) { panic("in a handler") },
+		"goexit":     func(*socketio.Socket) { runtime.Goexit() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, url := serve(t, socketio.Config{})
+			gone := make(chan string, 1)
+			server.Of("/").SetLogic(func(s *socketio.Socket, _ *socketio.Values) socketio.Logic {
+				return logic{
+					handle: func(socketio.Event) { end(s) },
+					leave:  func(reason string) { gone <- reason },
+				}
+			})
+			p, _ := join(t, url)
+			p.send(`42["end"]`)
+			receive(t, gone)
+		})
+	}
+}
+
+func TestLogic_RefusesWithDataOrWithoutAnAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"a refusal with data": {
+			&socketio.ConnectError{Message: "no", Data: map[string]string{"code": "denied"}},
+			`44{"message":"no","data":{"code":"denied"}}`,
+		},
+		"any error": {errors.New("no"), `44{"message":"no"}`},
+		"no answer": {socketio.ErrClose, "closed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, url := serve(t, socketio.Config{})
+			server.Of("/").SetLogic(func(*socketio.Socket, *socketio.Values) socketio.Logic {
+				return logic{
+					enter: func(context.Context) error { return c.err },
+					leave: func(string) { t.Error("a socket that did not enter leaves") },
+				}
+			})
+			p := dial(t, url)
+			p.send("40")
+			p.expect(c.want)
+		})
+	}
+}
+
+// What logics share lives as long as the connection: a client that leaves and comes back finds it as it was.
+func TestLogic_SharedValuesOutliveTheSocket(t *testing.T) {
+	server, url := serve(t, socketio.Config{})
+	type count struct{ connects int }
+	counts := make(chan int, 8)
+	f := func(_ *socketio.Socket, shared *socketio.Values) socketio.Logic {
+		return logic{enter: func(context.Context) error {
+			c := socketio.Shared[count](shared)
+			c.connects++
+			counts <- c.connects
+			return nil
+		}}
+	}
+	server.Of("/a").SetLogic(f)
+	server.Of("/b").SetLogic(f)
+	p := dial(t, url)
+	for want, nsp := range []string{"/a", "/b", "/a"} {
+		p.connect(nsp)
+		if got := receive(t, counts); got != want+1 {
+			t.Errorf("CONNECT %d finds %d", want+1, got)
+		}
+		p.send("41" + nsp + ",")
+	}
+	other := dial(t, url)
+	other.connect("/a")
+	if got := receive(t, counts); got != 1 {
+		t.Errorf("another connection finds %d", got)
+	}
+}
+
+func TestSocketContext_EndsWithTheSocket(t *testing.T) {
+	for name, end := range map[string]func(*peer, *socketio.Socket){
+		"the client leaves":        func(p *peer, _ *socketio.Socket) { p.send("41") },
+		"the connection ends":      func(p *peer, _ *socketio.Socket) { p.hangup() },
+		"the server disconnects":   func(_ *peer, s *socketio.Socket) { s.Disconnect() },
+		"nobody has looked before": func(_ *peer, s *socketio.Socket) { s.Disconnect() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, url := serve(t, socketio.Config{})
+			connected := sockets(server.Of("/"))
+			p, _ := join(t, url)
+			s := receive(t, connected)
+			if name != "nobody has looked before" {
+				nothing(t, s.Context().Done())
+			}
+			if err := s.Context().Err(); err != nil {
+				t.Error("ended before its socket:", err)
+			}
+			end(p, s)
+			receive(t, s.Context().Done())
+			if err := s.Context().Err(); !errors.Is(err, context.Canceled) {
+				t.Error("ended with", err)
+			}
+		})
+	}
+}
+
+func TestAck_SaysWhatBecameOfIt(t *testing.T) {
+	server, url := serve(t, socketio.Config{})
+	acks := make(chan socketio.Ack, 2)
+	connected := sockets(server.Of("/"))
+	server.Of("/").OnConnect(func(s *socketio.Socket) { s.On("e", func(a socketio.Ack) { acks <- a }) })
+	p, _ := join(t, url)
+	p.send(`420["e"]`, `421["e"]`)
+	first, second := receive(t, acks), receive(t, acks)
+	if err := first.Send(1); err != nil {
+		t.Error("the first acknowledgement:", err)
+	}
+	if err := first.Send(2); !errors.Is(err, socketio.ErrAcknowledged) {
+		t.Error("the second of one event:", err)
+	}
+	receive(t, connected).Disconnect()
+	if err := second.Send(3); !errors.Is(err, socketio.ErrDisconnected) {
+		t.Error("after the end:", err)
+	}
+	p.expect("430[1]", "41")
+}
