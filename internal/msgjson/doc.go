@@ -27,6 +27,7 @@
 // # Bad input
 //
 // Both directions refuse input that is malformed, truncated, nested too deeply or followed by more bytes; neither
-// panics. Lengths are checked against what is left of the input before anything grows, so the output is never more than
-// some thirty times the input (a list of empty attachments).
+// panics. Lengths are checked against what is left of the input before anything grows. Transcoding n bytes takes time
+// linear in n and allocates at most 64n + 16 KiB, garbage included; the fuzz targets assert it. The output is never more
+// than some thirty times the input (a list of empty attachments).
 package msgjson

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"math"
 	"reflect"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/carillon-io/carillon/internal/msgjson"
@@ -25,7 +27,14 @@ func FuzzAppendJSON(f *testing.F) {
 		f.Add(unhex(f, seed))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		text, attachments, err := msgjson.AppendJSON(nil, nil, src, msgjson.DefaultDepth)
+		var text []byte
+		var attachments [][]byte
+		var err error
+		expectLinear(t, src, func() { text, attachments, err = msgjson.AppendJSON(nil, nil, src, msgjson.DefaultDepth) })
+		expectLinear(t, src, func() {
+			r := msgjson.NewReader(src, msgjson.DefaultDepth)
+			_, _ = r.AppendPlainJSON(nil)
+		})
 		if err != nil {
 			return
 		}
@@ -47,6 +56,35 @@ func FuzzAppendJSON(f *testing.F) {
 			t.Errorf("attachments %x came back as %x", attachments, attachmentsAgain)
 		}
 	})
+}
+
+// expectLinear fails when transcode allocates more than doc.go promises for src.
+func expectLinear(t *testing.T, src []byte, transcode func()) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	transcode()
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(64*len(src)+16<<10) {
+		t.Errorf("%d bytes allocated for %d: %.80q", got, len(src), src)
+	}
+}
+
+func TestAppend_AllocIsLinearInTheInput(t *testing.T) {
+	for _, n := range []int{10, 1000, 50_000} {
+		for _, element := range []string{"c400", "c70005", "d40501", "c0", "01", "d6ff00000000", "cb3e45798ee2308c3a", "80", "a101"} {
+			src := append(msgjson.AppendArray(nil, n), bytes.Repeat(unhex(t, element), n)...)
+			expectLinear(t, src, func() { _, _, _ = msgjson.AppendJSON(nil, nil, src, msgjson.DefaultDepth) })
+			expectLinear(t, src, func() {
+				r := msgjson.NewReader(src, msgjson.DefaultDepth)
+				_, _ = r.AppendPlainJSON(nil)
+			})
+		}
+		for _, element := range []string{"0", "1e9", "[]", `""`, `"\u0001"`, "0.1", `{"a":0}`} {
+			src := []byte("[" + strings.Repeat(element+",", n) + element + "]")
+			expectLinear(t, src, func() { _, _ = msgjson.AppendMsgpack(nil, src, nil, msgjson.DefaultDepth) })
+		}
+	}
 }
 
 func sameMeaning(t *testing.T, a, b []byte) bool {
@@ -71,7 +109,9 @@ func FuzzAppendMsgpack(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		packed, err := msgjson.AppendMsgpack(nil, src, nil, math.MaxInt)
+		var packed []byte
+		var err error
+		expectLinear(t, src, func() { packed, err = msgjson.AppendMsgpack(nil, src, nil, math.MaxInt) })
 		if valid := json.Valid(src); valid != (err == nil) {
 			t.Fatalf("%q: %v, but valid is %v", src, err, valid)
 		}

@@ -51,6 +51,7 @@ type Reader struct {
 	maxAttachments int // 0: as many as there are
 
 	// While AppendJSON runs:
+	start       int // of the value being read
 	attachments [][]byte
 	buffers     bool // write {"type":"Buffer","data":[...]} instead of adding to attachments
 	lookalike   bool // a map was met whose _placeholder is true
@@ -71,6 +72,9 @@ func (r *Reader) Kind() Kind {
 	r.at = start
 	return kind
 }
+
+// Left is how many bytes are left to read.
+func (r *Reader) Left() int { return len(r.src) - r.at }
 
 // End refuses anything left to read.
 func (r *Reader) End() error {

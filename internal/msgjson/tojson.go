@@ -2,6 +2,7 @@ package msgjson
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 )
 
@@ -25,7 +26,7 @@ func AppendJSON(dst []byte, attachments [][]byte, src []byte, depth int) ([]byte
 
 // AppendJSON reads one value; see the function of that name.
 func (r *Reader) AppendJSON(dst []byte, attachments [][]byte) ([]byte, [][]byte, error) {
-	r.attachments, r.buffers, r.lookalike = attachments, false, false
+	r.attachments, r.buffers, r.lookalike, r.start = attachments, false, false, r.at
 	out, err := r.appendValue(dst, r.depth)
 	if err == nil && r.lookalike && len(r.attachments) > 0 {
 		err = errLookalike
@@ -39,7 +40,7 @@ func (r *Reader) AppendJSON(dst []byte, attachments [][]byte) ([]byte, [][]byte,
 // AppendPlainJSON is AppendJSON with the bytes in the text itself, as JSON.stringify writes a Node Buffer:
 // {"type":"Buffer","data":[1,2,3]}.
 func (r *Reader) AppendPlainJSON(dst []byte) ([]byte, error) {
-	r.attachments, r.buffers = nil, true
+	r.attachments, r.buffers, r.start = nil, true, r.at
 	out, err := r.appendValue(dst, r.depth)
 	if err != nil {
 		return dst, r.fail(err)
@@ -152,6 +153,10 @@ func (r *Reader) appendBytes(dst, body []byte, depth int) ([]byte, error) {
 		return dst, ErrDepth
 	}
 	if r.buffers {
+		if cap(dst)-len(dst) < bufferSize+4*len(body) {
+			values, size, rest := r.upcoming()
+			dst = slices.Grow(dst, (1+values)*bufferSize+4*(len(body)+size)+rest)
+		}
 		dst = append(dst, `{"type":"Buffer","data":[`...)
 		for i, b := range body {
 			if i > 0 {
@@ -164,8 +169,43 @@ func (r *Reader) appendBytes(dst, body []byte, depth int) ([]byte, error) {
 	if r.maxAttachments > 0 && len(r.attachments) >= r.maxAttachments {
 		return dst, ErrAttachments
 	}
+	if len(r.attachments) == cap(r.attachments) {
+		values, _, rest := r.upcoming()
+		if r.maxAttachments > 0 {
+			values = min(values, r.maxAttachments-len(r.attachments)-1)
+		}
+		r.attachments = slices.Grow(r.attachments, 1+values)
+		dst = slices.Grow(dst, (1+values)*placeholderSize+rest)
+	}
 	dst = append(dst, `{"_placeholder":true,"num":`...)
 	dst = strconv.AppendUint(dst, uint64(len(r.attachments)), 10)
 	r.attachments = append(r.attachments, body)
 	return append(dst, '}'), nil
+}
+
+const (
+	placeholderSize = len(`{"_placeholder":true,"num":1234567},`)
+	bufferSize      = len(`{"type":"Buffer","data":[]},`)
+)
+
+// upcoming counts the bin values and extensions in what is left of the value being transcoded, the bytes in them, and
+// all bytes that are left. Two bytes of input can become an attachment and a placeholder in the text: where slices grow
+// step by step, a message of nothing else allocates 140 times its length.
+func (r *Reader) upcoming() (values, size, rest int) {
+	value := Reader{src: r.src, at: r.start}
+	if value.Skip() != nil {
+		return 0, 0, 0 // truncated, so reading will fail
+	}
+	ahead := Reader{src: r.src[:value.at], at: r.at}
+	for ahead.at < len(ahead.src) {
+		kind, _, body, err := ahead.next()
+		if err != nil {
+			break
+		}
+		if kind == Binary || kind == Extension {
+			values++
+			size += len(body)
+		}
+	}
+	return values, size, len(ahead.src) - r.at
 }

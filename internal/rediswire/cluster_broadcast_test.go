@@ -76,8 +76,16 @@ func FuzzClusterBroadcast(f *testing.F) {
 	f.Add([]byte(plainHead + `["x",1.5,{"a":[null,true,false]}]` + plainTail))
 	f.Add([]byte(`{"type":3,"data":{"opts":{"rooms":["a","b"],"except":["c"],"flags":{"volatile":true}},` +
 		`"packet":{"type":2,"data":["é"],"nsp":"/"}},"uid":"u","nsp":"/"}`))
+	for _, bomb := range bombs {
+		f.Add(bomb(50))
+	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		uid, quick, ok := rediswire.ClusterBroadcast("/", "a", payload, rediswire.Limits{})
+		var uid []byte
+		var quick adapter.Broadcast
+		var ok bool
+		expectLinear(t, payload, func() {
+			uid, quick, ok = rediswire.ClusterBroadcast("/", "a", payload, rediswire.Limits{})
+		})
 		if !ok {
 			return
 		}

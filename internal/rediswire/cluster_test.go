@@ -210,8 +210,13 @@ func FuzzDecodeCluster(f *testing.F) {
 	for _, golden := range goldenCluster {
 		f.Add(payload(f, golden.bytes))
 	}
+	for _, bomb := range bombs {
+		f.Add(bomb(50))
+	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		m, err := rediswire.DecodeCluster("/", payload, rediswire.Limits{})
+		var m rediswire.ClusterMessage
+		var err error
+		expectLinear(t, payload, func() { m, err = rediswire.DecodeCluster("/", payload, rediswire.Limits{}) })
 		if err != nil {
 			return
 		}

@@ -109,7 +109,7 @@ func replySocketsOrIDs(r *msgjson.Reader) (Type, adapter.Reply, error) {
 		sockets, err := readSockets(r, n)
 		return TypeFetch, sockets, err
 	}
-	sockets := adapter.Sockets{}
+	sockets := make(adapter.Sockets, 0, min(n, r.Left()/len("xx")))
 	for range n {
 		id, err := readName(r, "")
 		if err != nil {
@@ -132,8 +132,11 @@ func replySockets(r *msgjson.Reader) (adapter.Reply, error) {
 	return readSockets(r, n)
 }
 
+// smallestSocket is the length of the shortest description of a socket, a map with an id of one letter.
+const smallestSocket = len("\x81\xa2id\xa1x")
+
 func readSockets(r *msgjson.Reader, n int) (adapter.Reply, error) {
-	sockets := adapter.Sockets{}
+	sockets := make(adapter.Sockets, 0, min(n, r.Left()/smallestSocket))
 	for range n {
 		s, err := readSocket(r)
 		if err != nil {

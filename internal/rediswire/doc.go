@@ -8,6 +8,11 @@
 //	request    <key>-request#<nsp>#                JSON, or msgpack when it carries a packet
 //	response   <key>-response#<nsp>#[<uid>#]       JSON, or msgpack when it carries an acknowledgement
 //
-// A request or a response is JSON exactly when its first byte is '{'. Reading never panics and takes no more memory
-// than some thirty times the message; a message that cannot be read whole is refused whole, with an error.
+// A request or a response is JSON exactly when its first byte is '{'. A message that cannot be read whole is refused
+// whole, with an error.
+//
+// Anything on Redis may be hostile. Reading never panics, and takes time and memory linear in the message whatever it
+// holds: a message of n bytes allocates at most 64n + 16 KiB, garbage included. A list of empty sockets or attachments
+// comes closest to that; ordinary messages allocate their own length and a little. The fuzz targets assert the bound. Of
+// repeated members the last counts, as in JavaScript, and memory for the ones before it is reused or never allocated.
 package rediswire

@@ -88,7 +88,7 @@ func readPacket(r *msgjson.Reader, nsp, assumed string, size int) (packet.Args, 
 		case "type":
 			kind, err = r.Number()
 		case "data":
-			args, err = readEvent(r, size)
+			args, err = readEvent(r, args, size)
 		case "nsp":
 			namespace, err = readNamespace(r, nsp)
 		default:
@@ -109,11 +109,16 @@ func readPacket(r *msgjson.Reader, nsp, assumed string, size int) (packet.Args, 
 	return args, nil
 }
 
-func readEvent(r *msgjson.Reader, size int) (packet.Args, error) {
+// readEvent reads the list of an event into the memory of before, which an earlier member of the same name has filled:
+// of repeated members the last counts, and memory for each would make decoding quadratic.
+func readEvent(r *msgjson.Reader, before packet.Args, size int) (packet.Args, error) {
 	if err := checkEvent(*r); err != nil {
 		return packet.Args{}, err
 	}
-	text, attachments, err := r.AppendJSON(make([]byte, 0, size), nil)
+	if before.JSON == nil {
+		before.JSON = make([]byte, 0, size)
+	}
+	text, attachments, err := r.AppendJSON(before.JSON[:0], before.Attachments[:0])
 	return packet.Args{JSON: text, Attachments: attachments}, err
 }
 

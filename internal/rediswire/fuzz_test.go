@@ -15,9 +15,14 @@ func FuzzDecodeBroadcast(f *testing.F) {
 	}
 	f.Add("b", unhex(f, "93a7656d697474657283a47479706502a46461746192a2686901a36e7370a12f82a5726f6f6d7393a161a162a163a566"+
 		"6c61677380"))
+	for _, bomb := range bombs {
+		f.Add("b", bomb(50))
+	}
 	f.Fuzz(func(t *testing.T, room string, payload []byte) {
 		rediswire.Sender(payload)
-		b, err := rediswire.DecodeBroadcast("/", room, payload, rediswire.Limits{})
+		var b adapter.Broadcast
+		var err error
+		expectLinear(t, payload, func() { b, err = rediswire.DecodeBroadcast("/", room, payload, rediswire.Limits{}) })
 		if err != nil {
 			return
 		}
@@ -43,8 +48,13 @@ func FuzzDecodeRequest(f *testing.F) {
 		f.Add(payload(f, golden.bytes))
 	}
 	f.Add([]byte(`{"requestId":"r2","type":2,"sid":"ThXQ9CNvzGyJkxC7AAAA","room":"x"}`))
+	for _, bomb := range bombs {
+		f.Add(bomb(50))
+	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		r, err := rediswire.DecodeRequest("/", payload, rediswire.Limits{})
+		var r rediswire.Request
+		var err error
+		expectLinear(t, payload, func() { r, err = rediswire.DecodeRequest("/", payload, rediswire.Limits{}) })
 		if err != nil {
 			return
 		}
@@ -65,8 +75,13 @@ func FuzzDecodeResponse(f *testing.F) {
 	for _, golden := range goldenResponses {
 		f.Add(payload(f, golden.bytes))
 	}
+	for _, bomb := range bombs {
+		f.Add(bomb(50))
+	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		r, err := rediswire.DecodeResponse(payload, rediswire.Limits{})
+		var r rediswire.Response
+		var err error
+		expectLinear(t, payload, func() { r, err = rediswire.DecodeResponse(payload, rediswire.Limits{}) })
 		if err != nil {
 			return
 		}
