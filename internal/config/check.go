@@ -25,6 +25,7 @@ func (l *loader) check() {
 	l.checkAuth(&c.Auth)
 	l.checkRoutes(c.Routes)
 	l.checkNamespaces(c.Namespaces)
+	l.checkDoors(c)
 	l.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	l.oneOf("log.format", c.Log.Format, LogJSON, LogConsole)
 	l.checkCombinations(c)
@@ -56,6 +57,7 @@ func (l *loader) checkEngine(e *Engine) {
 	positive(l, "engine.upgrade_timeout", e.UpgradeTimeout)
 	positive(l, "engine.max_payload", e.MaxPayload)
 	atLeast(l, "engine.outbox", e.Outbox, 4*Kibibyte)
+	atLeast(l, "engine.outbox_hard", e.OutboxHard, e.Outbox)
 	if e.Outbox < e.MaxPayload {
 		l.warn("engine.outbox", "%s is less than engine.max_payload, %s: one large message from a client can make slow "+
 			"consumers of its receivers", e.Outbox, e.MaxPayload)
@@ -67,14 +69,18 @@ func (l *loader) checkSocketIO(s *SocketIO) {
 	positive(l, "socketio.connect_timeout", s.ConnectTimeout)
 	positive(l, "socketio.max_attachments", s.MaxAttachments)
 	positive(l, "socketio.max_namespaces", s.MaxNamespaces)
-	positive(l, "socketio.max_depth", s.MaxDepth)
+	// Values are walked recursively, so the depth bounds the stack.
+	between(l, "socketio.max_depth", s.MaxDepth, 1, 10_000)
+	positive(l, "socketio.max_auth", s.MaxAuth)
 	positive(l, "socketio.recovery.window", s.Recovery.Window)
+	positive(l, "socketio.recovery.bytes", s.Recovery.Bytes)
 }
 
 func (l *loader) checkAdapter(a *Adapter) {
 	l.oneOf("adapter.kind", a.Kind, AdapterMemory, AdapterPubSub, AdapterSharded, AdapterStreams)
 	l.notEmpty("adapter.key", a.Key)
 	positive(l, "adapter.request_timeout", a.RequestTimeout)
+	l.oneOf("adapter.interest", a.Interest, InterestRoom, InterestNamespace)
 	l.oneOf("adapter.sharded.mode", a.Sharded.Mode, ShardingStatic, ShardingDynamic, ShardingDynamicPrivate)
 	positive(l, "adapter.max_message", a.MaxMessage)
 }
@@ -86,8 +92,13 @@ func (l *loader) checkLimits(limits *Limits) {
 	atLeast(l, "limits.unknown_sids", limits.UnknownSIDs, 0)
 	atLeast(l, "limits.rooms", limits.Rooms, 0)
 	atLeast(l, "limits.namespaces", limits.Namespaces, 0)
-	atLeast(l, "limits.events.rate", limits.Events.Rate, 0)
-	atLeast(l, "limits.events.burst", limits.Events.Burst, 0)
+	l.checkBucket("limits.events", limits.Events)
+	l.checkBucket("limits.connects", limits.Connects)
+}
+
+func (l *loader) checkBucket(key string, bucket Bucket) {
+	atLeast(l, key+".rate", bucket.Rate, 0)
+	atLeast(l, key+".burst", bucket.Burst, 0)
 }
 
 // jwtAlgorithms are the signatures a token may carry. There is no none.
@@ -126,6 +137,12 @@ func positive[T quantity](l *loader, key string, value T) {
 func atLeast[T quantity](l *loader, key string, value, least T) {
 	if value < least {
 		l.fault(key, "%s must be at least %s", spell(value), spell(least))
+	}
+}
+
+func between[T quantity](l *loader, key string, value, least, most T) {
+	if value < least || value > most {
+		l.fault(key, "%s must be from %s to %s", spell(value), spell(least), spell(most))
 	}
 }
 

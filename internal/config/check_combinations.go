@@ -4,22 +4,27 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 )
 
 // checkCombinations finds values that are fine alone and impossible together.
 func (l *loader) checkCombinations(c *Config) {
 	l.checkOneRedis(&c.Redis)
-	if c.Adapter.Kind != AdapterMemory && !c.Redis.Configured() {
-		l.fault("adapter.kind", "%s needs a Redis: set redis.url, redis.cluster.addresses or redis.sentinel.addresses",
-			quote(c.Adapter.Kind))
+	if c.Adapter.Kind != AdapterMemory {
+		l.needRedis("adapter.kind", quote(c.Adapter.Kind), c)
 	}
-	if c.SocketIO.Recovery.Enabled && c.Adapter.Kind != AdapterStreams {
-		l.fault("socketio.recovery.enabled", "true needs adapter.kind: %s, not %s", AdapterStreams, c.Adapter.Kind)
+	l.checkListeners(c)
+	if c.API.Address != "" && len(c.API.Keys) == 0 {
+		l.fault("api.address", "%s needs keys: set api.keys", quote(c.API.Address))
 	}
-	// Port 0 is another port for each listener.
-	_, port, err := net.SplitHostPort(c.Ops.Address)
-	if err == nil && port != "0" && c.Ops.Address == c.Server.Address {
-		l.fault("ops.address", "%s is already server.address", quote(c.Ops.Address))
+	if len(c.History) > 0 && c.Adapter.Kind == AdapterMemory {
+		l.fault("history", "needs a Redis, and an adapter.kind other than %s", AdapterMemory)
+	}
+	l.checkCookieToken(c)
+	for _, name := range slices.Sorted(maps.Keys(c.Routes)) {
+		if c.Routes[name].Webhook != nil {
+			l.needRedis(entryKey("routes", name)+".webhook", "a webhook", c)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Namespaces)) {
 		key, namespace := entryKey("namespaces", name), c.Namespaces[name]
@@ -33,6 +38,43 @@ func (l *loader) checkCombinations(c *Config) {
 					l.checkForward(indexKey(indexKey(key+".rules", i)+".do", j)+".forward", action.Forward, c)
 				}
 			}
+		}
+	}
+}
+
+// needRedis checks that there is a Redis for what, which is at key.
+func (l *loader) needRedis(key, what string, c *Config) {
+	if !c.Redis.Configured() {
+		l.fault(key, "%s needs a Redis: set redis.url, redis.cluster.addresses or redis.sentinel.addresses", what)
+	}
+}
+
+// checkListeners checks that no two listeners have one address.
+func (l *loader) checkListeners(c *Config) {
+	known := map[string]string{c.Server.Address: "server.address"}
+	for _, listener := range []struct{ key, address string }{
+		{"ops.address", c.Ops.Address}, {"peer.address", c.Peer.Address}, {"api.address", c.API.Address},
+	} {
+		// Port 0 is another port for each listener.
+		_, port, err := net.SplitHostPort(listener.address)
+		if err != nil || port == "0" {
+			continue
+		}
+		if other, taken := known[listener.address]; taken {
+			l.fault(listener.key, "%s is already %s", quote(listener.address), other)
+		}
+		known[listener.address] = listener.key
+	}
+}
+
+// checkCookieToken keeps pages of strangers from acting for those who visit them: browsers send cookies by themselves.
+func (l *loader) checkCookieToken(c *Config) {
+	if !slices.Contains(c.Server.Origins, "*") {
+		return
+	}
+	for i, place := range c.Auth.Token {
+		if strings.HasPrefix(place, "cookie.") {
+			l.fault(indexKey("auth.token", i), "%s is not possible with server.origins: [\"*\"]; list the origins of your pages", quote(place))
 		}
 	}
 }
@@ -62,7 +104,5 @@ func (l *loader) checkForward(key, route string, c *Config) {
 			l.fault(key, "%s is not a route; the nearest is %s", quote(route), nearest(route, names))
 		}
 	}
-	if !c.Redis.Configured() {
-		l.fault(key, "%s needs a Redis: set redis.url, redis.cluster.addresses or redis.sentinel.addresses", quote(route))
-	}
+	l.needRedis(key, quote(route), c)
 }

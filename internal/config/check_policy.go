@@ -24,6 +24,11 @@ func (l *loader) checkRoutes(routes map[string]Route) {
 		atLeast(l, key+".keep", route.Keep, 0)
 		positive(l, key+".max_entries", route.MaxEntries)
 		atLeast(l, key+".replicas", route.Replicas, 0)
+		if webhook := route.Webhook; webhook != nil {
+			l.checkEndpoint(key+".webhook", webhook.URL, webhook.Secret)
+			positive(l, key+".webhook.timeout", webhook.Timeout)
+			atLeast(l, key+".webhook.retries", webhook.Retries, 0)
+		}
 	}
 }
 
@@ -46,10 +51,12 @@ var verbsAt = map[place][]Verb{
 func (l *loader) checkNamespaces(namespaces map[string]Namespace) {
 	for _, name := range slices.Sorted(maps.Keys(namespaces)) {
 		key, namespace := entryKey("namespaces", name), namespaces[name]
-		if !strings.HasPrefix(name, "/") && name != "*" {
-			l.fault(key, "%s does not begin with /", quote(name))
+		l.checkNamespaceName(key, name)
+		if ask := namespace.Connect.Ask; ask != nil {
+			l.checkEndpoint(key+".connect.ask", ask.URL, ask.Secret)
+			positive(l, key+".connect.ask.timeout", ask.Timeout)
+			atLeast(l, key+".connect.ask.cache", ask.Cache, 0)
 		}
-		l.checkPattern(key, name)
 		if namespace.Connect.Require != "" {
 			l.oneOf(key+".connect.require", namespace.Connect.Require, RequireAnyone, RequireToken)
 		}
@@ -59,6 +66,20 @@ func (l *loader) checkNamespaces(namespaces map[string]Namespace) {
 		}
 		l.checkActions(key+".disconnect.do", namespace.Disconnect.Do, inDisconnect)
 	}
+}
+
+// checkNamespaceName checks the name of a namespace, or a pattern of names.
+func (l *loader) checkNamespaceName(key, name string) {
+	if !strings.HasPrefix(name, "/") && name != "*" {
+		l.fault(key, "%s does not begin with /", quote(name))
+	}
+	l.checkPattern(key, name)
+}
+
+// checkEndpoint checks an HTTP endpoint that requests are posted to, and the secret that signs them.
+func (l *loader) checkEndpoint(key string, url URL, secret Secret) {
+	l.checkHTTPURL(key+".url", url)
+	l.notEmpty(key+".secret", string(secret))
 }
 
 func (l *loader) checkRule(key string, rule *Rule) {
@@ -144,6 +165,7 @@ func joinVerbs(verbs []Verb) string {
 
 func (l *loader) checkAction(key string, action *Action) {
 	l.checkRooms(key+".join", action.Join)
+	l.checkBackfill(key, action)
 	l.checkRooms(key+".leave", action.Leave)
 	if emit := action.Emit; emit != nil {
 		if emit.To.Kind == Absent {
@@ -162,6 +184,27 @@ func (l *loader) checkAction(key string, action *Action) {
 	}
 	if action.Disconnect != "" {
 		l.oneOf(key+".disconnect", action.Disconnect, DisconnectNamespace, DisconnectConnection)
+	}
+}
+
+// checkBackfill checks which kept messages a join sends.
+func (l *loader) checkBackfill(key string, action *Action) {
+	history, since := action.History, action.Since
+	if history.Kind != Absent {
+		if action.Join.Kind == Absent {
+			l.fault(key+".history", "is only possible beside join")
+		}
+		if history.Kind != Int && (history.Kind != String || !isTemplate(history.Text)) {
+			l.fault(key+".history", "must be a number of messages or one ${…}")
+		}
+	}
+	if since.Kind != Absent {
+		if action.Join.Kind == Absent || history.Kind != Absent {
+			l.fault(key+".since", "is only possible beside join, without history")
+		}
+		if since.Kind != String {
+			l.fault(key+".since", "must be the id of a message or one ${…}")
+		}
 	}
 }
 

@@ -8,12 +8,7 @@ import (
 
 func (l *loader) checkServer(s *Server) {
 	l.checkAddress("server.address", s.Address)
-	switch {
-	case !strings.HasPrefix(s.Path, "/"):
-		l.fault("server.path", "%s does not begin with /", quote(s.Path))
-	case strings.ContainsAny(s.Path, "?#% \t\r\n"):
-		l.fault("server.path", "%s is not a plain path", quote(s.Path))
-	}
+	l.checkPath("server.path", s.Path)
 	l.checkPair("server.tls", s.TLS.Cert, s.TLS.Key)
 	for i, entry := range s.Origins {
 		if !isOrigin(entry) {
@@ -26,6 +21,19 @@ func (l *loader) checkServer(s *Server) {
 		if !isToken(header) {
 			l.fault(indexKey("server.private_headers", i), "%s is not the name of a header", quote(header))
 		}
+	}
+	if s.Cookie != "" && !isToken(s.Cookie) {
+		l.fault("server.cookie", "%s is not the name of a cookie", quote(s.Cookie))
+	}
+}
+
+// checkPath checks the path of an endpoint.
+func (l *loader) checkPath(key, path string) {
+	switch {
+	case !strings.HasPrefix(path, "/"):
+		l.fault(key, "%s does not begin with /", quote(path))
+	case strings.ContainsAny(path, "?#% \t\r\n"):
+		l.fault(key, "%s is not a plain path", quote(path))
 	}
 }
 

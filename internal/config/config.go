@@ -17,5 +17,10 @@ type Config struct {
 	Auth       Auth                 `key:"auth"`
 	Routes     map[string]Route     `key:"routes,live"`
 	Namespaces map[string]Namespace `key:"namespaces,live"`
+	Native     Door                 `key:"native"`
+	SSE        Door                 `key:"sse"`
+	API        API                  `key:"api"`
+	History    []History            `key:"history"`
+	Presence   []Presence           `key:"presence"`
 	Log        Log                  `key:"log"`
 }

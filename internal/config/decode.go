@@ -43,7 +43,7 @@ func (l *loader) decode(key string, n *yaml.Node, v reflect.Value) {
 	}
 	switch {
 	case v.Kind() == reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
+		v.Set(newEntry(v.Type().Elem()).Addr())
 		l.decode(key, n, v.Elem())
 	case isSection(v.Type()):
 		l.decodeSection(key, n, v)
@@ -116,15 +116,21 @@ func (l *loader) decodeMap(key string, n *yaml.Node, v reflect.Value) {
 	l.forget(key)
 	entries := reflect.MakeMap(v.Type())
 	for _, m := range l.members(key, n) {
-		entry := reflect.New(v.Type().Elem()).Elem()
-		if route, ok := entry.Addr().Interface().(*Route); ok {
-			*route = DefaultRoute()
-		}
+		entry := newEntry(v.Type().Elem())
 		l.origins[entryKey(key, m.name)] = l.originAt(m.key)
 		l.decode(entryKey(key, m.name), m.value, entry)
 		entries.SetMapIndex(reflect.ValueOf(m.name), entry)
 	}
 	v.Set(entries)
+}
+
+// newEntry returns a new value of type t, with the defaults of that type.
+func newEntry(t reflect.Type) reflect.Value {
+	entry := reflect.New(t)
+	if d, ok := entry.Interface().(defaulter); ok {
+		d.setDefaults()
+	}
+	return entry.Elem()
 }
 
 func (l *loader) decodeList(key string, n *yaml.Node, v reflect.Value) {
@@ -141,7 +147,7 @@ func (l *loader) decodeList(key string, n *yaml.Node, v reflect.Value) {
 			l.fault(at, "is empty")
 			continue
 		}
-		element := reflect.New(v.Type().Elem()).Elem()
+		element := newEntry(v.Type().Elem())
 		l.decode(at, child, element)
 		list = reflect.Append(list, element)
 	}

@@ -21,6 +21,7 @@ func Default() Config {
 			MaxPayload:     Megabyte,
 			Compression:    Compression{Polling: true},
 			Outbox:         Mebibyte,
+			OutboxHard:     8 * Mebibyte,
 		},
 		SocketIO: SocketIO{
 			Parser:         ParserAuto,
@@ -28,7 +29,8 @@ func Default() Config {
 			MaxAttachments: 10,
 			MaxNamespaces:  16,
 			MaxDepth:       128,
-			Recovery:       Recovery{Window: 2 * time.Minute},
+			MaxAuth:        16 * Kibibyte,
+			Recovery:       Recovery{Window: 2 * time.Minute, Bytes: 64 * Mebibyte},
 		},
 		Redis: Redis{
 			Prefix: "carillon",
@@ -37,6 +39,7 @@ func Default() Config {
 		Adapter: Adapter{
 			Key:             "socket.io",
 			RequestTimeout:  5 * time.Second,
+			Interest:        InterestRoom,
 			Sharded:         AdapterSharding{Mode: ShardingDynamic},
 			ClassicEmitters: true,
 			MaxMessage:      8 * Mebibyte,
@@ -47,6 +50,7 @@ func Default() Config {
 			OutboxTotal: Share{Percent: 25},
 			Rooms:       1000,
 			Namespaces:  10_000,
+			Connects:    Bucket{Rate: 20, Burst: 50},
 		},
 		Auth: Auth{
 			Token:  []string{"auth.token", "header.authorization", "query.token"},
@@ -58,12 +62,20 @@ func Default() Config {
 	}
 }
 
+// defaulter is an entry of a map or a list, or an optional section, that has defaults of its own.
+type defaulter interface{ setDefaults() }
+
 // DefaultRoute returns what a route is where its entry in the file says nothing.
 func DefaultRoute() Route {
-	return Route{
-		Partitions: 1,
-		Deadline:   10 * time.Second,
-		Keep:       time.Hour,
-		MaxEntries: 1_000_000,
-	}
+	return Route{Partitions: 1, Deadline: 10 * time.Second, Keep: time.Hour, MaxEntries: 1_000_000}
 }
+
+func (r *Route) setDefaults() { *r = DefaultRoute() }
+
+func (w *Webhook) setDefaults() { *w = Webhook{Timeout: 10 * time.Second, Retries: 8} }
+
+func (a *Ask) setDefaults() { *a = Ask{Timeout: 2 * time.Second} }
+
+func (h *History) setDefaults() { *h = History{Namespace: "/", Messages: 100, Age: 24 * time.Hour} }
+
+func (p *Presence) setDefaults() { *p = Presence{Namespace: "/", Grace: 10 * time.Second} }

@@ -20,8 +20,11 @@ type Engine struct {
 	// EIO3 lets Socket.IO 2.x clients in.
 	EIO3        bool        `key:"eio3"`
 	Compression Compression `key:"compression"`
-	// Outbox is how many bytes may wait for one client before it is closed as a slow consumer.
+	// Outbox is the memory that may wait for one client: one that makes no progress for 5 s with more than that is closed
+	// as a slow consumer.
 	Outbox Size `key:"outbox"`
+	// OutboxHard closes it at once.
+	OutboxHard Size `key:"outbox_hard"`
 }
 
 // Compression says which transport compresses what it sends.
@@ -48,7 +51,9 @@ type SocketIO struct {
 	// MaxNamespaces bounds the namespaces one connection may join.
 	MaxNamespaces int `key:"max_namespaces"`
 	// MaxDepth bounds the nesting of JSON and msgpack from clients and from Redis.
-	MaxDepth int      `key:"max_depth"`
+	MaxDepth int `key:"max_depth"`
+	// MaxAuth bounds what a CONNECT may carry.
+	MaxAuth  Size     `key:"max_auth"`
 	Recovery Recovery `key:"recovery"`
 }
 
@@ -56,4 +61,6 @@ type SocketIO struct {
 type Recovery struct {
 	Enabled bool          `key:"enabled"`
 	Window  time.Duration `key:"window"`
+	// Bytes bounds what a node keeps for those who may come back.
+	Bytes Size `key:"bytes"`
 }

@@ -79,15 +79,16 @@ func (l *loader) loadVariable(setting leaf, value string) {
 	key := setting.key()
 	l.origins[key] = origin{variable: l.variable}
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
-	switch setting.value.Kind() {
-	case reflect.Slice:
+	kind := setting.value.Kind()
+	switch {
+	case kind == reflect.Slice && !isSection(setting.value.Type().Elem()):
 		n = &yaml.Node{Kind: yaml.SequenceNode}
 		for element := range strings.SplitSeq(value, ",") {
 			if element = strings.TrimSpace(element); element != "" {
 				n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: element})
 			}
 		}
-	case reflect.Map:
+	case kind == reflect.Slice || kind == reflect.Map:
 		root, fault := parseDocument([]byte(value))
 		if fault != nil {
 			l.fault(key, "%s", fault.Message)

@@ -46,6 +46,9 @@ func sample(v reflect.Value) string {
 	case map[string]config.Namespace:
 		return "/chat:\n  rules:\n    - event: hello\n"
 	}
+	if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct {
+		return `[{"rooms": ["chat:*"]}]`
+	}
 	if v.Kind() == reflect.Slice {
 		return "one, two"
 	}

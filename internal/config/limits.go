@@ -22,12 +22,14 @@ type Limits struct {
 	// Rooms of one socket.
 	Rooms int `key:"rooms"`
 	// Namespaces that exist on this node because a pattern allowed them.
-	Namespaces int         `key:"namespaces"`
-	Events     EventLimits `key:"events"`
+	Namespaces int `key:"namespaces"`
+	// Events and Connects of one connection, in all its namespaces.
+	Events   Bucket `key:"events"`
+	Connects Bucket `key:"connects"`
 }
 
-// EventLimits is the token bucket of one socket's events: Rate per second, Burst at once.
-type EventLimits struct {
+// Bucket is a token bucket: Rate per second, Burst at once. Without a Rate there is no limit.
+type Bucket struct {
 	Rate  int `key:"rate"`
 	Burst int `key:"burst"`
 }

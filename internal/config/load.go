@@ -95,6 +95,9 @@ func (l *loader) complete() {
 			c.Adapter.Kind = AdapterPubSub
 		}
 	}
+	if _, asked := l.origins["engine.outbox_hard"]; !asked {
+		c.Engine.OutboxHard = max(c.Engine.OutboxHard, c.Engine.Outbox)
+	}
 	if len(c.Server.Path) > 0 && c.Server.Path[len(c.Server.Path)-1] != '/' {
 		c.Server.Path += "/"
 	}

@@ -103,6 +103,7 @@ redis: {url: redis://localhost:6379/1, password: 0123}
 		{"whole number", cfg.SocketIO.MaxAttachments, 3},
 		{"digits as text", cfg.Redis.Password, config.Secret("0123")},
 		{"kind by the Redis", cfg.Adapter.Kind, config.AdapterPubSub},
+		{"the hard bound of a large outbox", cfg.Engine.OutboxHard, 8 * config.Mebibyte},
 		{"what was not given", cfg.Engine.PingTimeout, 20 * time.Second},
 	} {
 		if !reflect.DeepEqual(c.got, c.want) {

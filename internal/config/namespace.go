@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // What Connect.Require may say.
 const (
 	RequireAnyone = "anyone"
@@ -11,6 +13,8 @@ type Namespace struct {
 	Connect    Connect    `key:"connect,omitempty"`
 	Rules      []Rule     `key:"rules,omitempty"`
 	Disconnect Disconnect `key:"disconnect,omitempty"`
+	// Recovery false leaves the namespace out of socketio.recovery; nil means true.
+	Recovery *bool `key:"recovery,omitempty"`
 }
 
 // Connect decides who may join the namespace and what happens then.
@@ -19,6 +23,20 @@ type Connect struct {
 	Require string     `key:"require,omitempty"`
 	If      Expression `key:"if,omitempty"`
 	Do      []Action   `key:"do,omitempty"`
+	// Ask is a backend that decides who may join; nil means none.
+	Ask *Ask `key:"ask,omitempty"`
+}
+
+// Ask is an HTTP endpoint that decides whether a client may join a namespace.
+type Ask struct {
+	URL URL `key:"url"`
+	// Secret signs each question.
+	Secret  Secret        `key:"secret"`
+	Timeout time.Duration `key:"timeout"`
+	// Cache is how long an answer holds for the same question; zero means that each is asked.
+	Cache time.Duration `key:"cache"`
+	// AllowPrivate permits addresses that are not public.
+	AllowPrivate bool `key:"allow_private"`
 }
 
 // Disconnect is what happens when a socket leaves the namespace.
@@ -67,7 +85,11 @@ const (
 // Action is one thing to do. After Load exactly the field of its Verb is set.
 type Action struct {
 	// Join and Leave are rooms: a String, an Int, or a List of these.
-	Join      Value      `key:"join,omitempty"`
+	Join Value `key:"join,omitempty"`
+	// History is how many kept messages of the rooms a join sends, and Since the entry after which they begin. One of the
+	// two may stand beside Join.
+	History   Value      `key:"history,omitempty"`
+	Since     Value      `key:"since,omitempty"`
 	Leave     Value      `key:"leave,omitempty"`
 	Emit      *Emit      `key:"emit,omitempty"`
 	Broadcast *Broadcast `key:"broadcast,omitempty"`

@@ -67,13 +67,23 @@ type Adapter struct {
 	// RequestTimeout bounds a question to the other nodes.
 	RequestTimeout time.Duration `key:"request_timeout"`
 	// OwnResponses asks for answers on a channel of this node alone, as Node's publishOnSpecificResponseChannel.
-	OwnResponses bool            `key:"own_responses"`
-	Sharded      AdapterSharding `key:"sharded"`
+	OwnResponses bool `key:"own_responses"`
+	// Interest is what a node receives: what its rooms need, or everything of its namespaces, as Node's adapter does.
+	Interest string `key:"interest"`
+	// Python is the channel that python-socketio's servers and managers share; empty means not to join it.
+	Python  string          `key:"python"`
+	Sharded AdapterSharding `key:"sharded"`
 	// ClassicEmitters listens on the classic channels as well when Kind is sharded or streams.
 	ClassicEmitters bool `key:"classic_emitters"`
 	// MaxMessage is the largest message taken from Redis.
 	MaxMessage Size `key:"max_message"`
 }
+
+// What Adapter.Interest may say.
+const (
+	InterestRoom      = "room"
+	InterestNamespace = "namespace"
+)
 
 // The modes of AdapterSharding.Mode.
 const (

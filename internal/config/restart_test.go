@@ -10,7 +10,7 @@ import (
 
 func TestRestartKeys_NamesWhatAReloadCannotChange(t *testing.T) {
 	live := []string{
-		"server.tls.", "limits.", "auth.jwt.", "routes", "namespaces", "log.level",
+		"server.tls.", "limits.", "auth.jwt.", "routes", "namespaces", "log.level", "api.keys",
 	}
 	defaults := config.Default()
 	settings(reflect.ValueOf(&defaults).Elem(), nil, func(names []string, usual reflect.Value) {

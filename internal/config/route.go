@@ -17,4 +17,19 @@ type Route struct {
 	MaxEntries int `key:"max_entries"`
 	// Replicas must have an entry before it counts as stored.
 	Replicas int `key:"replicas"`
+	// Webhook is where the gateways deliver the route's entries; nil means that backends read the stream.
+	Webhook *Webhook `key:"webhook,omitempty"`
+}
+
+// Webhook is an HTTP endpoint that the entries of a route are posted to.
+type Webhook struct {
+	URL URL `key:"url"`
+	// Secret signs each request.
+	Secret Secret `key:"secret"`
+	// Timeout of one attempt.
+	Timeout time.Duration `key:"timeout"`
+	// Retries after the first attempt.
+	Retries int `key:"retries"`
+	// AllowPrivate permits addresses that are not public.
+	AllowPrivate bool `key:"allow_private"`
 }

@@ -22,6 +22,9 @@ type Server struct {
 	ClientBundle string `key:"client_bundle"`
 	// PrivateHeaders stay out of answers to cluster queries, as authorization and cookie always do.
 	PrivateHeaders []string `key:"private_headers"`
+	// Cookie is the name of a cookie that carries the session's id, for balancers that are configured for Node's; empty
+	// means none.
+	Cookie string `key:"cookie"`
 }
 
 // TLS is a certificate and its key, each as PEM text or as the name of a file.

@@ -21,21 +21,35 @@ type unbuiltKey struct {
 
 // unbuilt lists what is not built. Whoever builds a part deletes its lines.
 var unbuilt = []unbuiltKey{
+	{key: "server.cookie"},
 	{key: "peer.address"},
 	{key: "peer.advertise"},
 	{key: "peer.secret", refuse: true},
 	{key: "peer.nodes"},
+	{key: "engine.outbox_hard"},
+	{key: "socketio.max_auth", refuse: true},
 	{key: "socketio.recovery.enabled", refuse: true},
 	{key: "socketio.recovery.window"},
+	{key: "socketio.recovery.bytes"},
+	{key: "adapter.interest", refuse: true, asks: func(c *Config) bool {
+		return c.Adapter.Interest == InterestNamespace
+	}},
+	{key: "adapter.python"},
 	{key: "adapter.kind", refuse: true, asks: func(c *Config) bool {
 		return c.Adapter.Kind == AdapterStreams
 	}},
 	{key: "limits.events", refuse: true},
+	{key: "limits.connects", refuse: true},
 	{key: "auth.jwt", refuse: true},
 	{key: "auth.token"},
 	{key: "auth.leeway"},
 	{key: "auth.expiry"},
 	{key: "routes", refuse: true},
+	{key: "native.path"},
+	{key: "sse.path"},
+	{key: "api"},
+	{key: "history", refuse: true},
+	{key: "presence"},
 }
 
 const notInThisVersion = "not in this version"
@@ -83,9 +97,16 @@ func (l *loader) checkUnbuiltPolicy() {
 		if namespace.Connect.Require == RequireToken {
 			l.fault(key+".connect.require", "%q: %s", RequireToken, notInThisVersion)
 		}
+		if namespace.Connect.Ask != nil {
+			l.fault(key+".connect.ask", notInThisVersion)
+		}
+		for i, action := range namespace.Connect.Do {
+			l.checkUnbuiltBackfill(indexKey(key+".connect.do", i), action)
+		}
 		for i, rule := range namespace.Rules {
 			at := indexKey(key+".rules", i)
 			for j, action := range rule.Do {
+				l.checkUnbuiltBackfill(indexKey(at+".do", j), action)
 				if action.Forward != "" {
 					l.fault(indexKey(at+".do", j)+".forward", "%q: %s", action.Forward, notInThisVersion)
 				}
@@ -94,5 +115,14 @@ func (l *loader) checkUnbuiltPolicy() {
 				l.fault(at+".ack", "%q: %s", rule.Ack.Text, notInThisVersion)
 			}
 		}
+	}
+}
+
+func (l *loader) checkUnbuiltBackfill(key string, action Action) {
+	if action.History.Kind != Absent {
+		l.fault(key+".history", notInThisVersion)
+	}
+	if action.Since.Kind != Absent {
+		l.fault(key+".since", notInThisVersion)
 	}
 }

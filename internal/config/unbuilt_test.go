@@ -18,6 +18,10 @@ func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 		{"auth.jwt.jwks", "https://keys.example", `"https://keys.example": `},
 		{"auth.jwt.issuer", "me", `"me": `},
 		{"routes", "{orders: {}}", ""},
+		{"socketio.max_auth", "1KiB", `"1KiB": `},
+		{"adapter.interest", "namespace", `"namespace": `},
+		{"limits.connects.rate", "1", `"1": `},
+		{"history", "[{rooms: [a]}]", ""},
 	} {
 		want := "line 1: " + c.key + ": " + c.shown + "not in this version"
 		got := faultsOf(t, config.Source{File: []byte(fileWith(c.key, c.value))})
@@ -33,6 +37,13 @@ func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 		{"peer.advertise", "http://node:9091", `"http://node:9091": `},
 		{"peer.nodes", `["http://node:9091"]`, ""},
 		{"socketio.recovery.window", "1m", `"1m": `},
+		{"server.cookie", "io", `"io": `},
+		{"engine.outbox_hard", "16MiB", `"16MiB": `},
+		{"socketio.recovery.bytes", "1MiB", `"1MiB": `},
+		{"adapter.python", "socketio", `"socketio": `},
+		{"native.path", "/ws", `"/ws": `},
+		{"sse.path", "/sse", `"/sse": `},
+		{"presence", "[{rooms: [a], user: '${sid}'}]", ""},
 		{"auth.token", "[query.token]", ""},
 		{"auth.leeway", "5s", `"5s": `},
 		{"auth.expiry", "keep", `"keep": `},

@@ -145,7 +145,9 @@ func duration(t *testing.T, text string) time.Duration {
 func TestSchema_KnowsTheKeysOfTheConfiguration(t *testing.T) {
 	var printed bytes.Buffer
 	usual := config.Default()
-	usual.Routes = map[string]config.Route{"orders": config.DefaultRoute()}
+	orders := config.DefaultRoute()
+	orders.Webhook = &config.Webhook{}
+	usual.Routes = map[string]config.Route{"orders": orders}
 	if err := usual.Print(&printed); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,8 @@ var changes = []string{
 	"limits.connections=5", "limits.connections_per_ip=5", "limits.handshakes=5", "limits.unknown_sids=5", "limits.outbox_total=5%",
 	"limits.rooms=5", "limits.namespaces=5", "limits.events.rate=5",
 	"auth.jwt.secret=x", "auth.jwt.issuer=x", "auth.token={query.token}", "auth.leeway=1s", "auth.expiry=keep",
+	"server.cookie=io", "engine.outbox_hard=9MiB", "socketio.max_auth=1KiB", "adapter.interest=namespace", "limits.connects.rate=5",
+	"native.path=/ws", "sse.path=/sse", "api.address=:9094", "api.keys={x}", "history[0].rooms={x}",
 	"routes.orders.partitions=2", "namespaces./.rules[0].event=x", "log.level=debug", "log.format=console",
 }
 

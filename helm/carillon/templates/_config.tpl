@@ -25,11 +25,13 @@ takes over by itself is left out; TLS counts as on or off, since certificates ar
 {{- $server := $config.server | default dict -}}
 {{- $auth := $config.auth | default dict -}}
 {{- $log := $config.log | default dict -}}
-{{- $kept := omit $config "namespaces" "routes" "limits" "log" "server" "auth" -}}
+{{- $api := $config.api | default dict -}}
+{{- $kept := omit $config "namespaces" "routes" "limits" "log" "server" "auth" "api" -}}
 {{- $kept = set $kept "server" (omit $server "tls") -}}
 {{- $kept = set $kept "tls" (not (empty (dig "tls" "cert" "" $server))) -}}
 {{- $kept = set $kept "auth" (omit $auth "jwt") -}}
 {{- $kept = set $kept "log" (omit $log "level") -}}
+{{- $kept = set $kept "api" (omit $api "keys") -}}
 {{- $kept | toJson | sha256sum -}}
 {{- end -}}
 
