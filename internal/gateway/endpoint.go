@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"go.uber.org/zap"
 )
 
 // endpoint is an HTTP server and the listener it serves on.
@@ -19,13 +17,13 @@ type endpoint struct {
 	server   *http.Server
 }
 
-func newEndpoint(name string, l net.Listener, address string, h http.Handler, headerTimeout time.Duration, logger *zap.Logger) endpoint {
+func newEndpoint(name string, l net.Listener, address string, h http.Handler, headerTimeout time.Duration, log httpLog) endpoint {
 	return endpoint{name: name, address: address, listener: l, server: &http.Server{
 		Handler:           impatient(h, headerTimeout),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          zap.NewStdLog(logger.Named(name).WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
+		ErrorLog:          log.errorLog(),
 		// No ReadTimeout: it would cut polls too, and bodies that are welcome.
 		// No WriteTimeout: it would cut polls, which wait as long as there is nothing to say.
 	}}

@@ -56,7 +56,8 @@ type Gateway struct {
 	ops      endpoint
 	socketio *socketio.Server
 	adapter  adapter.Adapter
-	tracing  *tracing     // nil: off
+	tracing  *tracing // nil: off
+	panics   *prometheus.CounterVec
 	close    func() error // releases what New opened
 
 	// What a reload changes; safe for concurrent use.
@@ -88,6 +89,7 @@ func New(o Options) (*Gateway, error) {
 	}
 	renew()
 	registry := newRegistry(o.Version)
+	g.panics = newHTTPPanics(registry)
 	tag, err := g.joinCluster(o, registry)
 	if err != nil {
 		return nil, err
@@ -97,7 +99,8 @@ func New(o Options) (*Gateway, error) {
 	}
 	g.reloader = newReloader(o, registry)
 	g.registerMetrics(registry)
-	g.ops = newEndpoint("ops", o.Ops, o.Config.Ops.Address, g.opsHandler(registry, o.Config.Ops.PProf), o.Config.Server.HeaderTimeout, g.logger)
+	g.ops = newEndpoint("ops", o.Ops, o.Config.Ops.Address, g.opsHandler(registry, o.Config.Ops.PProf), o.Config.Server.HeaderTimeout,
+		g.httpLog("ops"))
 	return g, nil
 }
 
@@ -130,7 +133,7 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 			return fmt.Errorf("server.client_bundle: %w", err)
 		}
 	}
-	g.clients = newEndpoint("clients", o.Clients, cfg.Address, handler, cfg.HeaderTimeout, g.logger)
+	g.clients = newEndpoint("clients", o.Clients, cfg.Address, handler, cfg.HeaderTimeout, g.httpLog("clients"))
 	if cfg.TLS.Cert != "" {
 		g.clients.server.TLSConfig = g.certificate.serverConfig()
 	}

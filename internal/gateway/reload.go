@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -32,7 +33,10 @@ type reloader struct {
 	tls config.TLS // in use, whose files are watched too
 }
 
-var errNoSource = errors.New("reload: the configuration came without a source to read it from again")
+var (
+	errNoSource   = errors.New("reload: the configuration came without a source to read it from again")
+	errUnreadable = errors.New("reload: the configuration cannot be read")
+)
 
 func newReloader(o Options, registry prometheus.Registerer) *reloader {
 	results := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -57,8 +61,8 @@ func newReloader(o Options, registry prometheus.Registerer) *reloader {
 }
 
 // Reload reads the configuration again and puts in force what a running node can change: namespaces, limits, certificates,
-// log level. No connection is dropped. A configuration with a fault is refused whole: the one before goes on. Safe for
-// concurrent use.
+// log level. No connection is dropped. A configuration with a fault is refused whole: the one before goes on, as it does
+// where the files cannot be read, which says nothing about them. Safe for concurrent use.
 func (g *Gateway) Reload() error {
 	r := g.reloader
 	if r.source == nil {
@@ -66,6 +70,10 @@ func (g *Gateway) Reload() error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if _, err := digest(r.filesLocked()); err != nil {
+		g.logger.Warn("configuration cannot be read, the one before goes on", zap.Error(err))
+		return fmt.Errorf("%w: %w", errUnreadable, err)
+	}
 	cfg, warnings, err := r.source.Load()
 	if err == nil {
 		err = g.applyLocked(cfg)
@@ -122,15 +130,20 @@ func needRestart(before, after config.Config) []string {
 func (r *reloader) files() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.filesLocked()
+}
+
+func (r *reloader) filesLocked() []string {
 	return slices.Concat(r.source.files(), certificateFiles(r.tls))
 }
 
 // watch calls changed when the content of a file has changed and stayed the same for one interval: a file half written is
-// no configuration. files is asked each time.
-func watch(ctx context.Context, files func() []string, changed func()) {
+// no configuration. files is called each time. While a file cannot be read nothing is taken to have changed; where that
+// happens to changed itself it returns errUnreadable, and is called again.
+func watch(ctx context.Context, files func() []string, changed func() error) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
-	known := digest(files())
+	known, _ := digest(files()) // unreadable: the configuration is read again as soon as it can be
 	last := known
 	for {
 		select {
@@ -138,10 +151,12 @@ func watch(ctx context.Context, files func() []string, changed func()) {
 			return
 		case <-tick.C:
 		}
-		now := digest(files())
-		if now != known && now == last {
+		now, err := digest(files())
+		if err != nil {
+			continue
+		}
+		if now != known && now == last && !errors.Is(changed(), errUnreadable) {
 			known = now
-			changed()
 		}
 		last = now
 	}

@@ -54,8 +54,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	start(g.clients.serve)
 	running.Go(func() { g.tuneMemory(cluster) })
 	if g.reloader.source != nil {
-		// A reload that fails is logged and counted.
-		running.Go(func() { watch(cluster, g.reloader.files, func() { _ = g.Reload() }) })
+		running.Go(func() { watch(cluster, g.reloader.files, g.Reload) })
 	}
 	g.logger.Info("serving", zap.Stringer("clients", g.clients.listener.Addr()), zap.Stringer("ops", g.ops.listener.Addr()))
 

@@ -48,17 +48,17 @@ func (s *Source) files() []string {
 	return files
 }
 
-// digest identifies the content of files; that one cannot be read is content too.
-func digest(files []string) [sha256.Size]byte {
+// digest identifies the content of files; that one is not there is content too. That one cannot be read, for lack of
+// descriptors say, tells nothing of its content, and is an error.
+func digest(files []string) ([sha256.Size]byte, error) {
 	h := sha256.New()
 	for _, name := range files {
 		content, err := os.ReadFile(name)
-		var missing *fs.PathError
-		if errors.As(err, &missing) {
-			content = []byte(missing.Err.Error())
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return [sha256.Size]byte{}, err
 		}
 		fmt.Fprintf(h, "%q %t %d\n", name, err == nil, len(content))
 		h.Write(content)
 	}
-	return [sha256.Size]byte(h.Sum(nil))
+	return [sha256.Size]byte(h.Sum(nil)), nil
 }

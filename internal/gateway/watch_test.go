@@ -23,10 +23,17 @@ func TestWatch_WaitsUntilAFileStaysAsItIs(t *testing.T) {
 		write(beside, "one")
 		ctx, cancel := context.WithCancel(t.Context())
 		var changes atomic.Int64
+		var unreadable atomic.Bool
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			watch(ctx, func() []string { return []string{file, beside} }, func() { changes.Add(1) })
+			watch(ctx, func() []string { return []string{file, beside} }, func() error {
+				changes.Add(1)
+				if unreadable.Load() {
+					return errUnreadable
+				}
+				return nil
+			})
 		}()
 		after := func(intervals, want int, what string) {
 			t.Helper()
@@ -56,7 +63,20 @@ func TestWatch_WaitsUntilAFileStaysAsItIs(t *testing.T) {
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
-		after(5, 4, "removed, which is told once")
+		after(5, 4, "removed, which is reported once")
+		if err := os.Mkdir(file, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		after(5, 4, "cannot be read")
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		after(5, 4, "as it was before")
+		write(file, "four")
+		unreadable.Store(true)
+		after(4, 7, "could not be read again by the callback")
+		unreadable.Store(false)
+		after(5, 8, "and then it could")
 		cancel()
 		<-ended
 	})
