@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"internal/config":     nil,
 	"internal/demo":       nil,
 	"internal/msgjson":    nil,
+	"internal/relay":      nil,
 
 	"pkg/adapter":             {"pkg/rooms", "pkg/socketio/packet"},
 	"pkg/adapter/adaptertest": {"pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},

@@ -1,0 +1,102 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// headerRefused tells the relaying node why its request was not served.
+const headerRefused = "Carillon-Relay-Refused"
+
+// What nodes ask one another beside clients' requests.
+const (
+	releasePath = "/carillon/release" // by a draining node: end the session's waiting poll
+	tagsPath    = "/carillon/tags"    // by a node with a static list of peers
+)
+
+var errBody = errors.New("relay: body does not match its signature")
+
+// refusals are the reasons for which an owner does not serve a request, as the metric names them.
+var refusals = map[error]string{
+	errUnsigned: "unsigned", errForged: "forged", errStale: "stale", errReplayed: "replayed", errFull: "full", errBody: "body",
+}
+
+// Sessions are this node's own, as a relayed request sees them.
+type Sessions interface {
+	// ServeHTTP serves a request for a session of this node and answers 400 code 1 for any other. It never relays.
+	http.Handler
+	// Release ends the poll that waits for the session, if one does, with a noop.
+	Release(sid string)
+}
+
+// Owner serves what other nodes relay to this one.
+func (r *Relay) Owner(sessions Sessions) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if err := r.believe(w, req); err != nil {
+			r.metrics.refused[err].Inc()
+			r.log.Debug("a relayed request was refused", zap.String("from", req.RemoteAddr), zap.Error(err))
+			w.Header().Set(headerRefused, refusals[err])
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		switch req.URL.Path {
+		case releasePath:
+			sessions.Release(req.URL.Query().Get("sid"))
+			w.WriteHeader(http.StatusNoContent)
+			return
+		case tagsPath:
+			r.config.writeTags(w)
+			return
+		}
+		c := client{address: req.Header.Get(headerClient), scheme: req.Header.Get(headerScheme)}
+		for _, name := range []string{headerSignature, headerClient, headerScheme, headerBody} {
+			req.Header.Del(name)
+		}
+		sessions.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), clientKey{}, c)))
+	})
+}
+
+// believe checks the signature, and reads the body of a POST to compare it with its hash. The error is one of refusals.
+func (r *Relay) believe(w http.ResponseWriter, req *http.Request) error {
+	secret := r.config.Secret()
+	if secret == nil {
+		return errUnsigned
+	}
+	if err := r.seen.verify(req, secret, time.Now()); err != nil {
+		return err
+	}
+	if req.Method != http.MethodPost || req.URL.Path == releasePath {
+		return nil
+	}
+	if req.ContentLength < 0 || !r.bodies.take(req.ContentLength) {
+		return errFull
+	}
+	defer r.bodies.give(req.ContentLength)
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, int64(r.config.MaxBody)))
+	if err != nil {
+		return errBody
+	}
+	sum := sha256.Sum256(body)
+	if hex.EncodeToString(sum[:]) != req.Header.Get(headerBody) {
+		return errBody
+	}
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	return nil
+}
+
+type clientKey struct{}
+
+// ClientOf returns the address of the client behind a relayed request, and whether it came over TLS; false when the
+// request was not relayed.
+func ClientOf(req *http.Request) (address string, secure, relayed bool) {
+	c, relayed := req.Context().Value(clientKey{}).(client)
+	return c.address, c.scheme == "https", relayed
+}

@@ -1,0 +1,109 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+)
+
+// tags is a node's answer at tagsPath.
+type tags struct {
+	Node string   `json:"node"`
+	Tags []string `json:"tags"`
+}
+
+func (c *Config) writeTags(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(tags{Node: c.Node, Tags: c.Tags()}) // the asking node counts what it does not get
+}
+
+// How long a static list's answers are believed, and how often a tag that none of them names makes it ask again.
+const (
+	tagsAge   = 5 * time.Second
+	tagsAgain = time.Second
+)
+
+// Static is a Directory for nodes that are listed in the configuration: it asks each for its tags. Safe for concurrent
+// use.
+type Static struct {
+	// Static after construction.
+	node   string
+	nodes  []*url.URL
+	secret func() []byte
+	client *http.Client
+
+	mu sync.Mutex
+	// mu guards the following. It is held while the nodes are asked: requests that need the answer wait for it.
+	owners map[string][]string // base URLs by tag
+	asked  time.Time
+}
+
+// NewStatic makes a directory of the nodes at these base URLs. node is this process's own name: it may stand in the
+// list itself.
+func NewStatic(node string, nodes []*url.URL, secret func() []byte) *Static {
+	return &Static{node: node, nodes: nodes, secret: secret, client: &http.Client{Transport: &http.Transport{}}}
+}
+
+// Owners implements [Directory]. A node that does not answer has no tags.
+func (s *Static) Owners(ctx context.Context, tag string) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	age := time.Since(s.asked)
+	if age > tagsAge || age > tagsAgain && s.owners[tag] == nil {
+		s.owners, s.asked = s.ask(ctx), time.Now()
+	}
+	return s.owners[tag], nil
+}
+
+// ask asks all nodes at once.
+func (s *Static) ask(ctx context.Context) map[string][]string {
+	answers := make([]tags, len(s.nodes))
+	var asking sync.WaitGroup
+	for i, node := range s.nodes {
+		asking.Go(func() { answers[i] = s.askOne(ctx, node) })
+	}
+	asking.Wait()
+	owners := make(map[string][]string)
+	for i, a := range answers {
+		if a.Node == s.node {
+			continue
+		}
+		for _, tag := range a.Tags {
+			if base := s.nodes[i].String(); !slices.Contains(owners[tag], base) {
+				owners[tag] = append(owners[tag], base)
+			}
+		}
+	}
+	return owners
+}
+
+func (s *Static) askOne(ctx context.Context, node *url.URL) (answer tags) {
+	secret := s.secret()
+	if secret == nil {
+		return tags{}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, node.JoinPath(tagsPath).String(), nil)
+	if err != nil {
+		return tags{}
+	}
+	vouch(req.Header, client{})
+	sign(req, secret, time.Now())
+	response, err := s.client.Do(req)
+	if err != nil {
+		return tags{}
+	}
+	defer func() { _ = response.Body.Close() }() // read as far as it is of use
+	const most = 64 << 10
+	if json.NewDecoder(io.LimitReader(response.Body, most)).Decode(&answer) != nil {
+		return tags{}
+	}
+	return answer
+}
+
+// Close gives idle connections up.
+func (s *Static) Close() { s.client.CloseIdleConnections() }
