@@ -20,8 +20,9 @@ type Source struct {
 	Environ []string
 	// ReadFile reads the files named by variables ending in _FILE; nil means os.ReadFile.
 	ReadFile func(name string) ([]byte, error)
-	// Rules finds what is wrong with namespaces beyond their form, which may have faults of its own; nil: nobody does.
-	Rules func(map[string]Namespace) []Fault
+	// Rules finds what is wrong with namespaces beyond their form, which may have faults of its own, and what their author
+	// may not have meant; nil: neither is looked for.
+	Rules func(map[string]Namespace) ([]Fault, []Warning)
 }
 
 // Load applies the file and then the environment to the base, and checks the whole. An error is always an *Error with
@@ -39,17 +40,25 @@ func Load(source Source) (Config, []Warning, error) {
 	l.complete()
 	l.check()
 	l.checkUnbuilt()
+	l.checkIntent(&l.config)
 	if source.Rules != nil {
-		l.addRules(source.Rules(l.config.Namespaces))
+		faults, warnings := source.Rules(l.config.Namespaces)
+		l.addRules(faults)
+		for _, w := range warnings {
+			l.warnings = append(l.warnings, Warning(l.located(Fault(w))))
+		}
 	}
+	slices.SortStableFunc(l.warnings, func(a, b Warning) int { return inOrder(Fault(a), Fault(b)) })
 	if len(l.faults) == 0 {
 		return l.config, l.warnings, nil
 	}
-	// The order of the file first, then of the environment; within a line the order of discovery.
-	slices.SortStableFunc(l.faults, func(a, b Fault) int {
-		return cmp.Or(cmp.Compare(a.Variable, b.Variable), cmp.Compare(a.Line, b.Line))
-	})
+	slices.SortStableFunc(l.faults, inOrder)
 	return l.config, l.warnings, &Error{File: source.Name, Faults: l.faults}
+}
+
+// inOrder is the order of the file, then of the environment; within a line that of discovery.
+func inOrder(a, b Fault) int {
+	return cmp.Or(cmp.Compare(a.Variable, b.Variable), cmp.Compare(a.Line, b.Line))
 }
 
 // LoadFile loads the file at path, or no file when path is empty, and environ on top of it.
@@ -128,13 +137,17 @@ func (l *loader) addRules(faults []Fault) {
 		known[f.Key] = true
 	}
 	for _, f := range faults {
-		if known[f.Key] {
-			continue
+		if !known[f.Key] {
+			l.faults = append(l.faults, l.located(f))
 		}
-		at := l.originOf(f.Key)
-		f.Variable, f.Line = at.variable, cmp.Or(f.Line, at.line)
-		l.faults = append(l.faults, f)
 	}
+}
+
+// located adds where the key of f was given.
+func (l *loader) located(f Fault) Fault {
+	at := l.originOf(f.Key)
+	f.Variable, f.Line = at.variable, cmp.Or(f.Line, at.line)
+	return f
 }
 
 func (l *loader) warn(key, format string, args ...any) {

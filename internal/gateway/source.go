@@ -22,7 +22,7 @@ type Source struct {
 
 // Load reads the configuration as it stands now. The error names every fault.
 func (s *Source) Load() (config.Config, []config.Warning, error) {
-	source := config.Source{Base: s.base, Name: s.File, Environ: s.Environ, Rules: policy.Faults}
+	source := config.Source{Base: s.base, Name: s.File, Environ: s.Environ, Rules: policy.Check}
 	if s.File != "" {
 		content, err := os.ReadFile(s.File)
 		if err != nil {

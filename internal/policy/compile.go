@@ -25,6 +25,7 @@ var (
 type compiler struct {
 	environments environments
 	faults       []config.Fault
+	warnings     []config.Warning
 }
 
 // compile compiles all namespaces. The ruleset is whole only when no fault was found.

@@ -61,16 +61,16 @@ func New(namespaces map[string]config.Namespace, options Options) (*Policy, erro
 	return p, nil
 }
 
-// Faults compiles the rules of all namespaces only to tell what is wrong with them. Namespaces that the configuration
-// already found fault with do no harm.
-func Faults(namespaces map[string]config.Namespace) []config.Fault {
+// Check compiles the rules of all namespaces only to report what is wrong with them, and what their author may not have
+// meant. Namespaces that the configuration already found fault with do no harm.
+func Check(namespaces map[string]config.Namespace) ([]config.Fault, []config.Warning) {
 	environments, err := newEnvironments()
 	if err != nil {
-		return []config.Fault{{Key: "namespaces", Message: err.Error()}}
+		return []config.Fault{{Key: "namespaces", Message: err.Error()}}, nil
 	}
 	c := compiler{environments: environments}
 	c.compile(namespaces)
-	return c.faults
+	return c.faults, c.warnings
 }
 
 // Replace compiles other rules and puts them in the place of the present ones: sockets follow them from their next

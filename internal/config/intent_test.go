@@ -1,0 +1,67 @@
+package config_test
+
+import (
+	"testing"
+
+	"github.com/carillon-io/carillon/internal/config"
+)
+
+func warningsOf(t *testing.T, source config.Source) []string {
+	t.Helper()
+	_, warnings, err := config.Load(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, w := range warnings {
+		lines = append(lines, w.String())
+	}
+	return lines
+}
+
+func TestIntent_EveryOriginShutsOutBrowsersOf2x(t *testing.T) {
+	assertLines(t, warningsOf(t, config.Source{File: []byte("server: {origins: [https://a.example, '*']}\nengine: {eio3: true}\n")}),
+		`line 1: server.origins[1]: "*" shuts out browsers with Socket.IO 2.x (engine.eio3): they send credentials, which * forbids; `+
+			`list the origins of your pages`)
+	assertLines(t, warningsOf(t, config.Source{File: []byte("server: {origins: ['*']}\n")}))
+	assertLines(t, warningsOf(t, config.Source{File: []byte("server: {origins: [https://a.example]}\nengine: {eio3: true}\n")}))
+}
+
+func TestIntent_AnIDOf2xIsNotPublished(t *testing.T) {
+	const secret = ": publishes sid, the session secret of a Socket.IO 2.x client (engine.eio3): others can speak and listen in its name; " +
+		"publish an id from the token or from auth"
+	rules := `namespaces:
+  /:
+    connect:
+      do: [{broadcast: {event: a, args: [{id: "${sid}"}]}}]
+    rules:
+      - event: a
+        do:
+          - reply: {event: a, args: ["${sid}"]}
+          - emit: {to: "${sid}", event: a, args: ["id ${'x' + sid}"]}
+          - emit: {to: a, event: a, args: ["sid", "${args[0].sid}", "${'sid'}", "${sides}", "$${sid}"]}
+    disconnect:
+      do: [{broadcast: {event: a, args: "${[sid]}"}}]
+`
+	assertLines(t, warningsOf(t, config.Source{File: []byte(rules + "engine: {eio3: true}\n")}),
+		`line 4: namespaces["/"].connect.do[0].broadcast.args`+secret,
+		`line 9: namespaces["/"].rules[0].do[1].emit.args`+secret,
+		`line 12: namespaces["/"].disconnect.do[0].broadcast.args`+secret)
+	assertLines(t, warningsOf(t, config.Source{File: []byte(rules)}))
+	base := config.Default()
+	base.Engine.EIO3 = true
+	assertLines(t, warningsOf(t, config.Source{Base: &base, File: []byte(rules)}))
+}
+
+func TestLoad_WarningsOfRulesSayWhereTheyStand(t *testing.T) {
+	assertLines(t, warningsOf(t, config.Source{
+		File: []byte("namespaces:\n  /:\n    rules:\n      - name: a\n        event: a\n"),
+		Rules: func(map[string]config.Namespace) ([]config.Fault, []config.Warning) {
+			return nil, []config.Warning{
+				{Key: `namespaces["/"].rules[0].event`, Message: "second"}, {Key: `namespaces["/"].rules[0]`, Message: "first"},
+			}
+		},
+	}),
+		`line 4: namespaces["/"].rules[0]: first`,
+		`line 5: namespaces["/"].rules[0].event: second`)
+}
