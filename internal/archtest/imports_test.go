@@ -18,7 +18,9 @@ const module = "github.com/carillon-io/carillon/"
 // allowed is the whole table of who may import whom, tests aside. A new arrow is a decision about the architecture:
 // it is added here, and argued for in the change that needs it.
 var allowed = map[string][]string{
-	"pkg/engine":          nil,
+	"internal/eioproto":   nil,
+	"internal/idle":       nil,
+	"internal/wsframe":    nil,
 	"pkg/rooms":           nil,
 	"pkg/socketio/packet": {"internal/msgjson"},
 	"internal/config":     nil,
@@ -32,6 +34,7 @@ var allowed = map[string][]string{
 	"pkg/adapter/redis":       {"internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/emitter":             {"internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 
+	"pkg/engine":                {"internal/eioproto", "internal/idle", "internal/wsframe"},
 	"internal/sio/conn":         {"pkg/socketio/packet"},
 	"pkg/socketio":              {"internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/socketio/socketiotest": {"pkg/socketio/packet"},

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/carillon-io/carillon/internal/eioproto"
 )
 
 // compressFrom is the length from which a poll answer, or a frame, is worth compressing.
@@ -18,13 +20,13 @@ const compressFrom = 1024
 func (s *Session) answer(w http.ResponseWriter, r *http.Request, p *poll) error {
 	c := &s.codec
 	contentType := "text/plain; charset=UTF-8"
-	if c.octets(p.batch) {
+	if c.payload(p.batch) == eioproto.Octets {
 		contentType = "application/octet-stream"
 	}
 	length, worthwhile := 0, false // a message that may be compressed is in it
 	c.encode(p.batch, func(piece []byte) { length += len(piece) })
 	for _, f := range p.batch {
-		worthwhile = worthwhile || f.kind == packetMessage && !f.plain
+		worthwhile = worthwhile || f.kind == eioproto.Message && !f.plain
 	}
 	encoding := ""
 	if s.server.config.CompressPolling && worthwhile && length >= compressFrom {
@@ -37,7 +39,7 @@ func (s *Session) answer(w http.ResponseWriter, r *http.Request, p *poll) error 
 		c.encode(p.batch, func(piece []byte) { whole = append(whole, piece...) })
 		if c.jsonp {
 			var err error
-			if whole, err = jsonpCall(c.callback, whole); err != nil {
+			if whole, err = eioproto.JSONPCall(c.callback, whole); err != nil {
 				return err
 			}
 		}

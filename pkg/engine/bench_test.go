@@ -31,15 +31,3 @@ func BenchmarkNewFrame(b *testing.B) {
 		NewFrame(data, false, time.Time{})
 	}
 }
-
-func BenchmarkPayload_Decode(b *testing.B) {
-	c := codec{revision: 4}
-	body := []byte(strings.Repeat("4"+strings.Repeat("x", 150)+"\x1e", 9) + "3")
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := c.decode(body, false, func(packet) bool { return true }); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

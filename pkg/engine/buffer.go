@@ -20,7 +20,7 @@ var readBuffers = sync.Pool{New: func() any {
 
 var errTooLarge = errors.New("engine: message exceeds the limit")
 
-// release gives a read buffer back.
+// release gives a buffer back.
 func release(b *[]byte) {
 	if cap(*b) <= keepBuffer {
 		readBuffers.Put(b)

@@ -1,30 +1,18 @@
 package engine
 
 import (
-	"encoding/base64"
-	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
-)
 
-// The packet types of the protocol, as the character that leads a text packet.
-const (
-	packetOpen    = '0'
-	packetClose   = '1'
-	packetPing    = '2'
-	packetPong    = '3'
-	packetMessage = '4'
-	packetUpgrade = '5'
-	packetNoop    = '6'
+	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
 // The first byte of an unfragmented WebSocket frame.
 const (
-	wsText   = 0x81
-	wsBinary = 0x82
-	wsClose  = 0x88
-	wsPong   = 0x8a
+	wsText   = wsframe.Final | wsframe.Text
+	wsBinary = wsframe.Final | wsframe.Binary
 )
 
 // Frame is one outbound message, encoded once per wire form, immutable, shared by all its recipients.
@@ -63,10 +51,10 @@ const (
 
 // Frames without content, shared by all sessions. Revision 3 and 4 write them alike.
 var (
-	framePing  = newFrame(packetPing, nil)
-	framePong  = newFrame(packetPong, nil)
-	frameNoop  = newFrame(packetNoop, nil)
-	frameClose = newFrame(packetClose, nil)
+	framePing  = newFrame(eioproto.Ping, nil)
+	framePong  = newFrame(eioproto.Pong, nil)
+	frameNoop  = newFrame(eioproto.Noop, nil)
+	frameClose = newFrame(eioproto.Close, nil)
 )
 
 // NewFrame makes the frame of one message. data is copied. received is when the publish it stems from came in, for
@@ -74,9 +62,9 @@ var (
 func NewFrame(data []byte, binary bool, received time.Time) *Frame {
 	var f *Frame
 	if binary {
-		f = &Frame{wire: encode(wsBinary, "", data), kind: packetMessage, binary: true}
+		f = &Frame{wire: encode(wsBinary, "", data), kind: eioproto.Message, binary: true}
 	} else {
-		f = newFrame(packetMessage, data)
+		f = newFrame(eioproto.Message, data)
 	}
 	if !received.IsZero() {
 		f.received = received.UnixNano()
@@ -125,42 +113,29 @@ func (f *Frame) form(which int) *encoded {
 	data := f.wire.packet()
 	switch which {
 	case formTyped:
-		e = encode(wsBinary, "\x04", data)
+		e = encode(wsBinary, "", eioproto.Revision(3).AppendBinary(nil, data))
 	case formBase64:
-		e = encode(wsText, "b", toBase64(data))
+		e = encode(wsText, "", eioproto.Revision(4).AppendBase64(nil, data))
 	case formBase64R3:
-		e = encode(wsText, "b4", toBase64(data))
+		e = encode(wsText, "", eioproto.Revision(3).AppendBase64(nil, data))
 	}
 	all.made[which].Store(&e)
 	return &e
 }
 
-func toBase64(data []byte) []byte {
-	return base64.StdEncoding.AppendEncode(nil, data)
+// deflated returns the same frame compressed, or itself where that saves nothing.
+func deflated(e *encoded) *encoded {
+	payload := wsframe.Deflate(e.packet())
+	if payload == nil {
+		return e
+	}
+	compressed := encode(e.frame[0]|wsframe.Compressed, "", payload)
+	return &compressed
 }
 
-// encode builds an unmasked WebSocket frame with prefix and data as its payload.
+// encode builds a WebSocket frame with prefix and data as its payload.
 func encode(first byte, prefix string, data []byte) encoded {
 	n := len(prefix) + len(data)
-	header := 2
-	switch {
-	case n > 0xffff:
-		header = 10
-	case n > 125:
-		header = 4
-	}
-	frame := make([]byte, header, header+n)
-	frame[0] = first
-	switch header {
-	case 2:
-		frame[1] = byte(n)
-	case 4:
-		frame[1] = 126
-		binary.BigEndian.PutUint16(frame[2:], uint16(n))
-	case 10:
-		frame[1] = 127
-		binary.BigEndian.PutUint64(frame[2:], uint64(n))
-	}
-	frame = append(frame, prefix...)
-	return encoded{frame: append(frame, data...), header: header}
+	header := wsframe.HeaderSize(n)
+	return encoded{frame: wsframe.Append(make([]byte, 0, header+n), first, prefix, data), header: header}
 }

@@ -2,13 +2,15 @@ package engine
 
 import (
 	"net/http"
+
+	"github.com/carillon-io/carillon/internal/eioproto"
 )
 
 // request is what the query says.
 type request struct {
 	sid       string
 	transport string
-	revision  uint8 // 0: none we know
+	revision  eioproto.Revision // 0: none we know
 	base64    bool
 	jsonp     bool
 	callback  string
@@ -38,7 +40,7 @@ func readRequest(r *http.Request) request {
 		q.revision = 3
 	}
 	if query.Has("j") {
-		q.jsonp, q.callback = true, jsonpIndex(last("j"))
+		q.jsonp, q.callback = true, eioproto.JSONPIndex(last("j"))
 	}
 	return q
 }
@@ -172,7 +174,7 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 		http.SetCookie(w, &cookie)
 	}
 	p := &poll{control: http.NewResponseController(w)}
-	p.batch = []*Frame{newFrame(packetOpen, s.openPacket(session.id, s.upgrades()))}
+	p.batch = []*Frame{newFrame(eioproto.Open, s.openPacket(session.id, s.upgrades()))}
 	session.limitAnswer(p)
 	if err := session.answer(w, r, p); err != nil {
 		session.end(TransportError, false, err) // the client does not know its id

@@ -1,25 +1,27 @@
 package engine
 
+import "github.com/carillon-io/carillon/internal/eioproto"
+
 // receive takes one packet from the client; the caller holds inbound. It reports whether the session goes on.
-func (s *Session) receive(p packet) bool {
-	s.server.metrics.received(p.kind)
+func (s *Session) receive(p eioproto.Packet) bool {
+	s.server.metrics.received(p.Type)
 	s.mu.Lock()
 	if s.state == stateClosed {
 		s.mu.Unlock()
 		return false
 	}
-	if p.kind != packetPong {
+	if p.Type != eioproto.Pong {
 		s.otherTrafficLocked()
 	}
 	deliver := false
-	switch p.kind {
-	case packetClose:
+	switch p.Type {
+	case eioproto.Close:
 		s.endLocked(TransportClose, false, cause("the client sent a close packet"))
-	case packetPing:
+	case eioproto.Ping:
 		s.receivePingLocked()
-	case packetPong:
+	case eioproto.Pong:
 		s.receivePongLocked()
-	case packetMessage:
+	case eioproto.Message:
 		deliver = s.state == stateOpen
 	}
 	if deliver {

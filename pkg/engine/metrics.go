@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -145,14 +146,14 @@ func gauge(name, help string, read func() float64) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "carillon", Name: name, Help: help}, read)
 }
 
-func (m *metrics) received(kind byte) { m.packetsIn[kind-packetOpen].Inc() }
+func (m *metrics) received(kind byte) { m.packetsIn[kind-eioproto.Open].Inc() }
 
 // written counts one write: its packets, its bytes, and how long its oldest message took.
 func (m *metrics) written(transport string, batch []*Frame, n int) {
 	var count [len(packetTypes)]int
 	oldest := int64(0)
 	for _, f := range batch {
-		count[f.kind-packetOpen]++
+		count[f.kind-eioproto.Open]++
 		if f.received != 0 && (oldest == 0 || f.received < oldest) {
 			oldest = f.received
 		}

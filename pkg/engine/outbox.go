@@ -3,6 +3,8 @@ package engine
 import (
 	"io"
 	"sync"
+
+	"github.com/carillon-io/carillon/internal/eioproto"
 )
 
 // chunk is how much one write copies together. Larger frames leave uncopied, so a client that does not read pins no
@@ -108,7 +110,7 @@ func (s *Session) dropQueueLocked() {
 func messagesIn(batch []*Frame) int {
 	n := 0
 	for _, f := range batch {
-		if f.kind == packetMessage {
+		if f.kind == eioproto.Message {
 			n++
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/carillon-io/carillon/internal/eioproto"
 )
 
 const (
@@ -118,11 +120,11 @@ func (s *Session) deliverPost(p *post, body []byte, octets bool) bool {
 	defer s.inbound.Unlock()
 	if s.codec.jsonp {
 		var found bool
-		if body, found = jsonpBody(body); !found {
+		if body, found = eioproto.JSONPBody(body); !found {
 			return true
 		}
 	}
-	if err := s.codec.decode(body, octets && !s.codec.jsonp, s.receive); err != nil {
+	if err := s.codec.revision.Decode(body, octets && !s.codec.jsonp, s.receive); err != nil {
 		s.end(ParseError, false, err)
 	}
 	return true

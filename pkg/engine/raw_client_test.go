@@ -73,3 +73,12 @@ func readResponse(t *testing.T, conn net.Conn) answer {
 	}
 	return answer{response.StatusCode, response.Header, string(body)}
 }
+
+// raw6455 opens a session without a WebSocket library.
+func (s *server) raw6455() (net.Conn, *client) {
+	s.t.Helper()
+	conn := s.raw("GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\nHost: x\nConnection: Upgrade\nUpgrade: websocket\n" +
+		"Sec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n")
+	readUntil(s.t, conn, `"maxPayload":1000000}`)
+	return conn, <-s.opened
+}

@@ -25,8 +25,6 @@ func newRawConn(conn net.Conn) syscall.RawConn {
 // readCall is one read that waits. They are pooled, as turns are: RawConn wants a function, and a closure would allocate.
 type readCall struct {
 	conn *wsConn
-	into []byte // nil: conn.input, which is made when something is there
-	n    int
 	err  error
 	try  func(descriptor uintptr) bool
 }
@@ -37,51 +35,42 @@ var readCalls = sync.Pool{New: func() any {
 	return c
 }}
 
-// rawRead reads into p or, when that is nil, into an empty input. Within a turn it does not wait.
-func (c *wsConn) rawRead(p []byte) (int, error) {
+// rawFill reads more input. Within a turn it does not wait.
+func (c *wsConn) rawFill() error {
 	if c.turn != nil {
-		return c.readNow(c.turn.descriptor, p)
+		return c.fillNow(c.turn.descriptor)
 	}
 	call := readCalls.Get().(*readCall)
-	call.conn, call.into = c, p
+	call.conn = c
 	err := c.raw.Read(call.try)
-	n := call.n
 	if err == nil {
 		err = call.err
 	}
-	call.conn, call.into, call.n, call.err = nil, nil, 0, nil
+	call.conn, call.err = nil, nil
 	readCalls.Put(call)
-	return n, err
+	return err
 }
 
 func (r *readCall) tryRead(descriptor uintptr) (done bool) {
-	r.n, r.err = r.conn.readNow(descriptor, r.into)
+	r.err = r.conn.fillNow(descriptor)
 	return !errors.Is(r.err, errIdle)
 }
 
-// readNow is one read that does not wait.
-func (c *wsConn) readNow(descriptor uintptr, p []byte) (int, error) {
-	in := (*input)(nil)
-	if p == nil {
-		in = inputs.Get().(*input)
-		p = in.buffer
-	}
+// fillNow is one read that does not wait.
+func (c *wsConn) fillNow(descriptor uintptr) error {
+	p := c.in.Space()
 	n, err := ignoringInterrupts(syscall.Read, descriptor, p)
-	if in != nil && n > 0 {
-		in.end, c.input = n, in
-	} else if in != nil {
-		in.release()
-	}
+	c.in.Filled(max(n, 0))
 	switch {
 	case n > 0:
 		c.drained = n < len(p)
-		return n, nil
+		return nil
 	case err == nil:
-		return 0, io.EOF
+		return io.EOF
 	case errors.Is(err, syscall.EAGAIN):
-		return 0, errIdle
+		return errIdle
 	}
-	return 0, err
+	return err
 }
 
 // turn is a reader's stay at a descriptor, which it may keep while it waits.
@@ -119,7 +108,7 @@ func (s *Session) readTurn(c *wsConn) error {
 
 // takeAll takes in what has arrived. It returns false to be called again when more has.
 //
-// A read that was not filled has taken all there was, and the next arrival calls again: what readNow would say is
+// A read that was not filled has taken all there was, and the next arrival calls again: what fillNow would say is
 // EAGAIN, at the price of a system call for each message. Only the end of the stream may have come together with the
 // last bytes and calls nobody; that is what the connection is watched for.
 func (t *turn) takeAll(descriptor uintptr) (done bool) {

@@ -5,7 +5,6 @@ package engine
 import (
 	"net"
 	"runtime"
-	"sync"
 	"syscall"
 )
 
@@ -13,7 +12,7 @@ import (
 
 func newRawConn(net.Conn) syscall.RawConn { return nil }
 
-func (c *wsConn) rawRead([]byte) (int, error) { return 0, syscall.EINVAL }
+func (c *wsConn) rawFill() error { return syscall.EINVAL }
 func (c *wsConn) rawWrite(*flusher, []byte, []*Frame, []byte) (int, error) {
 	return 0, syscall.EINVAL
 }
@@ -28,9 +27,3 @@ func yield() { runtime.Gosched() }
 type turn struct{}
 
 func (s *Session) readTurn(*wsConn) error { return syscall.EINVAL }
-
-type parking struct{ running *sync.WaitGroup }
-
-func (*parking) parkLocked(*wsConn) bool  { return false }
-func (*parking) watchLocked(*wsConn) bool { return false }
-func (*parking) leave(*wsConn)            {}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/idle"
 	"go.uber.org/zap"
 )
 
@@ -34,7 +35,7 @@ type Server struct {
 	config  Config
 	epoch   time.Time // what every time.Duration kept by sessions counts from
 	table   *table
-	parking parking
+	idle    *idle.Poller // calls connections that have no reader
 	metrics *metrics
 
 	admission admission
@@ -45,7 +46,7 @@ type Server struct {
 	outboxes  atomic.Int64 // Limits.Outboxes
 	relieving atomic.Bool  // relieve runs
 	refusing  atomic.Bool
-	running   sync.WaitGroup // sessions, their connections' readers, parking, relieve
+	running   sync.WaitGroup // sessions, their connections' readers, the poller, relieve
 }
 
 // New makes a server. It starts nothing.
@@ -55,7 +56,7 @@ func New(h Handler, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable()}
-	s.parking.running = &s.running
+	s.idle = idle.New(s.running.Go)
 	s.flushers.run = s.flushers.work
 	s.metrics, err = newMetrics(cfg.Registry, s)
 	return s, err

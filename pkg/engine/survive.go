@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/carillon-io/carillon/internal/eioproto"
 	"go.uber.org/zap"
 )
 
@@ -18,9 +19,9 @@ func (s *Session) callOpen() {
 }
 
 // callMessage hands over one message; the caller holds inbound.
-func (s *Session) callMessage(p packet) {
+func (s *Session) callMessage(p eioproto.Packet) {
 	defer s.survive()
-	s.receiver.Message(p.data, p.binary)
+	s.receiver.Message(p.Data, p.Binary)
 }
 
 // callClosed tells the receiver of the end; the caller holds inbound.

@@ -3,6 +3,9 @@ package engine
 import (
 	"net/http"
 	"time"
+
+	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
 // upgrade is a WebSocket that wants to become the transport of a polling session:
@@ -82,15 +85,15 @@ func (s *Session) detach(u *upgrade) bool {
 // probe reads the candidate until it becomes the transport, or is given up and closed.
 func (s *Session) probe(u *upgrade) (switched bool) {
 	for {
-		opcode, message, err := u.conn.next(s.server.config.MaxPayload)
+		m, err := u.conn.next(s.server.config.MaxPayload)
 		if err != nil {
 			s.detach(u)
 			u.conn.finish(err)
 			return false
 		}
 		text := ""
-		if opcode == opText {
-			text = string(message)
+		if m.Opcode == wsframe.Text {
+			text = string(m.Data)
 		}
 		switch {
 		case text == "2probe" && s.answerProbe(u):
@@ -105,8 +108,8 @@ func (s *Session) probe(u *upgrade) (switched bool) {
 }
 
 func (s *Session) answerProbe(u *upgrade) bool {
-	s.server.metrics.received(packetPing)
-	answer := newFrame(packetPong, []byte("probe"))
+	s.server.metrics.received(eioproto.Ping)
+	answer := newFrame(eioproto.Pong, []byte("probe"))
 	if u.conn.send(answer.wire.frame) != nil {
 		return false
 	}
@@ -135,7 +138,7 @@ func (s *Session) noop(u *upgrade) {
 
 // switchTo makes the candidate the transport; false when it was given up meanwhile.
 func (s *Session) switchTo(u *upgrade) bool {
-	s.server.metrics.received(packetUpgrade)
+	s.server.metrics.received(eioproto.Upgrade)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.candidate != u || s.state == stateClosed {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/wsframe"
 	"github.com/gorilla/websocket"
 )
 
@@ -20,6 +22,13 @@ var upgrader = websocket.Upgrader{
 	WriteBufferPool: new(sync.Pool),
 	CheckOrigin:     func(*http.Request) bool { return true }, // Config.Check has decided
 }
+
+// compressingUpgrader agrees to compression; it answers both no_context_takeover parameters and no other.
+var compressingUpgrader = func() websocket.Upgrader {
+	u := upgrader
+	u.EnableCompression = true
+	return u
+}()
 
 func validKey(r *http.Request) bool {
 	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key"))
@@ -45,10 +54,10 @@ func (s *Server) acceptWebSocket(w http.ResponseWriter, r *http.Request, c codec
 		r.Header.Set("Sec-WebSocket-Version", "13")
 	}
 	accept := &upgrader
-	if s.config.CompressWebSocket && offersDeflate(r.Header) {
+	if s.config.CompressWebSocket && wsframe.OffersDeflate(r.Header.Values("Sec-WebSocket-Extensions")) {
 		accept, c.deflate = &compressingUpgrader, true
 	}
-	conn := &wsConn{codec: c}
+	conn := &wsConn{codec: c, in: wsframe.Reader{Deflate: c.deflate}}
 	if _, err := accept.Upgrade(hijacker{w, conn}, r, header); err != nil {
 		s.reportRefusal(r, faultBadRequest.because(err.Error()))
 		return nil, err
@@ -72,7 +81,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec)
 		return
 	}
 	conn.session, session.socket = session, conn
-	session.queue = []*Frame{newFrame(packetOpen, s.openPacket(session.id, nil))}
+	session.queue = []*Frame{newFrame(eioproto.Open, s.openPacket(session.id, nil))}
 	session.lease = leaseFlush // until Open has returned, so that the two may leave in one write
 	if !session.open() {
 		s.admission.discharge(session)
@@ -155,17 +164,17 @@ func (s *Session) read() {
 // stopReading is what every reader ends with whose connection is over.
 func (s *Session) stopReading(conn *wsConn, err error) {
 	conn.finish(err)
-	s.server.parking.leave(conn)
+	s.server.idle.Remove(&conn.slot)
 	s.server.running.Done()
 }
 
 // take takes in one message.
 func (s *Session) take(conn *wsConn) error {
-	opcode, message, err := conn.next(s.server.config.MaxPayload)
+	m, err := conn.next(s.server.config.MaxPayload)
 	if err != nil {
 		return err
 	}
-	if !s.receiveMessage(conn, opcode, message) {
+	if !s.receiveMessage(conn, m) {
 		return errOver
 	}
 	conn.paced(s.server.now())
@@ -173,18 +182,18 @@ func (s *Session) take(conn *wsConn) error {
 }
 
 // receiveMessage takes in one WebSocket message.
-func (s *Session) receiveMessage(conn *wsConn, opcode byte, message []byte) (alive bool) {
-	s.server.metrics.bytesIn[transportWebSocket].Add(float64(len(message)))
-	var p packet
-	if opcode == opText {
+func (s *Session) receiveMessage(conn *wsConn, m wsframe.Message) (alive bool) {
+	s.server.metrics.bytesIn[transportWebSocket].Add(float64(len(m.Data)))
+	var p eioproto.Packet
+	if m.Opcode == wsframe.Text {
 		var err error
-		if p, err = conn.codec.decodeText(message); err != nil {
+		if p, err = conn.codec.revision.DecodeText(m.Data); err != nil {
 			s.end(ParseError, false, err)
 			return false
 		}
 	} else {
 		var known bool
-		if p, known = conn.codec.decodeBinary(message); !known {
+		if p, known = conn.codec.revision.DecodeBinary(m.Data); !known {
 			return true
 		}
 	}

@@ -125,6 +125,28 @@ func TestWebSocket_FragmentsMakeOneMessage(t *testing.T) {
 	s.wantMessage(c, long[1:], false)
 }
 
+func TestWebSocket_AnswersWhatEndsItWithItsCode(t *testing.T) {
+	const none = "\x00\x00\x00\x00" // the mask
+	for sent, want := range map[string]string{
+		"\x81\x024x":                "\x88\x02\x03\xea", // not masked: 1002
+		"\x81\x82" + none + "4\xff": "\x88\x02\x03\xef", // not UTF-8: 1007
+		"\x82\xff\x00\x00\x00\x00\x00\x0f\x42\x41" + none: "\x88\x02\x03\xf1", // too long: 1009
+		"\x88\x80" + none:                     "\x88\x00",
+		"\x88\x82" + none + "\x0f\xa0":        "\x88\x02\x0f\xa0", // 4000
+		"\x8a\x80" + none + "\x88\x80" + none: "\x88\x00",         // an unasked pong means nothing
+	} {
+		s := start(t, engine.Config{})
+		conn, client := s.raw6455()
+		write(t, conn, "\x89\x81"+none+"p")
+		readUntil(t, conn, "\x8a\x01p")
+		write(t, conn, sent)
+		if got := readAll(t, conn); got != want {
+			t.Errorf("%q: answered %q, want %q", sent, got, want)
+		}
+		<-client.closed
+	}
+}
+
 func TestWebSocket_CloseDeliversWhatIsQueuedFirst(t *testing.T) {
 	s := start(t, engine.Config{Outbox: 8 << 20})
 	ws, c := s.connect()

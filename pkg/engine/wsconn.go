@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bufio"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -10,6 +9,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/carillon-io/carillon/internal/idle"
+	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
 // kernelBuffer bounds what the kernel holds for a client that does not read; left alone it takes megabytes.
@@ -27,9 +29,7 @@ type wsConn struct {
 
 	// Owned by the reader.
 	session  *Session // whose transport this is; nil while it is a candidate, and nobody else writes
-	input    *input
-	partial  *assembly     // the message of which a part has arrived
-	inflated *[]byte       // the message that was compressed
+	in       wsframe.Reader
 	last     time.Duration // when the last message came
 	frequent uint8         // messages in a row that came soon after the one before
 	turn     *turn         // while the reader has the descriptor, and does not wait for input
@@ -48,12 +48,12 @@ type wsConn struct {
 
 	// ending guards the following.
 	ending      sync.Mutex
-	parked      bool // nobody reads: parking does when something arrives, or wake
-	watched     bool // parking tells the reader when the peer hangs up
+	parked      bool // nobody reads: the poller starts a reader when something arrives, or Wake
+	watched     bool // the poller interrupts the reader when the peer hangs up
 	interrupted bool // not to be parked any more
 	lingering   bool
 	killed      bool
-	slot        int // in parking, from 1; 0: none
+	slot        idle.Slot
 }
 
 // hijacker hands gorilla the connection without what came early, and keeps both.
@@ -67,13 +67,14 @@ func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	h.conn.Conn, h.conn.raw = conn, newRawConn(conn)
+	h.conn.in.Resident = h.conn.raw == nil
 	// gorilla refuses clients that speak before the 101; the protocol does not.
 	if n := buffers.Reader.Buffered(); n > 0 {
 		early, _ := buffers.Reader.Peek(n) // buffered: cannot fail
-		h.conn.input = newInput(early)
+		h.conn.in.Feed(early)
 		_, _ = buffers.Reader.Discard(n)
 	}
-	h.conn.Conn, h.conn.raw = conn, newRawConn(conn)
 	if tcp, ok := h.conn.inner().(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(kernelBuffer) // without it the kernel's own limit holds
 	}
@@ -94,7 +95,7 @@ func (c *wsConn) inner() net.Conn {
 
 // answerPing owes the peer a pong. A candidate has no outbox to put it in.
 func (c *wsConn) answerPing(payload []byte) error {
-	pong := append([]byte{wsPong, byte(len(payload))}, payload...)
+	pong := wsframe.Append(nil, wsframe.Final|wsframe.Pong, "", payload)
 	if c.session == nil {
 		return c.send(pong)
 	}
@@ -157,24 +158,19 @@ func (c *wsConn) coalesce(pong []byte, batch []*Frame, closing []byte) (n int, e
 // closeFrame is the Close frame that answers what ended the reading: a violation its code, a Close frame its own; all
 // else closes without one.
 func closeFrame(readErr error) []byte {
-	code := uint16(0)
-	var v violation
-	var p peerClose
-	switch {
-	case errors.As(readErr, &v):
-		code = uint16(v)
-	case errors.As(readErr, &p):
-		code = uint16(p)
+	var code wsframe.CloseCode
+	var v wsframe.Violation
+	if errors.As(readErr, &v) {
+		code = wsframe.CloseCode(v)
+	} else {
+		_ = errors.As(readErr, &code)
 	}
-	if code == 0 {
-		return []byte{wsClose, 0}
-	}
-	return binary.BigEndian.AppendUint16([]byte{wsClose, 2}, code)
+	return wsframe.AppendClose(nil, code)
 }
 
 // reasonFor tells why a session ends whose socket could not be read.
 func reasonFor(readErr error) CloseReason {
-	if v := violation(0); errors.As(readErr, &v) {
+	if v := wsframe.Violation(0); errors.As(readErr, &v) {
 		return TransportError // we refused what it sent
 	}
 	return TransportClose
@@ -192,7 +188,7 @@ func (c *wsConn) closeWrite() {
 func (c *wsConn) park() bool {
 	c.ending.Lock()
 	defer c.ending.Unlock()
-	c.parked = !c.interrupted && c.session.server.parking.parkLocked(c)
+	c.parked = !c.interrupted && c.session.server.idle.Arm(&c.slot, c.raw, c, idle.Input)
 	if c.parked {
 		c.watching, c.watched = false, false
 	}
@@ -206,12 +202,12 @@ func (c *wsConn) watch() bool {
 	}
 	c.ending.Lock()
 	defer c.ending.Unlock()
-	c.watched = c.session.server.parking.watchLocked(c)
+	c.watched = c.session.server.idle.Arm(&c.slot, c.raw, c, idle.Hangup)
 	return c.watched
 }
 
-// wake starts a reader for a connection that is parked, or interrupts the one that waits without looking for the end.
-func (c *wsConn) wake() {
+// Wake starts a reader for a connection that is parked, or interrupts the one that waits without looking for the end.
+func (c *wsConn) Wake() {
 	c.ending.Lock()
 	defer c.ending.Unlock()
 	c.wakeLocked()
@@ -261,12 +257,12 @@ func (c *wsConn) kill() {
 		_ = tcp.SetLinger(0) // fails only on a closed connection
 	}
 	_ = inner.Close() // nothing can be done about a failure
-	c.wake()
+	c.Wake()
 }
 
 // finish is the reader's last act: the Close frame unless it was sent, and reading on until the peer has hung up.
 func (c *wsConn) finish(readErr error) {
-	c.drop()
+	c.in.Drop()
 	deadline := time.Now().Add(closeReply)
 	c.ending.Lock()
 	c.lingering = true
@@ -293,7 +289,7 @@ func (c *wsConn) finish(readErr error) {
 		c.kill()
 		return
 	}
-	if p := peerClose(0); !errors.As(readErr, &p) {
+	if code := wsframe.CloseCode(0); !errors.As(readErr, &code) {
 		_, _ = io.Copy(io.Discard, c.Conn) // whatever ends it, we are done
 	}
 	_ = c.Conn.Close() // nothing can be done about a failure

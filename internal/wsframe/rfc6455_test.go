@@ -1,13 +1,12 @@
-package engine_test
+package wsframe
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
-	"net"
+	"slices"
 	"strings"
 	"testing"
-
-	"github.com/carillon-io/carillon/pkg/engine"
 )
 
 // unmasked is a client's frame whose mask is zeros; first is its first byte, and length how many bytes write its length
@@ -25,27 +24,15 @@ func unmasked(first byte, payload string, length int) string {
 
 func frame(first byte, payload string) string { return unmasked(first, payload, 0) }
 
-// raw6455 opens a session without a WebSocket library.
-func (s *server) raw6455() (net.Conn, *client) {
-	s.t.Helper()
-	conn := s.raw("GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\nHost: x\nConnection: Upgrade\nUpgrade: websocket\n" +
-		"Sec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n")
-	readUntil(s.t, conn, `"maxPayload":1000000}`)
-	return conn, <-s.opened
-}
-
 func TestRFC6455_Close(t *testing.T) {
 	closed := func(code uint16, reason string) string {
 		return frame(0x88, string(binary.BigEndian.AppendUint16(nil, code))+reason)
 	}
-	answer := func(code uint16) string {
-		return string(binary.BigEndian.AppendUint16([]byte{0x88, 2}, code))
-	}
-	const protocol, text, none = 1002, 1007, 0
+	const protocol, text, none = ProtocolError, NotUTF8, CloseCode(0)
 	type ending struct {
 		name string
 		sent string
-		code uint16
+		err  error
 	}
 	endings := []ending{
 		{"reserved bit 1 without an extension", frame(0xc1, "4x"), protocol},
@@ -72,82 +59,75 @@ func TestRFC6455_Close(t *testing.T) {
 		{"Close", frame(0x88, ""), none},
 		{"Close inside a message", frame(0x01, "4") + frame(0x88, ""), none},
 		{"Close with one byte", frame(0x88, "\x03"), protocol},
-		{"Close with a reason", closed(1000, strings.Repeat("é", 61)), 1000},
+		{"Close with a reason", closed(1000, strings.Repeat("é", 61)), CloseCode(1000)},
 		{"Close with a reason that is not UTF-8", closed(1000, "\xce\xba\xe1"), text},
 	}
 	for _, code := range []uint16{0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535} {
 		endings = append(endings, ending{"a code nobody may send", closed(code, ""), protocol})
 	}
 	for _, code := range []uint16{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999} {
-		endings = append(endings, ending{"a code", closed(code, ""), code})
+		endings = append(endings, ending{"a code", closed(code, ""), CloseCode(code)})
 	}
 	for octet := byte(3); octet <= 7; octet++ {
 		endings = append(endings,
 			ending{"a reserved opcode", frame(0x80|octet, "4x"), protocol},
 			ending{"a reserved control opcode", frame(0x80|octet+8, ""), protocol})
 	}
-	s := start(t, engine.Config{})
 	for _, c := range endings {
-		conn, client := s.raw6455()
-		write(t, conn, c.sent)
-		want := answer(c.code)
-		if c.code == none {
-			want = "\x88\x00"
+		messages, err := read(new(Reader), []byte(c.sent), len(c.sent))
+		if !errors.Is(err, c.err) || len(messages) > 1 {
+			t.Errorf("%s, %q: %v, want %v; messages %q", c.name, c.sent, err, c.err, messages)
 		}
-		if got := readAll(t, conn); got != want {
-			t.Fatalf("%s, %q: answered %q, want %q", c.name, c.sent, got, want)
+	}
+}
+
+func TestRFC6455_CloseFrames(t *testing.T) {
+	for code, want := range map[CloseCode]string{0: "\x88\x00", 1001: "\x88\x02\x03\xe9", CloseCode(TooLarge): "\x88\x02\x03\xf1"} {
+		if got := string(AppendClose(nil, code)); got != want {
+			t.Errorf("%d: %q, want %q", code, got, want)
 		}
-		<-client.closed
-		if len(client.messages) > 1 {
-			t.Errorf("%s, %q: %d messages", c.name, c.sent, len(client.messages))
-		}
-		conn.Close()
 	}
 }
 
 func TestRFC6455_Messages(t *testing.T) {
 	const kappa = "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5"
-	s := start(t, engine.Config{})
-	conn, client := s.raw6455()
-	send := func(data string) {
+	check := func(sent string, want ...string) {
 		t.Helper()
-		write(t, conn, data)
+		messages, err := read(new(Reader), []byte(sent), len(sent))
+		if !slices.Equal(messages, want) || !errors.Is(err, io.EOF) {
+			t.Errorf("%.40q: %d messages, %v, want %d", sent, len(messages), err, len(want))
+		}
 	}
 	for _, size := range []int{0, 1, 124, 125, 126, 127, 128, 65534, 65535, 65536} {
 		for _, length := range []int{0, 2, 8} { // RFC 6455 wants the fewest bytes; clients that take more are understood
-			if size >= 65535 && length == 2 {
+			if size > 65535 && length == 2 {
 				continue
 			}
 			payload := strings.Repeat("x", size)
-			send(unmasked(0x82, payload, length))
-			s.wantMessage(client, payload, true)
-			send(unmasked(0x81, "4"+payload, length))
-			s.wantMessage(client, payload, false)
+			check(unmasked(0x82, payload, length), "2:"+payload)
+			check(unmasked(0x81, payload, length), "1:"+payload)
 		}
 	}
 
-	whole := "4" + kappa
-	for cut := range whole {
-		send(frame(0x01, whole[:cut]) + frame(0x00, "") + frame(0x80, whole[cut:]))
-		s.wantMessage(client, kappa, false)
+	for cut := range kappa {
+		check(frame(0x01, kappa[:cut])+frame(0x00, "")+frame(0x80, kappa[cut:]), "1:"+kappa)
 	}
 	var bytes strings.Builder
 	bytes.WriteString(frame(0x01, ""))
-	for i := range len(whole) {
-		bytes.WriteString(frame(0x00, whole[i:i+1]))
+	for i := range len(kappa) {
+		bytes.WriteString(frame(0x00, kappa[i:i+1]))
 	}
-	send(bytes.String() + frame(0x80, ""))
-	s.wantMessage(client, kappa, false)
+	check(bytes.String()+frame(0x80, ""), "1:"+kappa)
+}
 
-	// Control frames pass the message they are sent within; of pings that come together the last may answer for all.
-	send(frame(0x01, "4a") + frame(0x8a, "unasked") + frame(0x00, "b") + frame(0x89, strings.Repeat("p", 125)))
-	pong := make([]byte, 2+125)
-	if _, err := io.ReadFull(conn, pong); err != nil || string(pong) != "\x8a\x7d"+strings.Repeat("p", 125) {
-		t.Errorf("answered %q, %v", pong, err)
+// Control frames pass the message they are sent within.
+func TestRFC6455_ControlFramesWithinAMessage(t *testing.T) {
+	var r Reader
+	r.Feed([]byte(frame(0x01, "a") + frame(0x8a, "unasked") + frame(0x00, "b") + frame(0x89, strings.Repeat("p", 125)) + frame(0x80, "c")))
+	for _, want := range []Message{{Pong, []byte("unasked")}, {Ping, []byte(strings.Repeat("p", 125))}, {Text, []byte("abc")}} {
+		m, err := r.Next(testLimit)
+		if err != nil || m.Opcode != want.Opcode || string(m.Data) != string(want.Data) {
+			t.Errorf("%d %q, %v, want %d %q", m.Opcode, m.Data, err, want.Opcode, want.Data)
+		}
 	}
-	if len(client.messages) > 0 {
-		t.Error("delivered before its end")
-	}
-	send(frame(0x80, "c"))
-	s.wantMessage(client, "abc", false)
 }

@@ -1,4 +1,4 @@
-package engine
+package eioproto
 
 import (
 	"bytes"
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// jsonpIndex keeps the digits of the j parameter, so that nothing of the client's choice runs as a script.
-func jsonpIndex(j string) string {
+// JSONPIndex keeps the digits of the j parameter, so that nothing of the client's choice runs as a script.
+func JSONPIndex(j string) string {
 	return strings.Map(func(r rune) rune {
 		if r < '0' || r > '9' {
 			return -1
@@ -17,8 +17,8 @@ func jsonpIndex(j string) string {
 	}, j)
 }
 
-// jsonpCall wraps a text payload as the script a JSONP client loads.
-func jsonpCall(index string, payload []byte) ([]byte, error) {
+// JSONPCall wraps a text payload as the script a JSONP client loads.
+func JSONPCall(index string, payload []byte) ([]byte, error) {
 	var script bytes.Buffer
 	script.WriteString("___eio[" + index + "](")
 	encoder := json.NewEncoder(&script)
@@ -31,9 +31,9 @@ func jsonpCall(index string, payload []byte) ([]byte, error) {
 	return script.Bytes(), nil
 }
 
-// jsonpBody unwraps a form post. Browsers turn line feeds in form fields into CRLF, so the client sends them as \n and
+// JSONPBody unwraps a form post. Browsers turn line feeds in form fields into CRLF, so the client sends them as \n and
 // a literal \n as \\n. A form without the field is no payload: ok is false.
-func jsonpBody(form []byte) (payload []byte, ok bool) {
+func JSONPBody(form []byte) (payload []byte, ok bool) {
 	values, err := url.ParseQuery(string(form))
 	if err != nil || !values.Has("d") {
 		return nil, false

@@ -1,4 +1,4 @@
-package engine
+package eioproto
 
 import (
 	"bytes"
@@ -7,8 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// The two payloads of protocol revision 3: text as <length>:<packet>, length in UTF-16 units, and octets as a kind
-// byte, the length's decimal digits one per byte as values, 0xff, and that many bytes.
+// Form is how a payload holds several packets.
+type Form uint8
+
+const (
+	Separated Form = iota // revision 4: text packets with a separator between them
+	Lengths               // revision 3: <length>:<packet>, length in UTF-16 units
+	Octets                // revision 3, binary: a kind byte, the length's decimal digits one per byte as values, 0xff, and that many bytes
+)
+
+// separator stands between the packets of a revision 4 payload.
+const separator = 0x1e
 
 const (
 	octetText   = 0
@@ -18,40 +27,63 @@ const (
 	maxDigits = 310
 )
 
-func (c *codec) encodeLengths(batch []*Frame, emit func([]byte)) {
-	var prefix [24]byte
-	for _, f := range batch {
-		text := c.textPacket(f)
-		emit(append(strconv.AppendInt(prefix[:0], int64(utf16Length(text)), 10), ':'))
-		emit(text)
+// AppendLead appends what a payload has before its packet at index i.
+func (f Form) AppendLead(dst []byte, i int, packet []byte, binary bool) []byte {
+	switch f {
+	case Lengths:
+		return append(strconv.AppendInt(dst, int64(utf16Length(packet)), 10), ':')
+	case Octets:
+		kind := byte(octetText)
+		if binary {
+			kind = octetBinary
+		}
+		dst = append(dst, kind)
+		from := len(dst)
+		dst = strconv.AppendInt(dst, int64(len(packet)), 10)
+		for i := range dst[from:] {
+			dst[from+i] -= '0'
+		}
+		return append(dst, octetEnd)
+	}
+	if i > 0 {
+		dst = append(dst, separator)
+	}
+	return dst
+}
+
+// Decode hands the packets of a POST body to receive, in order, until one is malformed or receive returns false. octets
+// says that the body came as octets, which only revision 3 knows. It may change body.
+func (r Revision) Decode(body []byte, octets bool, receive func(Packet) bool) error {
+	if octets {
+		return decodeOctets(body, receive)
+	}
+	if !utf8.Valid(body) {
+		body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	}
+	if r == 3 {
+		return decodeLengths(body, receive)
+	}
+	for {
+		part, rest, more := bytes.Cut(body, []byte{separator})
+		p, err := r.DecodeText(part)
+		if err != nil {
+			return err
+		}
+		if !receive(p) || !more {
+			return nil
+		}
+		body = rest
 	}
 }
 
-func encodeOctets(batch []*Frame, emit func([]byte)) {
-	var head [24]byte
-	for _, f := range batch {
-		kind, data := byte(octetText), f.wire.packet()
-		if f.binary {
-			kind, data = octetBinary, f.form(formTyped).packet()
-		}
-		h := strconv.AppendInt(append(head[:0], kind), int64(len(data)), 10)
-		for i := range h[1:] {
-			h[1+i] -= '0'
-		}
-		emit(append(h, octetEnd))
-		emit(data)
-	}
-}
-
-func decodeLengths(body []byte, receive func(packet) bool) error {
-	c := codec{revision: 3}
+func decodeLengths(body []byte, receive func(Packet) bool) error {
 	if len(body) == 0 {
-		return errMalformed
+		return ErrMalformed
 	}
 	for len(body) > 0 {
 		digits, rest, found := bytes.Cut(body, []byte{':'})
 		if !found {
-			return errMalformed
+			return ErrMalformed
 		}
 		units, err := textLength(digits)
 		if err != nil {
@@ -59,13 +91,13 @@ func decodeLengths(body []byte, receive func(packet) bool) error {
 		}
 		n, ok := utf16Prefix(rest, units)
 		if !ok {
-			return errMalformed
+			return ErrMalformed
 		}
 		body = rest[n:]
 		if n == 0 {
 			continue
 		}
-		p, err := c.decodeText(rest[:n])
+		p, err := Revision(3).DecodeText(rest[:n])
 		if err != nil {
 			return err
 		}
@@ -77,13 +109,12 @@ func decodeLengths(body []byte, receive func(packet) bool) error {
 }
 
 // decodeOctets takes a packet cut off by the end of the body as it is.
-func decodeOctets(body []byte, receive func(packet) bool) error {
-	c := codec{revision: 3}
+func decodeOctets(body []byte, receive func(Packet) bool) error {
 	for len(body) > 0 {
 		kind := body[0]
 		end := bytes.IndexByte(body[1:], octetEnd)
 		if kind > octetBinary || end < 0 || end > maxDigits {
-			return errMalformed
+			return ErrMalformed
 		}
 		n, err := octetLength(body[1 : 1+end])
 		if err != nil {
@@ -94,19 +125,19 @@ func decodeOctets(body []byte, receive func(packet) bool) error {
 		data := body[:n]
 		body = body[n:]
 
-		var p packet
+		var p Packet
 		if kind == octetText {
 			if !utf8.Valid(data) {
 				data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
 			}
-			if p, err = c.decodeText(data); err != nil {
+			if p, err = Revision(3).DecodeText(data); err != nil {
 				return err
 			}
 		} else if n == 0 {
-			return errMalformed
+			return ErrMalformed
 		} else {
 			var known bool
-			if p, known = c.decodeBinary(data); !known {
+			if p, known = Revision(3).DecodeBinary(data); !known {
 				continue
 			}
 		}
@@ -123,11 +154,11 @@ func textLength(text []byte) (int, error) {
 		return int(n), nil
 	}
 	if len(text) > maxDigits || len(bytes.Trim(text, "0123456789.eE+")) > 0 {
-		return 0, errMalformed
+		return 0, ErrMalformed
 	}
 	n, err := strconv.ParseFloat(string(text), 64)
 	if err != nil || n != math.Trunc(n) || n > math.MaxInt32 {
-		return 0, errMalformed
+		return 0, ErrMalformed
 	}
 	return int(n), nil
 }
@@ -135,13 +166,13 @@ func textLength(text []byte) (int, error) {
 // octetLength reads digit values. What exceeds any body is cut to the body by the caller.
 func octetLength(digits []byte) (int, error) {
 	if len(digits) == 0 {
-		return 0, errMalformed
+		return 0, ErrMalformed
 	}
 	const enough = 1 << 40
 	n := 0
 	for _, d := range digits {
 		if d > 9 {
-			return 0, errMalformed
+			return 0, ErrMalformed
 		}
 		n = min(n*10+int(d), enough)
 	}

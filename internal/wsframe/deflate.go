@@ -1,33 +1,22 @@
-package engine
+package wsframe
 
 import (
 	"bytes"
 	"compress/flate"
-	"errors"
 	"io"
-	"net/http"
 	"strings"
 	"sync"
-
-	"github.com/gorilla/websocket"
 )
 
 // permessage-deflate without context takeover: each message is compressed for itself, so that one result serves all its
 // recipients and an idle connection keeps no state.
 
-// compressingUpgrader agrees to compression; it answers both no_context_takeover parameters and no other.
-var compressingUpgrader = func() websocket.Upgrader {
-	u := upgrader
-	u.EnableCompression = true
-	return u
-}()
-
-// offersDeflate reports whether a client offers compression that we can do. One that wants our window smaller, or asks
-// for what we do not know, cannot be answered.
-func offersDeflate(h http.Header) bool {
-	for _, line := range h.Values("Sec-WebSocket-Extensions") {
+// OffersDeflate reports whether the lines of a client's Sec-WebSocket-Extensions hold an offer that can be accepted. One
+// with a smaller window for us, or with a parameter that we do not know, cannot.
+func OffersDeflate(lines []string) bool {
+	for _, line := range lines {
 		for offer := range strings.SplitSeq(line, ",") {
-			if answerable(offer) {
+			if acceptable(offer) {
 				return true
 			}
 		}
@@ -35,7 +24,7 @@ func offersDeflate(h http.Header) bool {
 	return false
 }
 
-func answerable(offer string) bool {
+func acceptable(offer string) bool {
 	name, parameters, _ := strings.Cut(offer, ";")
 	if strings.TrimSpace(name) != "permessage-deflate" {
 		return false
@@ -65,38 +54,44 @@ var deflaters = sync.Pool{New: func() any {
 	return w
 }}
 
-// deflated returns the same frame compressed, or itself where that saves nothing.
-func deflated(e *encoded) *encoded {
+// Deflate returns a message compressed; nil where that saves nothing.
+func Deflate(message []byte) []byte {
 	var out bytes.Buffer
 	w := deflaters.Get().(*flate.Writer)
 	defer deflaters.Put(w)
 	w.Reset(&out)
-	_, _ = w.Write(e.packet()) // into memory: cannot fail
+	_, _ = w.Write(message) // into memory: cannot fail
 	_ = w.Flush()
 	payload := bytes.TrimSuffix(out.Bytes(), []byte(flushed))
-	if len(payload) >= len(e.packet()) {
-		return e
+	if len(payload) >= len(message) {
+		return nil
 	}
-	compressed := encode(e.frame[0]|bitCompressed, "", payload)
-	return &compressed
+	return payload
 }
 
 var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
 
-// inflate appends what a message holds to dst, and stops where that is more than limit.
-func inflate(dst, message []byte, limit int) ([]byte, error) {
+// Inflate appends what a compressed message holds to dst. It stops where that is more than limit. The error is a Violation.
+func Inflate(dst, message []byte, limit int) ([]byte, error) {
 	r := inflaters.Get().(io.ReadCloser)
 	defer inflaters.Put(r)
 	source := io.MultiReader(bytes.NewReader(message), strings.NewReader(flushed+ended))
 	if err := r.(flate.Resetter).Reset(source, nil); err != nil {
 		return dst, err
 	}
-	dst, err := readLimited(dst, r, limit)
-	switch {
-	case errors.Is(err, errTooLarge):
-		return dst, violatesLimit
-	case err != nil:
-		return dst, violatesUTF8 // its code is the one for data that is not what it says it is
+	for {
+		if len(dst) == cap(dst) {
+			dst = append(dst, 0)[:len(dst)]
+		}
+		n, err := r.Read(dst[len(dst):min(cap(dst), limit+1)])
+		dst = dst[:len(dst)+n]
+		switch {
+		case len(dst) > limit:
+			return dst, TooLarge
+		case err == io.EOF:
+			return dst, nil
+		case err != nil:
+			return dst, NotUTF8 // its code is the one for data that is not what it says it is
+		}
 	}
-	return dst, nil
 }

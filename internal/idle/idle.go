@@ -1,0 +1,13 @@
+// Package idle waits for input on behalf of connections that have no goroutine. On Linux a Poller does so with one epoll
+// and one goroutine for all of them; elsewhere it refuses, and each connection needs a reader that waits.
+package idle
+
+// Waker is called when what a connection waits for has happened, by the Poller's goroutine: it must not block. It may also
+// be called when nothing has happened.
+type Waker interface{ Wake() }
+
+// Event is what a connection waits for.
+type Event uint32
+
+// Slot is a connection's place in a Poller; 0 is none. Its owner calls Arm and Remove with it one at a time.
+type Slot int32

@@ -1,0 +1,172 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/carillon-io/carillon/internal/wsframe"
+)
+
+func frames(packets ...string) []*Frame {
+	var batch []*Frame
+	for _, p := range packets {
+		if data, ok := strings.CutPrefix(p, "bin:"); ok {
+			batch = append(batch, NewFrame([]byte(data), true, time.Time{}))
+		} else {
+			batch = append(batch, NewFrame([]byte(p), false, time.Time{}))
+		}
+	}
+	return batch
+}
+
+func encodeAll(c codec, batch []*Frame) string {
+	var b bytes.Buffer
+	c.encode(batch, func(p []byte) { b.Write(p) })
+	return b.String()
+}
+
+func TestCodec_EncodesPayloadsAsTheReference(t *testing.T) {
+	unhex := func(s string) string { b, _ := hex.DecodeString(s); return string(b) }
+	for _, c := range []struct {
+		name  string
+		codec codec
+		batch []string
+		want  string
+	}{
+		{
+			"revision 4", codec{revision: 4},
+			[]string{`0{"sid":"g8sfRmr-GvSMoHhVAAAC"}`, `51-["echo",{"_placeholder":true,"num":0}]`, "bin:\x01\x02\x03\x04", `2["echo","€"]`},
+			"40{\"sid\":\"g8sfRmr-GvSMoHhVAAAC\"}\x1e451-[\"echo\",{\"_placeholder\":true,\"num\":0}]\x1ebAQIDBA==\x1e42[\"echo\",\"€\"]",
+		},
+		{
+			"revision 3 counts UTF-16 units", codec{revision: 3},
+			[]string{`2["echo","€😀"]`},
+			unhex("31363a34325b226563686f222c22e282acf09f9880225d"),
+		},
+		{
+			"revision 3, several", codec{revision: 3},
+			[]string{`2["echo",1]`, `2["echo",1]`},
+			`12:42["echo",1]12:42["echo",1]`,
+		},
+		{
+			"revision 3, one binary packet switches all", codec{revision: 3},
+			[]string{`51-["echo",{"_placeholder":true,"num":0}]`, "bin:\x01\x02\x03\x04"},
+			unhex("000402ff3435312d5b226563686f222c7b225f706c616365686f6c646572223a747275652c226e756d223a307d5d0105ff0401020304"),
+		},
+		{
+			"revision 3, octets count bytes", codec{revision: 3},
+			[]string{`52-["echo","€",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, "bin:\x01\x02\x03\x04", "bin:\x05\x06\x07\x08"},
+			unhex("000708ff3435322d5b226563686f222c22e282ac222c7b225f706c616365686f6c646572223a747275652c226e756d223a307d2c7b225f706c616365686f6c646572223a747275652c226e756d223a317d5d0105ff04010203040105ff0405060708"),
+		},
+		{
+			"revision 3 without binary", codec{revision: 3, base64: true},
+			[]string{`51-["echo",{"_placeholder":true,"num":0}]`, "bin:\x01\x02\x03\x04"},
+			`42:451-["echo",{"_placeholder":true,"num":0}]10:b4AQIDBA==`,
+		},
+	} {
+		if got := encodeAll(c.codec, frames(c.batch...)); got != c.want {
+			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestCodec_WebSocketFrames(t *testing.T) {
+	long := strings.Repeat("x", 70_000)
+	for _, c := range []struct {
+		codec codec
+		frame string
+		want  string
+	}{
+		{codec{revision: 4}, "hello", "\x81\x064hello"},
+		{codec{revision: 4}, "bin:\x01\x02", "\x82\x02\x01\x02"},
+		{codec{revision: 4, base64: true}, "bin:\x01\x02\x03\x04", "\x81\x09bAQIDBA=="},
+		{codec{revision: 3}, "bin:\x01\x02", "\x82\x03\x04\x01\x02"},
+		{codec{revision: 3, base64: true}, "bin:\x01\x02\x03\x04", "\x81\x0ab4AQIDBA=="},
+		{codec{revision: 4}, long[:125], "\x81\x7e\x00\x7e4" + long[:125]},
+		{codec{revision: 4}, long, "\x81\x7f\x00\x00\x00\x00\x00\x01\x11\x714" + long},
+	} {
+		if got := string(c.codec.frame(frames(c.frame)[0]).frame); got != c.want {
+			t.Errorf("%+v %.20q: got %.40q, want %.40q", c.codec, c.frame, got, c.want)
+		}
+	}
+}
+
+// inflated undoes a frame of the server's.
+func inflated(t *testing.T, e *encoded) string {
+	t.Helper()
+	plain, err := wsframe.Inflate(nil, e.packet(), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(plain)
+}
+
+func TestDeflate_FramesOfEachForm(t *testing.T) {
+	long := strings.Repeat("compress me ", 200)
+	for _, c := range []struct {
+		codec codec
+		frame string
+		first byte
+		plain string
+	}{
+		{codec{revision: 4, deflate: true}, long, 0xc1, "4" + long},
+		{codec{revision: 3, deflate: true}, long, 0xc1, "4" + long},
+		{codec{revision: 4, deflate: true}, "bin:" + long, 0xc2, long},
+		{codec{revision: 3, deflate: true}, "bin:" + long, 0xc2, "\x04" + long},
+		{codec{revision: 4, base64: true, deflate: true}, "bin:" + long, 0xc1, "b" + base64.StdEncoding.EncodeToString([]byte(long))},
+		{codec{revision: 3, base64: true, deflate: true}, "bin:" + long, 0xc1, "b4" + base64.StdEncoding.EncodeToString([]byte(long))},
+	} {
+		e := c.codec.frame(frames(c.frame)[0])
+		if e.frame[0] != c.first || len(e.frame) > 500 {
+			t.Errorf("%+v: first byte %#x, %d bytes", c.codec, e.frame[0], len(e.frame))
+		}
+		if got := inflated(t, e); got != c.plain {
+			t.Errorf("%+v: holds %.40q, want %.40q", c.codec, got, c.plain)
+		}
+	}
+}
+
+func TestDeflate_WhatGainsNothingOrMustNotBeLeavesAsItIs(t *testing.T) {
+	noise := make([]byte, 5000)
+	random := rand.NewChaCha8([32]byte{})
+	_, _ = random.Read(noise) // never fails
+	c := codec{revision: 4, deflate: true}
+	for _, f := range []*Frame{frames(strings.Repeat("x", 500))[0], NewFrame(noise, true, time.Time{}), framePing,
+		frames(strings.Repeat("x", 5000))[0].Uncompressed()} {
+		if c.frame(f) != &f.wire {
+			t.Errorf("%d bytes were compressed", f.size())
+		}
+	}
+}
+
+func TestDeflate_OnceForAllRecipients(t *testing.T) {
+	c := codec{revision: 4, deflate: true}
+	f := frames(strings.Repeat("x", 100_000))[0]
+	var first *encoded
+	var once sync.Once
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			e := c.frame(f)
+			once.Do(func() { first = e })
+			if e != first {
+				t.Error("compressed twice")
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestDeflate_FurtherRecipientsAllocateNothing(t *testing.T) {
+	c := codec{revision: 4, deflate: true}
+	f := frames(strings.Repeat("x", 100_000))[0]
+	if n := testing.AllocsPerRun(100, func() { c.frame(f) }); n != 0 { // once before it counts
+		t.Errorf("%v allocations for a recipient", n)
+	}
+}
