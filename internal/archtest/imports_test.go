@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"internal/config":     nil,
 	"internal/demo":       nil,
 	"internal/msgjson":    nil,
+	"internal/redisconn":  nil,
 	"internal/relay":      nil,
 
 	"pkg/adapter":             {"pkg/rooms", "pkg/socketio/packet"},
