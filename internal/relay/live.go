@@ -15,9 +15,10 @@ type live struct {
 	draining atomic.Bool
 
 	mu sync.Mutex
-	// mu guards the following. Both are made when first needed.
+	// mu guards the following. Both maps are made when first needed.
 	polls   map[*poll]struct{}
 	sockets map[*shuttle]struct{}
+	over    bool          // a drain ran out of time: what comes now is cut at once
 	ended   chan struct{} // receives when sockets shrinks; nil until a drain waits
 }
 
@@ -55,8 +56,7 @@ func (l *live) remove(p *poll) {
 func (r *Relay) Drain(ctx context.Context, window time.Duration) error {
 	l := &r.live
 	l.draining.Store(true)
-	stop := context.AfterFunc(ctx, l.cut) // a client that does not read would hold up what follows
-	defer stop()
+	inTime := context.AfterFunc(ctx, l.cut) // a client that does not read would hold up what follows
 	polls, sockets := l.list()
 	var letting sync.WaitGroup
 	steps := max(len(polls), len(sockets))
@@ -73,7 +73,11 @@ func (r *Relay) Drain(ctx context.Context, window time.Duration) error {
 		}
 	}
 	letting.Wait()
-	return l.wait(ctx)
+	l.wait()
+	if !inTime() {
+		return ctx.Err()
+	}
+	return nil
 }
 
 // list returns all that passes through, in random order.
@@ -89,30 +93,27 @@ func (l *live) list() (polls []*poll, sockets []*shuttle) {
 	return polls, sockets
 }
 
+// cut ends all WebSockets that pass through, and those that would from now on.
 func (l *live) cut() {
+	l.mu.Lock()
+	l.over = true
+	l.mu.Unlock()
 	_, sockets := l.list()
 	for _, s := range sockets {
 		s.cut()
 	}
 }
 
-// wait returns nil when no WebSocket passes through any more, else ctx's error.
-func (l *live) wait(ctx context.Context) error {
-	for {
-		l.mu.Lock()
-		left := len(l.sockets)
-		l.ended = make(chan struct{}, 1)
-		ended := l.ended
+// wait returns when no WebSocket passes through any more.
+func (l *live) wait() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.sockets) > 0 {
+		ended := make(chan struct{}, 1)
+		l.ended = ended
 		l.mu.Unlock()
-		if left == 0 {
-			return nil
-		}
-		select {
-		case <-ended:
-		case <-ctx.Done():
-			l.cut()
-			return ctx.Err()
-		}
+		<-ended
+		l.mu.Lock()
 	}
 }
 

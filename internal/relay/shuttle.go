@@ -4,7 +4,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -64,37 +63,28 @@ func (s *shuttle) copy(from net.Conn, early []byte, write func([]byte) bool) {
 
 // pump hands what arrives on from to write, until either fails.
 func pump(from net.Conn, write func([]byte) bool) {
-	wait := waiter(from)
-	for wait() {
-		buffer := buffers.Get()
-		n, err := from.Read(buffer)
-		more := write(buffer[:n])
-		buffers.Put(buffer)
-		if err != nil || !more {
+	read := reader(from)
+	for {
+		buffer, n, err := read()
+		more := err == nil && write(buffer[:n])
+		if buffer != nil {
+			buffers.Put(buffer)
+		}
+		if !more {
 			return
 		}
 	}
 }
 
-// waiter returns a function that waits until a connection has something to read. One without a descriptor of its own,
-// as under TLS, is read at once instead.
-func waiter(conn net.Conn) func() bool {
-	raw, ok := conn.(syscall.Conn)
-	if !ok {
-		return func() bool { return true }
+// readBuffered reads into a buffer of its own, which it holds while it waits: for connections without a descriptor, as
+// under TLS.
+func readBuffered(from net.Conn) ([]byte, int, error) {
+	buffer := buffers.Get()
+	n, err := from.Read(buffer)
+	if n > 0 {
+		err = nil // the next call has it again
 	}
-	descriptor, err := raw.SyscallConn()
-	if err != nil {
-		return func() bool { return true }
-	}
-	return func() bool {
-		waited := false
-		return descriptor.Read(func(uintptr) bool {
-			again := waited
-			waited = true
-			return again
-		}) == nil
-	}
+	return buffer, n, err
 }
 
 // toClient passes on what the owner sent; false when nothing more is to be.
@@ -157,6 +147,9 @@ func (l *live) enter(s *shuttle) {
 		l.sockets = make(map[*shuttle]struct{})
 	}
 	l.sockets[s] = struct{}{}
+	if l.over {
+		s.cut()
+	}
 }
 
 func (l *live) leave(s *shuttle) {
