@@ -38,6 +38,7 @@ type Emitter struct {
 	key        string
 	nsp        string
 	target     rooms.Target // its lists are never changed, only replaced
+	nobody     bool         // To was called and named no room
 	volatile   bool
 	noCompress bool
 }
@@ -59,9 +60,11 @@ func (e Emitter) Of(nsp string) Emitter {
 	return e
 }
 
-// To narrows the recipients to those in any of the rooms, or in a room named before. A socket's id is a room too.
+// To narrows the recipients to those in any of the rooms, or in a room named before. A socket's id is a room too. To
+// without any room addresses no socket, so that an empty list never means everyone: nothing is published then.
 func (e Emitter) To(rooms ...string) Emitter {
 	e.target.Rooms = union(e.target.Rooms, rooms)
+	e.nobody = len(e.target.Rooms) == 0
 	return e
 }
 
@@ -108,23 +111,26 @@ func (e Emitter) EmitArgs(ctx context.Context, event string, args packet.Args) e
 	if err != nil {
 		return fmt.Errorf("emitter: emit %q: %w", event, err)
 	}
+	if e.nobody {
+		return nil
+	}
 	return e.publish(ctx, rediswire.BroadcastTo(e.key, &b), payload)
 }
 
 // SocketsJoin makes the matching sockets join the rooms.
 func (e Emitter) SocketsJoin(ctx context.Context, rooms ...string) error {
-	return e.request(ctx, &rediswire.Request{Command: adapter.Join{Namespace: e.nsp, Target: e.target, Rooms: rooms}})
+	return e.command(ctx, &rediswire.Request{Command: adapter.Join{Namespace: e.nsp, Target: e.target, Rooms: rooms}})
 }
 
 // SocketsLeave makes the matching sockets leave the rooms.
 func (e Emitter) SocketsLeave(ctx context.Context, rooms ...string) error {
-	return e.request(ctx, &rediswire.Request{Command: adapter.Leave{Namespace: e.nsp, Target: e.target,
+	return e.command(ctx, &rediswire.Request{Command: adapter.Leave{Namespace: e.nsp, Target: e.target,
 		Rooms: rooms}})
 }
 
 // DisconnectSockets disconnects the matching sockets from the namespace, with close from the server altogether.
 func (e Emitter) DisconnectSockets(ctx context.Context, close bool) error {
-	return e.request(ctx, &rediswire.Request{Command: adapter.Disconnect{Namespace: e.nsp, Target: e.target,
+	return e.command(ctx, &rediswire.Request{Command: adapter.Disconnect{Namespace: e.nsp, Target: e.target,
 		Close: close}})
 }
 
@@ -132,7 +138,7 @@ func (e Emitter) DisconnectSockets(ctx context.Context, close bool) error {
 // arrives as Node's {"type":"Buffer","data":[...]}.
 func (e Emitter) ServerSideEmit(ctx context.Context, event string, args ...any) error {
 	switch {
-	case len(e.target.Rooms)+len(e.target.Except) > 0:
+	case e.nobody || len(e.target.Rooms)+len(e.target.Except) > 0:
 		return ErrTargeted
 	case slices.Contains(reservedByServers, event):
 		return fmt.Errorf("%w: %q", ErrReserved, event)
@@ -147,6 +153,14 @@ func (e Emitter) ServerSideEmit(ctx context.Context, event string, args ...any) 
 
 // reservedByServers are the events of a namespace itself.
 var reservedByServers = []string{"connect", "connection", "new_namespace"}
+
+// command publishes what the addressed sockets are to do.
+func (e Emitter) command(ctx context.Context, r *rediswire.Request) error {
+	if e.nobody {
+		return nil
+	}
+	return e.request(ctx, r)
+}
 
 func (e Emitter) request(ctx context.Context, r *rediswire.Request) error {
 	payload, err := rediswire.AppendRequest(nil, r)

@@ -223,6 +223,47 @@ func TestEmitter_WhatCannotBeEncodedIsNotPublished(t *testing.T) {
 	expectSilence(t, ear, e)
 }
 
+// A list of rooms that turns out empty must not address everyone.
+func TestEmitter_NoRoomsAreNobody(t *testing.T) {
+	ear := newEar(t)
+	var none []string
+	for name, e := range map[string]emitter.Emitter{
+		"To":                 emitter.New(ear.client, emitter.Config{}).To(none...),
+		"In":                 emitter.New(ear.client, emitter.Config{}).In(),
+		"To, Except":         emitter.New(ear.client, emitter.Config{}).To().Except("x"),
+		"Except, To, To, Of": emitter.New(ear.client, emitter.Config{}).Except("x").To().To(none...).Of("/other"),
+	} {
+		for call, err := range map[string]error{
+			"emit":       e.Emit(t.Context(), "e"),
+			"join":       e.SocketsJoin(t.Context(), "r"),
+			"leave":      e.SocketsLeave(t.Context(), "r"),
+			"disconnect": e.DisconnectSockets(t.Context(), true),
+		} {
+			if err != nil {
+				t.Errorf("%s, %s: %v", name, call, err)
+			}
+		}
+		if err := e.Emit(t.Context(), "disconnect"); !errors.Is(err, emitter.ErrReserved) {
+			t.Errorf("%s: a reserved event: %v", name, err)
+		}
+	}
+	if err := emitter.New(ear.client, emitter.Config{}).To().ServerSideEmit(t.Context(), "e"); !errors.Is(err, emitter.ErrTargeted) {
+		t.Errorf("a server-side emit to no rooms: %v", err)
+	}
+	expectSilence(t, ear, emitter.New(ear.client, emitter.Config{}))
+}
+
+func TestEmitter_RoomsNamedAfterNoneCount(t *testing.T) {
+	ear := newEar(t)
+	expectSilence(t, ear, emitter.New(ear.client, emitter.Config{}).To()) // which names one more room
+	if err := emitter.New(ear.client, emitter.Config{}).To("a").To().Except().Emit(t.Context(), "e"); err != nil {
+		t.Fatal(err)
+	}
+	if channel, _ := ear.hear(t); channel != "socket.io#/#a#" {
+		t.Errorf("published on %s", channel)
+	}
+}
+
 // expectSilence makes sure that the next message is the one published now.
 func expectSilence(t *testing.T, ear *ear, e emitter.Emitter) {
 	t.Helper()
