@@ -57,14 +57,19 @@ func MatchesNode(key, tag, channel string) bool {
 	return at > 0 && rest[at-1] == '#' && strings.HasPrefix(rest[at:], tag)
 }
 
+// longestChannel bounds what SplitChannel looks at: known is called for each '#', and reads all that precedes it.
+const longestChannel = 4096
+
 // SplitChannel finds the namespace and the room that a broadcast channel stands for; room is empty for the channel of
-// the namespace itself. Both may contain '#', so known decides: the shortest namespace it accepts is taken.
+// the namespace itself. Both may contain '#', so known decides: the longest namespace that it accepts is taken. Only a
+// room that begins like the rest of another namespace's name is mistaken then, while the shortest would shadow a whole
+// namespace.
 func SplitChannel(key, channel string, known func(nsp string) bool) (nsp, room string, ok bool) {
 	rest, found := strings.CutPrefix(channel, key+"#")
-	if !found || !strings.HasSuffix(rest, "#") {
+	if !found || !strings.HasSuffix(rest, "#") || len(rest) > longestChannel {
 		return "", "", false
 	}
-	for at := range len(rest) {
+	for at := len(rest) - 1; at >= 0; at-- {
 		if rest[at] == '#' && known(rest[:at]) {
 			return rest[:at], strings.TrimSuffix(rest[at+1:], "#"), true
 		}

@@ -43,7 +43,7 @@ func TestBroadcastTo_OneRoomHasItsOwnChannel(t *testing.T) {
 }
 
 func TestSplitChannel_FindsNamespaceAndRoom(t *testing.T) {
-	open := map[string]bool{"/": true, "/foo": true, "/a#b": true}
+	open := map[string]bool{"/": true, "/foo": true, "/a#b": true, "/foo#x": true}
 	known := func(nsp string) bool { return open[nsp] }
 	for channel, want := range map[string][2]string{
 		"k#/#":                             {"/", ""},
@@ -55,6 +55,8 @@ func TestSplitChannel_FindsNamespaceAndRoom(t *testing.T) {
 		"k#/foo#/foo#aB3_0123456789abcdef": {},
 		"k#/foo#/foo#aB3_0123456789abcde#": {"/foo", "/foo#aB3_0123456789abcde"},
 		"k#/a#b#room#":                     {"/a#b", "room"},
+		"k#/foo#x#room#":                   {"/foo#x", "room"},
+		"k#/foo#x#":                        {"/foo#x", ""},
 		"k#/bar#room#":                     {},
 		"k#":                               {},
 		"k":                                {},
