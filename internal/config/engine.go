@@ -50,7 +50,8 @@ type SocketIO struct {
 	MaxAttachments int `key:"max_attachments"`
 	// MaxNamespaces bounds the namespaces one connection may join.
 	MaxNamespaces int `key:"max_namespaces"`
-	// MaxDepth bounds the nesting of JSON and msgpack from clients and from Redis.
+	// MaxDepth bounds the nesting of JSON and msgpack from clients. From Redis 32 levels more are read, since rules and
+	// publishers wrap what clients sent.
 	MaxDepth int `key:"max_depth"`
 	// MaxAuth bounds what a CONNECT may carry.
 	MaxAuth  Size     `key:"max_auth"`

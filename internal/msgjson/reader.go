@@ -49,12 +49,14 @@ type Reader struct {
 	at             int
 	depth          int
 	maxAttachments int // 0: as many as there are
+	mends          bool
 
 	// While AppendJSON runs:
 	start       int // of the value being read
 	attachments [][]byte
 	buffers     bool // write {"type":"Buffer","data":[...]} instead of adding to attachments
 	lookalike   bool // a map was met whose _placeholder is true
+	known       int  // how many attachments there are, once the value has been read and is read again; else 0
 }
 
 // NewReader reads src, which must not change while the reader, or an attachment taken from it, is in use. AppendJSON
@@ -64,6 +66,11 @@ func NewReader(src []byte, depth int) Reader { return Reader{src: src, depth: de
 // LimitAttachments makes AppendJSON refuse a value as soon as it would give more than n attachments, those it was handed
 // included. n is positive.
 func (r *Reader) LimitAttachments(n int) { r.maxAttachments = n }
+
+// MendPlaceholders makes AppendJSON accept plain data that looks like a placeholder beside attachments. Clients replace it
+// by the attachment that it names, and close the connection when there is none. So it becomes that placeholder, as it
+// would on its way through Node, or else its member _placeholder becomes null.
+func (r *Reader) MendPlaceholders() { r.mends = true }
 
 // Kind is the kind of the next value, which stays where it is.
 func (r *Reader) Kind() Kind {

@@ -9,9 +9,11 @@ import (
 var errLookalike = errors.New("plain data looks like an attachment's placeholder")
 
 // AppendJSON appends the JSON text of src, one MessagePack value, to dst, and what it holds in bytes to attachments.
-// A map that would be taken for a placeholder is refused, unless there are no attachments and it is plain data.
 // Neither the text nor the nesting of src may go deeper than depth; a placeholder counts as a level. After an error dst
 // and attachments come back as they were.
+//
+// A map whose _placeholder is true is plain data without attachments. Beside one every reader would take it for a
+// placeholder, so it is refused, unless the reader mends such maps.
 func AppendJSON(dst []byte, attachments [][]byte, src []byte, depth int) ([]byte, [][]byte, error) {
 	r := NewReader(src, depth)
 	out, found, err := r.AppendJSON(dst, attachments)
@@ -26,10 +28,16 @@ func AppendJSON(dst []byte, attachments [][]byte, src []byte, depth int) ([]byte
 
 // AppendJSON reads one value; see the function of that name.
 func (r *Reader) AppendJSON(dst []byte, attachments [][]byte) ([]byte, [][]byte, error) {
-	r.attachments, r.buffers, r.lookalike, r.start = attachments, false, false, r.at
+	r.attachments, r.buffers, r.lookalike, r.known, r.start = attachments, false, false, 0, r.at
 	out, err := r.appendValue(dst, r.depth)
-	if err == nil && r.lookalike && len(r.attachments) > 0 {
+	switch {
+	case err != nil || !r.lookalike || len(r.attachments) == 0:
+	case !r.mends:
 		err = errLookalike
+	default:
+		r.known, r.at = len(r.attachments), r.start
+		r.attachments = r.attachments[:len(attachments)]
+		out, err = r.appendValue(out[:len(dst)], r.depth)
 	}
 	if err != nil {
 		return dst, attachments, r.fail(err)
@@ -40,7 +48,7 @@ func (r *Reader) AppendJSON(dst []byte, attachments [][]byte) ([]byte, [][]byte,
 // AppendPlainJSON is AppendJSON with the bytes in the text itself, as JSON.stringify writes a Node Buffer:
 // {"type":"Buffer","data":[1,2,3]}.
 func (r *Reader) AppendPlainJSON(dst []byte) ([]byte, error) {
-	r.attachments, r.buffers, r.start = nil, true, r.at
+	r.attachments, r.buffers, r.known, r.start = nil, true, 0, r.at
 	out, err := r.appendValue(dst, r.depth)
 	if err != nil {
 		return dst, r.fail(err)
@@ -101,7 +109,9 @@ func (r *Reader) appendMap(dst []byte, n, depth int) ([]byte, error) {
 	if depth == 0 {
 		return dst, ErrDepth
 	}
+	object := len(dst)
 	dst = append(dst, '{')
+	var like lookalike
 	first := true
 	for range n {
 		start := len(dst)
@@ -114,9 +124,6 @@ func (r *Reader) appendMap(dst []byte, n, depth int) ([]byte, error) {
 		}
 		if kind == String || kind == Binary {
 			dst = AppendQuoted(dst, body)
-			if string(body) == "_placeholder" && r.at < len(r.src) && r.src[r.at] == 0xc3 {
-				r.lookalike = true
-			}
 		} else if dst, err = appendScalarKey(dst, kind, bits); err != nil {
 			return dst, err
 		}
@@ -125,11 +132,57 @@ func (r *Reader) appendMap(dst []byte, n, depth int) ([]byte, error) {
 			continue
 		}
 		first = false
-		if dst, err = r.appendValue(append(dst, ':'), depth-1); err != nil {
+		dst = append(dst, ':')
+		like.member(r, body, len(dst))
+		if dst, err = r.appendValue(dst, depth-1); err != nil {
 			return dst, err
 		}
 	}
-	return append(dst, '}'), nil
+	dst = append(dst, '}')
+	if like.mark > 0 {
+		r.lookalike = true
+		dst = like.mend(dst, object, r.known)
+	}
+	return dst, nil
+}
+
+// lookalike is what is known of a map that may look like a placeholder. Of repeated members the last counts, as in
+// JavaScript.
+type lookalike struct {
+	mark    int // where in the text the value true of _placeholder stands; 0: it is no placeholder to a reader
+	num     uint64
+	numbers bool // num is a whole number
+}
+
+// member notes the member of that key, whose value r is about to read and at is to stand in the text.
+func (l *lookalike) member(r *Reader, key []byte, at int) {
+	switch string(key) {
+	case "_placeholder":
+		if l.mark = 0; r.at < len(r.src) && r.src[r.at] == 0xc3 {
+			l.mark = at
+		}
+	case "num":
+		value := *r
+		kind, bits, _, _ := value.next()
+		l.num, l.numbers = bits, kind == Uint
+	}
+}
+
+// mend replaces the text from object on, which looks like a placeholder, where there are that many attachments.
+func (l *lookalike) mend(dst []byte, object, attachments int) []byte {
+	switch {
+	case attachments == 0:
+	case l.numbers && l.num < uint64(attachments):
+		dst = appendPlaceholder(dst[:object], int(l.num))
+	default:
+		copy(dst[l.mark:], "null")
+	}
+	return dst
+}
+
+func appendPlaceholder(dst []byte, num int) []byte {
+	dst = append(dst, `{"_placeholder":true,"num":`...)
+	return append(strconv.AppendInt(dst, int64(num), 10), '}')
 }
 
 func (r *Reader) skipUndefined() bool {
@@ -177,10 +230,8 @@ func (r *Reader) appendBytes(dst, body []byte, depth int) ([]byte, error) {
 		r.attachments = slices.Grow(r.attachments, 1+values)
 		dst = slices.Grow(dst, (1+values)*placeholderSize+rest)
 	}
-	dst = append(dst, `{"_placeholder":true,"num":`...)
-	dst = strconv.AppendUint(dst, uint64(len(r.attachments)), 10)
 	r.attachments = append(r.attachments, body)
-	return append(dst, '}'), nil
+	return appendPlaceholder(dst, len(r.attachments)-1), nil
 }
 
 const (

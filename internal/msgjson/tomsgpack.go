@@ -5,13 +5,26 @@ import (
 	"fmt"
 )
 
-var errPlaceholder = errors.New("placeholder of an attachment that is not there")
+var (
+	errPlaceholder = errors.New("placeholder of an attachment that is not there")
+	errRepeated    = errors.New("attachments repeated too often")
+)
+
+// Placeholders may name the same attachment again and again, which would multiply a megabyte by thousands. All of them
+// together may be repeated maxRepeats times, small ones more often.
+const (
+	maxRepeats  = 16
+	freeRepeats = 64 << 10
+)
 
 // AppendMsgpack appends the MessagePack form of src, one JSON value, to dst. When there are attachments, objects whose
-// member _placeholder is true become the one that num tells, as in a binary packet. Arrays and objects must not nest
-// deeper than depth. After an error dst comes back as it was.
+// member _placeholder is true become the one that num tells, as in a binary packet; attachments repeated so often that
+// the result would be many times longer are an error. Arrays and objects must not nest deeper than depth. After an error dst comes back as it was.
 func AppendMsgpack(dst, src []byte, attachments [][]byte, depth int) ([]byte, error) {
-	p := parser{src: src, attachments: attachments}
+	p := parser{src: src, attachments: attachments, budget: freeRepeats}
+	for _, attachment := range attachments {
+		p.budget += maxRepeats * len(attachment)
+	}
 	out, err := p.value(dst, depth)
 	if err == nil {
 		if p.space(); p.at < len(src) {
@@ -29,6 +42,7 @@ type parser struct {
 	src         []byte
 	at          int
 	attachments [][]byte
+	budget      int // bytes of attachments that may still be written
 }
 
 // space passes over white space and returns the byte behind it, 0 at the end.
@@ -193,5 +207,9 @@ func (p *parser) attachment(dst []byte, m placeholder) ([]byte, error) {
 	if !m.valid || m.number >= uint64(len(p.attachments)) {
 		return dst, errPlaceholder
 	}
-	return appendBinary(dst, p.attachments[m.number]), nil
+	attachment := p.attachments[m.number]
+	if p.budget -= len(attachment); p.budget < 0 {
+		return dst, errRepeated
+	}
+	return appendBinary(dst, attachment), nil
 }

@@ -154,3 +154,19 @@ func TestAppendMsgpack_LimitsDepth(t *testing.T) {
 		t.Error("a megabyte of nesting was read")
 	}
 }
+
+func TestAppendMsgpack_OneAttachmentCannotBeMultipliedForEver(t *testing.T) {
+	list := func(n int) []byte {
+		return []byte("[" + strings.Repeat(`{"_placeholder":true,"num":0},`, n) + "0]")
+	}
+	attachments := [][]byte{make([]byte, 1<<16)}
+	if _, err := msgjson.AppendMsgpack(nil, list(16), attachments, 3); err != nil {
+		t.Errorf("16 times: %v", err)
+	}
+	if out, err := msgjson.AppendMsgpack(nil, list(1000), attachments, 3); err == nil {
+		t.Errorf("1,000 times: %d bytes", len(out))
+	}
+	if _, err := msgjson.AppendMsgpack(nil, list(1000), [][]byte{{1}}, 3); err != nil {
+		t.Errorf("a small one 1,000 times: %v", err)
+	}
+}

@@ -13,7 +13,7 @@ const EmitterUID = "emitter"
 // AppendBroadcast appends b as the adapter of the node uid publishes it, on the channel BroadcastTo names. It fails,
 // and returns dst as it was, only when b.Args is not what packet.Args promises or is no event.
 func AppendBroadcast(dst []byte, uid string, b *adapter.Broadcast) ([]byte, error) {
-	out, err := appendHead(dst, uid, b)
+	out, err := appendHead(dst, uid, b, writeDepth)
 	if err != nil {
 		return dst, err
 	}
@@ -22,9 +22,9 @@ func AppendBroadcast(dst []byte, uid string, b *adapter.Broadcast) ([]byte, erro
 }
 
 // AppendEmitterBroadcast is AppendBroadcast in the form of @socket.io/redis-emitter, which orders the options
-// otherwise.
+// otherwise. An emitter does not know how deep the nodes read, so it fails where they would by default.
 func AppendEmitterBroadcast(dst []byte, b *adapter.Broadcast) ([]byte, error) {
-	out, err := appendHead(dst, EmitterUID, b)
+	out, err := appendHead(dst, EmitterUID, b, DefaultDepth)
 	if err != nil {
 		return dst, err
 	}
@@ -32,9 +32,9 @@ func AppendEmitterBroadcast(dst []byte, b *adapter.Broadcast) ([]byte, error) {
 	return appendNames(appendFlags(out, b), "except", b.Target.Except), nil
 }
 
-func appendHead(dst []byte, uid string, b *adapter.Broadcast) ([]byte, error) {
+func appendHead(dst []byte, uid string, b *adapter.Broadcast, depth int) ([]byte, error) {
 	out := msgjson.AppendString(msgjson.AppendArray(dst, 3), uid)
-	out, err := appendPacket(out, b)
+	out, err := appendPacket(out, b, depth)
 	if err != nil {
 		return dst, fmt.Errorf("rediswire: write broadcast: %w", err)
 	}

@@ -106,7 +106,7 @@ func broadcastBody(b *adapter.Broadcast, timeout time.Duration) (clusterBody, er
 	body := clusterBody{kind: clusterBroadcast, opts: &clusterOptions{
 		target: b.Target, volatile: b.Volatile, noCompress: b.NoCompress, timeout: timeout,
 	}}
-	packed, err := appendEvent(make([]byte, 0, len(b.Args.JSON)+64), b.Args)
+	packed, err := appendEvent(make([]byte, 0, len(b.Args.JSON)+64), b.Args, writeDepth)
 	if err != nil {
 		return body, err
 	}
@@ -116,7 +116,7 @@ func broadcastBody(b *adapter.Broadcast, timeout time.Duration) (clusterBody, er
 
 func serverEmitBody(args packet.Args) (clusterBody, error) {
 	body := clusterBody{kind: clusterServerEmit, idFirst: true}
-	packed, err := msgjson.AppendMsgpack(nil, args.JSON, args.Attachments, msgjson.DefaultDepth)
+	packed, err := msgjson.AppendMsgpack(nil, args.JSON, args.Attachments, writeDepth)
 	if err == nil {
 		err = checkName(msgjson.NewReader(packed, 0))
 	}
@@ -155,7 +155,7 @@ func replyBody(m *ClusterMessage) (clusterBody, error) {
 		}
 		body.packet, err = firstArgument(reply)
 		if body.binary = len(reply.Args.Attachments) > 0; err == nil && !body.binary && len(body.packet) > 0 {
-			first := msgjson.NewReader(body.packet, msgjson.DefaultDepth)
+			first := msgjson.NewReader(body.packet, writeDepth)
 			body.packet, err = first.AppendPlainJSON(nil)
 		}
 	default:

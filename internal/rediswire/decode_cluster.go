@@ -171,7 +171,7 @@ func (m *clusterMembers) command(out *ClusterMessage, kind int, nsp string) erro
 		out.Command = adapter.Disconnect{Namespace: nsp, Target: m.opts.target, Close: m.close}
 		return nil
 	}
-	names, err := readNames(&m.rooms, "")
+	names, err := readNames(&m.rooms)
 	if kind == clusterJoin {
 		out.Command = adapter.Join{Namespace: nsp, Target: m.opts.target, Rooms: names}
 	} else {
@@ -184,8 +184,7 @@ func (m *clusterMembers) serverEmit() (packet.Args, error) {
 	if err := checkName(m.packet); err != nil {
 		return packet.Args{}, err
 	}
-	text, attachments, err := m.packet.AppendJSON(nil, nil)
-	return packet.Args{JSON: text, Attachments: attachments}, err
+	return readArgs(&m.packet, nil, nil)
 }
 
 func (m *clusterMembers) reply(out *ClusterMessage, kind int) (err error) {
@@ -193,7 +192,7 @@ func (m *clusterMembers) reply(out *ClusterMessage, kind int) (err error) {
 	case clusterSockets:
 		if m.rooms.Kind() == msgjson.Array {
 			var names adapter.RoomNames
-			names, err = readNames(&m.rooms, "")
+			names, err = readTarget(&m.rooms, "")
 			out.Type, out.Reply = TypeAllRooms, names
 			return err
 		}

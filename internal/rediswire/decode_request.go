@@ -33,7 +33,7 @@ type requestMembers struct {
 	old     bool // Socket.IO 2.x spells requestid
 	socket  string
 	room    string
-	rooms   []string
+	rooms   msgjson.Reader
 	close   bool
 	opts    options
 	hasOpts bool
@@ -57,7 +57,7 @@ func (m *requestMembers) read(key []byte, value msgjson.Reader) (err error) {
 	case "room":
 		m.room, err = readText(&value)
 	case "rooms":
-		m.rooms, err = readNames(&value, "")
+		m.rooms = value
 	case "close":
 		m.close, err = readTruth(&value)
 	case "opts":
@@ -91,7 +91,11 @@ func (m *requestMembers) request(nsp string) (Request, error) {
 			r.Query = adapter.ServerAsk{Namespace: nsp, Args: args}
 		}
 	case TypeSockets:
-		r.Query = adapter.FetchSockets{Namespace: nsp, Target: rooms.Target{Rooms: m.rooms}}
+		var names []string
+		if m.rooms.Left() > 0 {
+			names, err = readTarget(&m.rooms, "")
+		}
+		r.Query = adapter.FetchSockets{Namespace: nsp, Target: rooms.Target{Rooms: names}}
 	case TypeAllRooms:
 		r.Query = adapter.AllRooms{Namespace: nsp}
 	case TypeFetch:
@@ -112,14 +116,21 @@ func (m *requestMembers) request(nsp string) (Request, error) {
 
 // command makes a command of the members: for a target, or in the old form for one socket.
 func (m *requestMembers) command(r *Request, nsp string) error {
-	target, names := m.opts.target, m.rooms
-	if !m.hasOpts {
-		if m.socket == "" {
-			return errShape
-		}
+	target := m.opts.target
+	var names []string
+	var err error
+	switch {
+	case m.hasOpts && r.Type != TypeDisconnect:
+		names, err = readNames(&m.rooms)
+	case !m.hasOpts && m.socket == "":
+		err = errShape
+	case !m.hasOpts:
 		r.Socket = m.socket
 		target = rooms.Target{Rooms: []string{m.socket}}
 		names = []string{m.room}
+	}
+	if err != nil {
+		return err
 	}
 	switch r.Type {
 	case TypeJoin:
@@ -136,8 +147,7 @@ func (m *requestMembers) serverEmit() (packet.Args, error) {
 	if err := checkName(m.data); err != nil {
 		return packet.Args{}, err
 	}
-	text, attachments, err := m.data.AppendJSON(nil, nil)
-	return packet.Args{JSON: text, Attachments: attachments}, err
+	return readArgs(&m.data, nil, nil)
 }
 
 func (m *requestMembers) broadcastAsk(nsp string) (adapter.Query, error) {

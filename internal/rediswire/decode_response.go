@@ -78,7 +78,7 @@ func (m *responseMembers) response() (Response, error) {
 	case m.rooms.Kind() == msgjson.Array:
 		r.Type = TypeAllRooms
 		var names adapter.RoomNames
-		names, err = readNames(&m.rooms, "")
+		names, err = readTarget(&m.rooms, "")
 		r.Reply = names
 	}
 	return r, err
@@ -95,8 +95,9 @@ func replyAcked(r *msgjson.Reader) (adapter.Reply, error) {
 	if kind := r.Kind(); kind == msgjson.None || kind == msgjson.Undefined {
 		return adapter.Acked{Args: packet.Args{JSON: []byte("[]")}}, nil
 	}
-	text, attachments, err := r.AppendJSON([]byte{'['}, nil)
-	return adapter.Acked{Args: packet.Args{JSON: append(text, ']'), Attachments: attachments}}, err
+	args, err := readArgs(r, []byte{'['}, nil)
+	args.JSON = append(args.JSON, ']')
+	return adapter.Acked{Args: args}, err
 }
 
 // replySocketsOrIDs reads a list of ids, which answers TypeSockets, or of descriptions.
@@ -164,7 +165,7 @@ func readSocket(r *msgjson.Reader) (adapter.SocketInfo, error) {
 		case "handshake":
 			s.Handshake, err = r.AppendPlainJSON(nil)
 		case "rooms":
-			s.Rooms, err = readNames(r, "")
+			s.Rooms, err = readTarget(r, "")
 		case "data":
 			s.Data, err = r.AppendPlainJSON(nil)
 		default:

@@ -18,11 +18,11 @@ const (
 // defaultNamespace is meant by a packet of the classic adapter that names none.
 const defaultNamespace = "/"
 
-func appendPacket(dst []byte, b *adapter.Broadcast) ([]byte, error) {
+func appendPacket(dst []byte, b *adapter.Broadcast, depth int) ([]byte, error) {
 	out := msgjson.AppendMap(dst, 3)
 	out = msgjson.AppendUint(msgjson.AppendString(out, "type"), packetEvent)
 	out = msgjson.AppendString(out, "data")
-	out, err := appendEvent(out, b.Args)
+	out, err := appendEvent(out, b.Args, depth)
 	if err != nil {
 		return dst, err
 	}
@@ -30,12 +30,12 @@ func appendPacket(dst []byte, b *adapter.Broadcast) ([]byte, error) {
 }
 
 // appendEvent appends the list of an event. Node's readers take anything and may crash on what is no list.
-func appendEvent(dst []byte, args packet.Args) ([]byte, error) {
-	out, err := msgjson.AppendMsgpack(dst, args.JSON, args.Attachments, msgjson.DefaultDepth)
+func appendEvent(dst []byte, args packet.Args, depth int) ([]byte, error) {
+	out, err := msgjson.AppendMsgpack(dst, args.JSON, args.Attachments, depth)
 	if err != nil {
 		return dst, err
 	}
-	r := msgjson.NewReader(out[len(dst):], msgjson.DefaultDepth)
+	r := msgjson.NewReader(out[len(dst):], depth)
 	if err := checkEvent(r); err != nil {
 		return dst, err
 	}
@@ -118,7 +118,14 @@ func readEvent(r *msgjson.Reader, before packet.Args, size int) (packet.Args, er
 	if before.JSON == nil {
 		before.JSON = make([]byte, 0, size)
 	}
-	text, attachments, err := r.AppendJSON(before.JSON[:0], before.Attachments[:0])
+	return readArgs(r, before.JSON[:0], before.Attachments[:0])
+}
+
+// readArgs transcodes a value behind text. What a client wrote in a text field must not make other nodes refuse the
+// message, so plain data that looks like an attachment's placeholder is mended.
+func readArgs(r *msgjson.Reader, text []byte, attachments [][]byte) (packet.Args, error) {
+	r.MendPlaceholders()
+	text, attachments, err := r.AppendJSON(text, attachments)
 	return packet.Args{JSON: text, Attachments: attachments}, err
 }
 

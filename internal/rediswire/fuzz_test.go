@@ -1,11 +1,14 @@
 package rediswire_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 
+	"github.com/carillon-io/carillon/internal/msgjson"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
 // What can be read can be written again, and then means the same.
@@ -37,10 +40,22 @@ func FuzzDecodeBroadcast(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%x: %v", written, err)
 		}
-		if fingerprint(b) != fingerprint(again) {
-			t.Errorf("%s came back as %s", fingerprint(b), fingerprint(again))
+		// A placeholder that stands twice is the same attachment twice afterwards, so what the lists stand for is compared.
+		first, second := packedArgs(t, b.Args), packedArgs(t, again.Args)
+		b.Args, again.Args = packet.Args{}, packet.Args{}
+		if fingerprint(b) != fingerprint(again) || !bytes.Equal(first, second) {
+			t.Errorf("%s %x came back as %s %x", fingerprint(b), first, fingerprint(again), second)
 		}
 	})
+}
+
+func packedArgs(t *testing.T, args packet.Args) []byte {
+	t.Helper()
+	packed, err := msgjson.AppendMsgpack(nil, args.JSON, args.Attachments, rediswire.DefaultDepth)
+	if err != nil {
+		t.Fatalf("%s: %v", args.JSON, err)
+	}
+	return packed
 }
 
 func FuzzDecodeRequest(f *testing.F) {

@@ -9,14 +9,24 @@ import (
 // Limits bounds what is read. The zero value means the defaults.
 type Limits struct {
 	Bytes int // longest message; 8 MiB when zero
-	Depth int // deepest nesting in the arguments of an event or acknowledgement; 128 when zero
+	Depth int // deepest nesting in the arguments of an event or acknowledgement; DefaultDepth when zero
 }
 
-const defaultBytes = 8 << 20
+const (
+	defaultBytes = 8 << 20
+
+	// Wrapping is how many levels rules and publishers may put around what a client sent: a node that reads from Redis
+	// accepts so many more than one that reads from a client, or an event would reach only the sender's own node.
+	Wrapping = 32
+	// DefaultDepth is the deepest nesting that nodes read unless they are told otherwise.
+	DefaultDepth = msgjson.DefaultDepth + Wrapping
+	// writeDepth bounds the recursion of writers. Each node decides for itself how deep it reads.
+	writeDepth = 1 << 12
+)
 
 func (l Limits) depth() int {
 	if l.Depth == 0 {
-		return msgjson.DefaultDepth
+		return DefaultDepth
 	}
 	return l.Depth
 }

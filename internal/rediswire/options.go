@@ -60,8 +60,8 @@ func (o *options) targetOnly(channelRoom string) {
 	}
 }
 
-// readOptions reads what emitters write for options: a map with any of its members missing, or of another kind where
-// they are empty. PHP writes an empty map as an array. A room named like known shares its memory.
+// readOptions reads what emitters write for options: a map with any of its members missing, or nothing at all. PHP writes
+// an empty map as an array. A room named like known shares its memory.
 func readOptions(r *msgjson.Reader, known string) (options, error) {
 	var o options
 	if r.Kind() != msgjson.Map {
@@ -78,9 +78,9 @@ func readOptions(r *msgjson.Reader, known string) (options, error) {
 		}
 		switch string(key) {
 		case "rooms":
-			o.target.Rooms, err = readNames(r, known)
+			o.target.Rooms, err = readTarget(r, known)
 		case "except":
-			o.target.Except, err = readNames(r, known)
+			o.target.Except, err = readTarget(r, known)
 		case "flags":
 			err = o.readFlags(r)
 		default:
@@ -127,34 +127,58 @@ func (o *options) readFlags(r *msgjson.Reader) error {
 	return nil
 }
 
-// readNames reads names of rooms: a list, one name alone, or something empty. Numbers become text.
-func readNames(r *msgjson.Reader, known string) ([]string, error) {
-	entries, step := 0, 1
-	var err error
+// readTarget reads the rooms that a message is for, or leaves out. Nothing means all sockets, or no exception: a member
+// that is missing or null, an empty text, an empty list. Any other value that is not a list of names is refused, for a
+// publisher's mistake must not address everyone.
+func readTarget(r *msgjson.Reader, known string) ([]string, error) {
 	switch r.Kind() {
 	case msgjson.Array:
-		entries, err = r.Array()
+		n, err := r.Array()
+		if err != nil {
+			return nil, err
+		}
+		return readList(r, n, false, known)
 	case msgjson.Map: // a PHP array whose indices have gaps
-		entries, err = r.Map()
-		step = 2
+		n, err := r.Map()
+		if err == nil && n == 0 { // a JavaScript Set, which serializers write as an empty object
+			err = errShape
+		}
+		if err != nil {
+			return nil, err
+		}
+		return readList(r, n, true, known)
+	}
+	return nil, skipEmpty(r)
+}
+
+// readNames reads names of rooms to join or leave: as readTarget, or one name alone, as Node does.
+func readNames(r *msgjson.Reader) ([]string, error) {
+	switch r.Kind() {
 	case msgjson.String, msgjson.Binary, msgjson.Uint, msgjson.Int, msgjson.Float:
-		name, err := readName(r, known)
+		name, err := readName(r, "")
 		if err != nil || name == "" {
 			return nil, err
 		}
 		return []string{name}, nil
-	default:
-		return nil, skipEmpty(r)
 	}
-	if err != nil || entries == 0 {
-		return nil, err
+	return readTarget(r, "")
+}
+
+// readList reads n names, each behind a key if keys. Numbers become text.
+func readList(r *msgjson.Reader, n int, keys bool, known string) ([]string, error) {
+	if n == 0 {
+		return nil, nil
 	}
-	names := make([]string, 0, entries)
-	for range entries {
-		if step == 2 {
+	names := make([]string, 0, n)
+	for range n {
+		if keys {
 			if err := r.Skip(); err != nil {
 				return nil, err
 			}
+		}
+		switch r.Kind() {
+		case msgjson.Nil, msgjson.Undefined, msgjson.Bool:
+			return nil, errShape
 		}
 		name, err := readName(r, known)
 		if err != nil {
@@ -177,7 +201,7 @@ func readName(r *msgjson.Reader, known string) (string, error) {
 	return string(name), nil
 }
 
-// skipEmpty passes over what stands for nothing: nil, undefined, false, "" and empty containers.
+// skipEmpty passes over what stands for nothing: nil, undefined, "" and an empty array.
 func skipEmpty(r *msgjson.Reader) error {
 	switch r.Kind() {
 	case msgjson.Array:
@@ -185,7 +209,7 @@ func skipEmpty(r *msgjson.Reader) error {
 			return errShape
 		}
 		return nil
-	case msgjson.Nil, msgjson.Undefined, msgjson.Bool, msgjson.String:
+	case msgjson.Nil, msgjson.Undefined, msgjson.String:
 		if truth, err := readTruth(r); err != nil || truth {
 			return errShape
 		}

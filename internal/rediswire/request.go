@@ -110,14 +110,14 @@ func appendQuotedList(dst []byte, names []string) []byte {
 }
 
 func appendServerEmit(dst []byte, r *Request, args packet.Args) ([]byte, error) {
-	packed, err := msgjson.AppendMsgpack(nil, args.JSON, args.Attachments, msgjson.DefaultDepth)
+	packed, err := msgjson.AppendMsgpack(nil, args.JSON, args.Attachments, writeDepth)
 	if err == nil {
 		err = checkName(msgjson.NewReader(packed, 0))
 	}
 	if err != nil {
 		return dst, fmt.Errorf("rediswire: write server-side emit: %w", err)
 	}
-	data := msgjson.NewReader(packed, msgjson.DefaultDepth)
+	data := msgjson.NewReader(packed, writeDepth)
 	out, err := data.AppendPlainJSON(append(appendStart(dst, r, TypeServerEmit), `,"data":`...))
 	if err != nil {
 		return dst, fmt.Errorf("rediswire: write server-side emit: %w", err)
@@ -130,7 +130,7 @@ func appendBroadcastAsk(dst []byte, r *Request, q *adapter.BroadcastAsk) ([]byte
 	out = msgjson.AppendString(msgjson.AppendString(out, "uid"), r.UID)
 	out = msgjson.AppendString(msgjson.AppendString(out, "requestId"), r.ID)
 	out = msgjson.AppendUint(msgjson.AppendString(out, "type"), uint64(TypeBroadcastAsk))
-	out, err := appendPacket(msgjson.AppendString(out, "packet"), &q.Broadcast)
+	out, err := appendPacket(msgjson.AppendString(out, "packet"), &q.Broadcast, writeDepth)
 	if err != nil {
 		return dst, fmt.Errorf("rediswire: write broadcast with acknowledgement: %w", err)
 	}

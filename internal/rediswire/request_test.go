@@ -149,7 +149,7 @@ func TestDecodeRequest_ReadsWhatOthersWrite(t *testing.T) {
 		{"old disconnect", `{"requestId":"r5","type":4,"sid":"ThXQ9CNvzGyJkxC7AAAA","close":true}`,
 			rediswire.Request{ID: "r5", Type: rediswire.TypeDisconnect, Socket: "ThXQ9CNvzGyJkxC7AAAA",
 				Command: adapter.Disconnect{Namespace: "/", Target: to("ThXQ9CNvzGyJkxC7AAAA"), Close: true}}},
-		{"one room as text", `{"type":2,"opts":{"rooms":"a","except":""},"rooms":"r"}`,
+		{"one room to join as text", `{"type":2,"opts":{"rooms":["a"],"except":""},"rooms":"r"}`,
 			rediswire.Request{Type: rediswire.TypeJoin,
 				Command: adapter.Join{Namespace: "/", Target: to("a"), Rooms: []string{"r"}}}},
 		{"lists null", `{"uid":null,"type":3,"opts":{"rooms":null,"except":null},"rooms":["r"]}`,
@@ -228,6 +228,10 @@ func TestDecodeRequest_RefusesWhatMakesNoSense(t *testing.T) {
 		`{"type":7,"opts":{},"packet":{"type":2,"data":["a"]}}`,
 		`{"type":2,"opts":{"rooms":{"a":{}}},"rooms":["r"]}`, `{"type":"2","opts":{},"rooms":["r"]}`,
 		`{"type":1,"requestId":{}}`,
+		`{"type":4,"opts":{"rooms":false}}`, `{"type":4,"opts":{"rooms":43}}`, `{"type":4,"opts":{"rooms":"zz"}}`,
+		`{"type":4,"opts":{"rooms":[null]}}`, `{"type":4,"opts":{"rooms":{}}}`, `{"type":4,"opts":{"except":"a"}}`,
+		`{"type":4,"opts":false}`, `{"type":2,"opts":{"rooms":"a"},"rooms":["r"]}`, `{"type":2,"opts":{"rooms":["a"]}}`,
+		`{"type":0,"requestId":"x","rooms":false}`, `{"type":5,"requestId":"x","opts":{"rooms":true}}`,
 		`{"type":1,"requestId":"x"} ` + "\x00", `{"type":4,"opts":[1]}`, "67617262616765", "c0", "90",
 	} {
 		got, err := rediswire.DecodeRequest("/", payload(t, bytes), rediswire.Limits{})

@@ -143,7 +143,7 @@ func appendServerAck(dst []byte, r *Response, ack adapter.Acked) ([]byte, error)
 	}
 	dst = appendIdentity(appendNumbered(dst, int(TypeServerEmit)), r)
 	if len(first) > 0 {
-		value := msgjson.NewReader(first, msgjson.DefaultDepth)
+		value := msgjson.NewReader(first, writeDepth)
 		if dst, err = value.AppendPlainJSON(append(dst, `,"data":`...)); err != nil {
 			return dst, err
 		}
@@ -180,7 +180,7 @@ func firstArgument(ack adapter.Acked) ([]byte, error) {
 	if len(ack.Args.JSON) == 0 {
 		return nil, nil
 	}
-	packed, err := msgjson.AppendMsgpack(nil, ack.Args.JSON, ack.Args.Attachments, msgjson.DefaultDepth)
+	packed, err := msgjson.AppendMsgpack(nil, ack.Args.JSON, ack.Args.Attachments, writeDepth)
 	if err != nil {
 		return nil, err
 	}

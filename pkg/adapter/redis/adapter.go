@@ -70,7 +70,7 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 	rights := newRefusals(cfg.Logger, m)
 	a := &Adapter{
 		config:     cfg,
-		limits:     rediswire.Limits{Bytes: cfg.MaxMessage, Depth: cfg.MaxDepth},
+		limits:     rediswire.Limits{Bytes: cfg.MaxMessage, Depth: cfg.MaxDepth + rediswire.Wrapping},
 		client:     client,
 		log:        cfg.Logger,
 		metrics:    m,

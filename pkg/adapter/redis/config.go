@@ -37,7 +37,8 @@ type Config struct {
 	OwnResponses bool
 	// MaxMessage is the longest message read from Redis, and the longest answer to a query, in bytes; default 8 MiB.
 	MaxMessage int
-	// MaxDepth is the deepest nesting read from Redis; default 128.
+	// MaxDepth is how deep the arguments may nest that clients of the cluster send; default 128. From Redis 32 levels more
+	// are read, since rules and publishers wrap what clients sent.
 	MaxDepth int
 	// Sharding makes this node speak on sharded channels, with Node's createShardedAdapter instead of createAdapter; nil:
 	// on classic ones. It needs Redis 7 or later.
