@@ -21,7 +21,6 @@ type unbuiltKey struct {
 
 // unbuilt lists what is not built. Whoever builds a part deletes its lines.
 var unbuilt = []unbuiltKey{
-	{key: "server.cookie"},
 	{key: "peer.address"},
 	{key: "peer.advertise"},
 	{key: "peer.secret", refuse: true},

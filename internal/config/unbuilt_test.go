@@ -37,7 +37,6 @@ func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 		{"peer.advertise", "http://node:9091", `"http://node:9091": `},
 		{"peer.nodes", `["http://node:9091"]`, ""},
 		{"socketio.recovery.window", "1m", `"1m": `},
-		{"server.cookie", "io", `"io": `},
 		{"engine.outbox_hard", "16MiB", `"16MiB": `},
 		{"socketio.recovery.bytes", "1MiB", `"1MiB": `},
 		{"adapter.python", "socketio", `"socketio": `},

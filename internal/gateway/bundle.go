@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/andybalholm/brotli"
@@ -27,6 +28,10 @@ type bundle struct {
 	etag  string
 	files map[string]bundleFile
 }
+
+// noBundle is what a page that wants the browser client is answered where there is none.
+const noBundle = "The browser client is not served here. Set server.client_bundle to a folder with its files, as the container image " +
+	"does, or load it from your own build or from https://cdn.socket.io."
 
 // bundleFile is one file in each content coding.
 type bundleFile struct {
@@ -74,11 +79,19 @@ func (b *bundle) add(name string, text []byte) error {
 	return nil
 }
 
-// serve answers a request for one of the files and reports whether name is one.
+// serve answers a request for one of the files and reports whether name is one. A nil bundle holds none of them.
 func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) bool {
+	if !slices.Contains(bundleNames, strings.TrimSuffix(name, ".map")) {
+		return false
+	}
+	if b == nil {
+		http.Error(w, noBundle, http.StatusNotFound)
+		return true
+	}
 	file, ok := b.files[name]
 	if !ok {
-		return false
+		http.Error(w, name+" is not in the folder that server.client_bundle names", http.StatusNotFound)
+		return true
 	}
 	h := w.Header()
 	if tag := r.Header.Get("If-None-Match"); tag == b.etag || tag == "W/"+b.etag {
@@ -98,8 +111,7 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) bool
 		h.Set("Content-Encoding", coding)
 		body = file.gzip
 	}
-	// A write that fails is the client's leaving; there is nobody to tell.
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) // fails only when the client has left
 	return true
 }
 

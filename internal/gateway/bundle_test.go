@@ -81,9 +81,23 @@ func TestBundle_ServesTheOfficialNamesAsNodeDoes(t *testing.T) {
 	if w, _ := get("socket.io.min.js", "Accept-Encoding", "gzip;q=0"); w.Header().Get("Content-Encoding") != "" {
 		t.Error("compressed for a client that does not want it")
 	}
-	for _, name := range []string{"", "secret.txt", "socket.io.js", "../secret.txt", "socket.io.esm.js"} {
+	for _, name := range []string{"", "secret.txt", "../secret.txt", "socket.io.esm.js"} {
 		if _, served := get(name); served {
 			t.Errorf("served %q", name)
+		}
+	}
+	if w, _ := get("socket.io.js"); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "server.client_bundle") {
+		t.Errorf("a file that is not there: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestBundle_WithoutOneThePageIsToldWhatToDo(t *testing.T) {
+	var none *bundle
+	for name, ours := range map[string]bool{"socket.io.js": true, "socket.io.min.js.map": true, "": false, "socket.io.css": false} {
+		w := httptest.NewRecorder()
+		served := none.serve(w, httptest.NewRequest(http.MethodGet, "/socket.io/"+name, nil), name)
+		if served != ours || ours && (w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "server.client_bundle")) {
+			t.Errorf("%q: served %t, %d %s", name, served, w.Code, w.Body)
 		}
 	}
 }

@@ -1,33 +1,45 @@
 package gateway
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
+
+	"go.uber.org/zap"
 
 	"github.com/carillon-io/carillon/pkg/engine"
 )
 
 // clientHandler serves what clients see: the Socket.IO path with the browser client's files in it, and root beside it.
 type clientHandler struct {
-	path     string // with both slashes
+	path     string // with both slashes; served without the second one too
 	socketio http.Handler
 	origins  *originPolicy
-	bundle   *bundle      // nil: not served
+	bundle   *bundle      // nil: there is none
 	root     http.Handler // nil: 404
 }
 
 func (h *clientHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, ours := strings.CutPrefix(r.URL.Path, h.path)
+	ours = ours || r.URL.Path+"/" == h.path // as clients send it with addTrailingSlash: false, or a rewriting proxy
 	switch {
 	case !ours && h.root != nil:
 		h.root.ServeHTTP(w, r)
 	case !ours:
 		http.NotFound(w, r)
 	case h.origins.preflight(w, r):
-	case h.bundle != nil && h.bundle.serve(w, r, name):
+	case h.bundle.serve(w, r, name):
 	default:
 		h.socketio.ServeHTTP(w, r)
 	}
+}
+
+// sessionCookie carries the session's id, with the attributes that Node's server gives it; nil without a name.
+func sessionCookie(name string) *http.Cookie {
+	if name == "" {
+		return nil
+	}
+	return &http.Cookie{Name: name, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }
 
 // check refuses requests from pages that are not let in.
@@ -35,5 +47,13 @@ func (p *originPolicy) check(r *http.Request) *engine.Refusal {
 	if p.allows(r) {
 		return nil
 	}
-	return &engine.Refusal{Status: http.StatusForbidden, Code: 4, Message: "Forbidden"}
+	origin, host := r.Header.Get("Origin"), r.Host
+	p.log.Do(func() {
+		p.logger.Warn("origin refused: list it in server.origins, or have the proxy in front keep the Host header; at most one such line a minute",
+			zap.String("origin", origin), zap.String("host", host))
+	})
+	return &engine.Refusal{
+		Status: http.StatusForbidden, Code: 4, Message: "Forbidden",
+		Cause: fmt.Sprintf("Origin %q is neither listed nor the Host %q", origin, host),
+	}
 }

@@ -107,7 +107,7 @@ func New(o Options) (*Gateway, error) {
 // serveClients makes the server and what stands before it.
 func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus.Registerer) error {
 	cfg := o.Config.Server
-	origins, err := newOriginPolicy(cfg.Origins, o.LoopbackOrigins)
+	origins, err := newOriginPolicy(cfg.Origins, o.LoopbackOrigins, g.logger.Named("clients"))
 	if err != nil {
 		return fmt.Errorf("server.origins: %w", err)
 	}
@@ -218,6 +218,7 @@ func (g *Gateway) serverConfig(tag func() string, origins *originPolicy, registr
 				return g.limits.check(r)
 			},
 			Context:  func(*http.Request) context.Context { return context.Background() }, // nothing reads a request's here
+			Cookie:   sessionCookie(cfg.Server.Cookie),
 			Client:   trustedProxies(cfg.Server.TrustedProxies).client,
 			Headers:  origins.headers,
 			Logger:   g.logger.Named("engine"),

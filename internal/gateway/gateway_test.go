@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 
 	"github.com/carillon-io/carillon/internal/config"
@@ -130,13 +131,34 @@ func TestRun_OneNodeWithoutRedisServes(t *testing.T) {
 	if code != http.StatusOK || !strings.HasPrefix(body, `0{"sid":"`) {
 		t.Errorf("handshake: %d %s", code, body)
 	}
-	for _, path := range []string{"/", "/metrics", "/readyz", "/socket.io", "/debug/pprof/"} {
+	for _, path := range []string{"/", "/metrics", "/readyz", "/socket.ioo", "/debug/pprof/"} {
 		if code, _ := get(t, i.clients+path); code != http.StatusNotFound {
 			t.Errorf("clients see %s: %d", path, code)
 		}
 	}
 	if code, _ := get(t, i.ops+"/debug/pprof/"); code != http.StatusNotFound {
 		t.Errorf("the profiler is served though it is off: %d", code)
+	}
+}
+
+func TestRun_ThePathIsServedWithoutItsLastSlash(t *testing.T) {
+	i := run(t, answering("yes", ""))
+	if code, body := get(t, i.clients+"/socket.io?EIO=4&transport=polling"); code != http.StatusOK || !strings.HasPrefix(body, "0{") {
+		t.Errorf("handshake: %d %s", code, body)
+	}
+	conn, response, err := websocket.DefaultDialer.Dial("ws://"+i.address+"/socket.io?EIO=4&transport=websocket", nil)
+	if err != nil {
+		t.Fatalf("WebSocket: %v %v", response, err)
+	}
+	conn.Close()
+}
+
+func TestRun_ACookieCarriesTheSessionsID(t *testing.T) {
+	i := run(t, quick+"server: {cookie: io}\n")
+	response, body := knock(t, http.DefaultClient, i.clients)
+	sid := strings.TrimPrefix(body, `0{"sid":"`)[:20]
+	if got, want := response.Header.Get("Set-Cookie"), "io="+sid+"; Path=/; HttpOnly; SameSite=Lax"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

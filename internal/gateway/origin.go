@@ -7,15 +7,22 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 )
 
-// originPolicy decides which pages' browsers may talk to this node, over polling and WebSocket alike. What sends no Origin is
-// no browser and passes.
+// originPolicy decides which pages' browsers may use this node, over polling and WebSocket alike. A request without Origin
+// passes: browsers send one wherever it matters. So does one whose Origin is the host it was sent to, whatever is listed:
+// it comes from this node's own pages, or from a native client, which has no other.
 type originPolicy struct {
 	any       bool // every origin, without credentials
 	loopback  bool // every page served from this machine, on whatever port
 	listed    map[string]struct{}
 	wildcards []wildcardOrigin
+	logger    *zap.Logger
+	log       rate.Sometimes // how often a refusal is a warning
 }
 
 // wildcardOrigin is scheme://*.host: the names below host, not host itself.
@@ -24,8 +31,10 @@ type wildcardOrigin struct {
 	suffix string // ".host" or ".host:port"
 }
 
-func newOriginPolicy(entries []string, loopback bool) (*originPolicy, error) {
-	p := &originPolicy{loopback: loopback, listed: make(map[string]struct{})}
+func newOriginPolicy(entries []string, loopback bool, logger *zap.Logger) (*originPolicy, error) {
+	p := &originPolicy{
+		loopback: loopback, listed: make(map[string]struct{}), logger: logger, log: rate.Sometimes{Interval: time.Minute},
+	}
 	for _, entry := range entries {
 		switch entry {
 		case "*":
@@ -52,7 +61,7 @@ func newOriginPolicy(entries []string, loopback bool) (*originPolicy, error) {
 // allows reports whether the request may be served.
 func (p *originPolicy) allows(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
-	return origin == "" || p.any || p.names(origin) || p.none() && sameHost(origin, r.Host)
+	return origin == "" || p.any || p.names(origin) || sameHost(origin, r.Host)
 }
 
 // headers sets what a browser needs to let a page of another origin read the answer.
@@ -125,24 +134,31 @@ func (p *originPolicy) names(origin string) bool {
 	return false
 }
 
-// sameHost reports whether an origin's host and port are those the request was sent to. Schemes are not compared: TLS often ends
-// at a proxy.
+// sameHost reports whether an origin's host and port are those the request was sent to. Schemes are not compared: TLS often
+// ends at a proxy, which may name its own port or that of the scheme behind it.
 func sameHost(origin, host string) bool {
 	u, err := url.Parse(origin)
 	if err != nil || u.Host == "" {
 		return false
 	}
-	asked := &url.URL{Scheme: u.Scheme, Host: host}
 	_, a := originParts(u)
-	_, b := originParts(asked)
-	return a == b
+	for _, scheme := range []string{u.Scheme, "http", "https"} {
+		if _, b := originParts(&url.URL{Scheme: scheme, Host: host}); a == b {
+			return true
+		}
+	}
+	return false
 }
+
+// defaultPorts are those of the schemes that an Engine.IO client may use. Some native clients put their WebSocket's scheme
+// into Origin.
+var defaultPorts = map[string]string{"http": "80", "ws": "80", "https": "443", "wss": "443"}
 
 // originParts returns scheme and host[:port] in lower case, a default port dropped.
 func originParts(u *url.URL) (scheme, host string) {
 	scheme, host = strings.ToLower(u.Scheme), strings.ToLower(u.Hostname())
 	port := u.Port()
-	if scheme == "http" && port == "80" || scheme == "https" && port == "443" {
+	if defaultPorts[scheme] == port {
 		port = ""
 	}
 	switch {

@@ -3,7 +3,13 @@ package gateway
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 func TestOriginPolicy_Allows(t *testing.T) {
@@ -32,7 +38,16 @@ func TestOriginPolicy_Allows(t *testing.T) {
 		"listed":                         {entries: []string{"https://b.example"}, origin: "https://b.example", host: "a.example", want: true},
 		"listed with default port":       {entries: []string{"https://b.example:443"}, origin: "https://b.example", host: "a.example", want: true},
 		"listed, other scheme":           {entries: []string{"https://b.example"}, origin: "http://b.example", host: "a.example"},
-		"own host is not listed":         {entries: []string{"https://b.example"}, origin: "https://a.example", host: "a.example"},
+		"own host, list given":           {entries: []string{"https://b.example"}, origin: "http://a.example", host: "a.example", want: true},
+		"own host, WebSocket's scheme":   {origin: "ws://a.example:80", host: "a.example", want: true},
+		"own host, port in Host only":    {origin: "wss://a.example", host: "a.example:443", want: true},
+		"own host, port in Origin only":  {origin: "wss://a.example:443", host: "a.example", want: true},
+		"own host, port behind a proxy":  {origin: "https://a.example", host: "a.example:80", want: true},
+		"own host, other default port":   {origin: "http://a.example:443", host: "a.example"},
+		"own host, same odd port":        {origin: "http://a.example:443", host: "a.example:443", want: true},
+		"own host, IPv6 with wss":        {origin: "wss://[2001:DB8::1]", host: "[2001:db8::1]:443", want: true},
+		"other host, WebSocket's scheme": {origin: "wss://b.example", host: "a.example:443"},
+		"own host as a prefix":           {origin: "wss://a.example.evil", host: "a.example"},
 		"below a wildcard":               {entries: []string{"https://*.b.example"}, origin: "https://x.y.b.example", host: "a.example", want: true},
 		"the wildcard's host itself":     {entries: []string{"https://*.b.example"}, origin: "https://b.example", host: "a.example"},
 		"a name that ends like it":       {entries: []string{"https://*.b.example"}, origin: "https://evilb.example", host: "a.example"},
@@ -46,7 +61,7 @@ func TestOriginPolicy_Allows(t *testing.T) {
 		"other host beside this machine": {loopback: true, origin: "http://b.example", host: "a.example"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			policy, err := newOriginPolicy(tt.entries, tt.loopback)
+			policy, err := newOriginPolicy(tt.entries, tt.loopback, zap.NewNop())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +94,7 @@ func TestOriginPolicy_HeadersLetTheBrowserReadTheAnswer(t *testing.T) {
 		"listed beside everything": {[]string{"*", "https://b.example"}, "https://b.example", "https://b.example", "true", "Origin"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			policy, err := newOriginPolicy(tt.entries, false)
+			policy, err := newOriginPolicy(tt.entries, false, zap.NewNop())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +116,7 @@ func TestOriginPolicy_HeadersLetTheBrowserReadTheAnswer(t *testing.T) {
 }
 
 func TestOriginPolicy_PreflightIsAnsweredForListedOrigins(t *testing.T) {
-	policy, err := newOriginPolicy([]string{"https://b.example"}, false)
+	policy, err := newOriginPolicy([]string{"https://b.example"}, false, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,4 +136,30 @@ func TestOriginPolicy_PreflightIsAnsweredForListedOrigins(t *testing.T) {
 	if _, answered := ask("https://c.example"); answered {
 		t.Error("the preflight of a page that is not listed was answered")
 	}
+}
+
+func TestOriginPolicy_RefusalsAreNamedOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, lines := observer.New(zap.InfoLevel)
+		policy, err := newOriginPolicy(nil, false, zap.New(log))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodGet, "http://inside:8080/socket.io/", nil)
+		r.Header.Set("Origin", "https://a.example")
+		for minute := range 3 {
+			for range 100 {
+				if refusal := policy.check(r); !strings.Contains(refusal.Cause, "https://a.example") || !strings.Contains(refusal.Cause, "inside:8080") {
+					t.Fatalf("cause %q", refusal.Cause)
+				}
+			}
+			if n := lines.Len(); n != minute+1 {
+				t.Fatalf("%d lines in minute %d", n, minute)
+			}
+			time.Sleep(time.Minute)
+		}
+		if fields := lines.All()[0].ContextMap(); fields["origin"] != "https://a.example" || fields["host"] != "inside:8080" {
+			t.Errorf("logged %v", fields)
+		}
+	})
 }

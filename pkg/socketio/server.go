@@ -53,9 +53,10 @@ func New(cfg Config) (*Server, error) {
 	return io, nil
 }
 
-// ServeHTTP serves every request below Config.Path, whatever follows it. It may stand behind any http.Handler.
+// ServeHTTP serves every request below Config.Path, whatever follows it, and Config.Path itself without its last slash. It may
+// stand behind any http.Handler; http.ServeMux redirects the latter unless it has a pattern of its own.
 func (io *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !strings.HasPrefix(r.URL.Path, io.cfg.Path) {
+	if !strings.HasPrefix(r.URL.Path, io.cfg.Path) && r.URL.Path+"/" != io.cfg.Path {
 		http.NotFound(w, r)
 		return
 	}
