@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"pkg/rooms":           nil,
 	"pkg/socketio/packet": {"internal/msgjson"},
 	"internal/config":     nil,
+	"internal/auth":       {"internal/config"},
 	"internal/demo":       nil,
 	"internal/msgjson":    nil,
 	"internal/redisconn":  nil,
