@@ -32,10 +32,7 @@ Every fault is named with its key, those of the rules included. Exits with 2 whe
 				for _, warning := range warnings {
 					fmt.Fprintln(c.ErrOrStderr(), "warning:", warning)
 				}
-				if err != nil {
-					return err
-				}
-				if err := gateway.Check(cfg); err != nil {
+				if err := gateway.Check(cfg, err); err != nil {
 					return err
 				}
 				_, err = fmt.Fprintln(c.OutOrStdout(), args[0]+": ok")

@@ -58,6 +58,9 @@ Put -- before arguments that begin with a dash.`,
 			return failed(err)
 		},
 	}
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return withHelp(c, fmt.Errorf("%w; put -- before arguments that begin with a dash", err))
+	})
 	flags := c.Flags()
 	flags.StringVar(&url, "redis", "", "Redis `URL`")
 	flags.StringVar(&file, "config", "", "configuration `file` that names the Redis")
@@ -67,6 +70,26 @@ Put -- before arguments that begin with a dash.`,
 	flags.StringArrayVar(&except, "except", nil, "but not to this `room`; repeat for several")
 	flags.BoolVar(&volatile, "volatile", false, "may be dropped for clients that are behind")
 	return c
+}
+
+// spareNumbers keeps negative numbers among the arguments of emit from being taken for flags: with a space in front they
+// are the same JSON, and no flag. What follows a flag is its value and stays as it is.
+func spareNumbers(args []string) []string {
+	if len(args) == 0 || args[0] != "emit" {
+		return args
+	}
+	args = slices.Clone(args)
+	for i := 1; i < len(args) && args[i] != "--"; i++ {
+		switch {
+		case strings.HasPrefix(args[i], "--"):
+			if !strings.Contains(args[i], "=") && args[i] != "--volatile" {
+				i++
+			}
+		case strings.HasPrefix(args[i], "-") && json.Valid([]byte(args[i])):
+			args[i] = " " + args[i]
+		}
+	}
+	return args
 }
 
 // redisFor returns a client for the Redis that the flags name, and the channel prefix in use there.

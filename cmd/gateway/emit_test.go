@@ -40,6 +40,11 @@ func TestEmit_PublishesWhatTheFlagsSay(t *testing.T) {
 			channel: "socket.io#/#",
 			want:    broadcast("/", `["note",{"b":1,"a":[null,true]},7,"quoted","plain text","","007",-5]`),
 		},
+		"negative numbers": {
+			args:    []string{"note", "-1", "-2.5", "--redis", url, "--room", "-7", "--volatile=false", "-3", "--", "-x", "-4"},
+			channel: "socket.io#/#-7#",
+			want:    broadcast("/", `["note",-1,-2.5,-3,"-x",-4]`, "-7"),
+		},
 		"one room": {
 			args:    []string{"--redis", url, "--room", "a", "note"},
 			channel: "socket.io#/#a#",

@@ -36,12 +36,12 @@ func run(args []string) int {
 	ctx, cancel := signalContext()
 	defer cancel()
 	root := newRoot()
-	root.SetArgs(args)
+	root.SetArgs(spareNumbers(args))
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitClean
 	}
-	fmt.Fprintln(os.Stderr, "gateway:", err)
+	fmt.Fprintln(os.Stderr, "gateway:", config.Mask(err.Error()))
 	var failure *failedError
 	if errors.As(err, &failure) {
 		return exitFailed

@@ -150,6 +150,7 @@ func TestCommandLine_WhatIsWrongExitsWith2AndSaysWhy(t *testing.T) {
 		"emit without a Redis":      {[]string{"emit", "hello"}, "which Redis?"},
 		"emit with two":             {[]string{"emit", "--redis", "redis://127.0.0.1:1", "--config", bad, "hello"}, "which Redis?"},
 		"emit, no URL":              {[]string{"emit", "--redis", "http://127.0.0.1", "hello"}, "redis"},
+		"emit, a dash":              {[]string{"emit", "--redis", "redis://127.0.0.1:1", "note", "-x"}, "put -- before arguments that begin with a dash"},
 		"emit, no Redis in FILE":    {[]string{"emit", "--config", write(t, "log: {level: warn}\n"), "hello"}, "names no Redis"},
 		"emit, no namespace":        {[]string{"emit", "--redis", "redis://127.0.0.1:1", "--namespace", "chat", "hello"}, "does not begin with /"},
 		"emit, empty room":          {[]string{"emit", "--redis", "redis://127.0.0.1:1", "--room", "", "hello"}, "a room has no name"},
@@ -165,6 +166,30 @@ func TestCommandLine_WhatIsWrongExitsWith2AndSaysWhy(t *testing.T) {
 				t.Errorf("standard output is for results: %s", stdout)
 			}
 		})
+	}
+}
+
+func TestCommandLine_ShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"emit", "--redis", "redis://u:hunter2%zz@h", "note"},
+		{"emit", "--redis", "redis://u:hunter2", "note"},
+		{"emit", "--redis", "redis://h/hunter2", "note"},
+		{"emit", "--redis", "redis://h:hunter2/0", "note"},
+		{"emit", "--redis", "redis://h?dial_timeout=hunter2", "note"},
+		{"emit", "--redis", "u:hunter2@h:6379", "note"},
+		{"emit", "-redis=redis://u:hunter2@h", "note"},
+		{"emit", "--redis", "redis://u:hunter2@127.0.0.1:1", "note"},
+		{"redis://u:hunter2@h"},
+		{"serve", "redis://u:hunter2@h"},
+		{"config", "check", write(t, "redis: {pwd: hunter2, url: 'redis://u:hunter2%zz@h'}\nserver: {tls: {cert: hunter2, key: hunter2}}\n")},
+		{"config", "check", write(t, "server: {tls: {cert: hunter2.pem, key: hunter2}}\nredis: {url: 'rediss://h', tls: {ca: hunter2, cert: hunter2, key: hunter2}}\n")},
+		{"serve", "--config", write(t, "redis: {url: 'redis://h?dial_timeout=hunter2'}\n")},
+	} {
+		code, stdout, stderr := execute(t, args...)
+		if code == exitClean || strings.Contains(strings.ReplaceAll(stdout+stderr, "hunter2.pem", ""), "hunter2") {
+			t.Errorf("%q: exit %d; it said:\n%s%s", args, code, stdout, stderr)
+		}
 	}
 }
 

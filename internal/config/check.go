@@ -172,9 +172,9 @@ func (l *loader) oneOf(key, value string, valid ...string) {
 
 // checkAddress checks what a listener listens on, or a client dials.
 func (l *loader) checkAddress(key, address string) {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		l.fault(key, "%s is not host:port, such as :8080", quote(address))
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || strings.ContainsAny(host, "@/ ") {
+		l.fault(key, "%s is not host:port, such as :8080", quote(URL(address).String()))
 		return
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
@@ -185,7 +185,8 @@ func (l *loader) checkAddress(key, address string) {
 func (l *loader) checkHTTPURL(key string, address URL) {
 	u, err := url.Parse(string(address))
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		l.fault(key, "%s is not a URL beginning with http:// or https://", quote(address.String()))
+		// The text is not shown: parts of a password may stand anywhere in a malformed URL.
+		l.fault(key, "is not a URL beginning with http:// or https://")
 	}
 }
 

@@ -32,30 +32,30 @@ func (l *loader) checkRedis(r *Redis) {
 	positive(l, "redis.queue.age", r.Queue.Age)
 }
 
+// checkRedisURL never shows the URL: parts of its password may stand anywhere in a malformed one.
 func (l *loader) checkRedisURL(address URL) {
 	u, err := url.Parse(string(address))
 	if err != nil {
-		// What the parser says repeats the URL, password included.
-		l.fault("redis.url", "%s is not a URL; in a password, write characters such as / # %% as %%2F %%23 %%25",
-			quote(address.String()))
+		l.fault("redis.url", "is not a URL such as redis://user:password@host:6379/0; in a password, write characters such as "+
+			"/ # %% as %%2F %%23 %%25")
 		return
 	}
 	database := strings.Trim(u.Path, "/")
 	switch u.Scheme {
 	case "redis", "rediss":
 		if u.Host == "" {
-			l.fault("redis.url", "%s names no host", quote(address.String()))
+			l.fault("redis.url", "names no host")
 		}
 	case "unix":
 		if u.Path == "" {
-			l.fault("redis.url", "%s names no socket", quote(address.String()))
+			l.fault("redis.url", "names no socket")
 		}
 		database = u.Query().Get("db")
 	default:
-		l.fault("redis.url", "%s does not begin with redis://, rediss:// or unix://", quote(address.String()))
+		l.fault("redis.url", "does not begin with redis://, rediss:// or unix://")
 		return
 	}
 	if _, err := strconv.ParseUint(database, 10, 31); database != "" && err != nil {
-		l.fault("redis.url", "%s names a database that is not a number", quote(address.String()))
+		l.fault("redis.url", "names a database that is not a number")
 	}
 }

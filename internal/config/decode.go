@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,27 +69,34 @@ func (l *loader) decodeSection(key string, n *yaml.Node, v reflect.Value) {
 		}
 		if !known {
 			best := l.nearestKey(key, m.name, fields)
-			l.faultAt(l.originAt(m.key), entryKey(key, m.name), "unknown key%s; the nearest valid name is %s",
-				unknownValue(m, best), best)
+			unknown := unknownKey(key, m.name)
+			l.faultAt(l.originAt(m.key), unknown, "unknown key%s; the nearest valid name is %s",
+				unknownValue(unknown, m.value, best), best)
 		}
 	}
 }
 
-// secretWords are parts of names that hold secrets.
-var secretWords = []string{"pass", "secret", "key", "token", "credential", "cert", "auth"}
+// unknownKey is the path of a key nobody knows. A colon without a space behind it makes a value a part of the name.
+func unknownKey(section, name string) string {
+	if i := strings.IndexAny(name, ":= "); i > 0 {
+		name = name[:i] + "…"
+	}
+	return entryKey(section, name)
+}
 
-// unknownValue shows a scalar under a name nobody knows. It stays hidden where its own name, or the one probably meant, is
-// that of a secret.
-func unknownValue(m member, best string) string {
-	if m.value.Kind != yaml.ScalarNode {
+// unknownValue shows a scalar under a name nobody knows, unless its place, its name or the one probably meant is that of a
+// secret.
+func unknownValue(key string, n *yaml.Node, best string) string {
+	if n.Kind != yaml.ScalarNode || isNull(n) || maySecret(key) || maySecret(best) {
 		return ""
 	}
-	for _, word := range secretWords {
-		if strings.Contains(foldName(m.name), word) || strings.Contains(best, word) {
-			return ""
-		}
-	}
-	return " with value " + quote(URL(m.value.Value).String())
+	return " with value " + quote(n.Value)
+}
+
+// otherNames are words that people use for keys of ours, far from them by letters.
+var otherNames = map[string]string{
+	"pw": "password", "pwd": "password", "pass": "password", "user": "username", "login": "username", "uri": "url", "dsn": "url",
+	"host": "address", "hosts": "addresses", "port": "address", "cors": "origins",
 }
 
 // nearestKey returns what was probably meant by name in the section at key: one of the section's fields, or the same
@@ -97,6 +105,9 @@ func (l *loader) nearestKey(key, name string, fields []field) string {
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.name
+	}
+	if other := otherNames[foldName(name)]; slices.Contains(names, other) {
+		return joinKey(key, other)
 	}
 	best := nearest(name, names)
 	if editDistance(foldName(name), foldName(best)) > 2 {
@@ -135,7 +146,7 @@ func newEntry(t reflect.Type) reflect.Value {
 
 func (l *loader) decodeList(key string, n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.SequenceNode {
-		l.fault(key, "must be a list, not %s", describe(n))
+		l.fault(key, "must be a list, not %s", describe(key, n))
 		return
 	}
 	l.forget(key)
@@ -156,7 +167,7 @@ func (l *loader) decodeList(key string, n *yaml.Node, v reflect.Value) {
 
 func (l *loader) decodeScalar(key string, n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.ScalarNode {
-		l.fault(key, "must be %s, not %s", wanted(v), describe(n))
+		l.fault(key, "must be %s, not %s", wanted(v), describe(key, n))
 		return
 	}
 	if v.Kind() == reflect.String && n.ShortTag() == "!!bool" {
@@ -231,19 +242,25 @@ func wanted(v reflect.Value) string {
 	return "text"
 }
 
-// describe names the form of n.
-func describe(n *yaml.Node) string {
+// describe names the form of n, which is at key.
+func describe(key string, n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
 		return "keys and values"
 	case yaml.SequenceNode:
 		return "a list"
 	}
+	if maySecret(key) {
+		return "text"
+	}
 	return quote(n.Value)
 }
 
-// quote shows a value in a message, shortened when it is long.
+// quote shows a value in a message, shortened when it is long and without the secrets of a URL.
 func quote(text string) string {
+	if strings.Contains(text, "://") {
+		text = URL(text).String()
+	}
 	const longest = 60
 	if runes := []rune(text); len(runes) > longest {
 		text = string(runes[:longest]) + "…"
@@ -261,7 +278,7 @@ type member struct {
 // members returns the entries of the mapping n at key, each name once.
 func (l *loader) members(key string, n *yaml.Node) []member {
 	if n.Kind != yaml.MappingNode {
-		l.fault(key, "must be keys and values, not %s", describe(n))
+		l.fault(key, "must be keys and values, not %s", describe(key, n))
 		return nil
 	}
 	members := make([]member, 0, len(n.Content)/2)
@@ -272,7 +289,7 @@ func (l *loader) members(key string, n *yaml.Node) []member {
 		first, twice := lines[name.Value]
 		switch {
 		case name.Kind != yaml.ScalarNode:
-			l.faultAt(at, key, "a key must be text, not %s", describe(name))
+			l.faultAt(at, key, "a key must be text, not %s", describe(key, name))
 		case name.ShortTag() == "!!merge":
 			l.faultAt(at, key, "merge keys (<<) are not supported")
 		case twice:

@@ -68,8 +68,8 @@ var yamlPosition = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 func syntaxError(err error) *Fault {
 	message := strings.ReplaceAll(err.Error(), "\n", " ")
-	if strings.Contains(message, "unknown anchor") {
-		// The message repeats the text, which may be a password that begins with *.
+	if strings.Contains(message, "anchor '") {
+		// The message repeats the text, which may be a password that begins with * or &.
 		return &Fault{Message: "not YAML: unknown anchor; text that begins with * needs quotation marks"}
 	}
 	position := yamlPosition.FindStringSubmatch(message)

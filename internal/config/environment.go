@@ -111,11 +111,11 @@ func (l *loader) loadVariableFile(setting leaf, path string, alsoGiven bool) {
 	}
 	content, err := l.readFile(path)
 	if err != nil {
-		l.fault(setting.key(), "the value's file cannot be read: %s", err)
+		l.fault(setting.key(), "the value's file cannot be read: %s", FileError(path, err))
 		return
 	}
 	if !utf8.Valid(content) {
-		l.fault(setting.key(), "the content of %s is not UTF-8", path)
+		l.fault(setting.key(), "the content of %s is not UTF-8", FileName(path))
 		return
 	}
 	setting.value.SetString(strings.TrimRight(string(content), "\r\n"))

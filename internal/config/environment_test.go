@@ -2,7 +2,7 @@ package config_test
 
 import (
 	"encoding"
-	"errors"
+	"io/fs"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -110,20 +110,24 @@ func TestEnvironment_ReadsEveryTextFromAFile(t *testing.T) {
 
 func TestEnvironment_FileVariableFaults(t *testing.T) {
 	read := func(name string) ([]byte, error) {
-		if name == "binary" {
+		if name == "/run/binary" || name == "hunter3" {
 			return []byte{0xff}, nil
 		}
-		return nil, errors.New("open " + name + ": no such file")
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
 	for _, c := range []struct {
 		environ []string
 		want    string
 	}{
-		{[]string{"CARILLON_REDIS_PASSWORD_FILE=gone"},
-			"CARILLON_REDIS_PASSWORD_FILE: redis.password: the value's file cannot be read: open gone: no such file"},
-		{[]string{"CARILLON_REDIS_PASSWORD_FILE=binary"},
-			"CARILLON_REDIS_PASSWORD_FILE: redis.password: the content of binary is not UTF-8"},
-		{[]string{"CARILLON_REDIS_PASSWORD_FILE=gone", "CARILLON_REDIS_PASSWORD=x"},
+		{[]string{"CARILLON_REDIS_PASSWORD_FILE=/run/gone"},
+			"CARILLON_REDIS_PASSWORD_FILE: redis.password: the value's file cannot be read: open /run/gone: file does not exist"},
+		{[]string{"CARILLON_REDIS_PASSWORD_FILE=hunter2"},
+			"CARILLON_REDIS_PASSWORD_FILE: redis.password: the value's file cannot be read: open ********: file does not exist"},
+		{[]string{"CARILLON_REDIS_PASSWORD_FILE=/run/binary"},
+			"CARILLON_REDIS_PASSWORD_FILE: redis.password: the content of /run/binary is not UTF-8"},
+		{[]string{"CARILLON_REDIS_PASSWORD_FILE=hunter3"},
+			"CARILLON_REDIS_PASSWORD_FILE: redis.password: the content of ******** is not UTF-8"},
+		{[]string{"CARILLON_REDIS_PASSWORD_FILE=/run/gone", "CARILLON_REDIS_PASSWORD=x"},
 			"CARILLON_REDIS_PASSWORD_FILE: redis.password: CARILLON_REDIS_PASSWORD is set as well; set one of the two"},
 		{[]string{"CARILLON_REDIS_PASSWORD=\xff"}, "CARILLON_REDIS_PASSWORD: redis.password: is not UTF-8"},
 	} {

@@ -83,6 +83,9 @@ func joinKey(parent, name string) string {
 
 // entryKey returns the path of an entry of the map at parent.
 func entryKey(parent, name string) string {
+	if name == "" {
+		return parent + `[""]`
+	}
 	for _, r := range name {
 		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' {
 			return parent + "[" + strconv.Quote(name) + "]"

@@ -112,16 +112,37 @@ func TestPrint_MasksSecrets(t *testing.T) {
 	}
 }
 
-func TestURL_HidesCredentialsOfWhateverForm(t *testing.T) {
+func TestPrivateKey_ShowsNothingButFileNames(t *testing.T) {
+	for text, want := range map[config.PrivateKey]string{
+		"":                         "",
+		"/etc/tls/tls.key":         "/etc/tls/tls.key",
+		"./key":                    "./key",
+		"redis.key":                "redis.key",
+		"-----BEGIN PRIVATE KEY\n": "********",
+		"MC4CAQAwBQYDK2VwBCIEIG":   "********",
+		"hunter2":                  "********",
+		"/hunter\n2":               "********",
+	} {
+		if got := text.String(); got != want {
+			t.Errorf("%q: got %q, want %q", string(text), got, want)
+		}
+	}
+}
+
+func TestURL_HidesSecretsOfWhateverForm(t *testing.T) {
 	for url, want := range map[config.URL]string{
-		"":                            "",
-		"redis://host:6379":           "redis://host:6379",
-		"redis://:hunter2@host":       "redis://********@host",
-		"redis://u:hun/ter2@host":     "redis://********@host",
-		"redis://u:hunt@er2@host":     "redis://********@host",
-		"redis://u:hun#ter2@host/0":   "redis://********@host/0",
-		"u:hunter2@host":              "********@host",
-		"unix://u:hunter2@/run/redis": "unix://********@/run/redis",
+		"":                                "",
+		"redis://host:6379":               "redis://host:6379",
+		"redis://:hunter2@host":           "redis://********@host",
+		"redis://u:hun/ter2@host":         "redis://********@host",
+		"redis://u:hunt@er2@host":         "redis://********@host",
+		"redis://u:hun#ter2@host/0":       "redis://********@host/0",
+		"u:hunter2@host":                  "********@host",
+		"unix://u:hunter2@/run/r?db=2":    "unix://********@/run/r?db=2",
+		"redis://u:hunter2":               "redis://********",
+		"redis://h hunter2":               "redis://********",
+		"https://h/k?api_key=hunter2&a=1": "https://h/k?api_key=********&a=1",
+		"https://u@h/k?sign=hunter2":      "https://********@h/k?sign=********",
 	} {
 		if got := url.String(); got != want {
 			t.Errorf("%q: got %q, want %q", string(url), got, want)
@@ -129,25 +150,54 @@ func TestURL_HidesCredentialsOfWhateverForm(t *testing.T) {
 	}
 }
 
+func TestMask_HidesCredentialsInAText(t *testing.T) {
+	const text = `dial "redis://u:hun/t@er2@h:1": no`
+	if got, want := config.Mask(text), `dial "redis://********@h:1": no`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestFaults_HoldNoSecret misplaces and misspells a secret in every way that a person may.
 func TestFaults_HoldNoSecret(t *testing.T) {
-	for _, source := range []config.Source{
-		{File: []byte(`redis: {url: "redis://u:hunter2%zz@h"}`)},
-		{File: []byte(`redis: {url: "http://u:hunter2@h"}`)},
-		{File: []byte(`redis: {url: "redis://u:hunter2/x@h"}`)},
-		{File: []byte(`redis: {pasword: hunter2}`)},
-		{File: []byte(`redis: {password: [hunter2]}`)},
-		{File: []byte(`auth: {jwt: {secret: {hunter2: x}}}`)},
-		{File: []byte(`auth: {jwt: {jwks: "ftp://u:hunter2@h"}}`)},
-		{File: []byte(`peer: {secret: hunter2}`)},
-		{File: []byte(`redis: {password: *hunter2}`)},
-		{File: []byte(`redis: {password: !hunter2}`)},
-		{Environ: []string{"CARILLON_REDIS_PASWORD=hunter2", "CARILLON_LOG_LEVEL=x"}},
+	const secret = "hunter2"
+	var files []string
+	for _, section := range []string{
+		"redis: {%s}", "redis: {sentinel: {%s}}", "redis: {cluster: {%s}}", "redis: {tls: {%s}}", "auth: {%s}", "auth: {jwt: {%s}}", "peer: {%s}",
+		"server: {tls: {%s}}", "api: {%s}", "routes: {o: {webhook: {%s}}}", `namespaces: {/: {connect: {ask: {%s}}}}`,
 	} {
-		_, warnings, err := config.Load(source)
+		for _, member := range []string{
+			"pwd: hunter2", "anything: hunter2", "anything: [hunter2]", "password:hunter2", "password=hunter2", "hunter2: {a: b}", "!hunter2",
+			"password: *hunter2", "password: &hunter2", "password: 'hunter2", "password: {hunter2: x}", "secret: {hunter2: x}", "secret: [hunter2]",
+			"url: hunter2", "url: 'redis://u:hunter2%zz@h'", "url: 'http://u:hunter2@h'", "url: 'redis://u:hunter2'", "url: 'redis://h:1/hunter2'",
+			"url: 'redis://u:hunter2/x@h'", "url: 'redis://u/hunter2@h'", "url: 'redis://h password:hunter2'", "url: [hunter2]",
+			"addresses: hunter2", "addresses: ['redis://u:hunter2@h:1']", "addresses: ['u:hunter2@h:1']", "addresses: ['redis://h:hunter2']",
+			"jwks: 'ftp://u:hunter2@h'", "keys: hunter2", "keys: {hunter2: x}", "nodes: ['u:hunter2@h']", "advertise: 'u:hunter2@h'",
+		} {
+			files = append(files, strings.Replace(section, "%s", member, 1))
+		}
+		files = append(files, section[:strings.LastIndex(section, "{%s")]+secret+strings.Repeat("}", strings.Count(section, "{")-1))
+	}
+	files = append(files, "password: hunter2", "api_key: hunter2", "redis_url: 'redis://u:hunter2@h'", "ops: {bearer: hunter2}", "redis:\n  password:hunter2\n",
+		"redis:\n  url: redis://h\n  password:hunter2\n", "redis:\n  url: redis://h\n    password:hunter2\n", "server: {origins: ['https://u:hunter2@h']}",
+		"adapter: {kind: 'redis://u:hunter2@h'}")
+	for _, file := range files {
+		_, warnings, err := config.Load(config.Source{File: []byte(file)})
+		shown := fmt.Sprint(warnings, err)
+		// A name that is a secret is a key by its form, which has to be named.
+		if strings.Contains(strings.ReplaceAll(shown, ".hunter2: unknown key", ""), secret) {
+			t.Errorf("%s: %s", file, shown)
+		}
+	}
+	for _, environ := range [][]string{
+		{"CARILLON_REDIS_PASSWORD=hunter2", "CARILLON_LOG_LEVEL=x"}, {"CARILLON_REDIS_PASS=hunter2", "CARILLON_LOG_LEVEL=x"},
+		{"CARILLON_REDIS_CLUSTER_ADDRESSES=u:hunter2@h:1"}, {"CARILLON_API_KEYS=hunter2", "CARILLON_API_ADDRESS=x"},
+		{"CARILLON_SERVER_TLS_KEY_FILE=hunter2"}, {"CARILLON_REDIS_URL_FILE=redis://u:hunter2@h"},
+	} {
+		_, warnings, err := config.Load(config.Source{Environ: environ})
 		if err == nil {
-			t.Errorf("%s is accepted", source.File)
-		} else if text := fmt.Sprint(warnings, err); strings.Contains(text, "hunter2") {
-			t.Errorf("%s: %s", source.File, text)
+			t.Errorf("%s is accepted", environ)
+		} else if shown := fmt.Sprint(warnings, err); strings.Contains(shown, secret) {
+			t.Errorf("%s: %s", environ, shown)
 		}
 	}
 }

@@ -1,6 +1,14 @@
 package config
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
 
 // mask stands where a secret was.
 const mask = "********"
@@ -25,13 +33,8 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // PrivateKey is a private key as PEM text or as the name of a file. The text is never printed or logged.
 type PrivateKey string
 
-// String returns the mask for PEM text, and a file's name as it is.
-func (k PrivateKey) String() string {
-	if strings.Contains(string(k), "-----BEGIN") || strings.ContainsAny(string(k), "\r\n") {
-		return mask
-	}
-	return string(k)
-}
+// String returns a file's name as it is, and the mask for what may be a key.
+func (k PrivateKey) String() string { return FileName(string(k)) }
 
 // GoString keeps the key out of %#v.
 func (k PrivateKey) GoString() string { return k.String() }
@@ -39,25 +42,101 @@ func (k PrivateKey) GoString() string { return k.String() }
 // MarshalText keeps the key out of JSON and of structured logs.
 func (k PrivateKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// URL is an address whose user name and password are never printed or logged.
+// FileName returns text that names a file as it is, and the mask for what may be a secret in the place of one.
+func FileName(text string) string {
+	begins := func(prefix string) bool { return strings.HasPrefix(text, prefix) }
+	const longestExtension = 5 // with its dot
+	extension := len(filepath.Ext(text))
+	if text == "" || !strings.ContainsAny(text, "\r\n") &&
+		(begins("/") || begins("./") || begins("../") || extension > 1 && extension <= longestExtension) {
+		return text
+	}
+	return mask
+}
+
+// FileError says why a file cannot be read that text, perhaps a secret, was taken to name.
+func FileError(text string, err error) error {
+	var failure *fs.PathError
+	if errors.As(err, &failure) {
+		return &fs.PathError{Op: failure.Op, Path: FileName(text), Err: failure.Err}
+	}
+	return fmt.Errorf("open %s", FileName(text))
+}
+
+// URL is an address whose secrets are never printed or logged: its user name and password, and parameters of such names.
 type URL string
 
 // String returns the URL with a mask for everything before the last @. A password may hold characters that belong
-// escaped, so the text is not parsed: hiding too much of a strange URL is better than too little.
+// escaped, so that part is not parsed: hiding too much of a strange URL is better than too little.
 func (u URL) String() string {
-	at := strings.LastIndexByte(string(u), '@')
-	if at < 0 {
-		return string(u)
+	text, scheme := string(u), ""
+	if i := strings.Index(text, "://"); i >= 0 {
+		scheme, text = text[:i+len("://")], text[i+len("://"):]
 	}
-	begin := 0
-	if scheme := strings.Index(string(u[:at]), "://"); scheme >= 0 {
-		begin = scheme + len("://")
+	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+		text = mask + text[at:]
+	} else if _, err := url.Parse(string(u)); err != nil && text != "" {
+		return scheme + mask
 	}
-	return string(u[:begin]) + mask + string(u[at:])
+	return scheme + maskParameters(text)
 }
 
-// GoString keeps the password out of %#v.
+// maskParameters hides the values of parameters that may be secrets.
+func maskParameters(text string) string {
+	address, query, found := strings.Cut(text, "?")
+	if !found {
+		return text
+	}
+	parameters := strings.Split(query, "&")
+	for i, p := range parameters {
+		if name, _, given := strings.Cut(p, "="); given && isSecretName(name) {
+			parameters[i] = name + "=" + mask
+		}
+	}
+	return address + "?" + strings.Join(parameters, "&")
+}
+
+// GoString keeps the secrets out of %#v.
 func (u URL) GoString() string { return u.String() }
 
-// MarshalText keeps the password out of JSON and of structured logs.
+// MarshalText keeps the secrets out of JSON and of structured logs.
 func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// credentials finds the user name and password of a URL in a text.
+var credentials = regexp.MustCompile(`://\S*@`)
+
+// Mask hides user names and passwords of URLs in a message for people.
+func Mask(text string) string { return credentials.ReplaceAllString(text, "://"+mask+"@") }
+
+// secretWords are parts of names that hold secrets.
+var secretWords = []string{
+	"pass", "pwd", "pw", "secret", "key", "token", "cred", "cert", "auth", "private", "sign", "bearer", "jwt",
+}
+
+func isSecretName(name string) bool {
+	name = foldName(name)
+	for _, word := range secretWords {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// secretSections hold secrets, so that a value under a wrong name there may be one.
+var secretSections = []string{"redis", "auth", "peer", "tls", "api", "webhook", "ask"}
+
+// maySecret reports whether what stands at key, which is not a known key or has not the form of one, may be a secret.
+func maySecret(key string) bool {
+	for _, name := range strings.FieldsFunc(key, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+		for _, section := range secretSections {
+			if name == section {
+				return true
+			}
+		}
+		if isSecretName(name) {
+			return true
+		}
+	}
+	return false
+}

@@ -185,7 +185,7 @@ type Expression struct {
 
 func (e *Expression) decodeNode(l *loader, key string, n *yaml.Node) {
 	if n.Kind != yaml.ScalarNode {
-		l.fault(key, "must be an expression, not %s", describe(n))
+		l.fault(key, "must be an expression, not %s", describe(key, n))
 		return
 	}
 	if strings.TrimSpace(n.Value) == "" {
@@ -218,7 +218,7 @@ func (p *Patterns) decodeNode(l *loader, key string, n *yaml.Node) {
 			l.origins[at] = l.originAt(child)
 		}
 		if child.Kind != yaml.ScalarNode || isNull(child) {
-			l.fault(at, "must be the name of an event, not %s", describe(child))
+			l.fault(at, "must be the name of an event, not %s", describe(at, child))
 			continue
 		}
 		*p = append(*p, child.Value)

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -29,26 +30,41 @@ func (c *certificate) prepare(cfg config.TLS) (renew func(), err error) {
 	if cfg.Cert == "" {
 		return func() {}, nil
 	}
-	cert, noCert := pemText(cfg.Cert)
-	if noCert != nil {
-		noCert = fmt.Errorf("server.tls.cert: %w", noCert)
-	}
-	key, noKey := pemText(string(cfg.Key))
-	if noKey != nil {
-		noKey = fmt.Errorf("server.tls.key: %w", noKey)
-	}
-	if err := errors.Join(noCert, noKey); err != nil {
-		return nil, err
-	}
-	pair, err := tls.X509KeyPair(cert, key)
+	pair, err := keyPair("server.tls", cfg.Cert, cfg.Key)
 	if err != nil {
-		return nil, fmt.Errorf("server.tls: %w", err)
+		return nil, err
 	}
 	expires, err := firstExpiry(pair.Certificate)
 	if err != nil {
 		return nil, fmt.Errorf("server.tls.cert: %w", err)
 	}
 	return func() { c.current.Store(&shown{pair, expires}) }, nil
+}
+
+// keyPair reads a certificate and its key, which are keys of section; the error names each that is wrong.
+func keyPair(section, cert string, key config.PrivateKey) (tls.Certificate, error) {
+	certText, noCert := pemText(section+".cert", cert)
+	keyText, noKey := pemText(section+".key", string(key))
+	if err := errors.Join(noCert, noKey); err != nil {
+		return tls.Certificate{}, err
+	}
+	pair, err := tls.X509KeyPair(certText, keyText)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("%s: %w", section, err)
+	}
+	return pair, nil
+}
+
+// pemText returns the text itself, or the content of the file that it names; the error begins with key.
+func pemText(key, textOrFile string) ([]byte, error) {
+	if strings.Contains(textOrFile, "-----BEGIN") {
+		return []byte(textOrFile), nil
+	}
+	text, err := os.ReadFile(textOrFile)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, config.FileError(textOrFile, err))
+	}
+	return text, nil
 }
 
 // serverConfig is how the listener encrypts: HTTP/2 for polling where the client offers it, HTTP/1.1 for WebSocket.

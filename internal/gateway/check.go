@@ -8,13 +8,15 @@ import (
 	"github.com/carillon-io/carillon/internal/policy"
 )
 
-// Check finds what is wrong with a configuration beyond its form: rules that do not compile, files that are not there. The
-// error names all of it, where New stops at the first.
-func Check(cfg config.Config) error {
+// Check finds what New would refuse in a configuration and adds it to loaded, the error that loading it ended with: files
+// that are missing or hold something else, rules that do not compile. It names all faults, where New stops at the first.
+func Check(cfg config.Config, loaded error) error {
 	var unused certificate
 	_, faultyTLS := unused.prepare(cfg.Server.TLS)
-	_, faultyRules := policy.New(cfg.Namespaces, policy.Options{})
-	if err := errors.Join(faultyTLS, checkBundle(cfg.Server.ClientBundle), checkRedis(cfg), faultyRules); err != nil {
+	if loaded == nil {
+		_, loaded = policy.New(cfg.Namespaces, policy.Options{})
+	}
+	if err := errors.Join(loaded, faultyTLS, checkBundle(cfg.Server.ClientBundle), checkRedis(cfg.Redis, loaded)); err != nil {
 		return err
 	}
 	g, err := New(Options{Config: cfg})
@@ -34,11 +36,13 @@ func checkBundle(dir string) error {
 	return nil
 }
 
-func checkRedis(cfg config.Config) error {
-	if !cfg.Redis.Configured() {
-		return nil
+// checkRedis checks the files of a Redis, and its URL where loading had nothing against it.
+func checkRedis(cfg config.Redis, loaded error) error {
+	if loaded != nil || !cfg.Configured() {
+		_, err := redisTLS(cfg.TLS)
+		return err
 	}
-	client, err := RedisClient(cfg.Redis)
+	client, err := RedisClient(cfg)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func NewDevelopment(o DevOptions) (*Development, error) {
 		return nil, err
 	}
 	d.embedded = !d.config.Redis.Configured()
-	return d, Check(d.config)
+	return d, Check(d.config, nil)
 }
 
 // demoConfig is what holds where the user says nothing.

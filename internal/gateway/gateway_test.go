@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -262,24 +263,40 @@ func TestRun_AnAddressInUseIsAnError(t *testing.T) {
 func TestCheck_NamesEverythingThatIsWrong(t *testing.T) {
 	cfg := load(t, `
 server: {tls: {cert: /nowhere/cert.pem, key: /nowhere/key.pem}, client_bundle: /nowhere/bundle}
-redis: {url: "rediss://127.0.0.1:1", tls: {ca: /nowhere/ca.pem}}
+redis: {url: "rediss://127.0.0.1:1", tls: {ca: /nowhere/ca.pem, cert: /nowhere/cert.pem, key: /nowhere/key.pem}}
+`)
+	err := gateway.Check(cfg, errors.New("engine.ping_timeout: 0s"))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, key := range []string{
+		"server.tls.cert", "server.tls.key", "server.client_bundle", "redis.tls.ca", "redis.tls.cert", "redis.tls.key", "engine.ping_timeout",
+	} {
+		if !strings.Contains(err.Error(), key) {
+			t.Errorf("the error does not name %s: %v", key, err)
+		}
+	}
+}
+
+func TestCheck_NamesEveryFaultOfRules(t *testing.T) {
+	cfg := load(t, `
 namespaces:
   "/":
     rules:
       - {event: a, if: "nonsense(", do: [{join: r}]}
       - {event: b, do: [{join: "${reason}"}]}
 `)
-	err := gateway.Check(cfg)
-	if err == nil {
-		t.Fatal("no error")
+	err := gateway.Check(cfg, nil)
+	if err == nil || !strings.Contains(err.Error(), `namespaces["/"].rules[0].if`) || !strings.Contains(err.Error(), `namespaces["/"].rules[1].do[0].join`) {
+		t.Errorf("the error does not name both: %v", err)
 	}
-	for _, key := range []string{
-		`namespaces["/"].rules[0].if`, `namespaces["/"].rules[1].do[0].join`,
-		"server.tls.cert", "server.tls.key", "server.client_bundle", "redis.tls.ca",
-	} {
-		if !strings.Contains(err.Error(), key) {
-			t.Errorf("the error does not name %s: %v", key, err)
-		}
+}
+
+func TestCheck_RefusesAFolderWithoutTheClient(t *testing.T) {
+	dir := t.TempDir()
+	err := gateway.Check(load(t, "server: {client_bundle: '"+dir+"'}\n"), nil)
+	if err == nil || !strings.Contains(err.Error(), "server.client_bundle: ") || !strings.Contains(err.Error(), "socket.io.min.js") {
+		t.Errorf("an empty folder: %v", err)
 	}
 }
 

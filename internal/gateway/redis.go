@@ -5,8 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -56,7 +54,9 @@ func noMaintenance() *maintnotifications.Config {
 func redisByURL(cfg config.Redis, security *tls.Config) (*goredis.Client, error) {
 	options, err := goredis.ParseURL(string(cfg.URL))
 	if err != nil {
-		return nil, fmt.Errorf("redis.url: %w", err)
+		// What the library says repeats parts of the URL, the password's among them.
+		return nil, errors.New("redis.url: is not a URL such as redis://user:password@host:6379/0; in a password, write characters such as " +
+			"/ # % as %2F %23 %25")
 	}
 	if cfg.Username != "" {
 		options.Username = cfg.Username
@@ -86,38 +86,22 @@ func redisTLS(cfg config.RedisTLS) (*tls.Config, error) {
 		return nil, nil
 	}
 	settings := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: cfg.ServerName}
+	var noCA, noPair error
 	if cfg.CA != "" {
-		text, err := pemText(cfg.CA)
-		if err != nil {
-			return nil, fmt.Errorf("redis.tls.ca: %w", err)
-		}
+		var text []byte
+		text, noCA = pemText("redis.tls.ca", cfg.CA)
 		settings.RootCAs = x509.NewCertPool()
-		if !settings.RootCAs.AppendCertsFromPEM(text) {
-			return nil, errors.New("redis.tls.ca: holds no certificate")
+		if noCA == nil && !settings.RootCAs.AppendCertsFromPEM(text) {
+			noCA = errors.New("redis.tls.ca: holds no certificate")
 		}
 	}
 	if cfg.Cert != "" {
-		cert, err := pemText(cfg.Cert)
-		if err != nil {
-			return nil, fmt.Errorf("redis.tls.cert: %w", err)
-		}
-		key, err := pemText(string(cfg.Key))
-		if err != nil {
-			return nil, fmt.Errorf("redis.tls.key: %w", err)
-		}
-		pair, err := tls.X509KeyPair(cert, key)
-		if err != nil {
-			return nil, fmt.Errorf("redis.tls.cert: %w", err)
-		}
+		var pair tls.Certificate
+		pair, noPair = keyPair("redis.tls", cfg.Cert, cfg.Key)
 		settings.Certificates = []tls.Certificate{pair}
 	}
-	return settings, nil
-}
-
-// pemText is the text itself, or what is in the file that it names.
-func pemText(textOrFile string) ([]byte, error) {
-	if strings.Contains(textOrFile, "-----BEGIN") {
-		return []byte(textOrFile), nil
+	if err := errors.Join(noCA, noPair); err != nil {
+		return nil, err
 	}
-	return os.ReadFile(textOrFile)
+	return settings, nil
 }

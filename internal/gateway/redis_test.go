@@ -130,7 +130,8 @@ func TestRedisClient_FaultsNameTheirKey(t *testing.T) {
 		"redis.tls":      {URL: "redis://redis.example", TLS: config.RedisTLS{CA: cert}},
 		"redis.tls.ca":   {URL: url, TLS: config.RedisTLS{CA: "nowhere.pem"}},
 		"redis.tls.ca:":  {URL: url, TLS: config.RedisTLS{CA: key}},
-		"redis.tls.cert": {URL: url, TLS: config.RedisTLS{Cert: cert, Key: config.PrivateKey(otherKey)}},
+		"redis.tls: ":    {URL: url, TLS: config.RedisTLS{Cert: cert, Key: config.PrivateKey(otherKey)}},
+		"redis.tls.cert": {URL: url, TLS: config.RedisTLS{Cert: "nowhere.pem", Key: config.PrivateKey(otherKey)}},
 		"redis.tls.key":  {URL: url, TLS: config.RedisTLS{Cert: cert, Key: "nowhere.pem"}},
 	} {
 		_, err := gateway.RedisClient(cfg)

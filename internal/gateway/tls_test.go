@@ -159,7 +159,7 @@ func TestTLS_WhatCannotBeUsedIsNamed(t *testing.T) {
 		"another's key":        {certFile, write("other", otherKey), "server.tls"},
 		"neither text nor PEM": {write("text", []byte("hello")), keyFile, "server.tls"},
 	} {
-		err := gateway.Check(load(t, "server: {tls: {cert: '"+tt.cert+"', key: '"+tt.key+"'}}\n"))
+		err := gateway.Check(load(t, "server: {tls: {cert: '"+tt.cert+"', key: '"+tt.key+"'}}\n"), nil)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", name, err)
 		}
