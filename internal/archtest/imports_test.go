@@ -28,7 +28,6 @@ var allowed = map[string][]string{
 	"internal/demo":       nil,
 	"internal/msgjson":    nil,
 	"internal/redisconn":  nil,
-	"internal/relay":      nil,
 
 	"pkg/adapter":             {"pkg/rooms", "pkg/socketio/packet"},
 	"pkg/adapter/adaptertest": {"pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
@@ -37,6 +36,7 @@ var allowed = map[string][]string{
 	"pkg/emitter":             {"internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 
 	"pkg/engine":                {"internal/eioproto", "internal/idle", "internal/wsframe"},
+	"internal/relay":            {"internal/idle"},
 	"internal/sio/conn":         {"pkg/socketio/packet"},
 	"pkg/socketio":              {"internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/socketio/socketiotest": {"pkg/socketio/packet"},

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/idle"
 )
 
 // Directory tells which nodes have a tag.
@@ -59,7 +62,9 @@ type Relay struct {
 	seen      verifier
 	bodies    budget
 
-	live live
+	live    live
+	poller  *idle.Poller
+	running sync.WaitGroup // the poller's goroutines
 }
 
 // New makes a relay. It starts nothing.
@@ -89,13 +94,18 @@ func New(cfg Config) (*Relay, error) {
 		return nil, fmt.Errorf("relay: register metrics: %w", err)
 	}
 	r := &Relay{config: cfg, log: cfg.Logger, metrics: m, bodies: budget{most: int64(cfg.MaxBodies)}}
+	r.poller = idle.New(r.running.Go)
 	r.transport = r.newTransport()
 	r.polls = r.newForwarder()
 	return r, nil
 }
 
-// Close gives idle connections to other nodes up. What is under way goes on.
-func (r *Relay) Close() { r.transport.http2.CloseIdleConnections() }
+// Close cuts the WebSockets that pass through and gives idle connections to other nodes up. Requests under way go on.
+func (r *Relay) Close() {
+	r.live.cut()
+	r.running.Wait()
+	r.transport.http2.CloseIdleConnections()
+}
 
 // The length of a session id, and of the tag it begins with.
 const (

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -400,14 +401,18 @@ func TestRelay_WebSocketPassesBytesBothWays(t *testing.T) {
 		t.Fatalf("status %d", response.StatusCode)
 	}
 	expect(t, reader, append(serverFrame(3), "early"...))
-	if _, err := conn.Write([]byte("later")); err != nil {
-		t.Fatal(err)
+	for range 3 {
+		_, sockets := relaying.relay.live.list()
+		awaitParked(t, &sockets[0].fromClient, &sockets[0].fromOwner)
+		if _, err := conn.Write([]byte("later")); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, reader, []byte("later"))
 	}
-	expect(t, reader, []byte("later"))
 	conn.Close()
 	relaying.relay.live.wait()
-	if got := testutil.ToFloat64(relaying.relay.metrics.bytes[toOwner]); got != 10 {
-		t.Errorf("%v bytes to the owner; want 10", got)
+	if got := testutil.ToFloat64(relaying.relay.metrics.bytes[toOwner]); got != 20 {
+		t.Errorf("%v bytes to the owner; want 20", got)
 	}
 }
 
@@ -511,6 +516,27 @@ func TestStatic_FindsTheOwnerByAskingEachNode(t *testing.T) {
 		owners, err := s.Owners(t.Context(), tag)
 		if err != nil || len(owners) != want {
 			t.Errorf("%s: %q, %v; want %d owners", tag, owners, err, want)
+		}
+	}
+}
+
+// awaitParked waits until neither half has a goroutine, where connections can be parked.
+func awaitParked(t *testing.T, halves ...*half) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		return
+	}
+	for _, h := range halves {
+		for since := time.Now(); ; runtime.Gosched() {
+			h.mu.Lock()
+			parked := h.parked
+			h.mu.Unlock()
+			if parked {
+				break
+			}
+			if time.Since(since) > hang {
+				t.Fatal("an idle WebSocket keeps its goroutine")
+			}
 		}
 	}
 }

@@ -13,14 +13,15 @@ var closeGoingAway = []byte{0x88, 0x02, 0x03, 0xe9}
 // leaveGrace is how long a client may take to answer our Close frame.
 const leaveGrace = 2 * time.Second
 
-// shuttle copies a WebSocket's bytes between the client and the session's owner, with a goroutine for each direction. A
-// goroutine that waits holds no buffer.
+// shuttle copies a WebSocket's bytes between the client and the session's owner. While nothing arrives it has neither a
+// goroutine nor a buffer.
 type shuttle struct {
 	// Static after construction.
-	relay         *Relay
-	client, owner net.Conn
+	relay                 *Relay
+	client, owner         net.Conn
+	fromClient, fromOwner half
 
-	copying atomic.Int32 // directions that have not ended
+	copying atomic.Int32 // halves that have not ended
 
 	mu sync.Mutex
 	// mu guards the following, and writes to client.
@@ -33,21 +34,20 @@ type shuttle struct {
 // start answers the client's upgrade and starts copying. early and first were read from the owner and the client behind
 // their headers; the shuttle keeps them until they are written.
 func (s *shuttle) start(answer, early, first []byte) {
-	s.relay.live.enter(s)
+	s.fromOwner.init(s, s.owner, s.toClient)
+	s.fromClient.init(s, s.client, s.toOwner)
+	s.copying.Store(2)
 	s.relay.metrics.sockets.Inc()
+	s.relay.live.enter(s)
 	if _, err := s.client.Write(answer); err != nil {
 		s.cut()
 	}
-	s.copying.Store(2)
-	go s.copy(s.owner, early, s.toClient)
-	go s.copy(s.client, first, s.toOwner)
+	go s.fromOwner.begin(early)
+	go s.fromClient.begin(first)
 }
 
-// copy hands early and then all that arrives on from to write. The direction that ends first ends the other one.
-func (s *shuttle) copy(from net.Conn, early []byte, write func([]byte) bool) {
-	if write(early) {
-		pump(from, write)
-	}
+// halfEnded ends the other half too, and with the last one the shuttle.
+func (s *shuttle) halfEnded() {
 	s.cut()
 	if s.copying.Add(-1) > 0 {
 		return
@@ -59,32 +59,6 @@ func (s *shuttle) copy(from net.Conn, early []byte, write func([]byte) bool) {
 	s.mu.Unlock()
 	s.relay.metrics.sockets.Dec()
 	s.relay.live.leave(s)
-}
-
-// pump hands what arrives on from to write, until either fails.
-func pump(from net.Conn, write func([]byte) bool) {
-	read := reader(from)
-	for {
-		buffer, n, err := read()
-		more := err == nil && write(buffer[:n])
-		if buffer != nil {
-			buffers.Put(buffer)
-		}
-		if !more {
-			return
-		}
-	}
-}
-
-// readBuffered reads into a buffer of its own, which it holds while it waits: for connections without a descriptor, as
-// under TLS.
-func readBuffered(from net.Conn) ([]byte, int, error) {
-	buffer := buffers.Get()
-	n, err := from.Read(buffer)
-	if n > 0 {
-		err = nil // the next call has it again
-	}
-	return buffer, n, err
 }
 
 // toClient passes on what the owner sent; false when nothing more is to be.
@@ -134,10 +108,12 @@ func (s *shuttle) leaveLocked() {
 	}
 }
 
-// cut closes both connections, which ends both directions. Safe for concurrent use.
+// cut closes both connections, which ends both halves. Safe for concurrent use.
 func (s *shuttle) cut() {
 	_ = s.client.Close() // nothing is left to do about it
 	_ = s.owner.Close()
+	s.fromClient.Wake() // a poller does not report a descriptor that was closed here
+	s.fromOwner.Wake()
 }
 
 func (l *live) enter(s *shuttle) {
