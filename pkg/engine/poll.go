@@ -160,6 +160,20 @@ func (s *Session) abandon(p *poll) bool {
 	return true
 }
 
+// Release answers the GET that waits for a session, if one does, with a noop, and the client polls anew: for a node that
+// relayed the GET and is about to leave.
+func (s *Server) Release(sid string) {
+	session := s.table.get(sid)
+	if session == nil {
+		return
+	}
+	session.mu.Lock()
+	defer session.mu.Unlock()
+	if session.state == stateOpen && session.poll.seat != nil && session.lease == leaseNone {
+		session.answerLocked([]*Frame{frameNoop})
+	}
+}
+
 // answerLocked gives the GET in the seat a batch to write, and with it the lease.
 func (s *Session) answerLocked(batch []*Frame) {
 	p := s.poll.seat

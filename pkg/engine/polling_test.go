@@ -233,6 +233,19 @@ func TestClose_AnswersTheWaitingPoll(t *testing.T) {
 	s.wantClosed(p.client, engine.ForcedClose)
 }
 
+func TestRelease_EndsAWaitingPollWithANoop(t *testing.T) {
+	s := start(t, engine.Config{})
+	p := s.poll()
+	s.Release(p.session.ID()) // nothing waits: no effect on the next poll
+	s.Release("AAAA0123456789abcdef")
+	waiting := p.getWaiting()
+	s.Release(p.session.ID())
+	s.wantAnswer("released", <-waiting, 200, "6")
+	waiting = p.getWaiting()
+	p.session.Send(false, text("still here"))
+	s.wantAnswer("next", <-waiting, 200, "4still here")
+}
+
 func TestClose_WaitsForThePollThatFetchesTheRest(t *testing.T) {
 	for queued, want := range map[string]string{"": "6\x1e1", "last": "4last\x1e6\x1e1"} {
 		s := start(t, engine.Config{})
