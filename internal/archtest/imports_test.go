@@ -26,14 +26,15 @@ var allowed = map[string][]string{
 	"internal/config":     nil,
 	"internal/auth":       {"internal/config"},
 	"internal/demo":       nil,
+	"internal/joined":     nil,
 	"internal/msgjson":    nil,
 	"internal/redisconn":  nil,
 
 	"pkg/adapter":             {"pkg/rooms", "pkg/socketio/packet"},
 	"pkg/adapter/adaptertest": {"pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"internal/rediswire":      {"internal/msgjson", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
-	"pkg/adapter/redis":       {"internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
-	"pkg/emitter":             {"internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
+	"pkg/adapter/redis":       {"internal/joined", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
+	"pkg/emitter":             {"internal/joined", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 
 	"pkg/engine":                {"internal/eioproto", "internal/idle", "internal/wsframe"},
 	"internal/relay":            {"internal/idle"},

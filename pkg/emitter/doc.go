@@ -18,6 +18,10 @@
 // Messages published one after the other through one Redis arrive in that order. On Redis Cluster go-redis deals them
 // out to the masters, which does not keep an order between them.
 //
+// A gateway subscribes to the channel of a room when the first of its sockets joins. So that an event emitted right after
+// SocketsJoin is not published on a channel without subscribers, the emitter addresses such a room on the channel of the
+// namespace for the next seconds. This works for emitters that come from the same New.
+//
 // # What there is not
 //
 // No acknowledgements and no answers of any kind, since nothing can be sent to this process. Messages of the sharded

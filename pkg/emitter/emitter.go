@@ -9,6 +9,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/carillon-io/carillon/internal/joined"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/rooms"
@@ -35,6 +36,7 @@ type Config struct {
 // one that works.
 type Emitter struct {
 	client     goredis.UniversalClient
+	joined     *joined.Rooms // shared by all emitters that come from one New
 	key        string
 	nsp        string
 	target     rooms.Target // its lists are never changed, only replaced
@@ -43,12 +45,13 @@ type Emitter struct {
 	noCompress bool
 }
 
-// New returns an emitter to everybody in the namespace. The client stays the caller's, who closes it.
+// New returns an emitter to all sockets in the namespace. The client stays the caller's, who closes it. Make one emitter
+// and derive the others from it: together they remember which rooms they have just made sockets join.
 func New(client goredis.UniversalClient, cfg Config) Emitter {
 	if cfg.Key == "" {
 		cfg.Key = "socket.io"
 	}
-	return Emitter{client: client, key: cfg.Key}.Of(cfg.Namespace)
+	return Emitter{client: client, joined: new(joined.Rooms), key: cfg.Key}.Of(cfg.Namespace)
 }
 
 // Of is the emitter for another namespace; the slash in front may be left out.
@@ -114,11 +117,23 @@ func (e Emitter) EmitArgs(ctx context.Context, event string, args packet.Args) e
 	if e.nobody {
 		return nil
 	}
-	return e.publish(ctx, rediswire.BroadcastTo(e.key, &b), payload)
+	return e.publish(ctx, e.channel(&b), payload)
 }
 
-// SocketsJoin makes the matching sockets join the rooms.
+// channel is where b reaches all its recipients: those that join the room because of an earlier command may be on nodes
+// that have not subscribed to the room's own channel yet.
+func (e Emitter) channel(b *adapter.Broadcast) string {
+	if rooms := b.Target.Rooms; len(rooms) == 1 && e.joined.Has(b.Namespace, rooms[0]) {
+		return rediswire.BroadcastChannel(e.key, b.Namespace)
+	}
+	return rediswire.BroadcastTo(e.key, b)
+}
+
+// SocketsJoin makes the matching sockets join the rooms. What is emitted afterwards to a room reaches them.
 func (e Emitter) SocketsJoin(ctx context.Context, rooms ...string) error {
+	if !e.nobody {
+		e.joined.Add(e.nsp, rooms...)
+	}
 	return e.command(ctx, &rediswire.Request{Command: adapter.Join{Namespace: e.nsp, Target: e.target, Rooms: rooms}})
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -165,6 +166,42 @@ func TestEmitter_KeyAndNamespaceAreConfigured(t *testing.T) {
 	if channel, _ := ear.hear(t); channel != "other-request#/chat#" {
 		t.Errorf("requested on %s", channel)
 	}
+}
+
+// A node subscribes to the channel of a room only once a socket has joined.
+func TestEmitter_RoomsJustJoinedAreReachedThroughTheNamespace(t *testing.T) {
+	ear := newEar(t)
+	e := emitter.New(ear.client, emitter.Config{})
+	expect := func(e emitter.Emitter, want string) {
+		t.Helper()
+		if err := e.Emit(t.Context(), "e"); err != nil {
+			t.Fatal(err)
+		}
+		channel, payload := ear.hear(t)
+		if channel != want {
+			t.Errorf("published on %s, want %s", channel, want)
+		}
+		nsp := "/"
+		if strings.HasPrefix(channel, "socket.io#/other#") {
+			nsp = "/other"
+		}
+		b, err := rediswire.DecodeBroadcast(nsp, "", []byte(payload), rediswire.Limits{})
+		if err != nil || len(b.Target.Rooms) != 1 {
+			t.Errorf("to %q, %v", b.Target.Rooms, err)
+		}
+	}
+	if err := e.In("user:1").SocketsJoin(t.Context(), "r1", "r2"); err != nil {
+		t.Fatal(err)
+	}
+	ear.hear(t)
+	expect(e.To("r1"), "socket.io#/#")
+	expect(e.In("r2").Except("x").Volatile(), "socket.io#/#")
+	expect(e.To("r3"), "socket.io#/#r3#")
+	expect(e.Of("/other").To("r1"), "socket.io#/other#r1#")
+	if err := e.In().SocketsJoin(t.Context(), "r4"); err != nil {
+		t.Fatal(err)
+	}
+	expect(e.To("r4"), "socket.io#/#r4#")
 }
 
 func TestEmitter_OperatorsLeaveTheirReceiverAsItWas(t *testing.T) {
