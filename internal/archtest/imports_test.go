@@ -41,7 +41,9 @@ var allowed = map[string][]string{
 	"internal/sio/conn":         {"pkg/socketio/packet"},
 	"pkg/socketio":              {"internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/socketio/socketiotest": {"pkg/socketio/packet"},
-	"internal/policy":           {"internal/config", "internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/socketio", "pkg/socketio/packet"},
+	"internal/celjson":          {"pkg/socketio/packet"},
+	"internal/expression":       {"internal/celjson", "internal/config", "pkg/engine", "pkg/socketio/packet"},
+	"internal/policy":           {"internal/celjson", "internal/config", "internal/expression", "internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/socketio", "pkg/socketio/packet"},
 
 	"internal/gateway": {
 		"internal/config", "internal/demo", "internal/msgjson", "internal/policy", "internal/rediswire",

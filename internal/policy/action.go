@@ -1,20 +1,21 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/carillon-io/carillon/internal/config"
-	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/carillon-io/carillon/internal/expression"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
 // action is one compiled action. Which fields it uses follows from its verb.
 type action struct {
 	verb          config.Verb
-	rooms         *rooms    // join, leave; emit's to
-	except        *rooms    // emit, broadcast; may be nil
-	event         *template // emit, broadcast, reply
-	args          *arguments
+	rooms         *expression.Rooms    // join, leave; emit's to
+	except        *expression.Rooms    // emit, broadcast; may be nil
+	event         *expression.Template // emit, broadcast, reply
+	args          *expression.Arguments
 	excludeSender bool
 	volatile      bool
 	connection    bool // disconnect
@@ -29,31 +30,31 @@ type effect struct {
 }
 
 // prepare evaluates the action's expressions.
-func (x *action) prepare(a *activation) (effect, error) {
+func (x *action) prepare(a *expression.Activation) (effect, error) {
 	e := effect{verb: x.verb, connection: x.connection}
 	var err error
 	switch x.verb {
 	case config.VerbJoin, config.VerbLeave:
-		e.rooms, err = x.rooms.eval(a, x.verb == config.VerbJoin)
+		e.rooms, err = x.rooms.Eval(a, x.verb == config.VerbJoin)
 	case config.VerbEmit, config.VerbBroadcast, config.VerbReply:
 		e.message, err = x.message(a)
 	}
 	if err != nil {
-		return effect{}, fmt.Errorf("%s: %w", x.verb, err)
+		return effect{}, at(string(x.verb), err)
 	}
 	return e, nil
 }
 
-func (x *action) message(a *activation) (message, error) {
+func (x *action) message(a *expression.Activation) (message, error) {
 	m := message{excludeSender: x.excludeSender, volatile: x.volatile}
 	var err error
 	if x.rooms != nil {
-		if m.to, err = x.rooms.eval(a, false); err != nil {
+		if m.to, err = x.rooms.Eval(a, false); err != nil {
 			return m, err
 		}
 	}
 	if x.except != nil {
-		if m.except, err = x.except.eval(a, false); err != nil {
+		if m.except, err = x.except.Eval(a, false); err != nil {
 			return m, err
 		}
 	}
@@ -61,27 +62,27 @@ func (x *action) message(a *activation) (message, error) {
 	if err != nil {
 		return m, err
 	}
-	m.args, err = x.args.event(name, a)
+	m.args, err = x.args.Event(name, a)
 	return m, err
 }
 
 // eventName is the name of the event to send. The value of a whole template must be a string.
-func (x *action) eventName(a *activation) (string, error) {
-	if name, ok := x.event.constant(); ok {
+func (x *action) eventName(a *expression.Activation) (string, error) {
+	if name, ok := x.event.Constant(); ok {
 		return name, nil
 	}
-	name, err := x.event.name(a)
+	name, err := x.event.Name(a)
 	if err != nil {
 		return "", err
 	}
 	if packet.ReservedEvent(name) {
-		return "", fmt.Errorf("%w: %s", socketio.ErrReservedEvent, name)
+		return "", expression.Invalid("a reserved event name")
 	}
 	return name, nil
 }
 
 // prepareAll evaluates the expressions of all actions, before any of them is done.
-func prepareAll(actions []*action, a *activation) ([]effect, error) {
+func prepareAll(actions []*action, a *expression.Activation) ([]effect, error) {
 	if len(actions) == 0 {
 		return nil, nil
 	}
@@ -117,4 +118,13 @@ func (e *effect) do(s socket, done func(error)) error {
 // confirms reports whether do calls done.
 func (e *effect) confirms() bool {
 	return e.verb == config.VerbJoin || e.verb == config.VerbEmit || e.verb == config.VerbBroadcast
+}
+
+// at says where an error arose, and leaves one that a client may see so.
+func at(where string, err error) error {
+	var shown expression.Invalid
+	if errors.As(err, &shown) {
+		return expression.Invalid(where + ": " + string(shown))
+	}
+	return fmt.Errorf("%s: %w", where, err)
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,6 +26,8 @@ func (*quiet) In(room string) bool                    { return room == "chat:1" 
 func (*quiet) Join(...string) error                   { return nil }
 func (*quiet) JoinThen(done func(error), _ ...string) { done(nil) }
 func (*quiet) Leave(...string)                        {}
+func (*quiet) Claims() []byte                         { return nil }
+func (*quiet) Context() context.Context               { return nil }
 func (*quiet) Disconnect()                            {}
 func (*quiet) CloseConnection()                       {}
 func (q *quiet) EmitArgs(packet.Args, bool)           { q.sent++ }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/internal/expression"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -23,7 +24,7 @@ var (
 
 // compiler turns a configuration into a ruleset, and gathers every fault on the way.
 type compiler struct {
-	environments environments
+	environments expression.Environments
 	faults       []config.Fault
 	warnings     []config.Warning
 }
@@ -53,9 +54,9 @@ func (c *compiler) namespace(key string, written *config.Namespace) *namespace {
 	if r := written.Connect.Require; r != "" && r != config.RequireAnyone {
 		c.fault(at+".connect.require", 0, errNotBuilt)
 	}
-	n.connect.cond = c.condition(at+".connect.if", inConnect, written.Connect.If)
-	n.connect.do = c.actions(at+".connect.do", inConnect, written.Connect.Do)
-	n.leaving.do = c.actions(at+".disconnect.do", inDisconnect, written.Disconnect.Do)
+	n.connect.cond = c.condition(at+".connect.if", expression.InConnect, written.Connect.If)
+	n.connect.do = c.actions(at+".connect.do", expression.InConnect, written.Connect.Do)
+	n.leaving.do = c.actions(at+".disconnect.do", expression.InDisconnect, written.Disconnect.Do)
 	buckets := 0
 	labels := map[string]bool{labelNoRule: true, labelConnect: true, labelDisconnect: true}
 	for i := range written.Rules {
@@ -79,8 +80,8 @@ func (c *compiler) namespace(key string, written *config.Namespace) *namespace {
 
 func (c *compiler) rule(at string, written *config.Rule) *rule {
 	r := &rule{
-		cond: c.condition(at+".if", inRule, written.If),
-		do:   c.actions(at+".do", inRule, written.Do),
+		cond: c.condition(at+".if", expression.InRule, written.If),
+		do:   c.actions(at+".do", expression.InRule, written.Do),
 	}
 	for _, event := range written.Event {
 		text, prefix := strings.CutSuffix(event, "*")
@@ -92,40 +93,40 @@ func (c *compiler) rule(at string, written *config.Rule) *rule {
 	}
 	if written.Schema.Kind != config.Absent {
 		var err error
-		if r.schema, err = compileSchema(written.Schema); err != nil {
+		if r.schema, err = expression.CompileSchema(written.Schema); err != nil {
 			c.fault(at+".schema", written.Schema.Line, err)
 		}
 	}
 	if written.Deny.Kind != config.Absent {
-		r.deny = c.template(at+".deny", inRule, written.Deny)
+		r.deny = c.template(at+".deny", expression.InRule, written.Deny)
 	}
 	switch {
 	case written.Ack.Kind == config.Absent:
 	case written.Ack.Text == config.AckAccepted, written.Ack.Text == config.AckBackend:
 		c.fault(at+".ack", written.Ack.Line, errNotBuilt)
 	default:
-		r.ack = c.arguments(at+".ack", inRule, written.Ack)
+		r.ack = c.arguments(at+".ack", expression.InRule, written.Ack)
 	}
 	return r
 }
 
 // condition compiles an if: CEL source as it stands, of which checking must not know that it is no boolean.
-func (c *compiler) condition(at string, where place, written config.Expression) *expression {
+func (c *compiler) condition(at string, where expression.Place, written config.Expression) *expression.Expression {
 	if written.Source == "" {
 		return nil
 	}
-	e, err := compileExpression(c.environments[where], written.Source)
+	e, err := expression.Compile(c.environments[where], written.Source)
 	if err != nil {
 		c.fault(at, written.Line, err)
 		return nil
 	}
-	if !e.mayBeBool() {
-		c.fault(at, written.Line, fmt.Errorf("%q is a %s, neither true nor false", written.Source, e.kind))
+	if !e.MayBeBool() {
+		c.fault(at, written.Line, fmt.Errorf("%q is a %s, neither true nor false", written.Source, e.Type()))
 	}
 	return e
 }
 
-func (c *compiler) actions(at string, where place, written []config.Action) []*action {
+func (c *compiler) actions(at string, where expression.Place, written []config.Action) []*action {
 	all := make([]*action, 0, len(written))
 	for i := range written {
 		all = append(all, c.action(fmt.Sprintf("%s[%d]", at, i), where, &written[i]))
@@ -133,7 +134,7 @@ func (c *compiler) actions(at string, where place, written []config.Action) []*a
 	return all
 }
 
-func (c *compiler) action(at string, where place, written *config.Action) *action {
+func (c *compiler) action(at string, where expression.Place, written *config.Action) *action {
 	x := &action{verb: written.Verb()}
 	if x.verb != "" {
 		at += "." + string(x.verb)
@@ -166,81 +167,81 @@ func (c *compiler) action(at string, where place, written *config.Action) *actio
 	return x
 }
 
-func (c *compiler) message(x *action, at string, where place, event, args config.Value) {
+func (c *compiler) message(x *action, at string, where expression.Place, event, args config.Value) {
 	x.event = c.template(at+".event", where, event)
-	if name, ok := x.event.constant(); ok && packet.ReservedEvent(name) {
+	if name, ok := x.event.Constant(); ok && packet.ReservedEvent(name) {
 		c.fault(at+".event", event.Line, fmt.Errorf("%q is a reserved name and cannot be emitted", name))
 	}
-	if whole := x.event.whole(); whole != nil && !whole.mayBeString() {
-		c.fault(at+".event", event.Line, fmt.Errorf("a value of type %s names no event", whole.kind))
+	if whole := x.event.Whole(); whole != nil && !whole.MayBeString() {
+		c.fault(at+".event", event.Line, fmt.Errorf("a value of type %s names no event", whole.Type()))
 	}
 	x.args = c.arguments(at+".args", where, args)
 }
 
 // rooms compiles what names rooms; nil where nothing was written.
-func (c *compiler) rooms(at string, where place, written config.Value) *rooms {
+func (c *compiler) rooms(at string, where expression.Place, written config.Value) *expression.Rooms {
 	switch written.Kind {
 	case config.Absent:
 		return nil
 	case config.List:
-		r := &rooms{list: true}
+		r := &expression.Rooms{List: true}
 		for i, v := range written.List {
-			r.names = append(r.names, c.room(fmt.Sprintf("%s[%d]", at, i), where, v))
+			r.Names = append(r.Names, c.room(fmt.Sprintf("%s[%d]", at, i), where, v))
 		}
-		if len(r.names) == 0 {
-			c.fault(at, written.Line, errNoRooms)
+		if len(r.Names) == 0 {
+			c.fault(at, written.Line, expression.ErrNoRooms)
 		}
 		return r
 	}
-	return &rooms{names: []*template{c.room(at, where, written)}}
+	return &expression.Rooms{Names: []*expression.Template{c.room(at, where, written)}}
 }
 
-func (c *compiler) room(at string, where place, written config.Value) *template {
+func (c *compiler) room(at string, where expression.Place, written config.Value) *expression.Template {
 	if written.Kind != config.String && written.Kind != config.Int {
 		c.fault(at, written.Line, errors.New("must be the name of a room or a list of names"))
-		return &template{}
+		return &expression.Template{}
 	}
 	t := c.template(at, where, written)
-	if name, ok := t.constant(); ok {
-		if err := checkRoom(name); err != nil {
+	if name, ok := t.Constant(); ok {
+		if err := expression.CheckRoom(name); err != nil {
 			c.fault(at, written.Line, err)
 		}
 	}
 	return t
 }
 
-func (c *compiler) template(at string, where place, written config.Value) *template {
-	t, err := compileTemplate(c.environments[where], written.Text)
+func (c *compiler) template(at string, where expression.Place, written config.Value) *expression.Template {
+	t, err := expression.CompileTemplate(c.environments[where], written.Text)
 	if err != nil {
 		c.fault(at, written.Line, err)
-		return &template{parts: []part{{text: written.Text}}}
+		return expression.Text(written.Text)
 	}
 	return t
 }
 
 // arguments compiles a list of arguments; nothing written is an empty one.
-func (c *compiler) arguments(at string, where place, written config.Value) *arguments {
-	list := &arguments{}
+func (c *compiler) arguments(at string, where expression.Place, written config.Value) *expression.Arguments {
+	list := &expression.Arguments{}
 	switch written.Kind {
 	case config.Absent:
 	case config.List:
 		for i, v := range written.List {
-			n, err := compileNode(c.environments[where], v)
+			n, err := expression.CompileNode(c.environments[where], v)
 			if err != nil {
 				c.fault(fmt.Sprintf("%s[%d]", at, i), v.Line, err)
 			}
-			list.items = append(list.items, n)
+			list.Items = append(list.Items, n)
 		}
 	case config.String:
-		t, err := compileTemplate(c.environments[where], written.Text)
-		if err == nil && t.whole() == nil {
+		t, err := expression.CompileTemplate(c.environments[where], written.Text)
+		if err == nil && t.Whole() == nil {
 			err = errNotOne
 		}
 		if err != nil {
 			c.fault(at, written.Line, err)
 			break
 		}
-		list.whole = t.whole()
+		list.Whole = t.Whole()
 	default:
 		c.fault(at, written.Line, errNotOne)
 	}

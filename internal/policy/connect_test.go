@@ -29,7 +29,7 @@ func TestConnect_IfDecides(t *testing.T) {
 		{"no boolean", `if: auth.key`, `{"key":"x"}`, connectError("invalid", badCondition)},
 		{"anyone", `require: anyone`, ``, ""},
 		{"a failing expression of a join", `do: [{join: "user:${auth.id}"}]`, `{}`, connectError("invalid", badExpression)},
-		{"a room that is none", `do: [{join: "${auth.id}"}]`, `{"id":""}`, connectError("invalid", badExpression)},
+		{"a room that is none", `do: [{join: "${auth.id}"}]`, `{"id":""}`, connectError("invalid", "join: "+roomEmpty)},
 		{"a failing expression of another action", `do: [{join: a}, {reply: {event: x, args: ["${auth.id}"]}}]`, `{}`,
 			connectError("invalid", badExpression)},
 	} {

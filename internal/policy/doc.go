@@ -17,9 +17,9 @@
 //
 // # Values
 //
-// A client's arguments stay the JSON text they came in. Expressions see them through lists and maps that decode what
-// they are asked for; a template that merely picks a value, such as ${args[1].text}, is not evaluated at all but
-// copied, attachments included. Only what an expression computes is written anew.
+// A client's arguments stay the JSON text they came in. Expressions see them through lists and maps that decode an element
+// when it is used (package celjson); a template that merely picks a value, such as ${args[1].text}, is not evaluated but
+// copied, attachments included. Only a computed value is written anew.
 //
 // # Goroutines and waiting
 //
@@ -30,8 +30,8 @@
 //
 // # Bounds
 //
-// What an event may cost is bounded by the size of its packet, and where it is not (loops and regular expressions,
-// what a schema reports) by costLimit and maxInstance; over them it is invalid. A socket keeps at most one token
+// What an event may cost is bounded by one budget for all of its expressions (celjson.BudgetUnits): TestCost and FuzzCost
+// try to break it. Over it the event is invalid; when the client goes, evaluation ends. A socket keeps at most one token
 // bucket for each rule of its namespace that has a rate. Log lines hold nothing a client sent, metrics' labels come
 // from the configuration.
 package policy

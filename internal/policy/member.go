@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/internal/expression"
 	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
@@ -77,9 +78,10 @@ func (m *member) event(name string, args packet.Args, ack acknowledger) {
 		m.settle(n.noRule, name, denied("the socket is being disconnected"), ack, packet.Args{})
 		return
 	}
-	a := newActivation(m.socket, name, args)
+	a := expression.NewActivation(m.socket.Context(), m.socket)
+	a.Event, a.Args = name, args
 	j, p, refused := n.decide(a, m.connection.limitersOf(m.set, n))
-	a.release()
+	a.Release()
 	switch {
 	case refused != nil || len(p.effects) == 0:
 		m.settle(j, name, refused, ack, p.ack)
@@ -121,7 +123,9 @@ func (m *member) Enter(ctx context.Context) error {
 	if n == nil {
 		return &socketio.ConnectError{Message: "Invalid namespace"}
 	}
-	effects, refused := n.connect.prepare(&activation{socket: m.socket})
+	a := expression.NewActivation(ctx, m.socket)
+	effects, refused := n.connect.prepare(a)
+	a.Release()
 	if refused != nil {
 		m.judged(n.connect.judge, "", refused)
 		return refused.connectError()
@@ -176,7 +180,10 @@ func (m *member) Leave(reason string) {
 	if n == nil || len(n.leaving.do) == 0 {
 		return
 	}
-	effects, refused := n.leaving.prepare(&activation{socket: m.socket, reason: reason})
+	a := expression.NewActivation(nil, m.socket) //nolint:staticcheck // it has to run although the client has gone
+	a.Reason = reason
+	effects, refused := n.leaving.prepare(a)
+	a.Release()
 	if refused != nil {
 		m.judged(n.leaving.judge, "", refused)
 		return
@@ -186,8 +193,8 @@ func (m *member) Leave(reason string) {
 }
 
 // prepare evaluates a hook: its condition, then all expressions of its actions.
-func (h *hook) prepare(a *activation) ([]effect, *refusal) {
-	holds, err := h.cond.holds(a)
+func (h *hook) prepare(a *expression.Activation) ([]effect, *refusal) {
+	holds, err := h.cond.Holds(a)
 	if err != nil {
 		return nil, invalid("the condition cannot be evaluated", err)
 	}

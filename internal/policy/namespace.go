@@ -1,6 +1,10 @@
 package policy
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/carillon-io/carillon/internal/expression"
+)
 
 // ruleset is one whole configuration, compiled. It is immutable.
 type ruleset struct {
@@ -20,7 +24,7 @@ type namespace struct {
 // hook is what happens at a connect or a disconnect.
 type hook struct {
 	judge *judge
-	cond  *expression // nil: always
+	cond  *expression.Expression // nil: always
 	do    []*action
 }
 

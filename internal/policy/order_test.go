@@ -21,13 +21,13 @@ func TestOrder_IfRateSchemaExpressions(t *testing.T) {
 - {event: e, ack: [later]}`), setup{})
 	c := w.connect("/", "")
 	for _, step := range []struct{ send, ack string }{
-		{`"e"`, `["later"]`},                                      // if is false: the bucket is not touched
-		{`"e"`, `["later"]`},                                      //
-		{`"e","x"`, refused("invalid", badSchema)},                // takes a token, then fails the schema
-		{`"e","disconnect",2`, refused("invalid", badExpression)}, // then an action's expression
-		{`"e","x",2,3`, `[3]`},                                    // the third token
-		{`"e","x",2,3`, refused("overloaded", tooManyEvents)},     // no later rule is tried
-		{`"e","x"`, refused("overloaded", tooManyEvents)},         // the schema is not asked
+		{`"e"`, `["later"]`},                       // if is false: the bucket is not touched
+		{`"e"`, `["later"]`},                       //
+		{`"e","x"`, refused("invalid", badSchema)}, // takes a token, then fails the schema
+		{`"e","disconnect",2`, refused("invalid", "reply: "+reservedName)}, // then an action's expression
+		{`"e","x",2,3`, `[3]`},                                // the third token
+		{`"e","x",2,3`, refused("overloaded", tooManyEvents)}, // no later rule is tried
+		{`"e","x"`, refused("overloaded", tooManyEvents)},     // the schema is not asked
 	} {
 		if got := c.ask(step.send); got != step.ack {
 			t.Errorf("%s: %s, want %s", step.send, got, step.ack)
@@ -106,7 +106,7 @@ func TestSchema(t *testing.T) {
 	}
 	w = start(t, rules(`- {event: e, schema: {prefixItems: [{type: array, items: {type: integer}}]}}`), setup{})
 	c = w.connect("/", "")
-	for values, want := range map[int]string{19_998: ok, 19_999: bad} { // and two lists
+	for values, want := range map[int]string{19_000: ok, 20_000: refused("invalid", tooCostly)} {
 		if got := c.ask(`"e",` + bigList(values)); got != want {
 			t.Errorf("%d values: %s, want %s", values, got, want)
 		}

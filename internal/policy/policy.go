@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/internal/expression"
 	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,7 +27,7 @@ type Options struct {
 // Policy decides what clients' events do. Safe for concurrent use.
 type Policy struct {
 	// Static after construction.
-	environments environments
+	environments expression.Environments
 	counter      *prometheus.CounterVec
 	logger       *zap.Logger
 	onRefusal    func(Refusal)
@@ -37,7 +38,7 @@ type Policy struct {
 
 // New compiles the rules of all namespaces. A fault in them is a *config.Error that names them all.
 func New(namespaces map[string]config.Namespace, options Options) (*Policy, error) {
-	environments, err := newEnvironments()
+	environments, err := expression.NewEnvironments()
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func New(namespaces map[string]config.Namespace, options Options) (*Policy, erro
 // Check compiles the rules of all namespaces only to report what is wrong with them, and what their author may not have
 // meant. Namespaces that the configuration already found fault with do no harm.
 func Check(namespaces map[string]config.Namespace) ([]config.Fault, []config.Warning) {
-	environments, err := newEnvironments()
+	environments, err := expression.NewEnvironments()
 	if err != nil {
 		return []config.Fault{{Key: "namespaces", Message: err.Error()}}, nil
 	}

@@ -3,6 +3,8 @@ package policy
 import (
 	"errors"
 
+	"github.com/carillon-io/carillon/internal/celjson"
+	"github.com/carillon-io/carillon/internal/expression"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
@@ -40,7 +42,21 @@ type refusal struct {
 
 func denied(message string) *refusal { return &refusal{code: Denied, message: message} }
 
-func invalid(message string, cause error) *refusal { return &refusal{Invalid, message, cause} }
+// invalid refuses what the client sent. The client learns what is wrong where that can be said without a value of somebody
+// else's, else only where.
+func invalid(message string, cause error) *refusal {
+	var shown expression.Invalid
+	switch {
+	case errors.As(cause, &shown):
+		return &refusal{code: Invalid, message: string(shown)}
+	case celjson.TooCostly(cause):
+		message = tooCostly
+	}
+	return &refusal{Invalid, message, cause}
+}
+
+// tooCostly is the message of an event whose evaluation was ended: the client can send less.
+const tooCostly = "the event takes too much work to decide: send less"
 
 // refusalOf tells what an action's error means to the client; no error is no refusal.
 func refusalOf(err error) *refusal {

@@ -181,7 +181,7 @@ func TestLoad_EveryFaultIsNamedWithItsKey(t *testing.T) {
 		{`namespaces["/"].disconnect.do[0].broadcast.event`, "undeclared reference to 'args'", 7},
 		{`namespaces["/"].rules[0].if`, `"1 + 1" is a int`, 3},
 		{`namespaces["/"].rules[0].do[0].emit.to`, "Syntax error", 7},
-		{`namespaces["/"].rules[0].do[0].emit.except`, "an empty list of rooms", 8},
+		{`namespaces["/"].rules[0].do[0].emit.except`, "the list of rooms is empty", 8},
 		{`namespaces["/"].rules[0].do[0].emit.event`, `"connect" is a reserved name`, 7},
 		{`namespaces["/"].rules[0].do[0].emit.args`, "one ${…}", 7},
 		{`namespaces["/"].rules[1].if`, "undeclared reference to 'reason'", 3},
@@ -195,7 +195,7 @@ func TestLoad_EveryFaultIsNamedWithItsKey(t *testing.T) {
 		{`namespaces["/"].rules[6].do[0].reply.event`, "cannot be put into text", 7},
 		{`namespaces["/"].rules[6].do[0].reply.args`, "found no matching overload", 7},
 		{`namespaces["/"].rules[6].name`, `"4 a" is the name of another`, 0},
-		{`namespaces["/"].rules[7].do[0].leave`, "without a name", 7},
+		{`namespaces["/"].rules[7].do[0].leave`, "name is empty", 7},
 		{`namespaces["/"].rules[7].do[1].reply.event`, "names no event", 7},
 	}
 	for i, f := range faults.Faults {

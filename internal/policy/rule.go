@@ -1,31 +1,27 @@
 package policy
 
 import (
-	"errors"
 	"strings"
 
-	"cel.dev/cel-go/common/types"
+	"github.com/carillon-io/carillon/internal/expression"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/time/rate"
 )
 
 // gatewayPrefix begins the names of events that are the gateway's own: no rule sees them.
 const gatewayPrefix = "auth:"
 
-var errNotBool = errors.New("the value is neither true nor false")
-
 // rule is what some events do.
 type rule struct {
 	judge  *judge
 	label  string
 	events []pattern
-	cond   *expression // nil: always
-	bucket *bucket     // nil: no rate
-	schema *jsonschema.Schema
-	deny   *template // set: the rule refuses
+	cond   *expression.Expression // nil: always
+	bucket *bucket                // nil: no rate
+	schema *expression.Schema
+	deny   *expression.Template // set: the rule refuses
 	do     []*action
-	ack    *arguments // nil: {"ok":true}
+	ack    *expression.Arguments // nil: {"ok":true}
 }
 
 // bucket describes the token buckets of a rule: each connection has one, at index in its list for the namespace's key.
@@ -65,38 +61,47 @@ type plan struct {
 
 // decide finds the rule that decides the event and asks it. The judge is that rule's, or the namespace's for events
 // that no rule decides.
-func (n *namespace) decide(a *activation, limiters *limiters) (*judge, plan, *refusal) {
-	if strings.HasPrefix(a.event, gatewayPrefix) {
+func (n *namespace) decide(a *expression.Activation, limiters *limiters) (*judge, plan, *refusal) {
+	if strings.HasPrefix(a.Event, gatewayPrefix) {
 		return n.noRule, plan{}, denied("events beginning " + gatewayPrefix + " belong to the gateway")
 	}
 	for _, r := range n.rules {
-		if !r.matches(a.event) {
+		if !r.matches(a.Event) {
 			continue
 		}
-		holds, err := r.cond.holds(a)
-		if err != nil {
-			return r.judge, plan{}, invalid("the condition cannot be evaluated", err)
-		}
-		if holds {
-			p, refusal := r.plan(a, limiters)
+		p, refusal, decided := r.decide(a, limiters)
+		if decided {
 			return r.judge, p, refusal
 		}
 	}
 	return n.noRule, plan{}, denied("no rule allows this event")
 }
 
+// decide evaluates the condition, and if it holds, all of the rule.
+func (r *rule) decide(a *expression.Activation, limiters *limiters) (p plan, refused *refusal, decided bool) {
+	holds, err := r.cond.Holds(a)
+	switch {
+	case err != nil:
+		return p, invalid("the condition cannot be evaluated", err), true
+	case !holds:
+		return p, nil, false
+	}
+	p, refused = r.plan(a, limiters)
+	return p, refused, true
+}
+
 // plan passes the event through the rule up to the point where something is done.
-func (r *rule) plan(a *activation, limiters *limiters) (plan, *refusal) {
+func (r *rule) plan(a *expression.Activation, limiters *limiters) (plan, *refusal) {
 	if r.bucket != nil && !limiters.allow(r.bucket) {
 		return plan{}, &refusal{code: Overloaded, message: "too many events"}
 	}
 	if r.schema != nil {
-		if err := validate(r.schema, a.argsArray()); err != nil {
+		if err := r.schema.Validate(a); err != nil {
 			return plan{}, invalid("the arguments do not fit the schema", err)
 		}
 	}
 	if r.deny != nil {
-		message, err := r.deny.text(a)
+		message, err := r.deny.Text(a)
 		if err != nil {
 			return plan{}, invalid("an expression cannot be evaluated", err)
 		}
@@ -109,27 +114,11 @@ func (r *rule) plan(a *activation, limiters *limiters) (plan, *refusal) {
 	p := plan{effects: effects, ack: accepted}
 	if r.ack != nil {
 		// Evaluated also when nobody waits for it: whether an event is refused does not depend on that.
-		if p.ack, err = r.ack.ack(a); err != nil {
+		if p.ack, err = r.ack.Ack(a); err != nil {
 			return plan{}, invalid("the acknowledgement cannot be evaluated", err)
 		}
 	}
 	return p, nil
-}
-
-// holds evaluates a condition. None holds always; a value that is no boolean is an error.
-func (e *expression) holds(a *activation) (bool, error) {
-	if e == nil {
-		return true, nil
-	}
-	v, err := e.eval(a)
-	if err != nil {
-		return false, err
-	}
-	b, ok := v.(types.Bool)
-	if !ok {
-		return false, errNotBool
-	}
-	return bool(b), nil
 }
 
 // limiters are the token buckets of one connection and the rules of one namespace key, each made when an event first

@@ -1,21 +1,19 @@
 package policy
 
 import (
-	"github.com/carillon-io/carillon/pkg/engine"
+	"context"
+
+	"github.com/carillon-io/carillon/internal/expression"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
 // socket is what a rule needs of the client it runs for. Sockets of the server implement it through serverSocket.
 type socket interface {
-	// ID and Nsp name the socket.
-	ID() string
-	Nsp() string
-	Handshake() engine.Handshake
-	Auth() packet.Args
-	// Rooms and In tell the membership as it is.
-	Rooms(dst []string) []string
-	In(room string) bool
+	expression.Subject
+
+	// Context ends with the socket.
+	Context() context.Context
 
 	Join(rooms ...string) error
 	// JoinThen and Send call done, which Send takes as nil too, once and perhaps before they return.
@@ -40,6 +38,9 @@ type message struct {
 type serverSocket struct{ *socketio.Socket }
 
 func (s serverSocket) Nsp() string { return s.Namespace().Name() }
+
+// Claims is nil: tokens are not verified yet.
+func (s serverSocket) Claims() []byte { return nil }
 
 // Send emits m. An error returned is one that done, if given, may have been told as well.
 func (s serverSocket) Send(m *message, done func(error)) error {

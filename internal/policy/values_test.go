@@ -26,8 +26,12 @@ func TestValues(t *testing.T) {
 
 		{"a number without . and e is int", `{event: e, ack: ["${args[0] + 1}"]}`, `"e",41`, `[42]`},
 		{"the largest int fits", `{event: e, ack: ["${args[0] - 1}"]}`, `"e",9223372036854775807`, `[9223372036854775806]`},
-		{"a number with . is double", `{event: e, ack: ["${args[0] + 0.5}"]}`, `"e",1.0`, `[1.5]`},
-		{"a number with e is double", `{event: e, ack: ["${args[0] + 0.5}"]}`, `"e",1e1`, `[10.5]`},
+		{"a fraction is double", `{event: e, ack: ["${args[0] + 0.5}"]}`, `"e",1.5`, `[2]`},
+		{"1.0 is a whole number", `{event: e, ack: ["${args[0] + 1}", "${args[0] % 2}"]}`, `"e",1.0`, `[2,1]`},
+		{"1e3 is a whole number", `{event: e, ack: ["${args[0] + 1}", "a${args[0]}"]}`, `"e",1e3`, `[1001,"a1000"]`},
+		{"a double of a whole number is asked for", `{event: e, ack: ["${double(args[0]) + 0.5}"]}`, `"e",1.0`, `[1.5]`},
+		{"a whole number over 64 bits is double", `{event: e, ack: ["${args[0] == 1e300}"]}`, `"e",1e300`, `[true]`},
+		{"a number beyond a double is null", `{event: e, ack: ["${args[0] == null}"]}`, `"e",1e400`, `[true]`},
 		{"a number over 64 bits is double", `{event: e, ack: ["${args[0] * 1.0}"]}`, `"e",9223372036854775808`, `[9223372036854776000]`},
 		{"ints and doubles do not mix", `{event: e, ack: ["${args[0] + 1}"]}`, `"e",1.5`, refused("invalid", badAck)},
 		{"ints and doubles compare", `{event: e, ack: ["${args[0] == 1}"]}`, `"e",1.0`, `[true]`},
@@ -68,7 +72,7 @@ func TestValues(t *testing.T) {
 		{"a missing claim is invalid", `{event: e, ack: ["${claims.sub}"]}`, `"e"`, refused("invalid", badAck)},
 		{"a wrong type is invalid", `{event: e, ack: ["${args[0].startsWith('a')}"]}`, `"e",1`, refused("invalid", badAck)},
 		{"a loop that costs too much is invalid", `{event: e, ack: ["${args[0].map(x, args[0].map(y, x + y))}"]}`,
-			`"e",` + bigList(400), refused("invalid", badAck)},
+			`"e",` + bigList(400), refused("invalid", tooCostly)},
 		{"a number that is not finite is invalid", `{event: e, ack: ["${1.0 / args[0]}"]}`, `"e",0.0`, refused("invalid", badAck)},
 
 		{"ack as one ${…}: a list is the arguments", `{event: e, ack: "${args[0]}"}`, `"e",[1,[2]]`, `[1,[2]]`},

@@ -170,6 +170,7 @@ func TestVerbs_AttachmentsPassThroughAndAreNumberedAnew(t *testing.T) {
 
 func TestRooms(t *testing.T) {
 	long := strings.Repeat("x", 256)
+	const notARoom = "a room's name must be a string or a whole number"
 	for _, c := range []struct{ name, room, send, ack, in string }{
 		{"a string", `"${args[0]}"`, `"a"`, ok, `["a"]`},
 		{"a whole number counts as its text", `"${args[0]}"`, `42`, ok, `["42"]`},
@@ -182,21 +183,21 @@ func TestRooms(t *testing.T) {
 		{"its own room", `"${sid}"`, ``, ok, `[]`},
 		{"a name like a socket id that the configuration says", `[aaaaaaaaaaaaaaaaaaaa]`, ``, ok, `["aaaaaaaaaaaaaaaaaaaa"]`},
 
-		{"an empty list", `"${args[0]}"`, `[]`, "", `[]`},
-		{"an empty name", `"${args[0]}"`, `""`, "", `[]`},
-		{"an empty name in a list", `"${args[0]}"`, `["a",""]`, "", `[]`},
-		{"257 bytes", `"${args[0]}"`, `"` + long + `x"`, "", `[]`},
-		{"half a number", `"${args[0]}"`, `1.5`, "", `[]`},
-		{"null", `"${args[0]}"`, `null`, "", `[]`},
-		{"true", `"${args[0]}"`, `true`, "", `[]`},
-		{"an object", `"${args[0]}"`, `{}`, "", `[]`},
-		{"a list in a list", `"${args[0]}"`, `[["a"]]`, "", `[]`},
-		{"a list where one name belongs", `["${args[0]}"]`, `["a"]`, "", `[]`},
-		{"nothing", `"${args[0]}"`, ``, "", `[]`},
-		{"another socket's own room", `"${args[0]}"`, `"OTHER"`, "", `[]`},
-		{"another socket's own room in a list", `"${args[0]}"`, `["a","OTHER"]`, "", `[]`},
-		{"another socket's own room put together", `"${args[0]}${args[1]}"`, `"OTHE","R"`, "", `[]`},
-		{"another 2.x socket's own room", `"${args[0]}"`, `"/x#OTHER"`, "", `[]`},
+		{"an empty list", `"${args[0]}"`, `[]`, "the list of rooms is empty", `[]`},
+		{"an empty name", `"${args[0]}"`, `""`, roomEmpty, `[]`},
+		{"an empty name in a list", `"${args[0]}"`, `["a",""]`, roomEmpty, `[]`},
+		{"257 bytes", `"${args[0]}"`, `"` + long + `x"`, "a room's name is over 256 bytes", `[]`},
+		{"half a number", `"${args[0]}"`, `1.5`, notARoom, `[]`},
+		{"null", `"${args[0]}"`, `null`, notARoom, `[]`},
+		{"true", `"${args[0]}"`, `true`, notARoom, `[]`},
+		{"an object", `"${args[0]}"`, `{}`, notARoom, `[]`},
+		{"a list in a list", `"${args[0]}"`, `[["a"]]`, notARoom, `[]`},
+		{"a list where one name belongs", `["${args[0]}"]`, `["a"]`, notARoom, `[]`},
+		{"nothing", `"${args[0]}"`, ``, badExpression, `[]`},
+		{"another socket's own room", `"${args[0]}"`, `"OTHER"`, "the room belongs to another socket", `[]`},
+		{"another socket's own room in a list", `"${args[0]}"`, `["a","OTHER"]`, "the room belongs to another socket", `[]`},
+		{"another socket's own room put together", `"${args[0]}${args[1]}"`, `"OTHE","R"`, "the room belongs to another socket", `[]`},
+		{"another 2.x socket's own room", `"${args[0]}"`, `"/x#OTHER"`, "the room belongs to another socket", `[]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := start(t, rules(base+"- {event: r, do: [{join: "+c.room+"}]}\n"+
@@ -208,22 +209,26 @@ func TestRooms(t *testing.T) {
 			if send != "" {
 				send = "," + send
 			}
-			want := c.ack
-			if want == "" {
-				want = refused("invalid", badExpression)
+			want := func(verb string) string {
+				switch {
+				case c.ack == ok:
+					return ok
+				case c.ack == badExpression:
+					return refused("invalid", c.ack)
+				case strings.HasPrefix(c.name, "another") && verb != "join":
+					return ok // to speak to a socket is no way of listening to it
+				}
+				return refused("invalid", verb+": "+c.ack)
 			}
-			if got := a.ask(`"r"` + send); got != want {
-				t.Errorf("join: %s, want %s", got, want)
+			if got := a.ask(`"r"` + send); got != want("join") {
+				t.Errorf("join: %s, want %s", got, want("join"))
 			}
 			if got := a.ask(`"rooms"`); got != "["+c.in+"]" {
 				t.Errorf("then in %s, want [%s]", got, c.in)
 			}
-			if strings.HasPrefix(c.name, "another") {
-				want = ok // to speak to a socket is no way of listening to it
-			}
-			for _, verb := range []string{"t", "x", "l"} {
-				if got := a.ask(`"` + verb + `"` + send); got != want {
-					t.Errorf("%s: %s, want %s", verb, got, want)
+			for event, verb := range map[string]string{"t": "emit", "x": "broadcast", "l": "leave"} {
+				if got := a.ask(`"` + event + `"` + send); got != want(verb) {
+					t.Errorf("%s: %s, want %s", verb, got, want(verb))
 				}
 			}
 		})
@@ -236,11 +241,14 @@ func TestReservedEventNamesCannotBeEmitted(t *testing.T) {
 - {event: f, do: [{broadcast: {event: "dis${args[0]}"}}]}`), setup{})
 	c := w.connect("/", "")
 	for _, name := range []string{"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"} {
-		if got := c.ask(`"e","` + name + `"`); got != refused("invalid", badExpression) {
+		if got := c.ask(`"e","` + name + `"`); got != refused("invalid", "reply: "+reservedName) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	for _, send := range []string{`"f","connect"`, `"e",1`, `"e",null`} {
+	if got := c.ask(`"f","connect"`); got != refused("invalid", "broadcast: "+reservedName) {
+		t.Error(got)
+	}
+	for _, send := range []string{`"e",1`, `"e",null`} {
 		if got := c.ask(send); got != refused("invalid", badExpression) {
 			t.Errorf("%s: %s", send, got)
 		}

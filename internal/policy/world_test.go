@@ -224,9 +224,12 @@ func refused(code, message string) string {
 const (
 	ok             = `[{"ok":true}]`
 	badExpression  = "an expression cannot be evaluated"
+	reservedName   = "a reserved event name"
+	roomEmpty      = "a room's name is empty"
 	badCondition   = "the condition cannot be evaluated"
 	noRule         = "no rule allows this event"
 	gatewaysOwn    = "events beginning auth: belong to the gateway"
+	tooCostly      = "the event takes too much work to decide: send less"
 	badSchema      = "the arguments do not fit the schema"
 	badAck         = "the acknowledgement cannot be evaluated"
 	tooManyEvents  = "too many events"

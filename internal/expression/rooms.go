@@ -1,8 +1,6 @@
-package policy
+package expression
 
 import (
-	"errors"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -10,56 +8,65 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
+	"github.com/carillon-io/carillon/internal/celjson"
 )
 
-var errNoRooms = errors.New("an empty list of rooms")
+// What is wrong with the name of a room.
+const (
+	ErrNoRooms     = Invalid("the list of rooms is empty")
+	errRoomEmpty   = Invalid("a room's name is empty")
+	errRoomLong    = Invalid("a room's name is over 256 bytes")
+	errRoomType    = Invalid("a room's name must be a string or a whole number")
+	errRoomForeign = Invalid("the room belongs to another socket")
+)
 
 const maxRoomName = 256 // bytes
 
-// rooms names the rooms of an action: one template for one room, or for all of them where it is whole and its value a
+// Rooms names the rooms of an action: one template for one room, or for all of them where it is whole and its value a
 // list; or one for each.
-type rooms struct {
-	names []*template
-	list  bool // written as a list: each value names one room
+type Rooms struct {
+	Names []*Template
+	List  bool // written as a list: each value names one room
 }
 
-// eval returns the names, at least one. With joining set it refuses another socket's own room.
+// Eval returns the names, at least one. With joining set it refuses another socket's own room.
 //
 // Whether a socket of that name exists could only be told by asking every node. So any computed name of the form of a
 // socket id counts as one: 20 URL-safe characters, or a 2.x client's /nsp# and those, unless it is the socket's own.
 // A name that stands in the configuration as it is was chosen by its author, not by a client, and passes.
-func (r *rooms) eval(a *activation, joining bool) ([]string, error) {
-	names := make([]string, 0, len(r.names))
-	for _, t := range r.names {
+func (r *Rooms) Eval(a *Activation, joining bool) (names []string, err error) {
+	defer celjson.Cancelled(&err)
+	names = make([]string, 0, len(r.Names))
+	for _, t := range r.Names {
 		before := len(names)
-		if text, ok := t.constant(); ok {
+		if text, ok := t.Constant(); ok {
 			names = append(names, text) // checked when it was compiled
 			continue
 		}
 		var err error
-		if names, err = appendRooms(names, t, a, !r.list); err != nil {
+		if names, err = appendRooms(names, t, a, !r.List); err != nil {
 			return nil, err
 		}
 		for _, name := range names[before:] {
-			if err := checkRoom(name); err != nil {
+			if err := CheckRoom(name); err != nil {
 				return nil, err
 			}
-			if joining && isSocketID(name) && name != a.socket.ID() {
-				return nil, errors.New("the room belongs to another socket")
+			if joining && isSocketID(name) && name != a.Subject.ID() {
+				return nil, errRoomForeign
 			}
 		}
 	}
 	if len(names) == 0 {
-		return nil, errNoRooms
+		return nil, ErrNoRooms
 	}
 	return names, nil
 }
 
 // appendRooms appends what t names: several rooms only where listed is set.
-func appendRooms(names []string, t *template, a *activation, listed bool) ([]string, error) {
-	whole := t.whole()
+func appendRooms(names []string, t *Template, a *Activation, listed bool) ([]string, error) {
+	whole := t.Whole()
 	if whole == nil {
-		name, err := t.text(a)
+		name, err := t.Text(a)
 		return append(names, name), err
 	}
 	v, err := whole.eval(a)
@@ -96,15 +103,16 @@ func roomName(v ref.Val) (string, error) {
 			return strconv.FormatInt(int64(f), 10), nil
 		}
 	}
-	return "", fmt.Errorf("a value of type %s names no room", v.Type().TypeName())
+	return "", errRoomType
 }
 
-func checkRoom(name string) error {
+// CheckRoom says what is wrong with a name.
+func CheckRoom(name string) error {
 	switch {
 	case name == "":
-		return errors.New("a room without a name")
+		return errRoomEmpty
 	case len(name) > maxRoomName:
-		return fmt.Errorf("a room's name is over %d bytes", maxRoomName)
+		return errRoomLong
 	}
 	return nil
 }

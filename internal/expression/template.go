@@ -1,4 +1,4 @@
-package policy
+package expression
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
+	"github.com/carillon-io/carillon/internal/celjson"
 )
 
 // segment is a piece of a template: literal text, or the source of an expression.
@@ -88,37 +89,40 @@ func celStringLength(s string, verbatim bool) int {
 	return -1
 }
 
-// template is a string with expressions in it. It is a constant when it holds none, and whole when it is nothing but
+// Template is a string with expressions in it. It is a constant when it holds none, and whole when it is nothing but
 // one.
-type template struct {
+type Template struct {
 	parts []part
 }
 
 // part is literal text, or an expression.
 type part struct {
 	text       string
-	expression *expression
+	expression *Expression
 }
 
-// compileTemplate compiles s. Where an expression is only a part of it, its value must be able to stand in text.
-func compileTemplate(env *cel.Env, s string) (*template, error) {
+// Text returns a template that is a constant.
+func Text(s string) *Template { return &Template{[]part{{text: s}}} }
+
+// CompileTemplate compiles s. Where an expression is only a part of it, its value must be able to stand in text.
+func CompileTemplate(env *cel.Env, s string) (*Template, error) {
 	segments, err := splitTemplate(s)
 	if err != nil {
 		return nil, err
 	}
-	t := &template{}
+	t := &Template{}
 	for _, s := range segments {
 		if !s.expression {
 			t.parts = append(t.parts, part{text: s.text})
 			continue
 		}
-		e, err := compileExpression(env, s.text)
+		e, err := Compile(env, s.text)
 		if err != nil {
 			return nil, err
 		}
 		t.parts = append(t.parts, part{expression: e})
 	}
-	if t.whole() == nil {
+	if t.Whole() == nil {
 		for _, p := range t.parts {
 			if p.expression != nil && !hasText(p.expression.kind) {
 				return nil, errors.New("a value of type " + p.expression.kind.String() + " cannot be put into text")
@@ -137,16 +141,16 @@ func hasText(t *cel.Type) bool {
 	return false
 }
 
-// whole is the expression a template consists of; nil when there is text around it.
-func (t *template) whole() *expression {
+// Whole is the expression a template consists of; nil when there is text around it.
+func (t *Template) Whole() *Expression {
 	if len(t.parts) == 1 {
 		return t.parts[0].expression
 	}
 	return nil
 }
 
-// constant is the text of a template without expressions.
-func (t *template) constant() (string, bool) {
+// Constant is the text of a template without expressions.
+func (t *Template) Constant() (string, bool) {
 	switch {
 	case len(t.parts) == 0:
 		return "", true
@@ -156,9 +160,10 @@ func (t *template) constant() (string, bool) {
 	return "", false
 }
 
-// text evaluates the template as text.
-func (t *template) text(a *activation) (string, error) {
-	if s, ok := t.constant(); ok {
+// Text evaluates the template as text.
+func (t *Template) Text(a *Activation) (s string, err error) {
+	defer celjson.Cancelled(&err)
+	if s, ok := t.Constant(); ok {
 		return s, nil
 	}
 	var text []byte
@@ -171,26 +176,27 @@ func (t *template) text(a *activation) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if text, err = appendText(text, v); err != nil {
+		if text, err = celjson.AppendText(text, v, &a.Budget); err != nil {
 			return "", err
 		}
 	}
 	return string(text), nil
 }
 
-// name evaluates the template as the name of an event: a whole one must have a string as its value.
-func (t *template) name(a *activation) (string, error) {
-	whole := t.whole()
+// Name evaluates the template as the name of an event: a whole one must have a string as its value.
+func (t *Template) Name(a *Activation) (name string, err error) {
+	defer celjson.Cancelled(&err)
+	whole := t.Whole()
 	if whole == nil {
-		return t.text(a)
+		return t.Text(a)
 	}
 	v, err := whole.eval(a)
 	if err != nil {
 		return "", err
 	}
-	name, ok := v.(types.String)
+	text, ok := v.(types.String)
 	if !ok {
 		return "", fmt.Errorf("a value of type %s names no event", v.Type().TypeName())
 	}
-	return string(name), nil
+	return string(text), nil
 }

@@ -1,4 +1,4 @@
-package policy
+package celjson
 
 import (
 	"bytes"
@@ -8,52 +8,67 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// raw is one JSON value as a client wrote it, with the attachments of the list it stands in. The packet codec
-// validated the text and spelled its placeholders in one way. The functions below rely on that for their results, not
-// for their safety.
-type raw struct {
-	text        []byte
-	attachments [][]byte
+// Raw is one JSON value as a client wrote it, with the attachments of the list it stands in. The packet codec validated the
+// text and spelled its placeholders in one way. The functions below rely on that for their results, not for their safety.
+type Raw struct {
+	Text        []byte
+	Attachments [][]byte
 }
 
-// elementOf is element n of the array v.
-func (v raw) elementOf(n int) (raw, bool) {
-	text, ok := packet.Args{JSON: v.text}.At(n)
-	return raw{text, v.attachments}, ok && len(text) > 0
+// Element is element n of the array v.
+func (v Raw) Element(n int, b *Budget) (Raw, bool) {
+	b.Spend(1 + cost(len(v.Text), scanned))
+	text, ok := packet.Args{JSON: v.Text}.At(n)
+	return Raw{text, v.Attachments}, ok && len(text) > 0
 }
 
-// memberOf is the named member of the object v, the last one where the name is there twice. An attachment has no
-// members.
-func (v raw) memberOf(name string) (raw, bool) {
+// Member is the named member of the object v, the last one where the name is there twice. An attachment has no members.
+func (v Raw) Member(name string, b *Budget) (Raw, bool) {
 	if _, ok := v.attachment(); ok {
-		return raw{}, false
+		return Raw{}, false
 	}
+	b.Spend(1 + cost(len(v.Text), scanned))
 	var found []byte
-	members(v.text, func(quoted, value []byte) {
+	members(v.Text, func(quoted, value []byte) {
 		if nameIs(quoted, name) {
 			found = value
 		}
 	})
-	return raw{found, v.attachments}, len(found) > 0
+	return Raw{found, v.Attachments}, len(found) > 0
 }
 
 // attachment is the attachment v is the placeholder of.
-func (v raw) attachment() ([]byte, bool) {
-	if len(v.attachments) == 0 {
+func (v Raw) attachment() ([]byte, bool) {
+	if len(v.Attachments) == 0 {
 		return nil, false
 	}
-	digits, ok := bytes.CutPrefix(v.text, []byte(`{"_placeholder":true,"num":`))
+	digits, ok := bytes.CutPrefix(v.Text, []byte(`{"_placeholder":true,"num":`))
 	if !ok {
 		return nil, false
 	}
 	n, err := strconv.Atoi(string(bytes.TrimSuffix(digits, []byte("}"))))
-	if err != nil || n < 0 || n >= len(v.attachments) {
+	if err != nil || n < 0 || n >= len(v.Attachments) {
 		return nil, false
 	}
-	return v.attachments[n], true
+	return v.Attachments[n], true
 }
 
-// members yields the names, quoted as they stand, and values of an object; of anything else, nothing.
+// elements yields where the elements of an array begin and end; of anything else, nothing.
+func elements(text []byte, yield func(start, end int)) {
+	i := skipSpace(text, 0)
+	if i == len(text) || text[i] != '[' {
+		return
+	}
+	for i = skipSpace(text, i+1); i < len(text) && text[i] != ']'; i = skipSpace(text, i+1) {
+		end := skipValue(text, i)
+		yield(i, end)
+		if i = skipSpace(text, end); i == len(text) || text[i] != ',' {
+			return
+		}
+	}
+}
+
+// members yields the names, quoted as they stand, and the values of an object; of anything else, nothing.
 func members(text []byte, yield func(name, value []byte)) {
 	i := skipSpace(text, 0)
 	if i == len(text) || text[i] != '{' {
@@ -126,7 +141,7 @@ func unquote(quoted []byte) string {
 	if len(quoted) >= 2 && bytes.IndexByte(quoted, '\\') < 0 {
 		return string(quoted[1 : len(quoted)-1])
 	}
-	s, _ := jsontext.AppendUnquote(nil, quoted) // the error tells of what was replaced
+	s, _ := jsontext.AppendUnquote(nil, quoted) // the error only says that something was replaced
 	return string(s)
 }
 
