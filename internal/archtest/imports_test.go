@@ -46,7 +46,7 @@ var allowed = map[string][]string{
 	"internal/policy":           {"internal/celjson", "internal/config", "internal/expression", "internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/socketio", "pkg/socketio/packet"},
 
 	"internal/gateway": {
-		"internal/config", "internal/demo", "internal/msgjson", "internal/policy", "internal/rediswire",
+		"internal/config", "internal/demo", "internal/msgjson", "internal/policy", "internal/rediswire", "internal/relay",
 		"pkg/adapter", "pkg/adapter/redis", "pkg/emitter", "pkg/engine", "pkg/rooms", "pkg/socketio", "pkg/socketio/packet",
 	},
 	"cmd/gateway": {"internal/config", "internal/gateway", "pkg/emitter"},

@@ -14,6 +14,9 @@ func (l *loader) checkCombinations(c *Config) {
 		l.needRedis("adapter.kind", quote(c.Adapter.Kind), c)
 	}
 	l.checkListeners(c)
+	if len(c.Peer.Nodes) > 0 && c.Peer.Secret == "" {
+		l.fault("peer.nodes", "need peer.secret, which signs what they relay to one another")
+	}
 	if c.API.Address != "" && len(c.API.Keys) == 0 {
 		l.fault("api.address", "%s needs keys: set api.keys", quote(c.API.Address))
 	}
@@ -21,7 +24,6 @@ func (l *loader) checkCombinations(c *Config) {
 		l.fault("history", "needs a Redis, and an adapter.kind other than %s", AdapterMemory)
 	}
 	l.checkCookieToken(c)
-	l.warnOfCredentials(c)
 	for _, name := range slices.Sorted(maps.Keys(c.Routes)) {
 		if c.Routes[name].Webhook != nil {
 			l.needRedis(entryKey("routes", name)+".webhook", "a webhook", c)
@@ -77,14 +79,6 @@ func (l *loader) checkCookieToken(c *Config) {
 		if strings.HasPrefix(place, "cookie.") {
 			l.fault(indexKey("auth.token", i), "%s is not possible with server.origins: [\"*\"]; list the origins of your pages", quote(place))
 		}
-	}
-}
-
-// warnOfCredentials warns of clients that * locks out.
-func (l *loader) warnOfCredentials(c *Config) {
-	if c.Engine.EIO3 && slices.Contains(c.Server.Origins, "*") {
-		l.warn("server.origins", "\"*\" keeps browsers with Socket.IO 2.x clients (engine.eio3) out: they send credentials, which * forbids; "+
-			"list the origins of your pages")
 	}
 }
 

@@ -275,19 +275,6 @@ func TestCheck_ImpossibleCombinations(t *testing.T) {
 	}
 }
 
-func TestCheck_WarnsOfAnyOriginWithOldClients(t *testing.T) {
-	for file, warned := range map[string]int{
-		`{server: {origins: ["*"]}, engine: {eio3: true}}`:                 1,
-		`{server: {origins: ["*"]}}`:                                       0,
-		`{server: {origins: ["https://a.example"]}, engine: {eio3: true}}`: 0,
-	} {
-		_, warnings, err := config.Load(config.Source{File: []byte(file)})
-		if err != nil || len(warnings) != warned || warned == 1 && warnings[0].Key != "server.origins" {
-			t.Errorf("%s: warnings %v, error %v", file, warnings, err)
-		}
-	}
-}
-
 func TestCheck_WarnsOfAnOutboxSmallerThanAMessage(t *testing.T) {
 	_, warnings, err := config.Load(config.Source{File: []byte("engine: {outbox: 64KiB}")})
 	if err != nil || len(warnings) != 1 || warnings[0].Key != "engine.outbox" || warnings[0].Line != 1 {

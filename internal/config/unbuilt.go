@@ -21,10 +21,6 @@ type unbuiltKey struct {
 
 // unbuilt lists what is not built. Whoever builds a part deletes its lines.
 var unbuilt = []unbuiltKey{
-	{key: "peer.address"},
-	{key: "peer.advertise"},
-	{key: "peer.secret", refuse: true},
-	{key: "peer.nodes"},
 	{key: "engine.outbox_hard"},
 	{key: "socketio.max_auth", refuse: true},
 	{key: "socketio.recovery.enabled", refuse: true},

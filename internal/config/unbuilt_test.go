@@ -10,7 +10,6 @@ import (
 
 func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 	for _, c := range []struct{ key, value, shown string }{
-		{"peer.secret", "s", `"********": `},
 		{"socketio.recovery.enabled", "true", `"true": `},
 		{"adapter.kind", "streams", `"streams": `},
 		{"limits.events.rate", "10", `"10": `},
@@ -33,9 +32,6 @@ func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 
 func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 	for _, c := range []struct{ key, value, shown string }{
-		{"peer.address", `":9191"`, `":9191": `},
-		{"peer.advertise", "http://node:9091", `"http://node:9091": `},
-		{"peer.nodes", `["http://node:9091"]`, ""},
 		{"socketio.recovery.window", "1m", `"1m": `},
 		{"engine.outbox_hard", "16MiB", `"16MiB": `},
 		{"socketio.recovery.bytes", "1MiB", `"1MiB": `},

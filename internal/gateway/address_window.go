@@ -17,20 +17,31 @@ type addressWindow struct {
 	counts map[netip.Prefix]int
 }
 
-// allow counts one deed of address and reports whether it is among the first most of this second.
-func (w *addressWindow) allow(address string, most int, now time.Time) bool {
+// count counts one deed of address.
+func (w *addressWindow) count(address string, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.counts[w.keyLocked(address, now)]++
+}
+
+// below reports whether address did less than most within this second.
+func (w *addressWindow) below(address string, most int, now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.counts[w.keyLocked(address, now)] < most
+}
+
+// keyLocked moves to the present second and returns what an address counts under.
+func (w *addressWindow) keyLocked(address string, now time.Time) netip.Prefix {
 	if second := now.Unix(); second != w.second || w.counts == nil {
 		// A new map, so that the memory of a flood goes with it.
 		w.second, w.counts = second, make(map[netip.Prefix]int)
 	}
 	key := network(address)
 	if _, counted := w.counts[key]; !counted && len(w.counts) >= addressesCounted {
-		key = netip.Prefix{}
+		return netip.Prefix{}
 	}
-	w.counts[key]++
-	return w.counts[key] <= most
+	return key
 }
 
 // network is what one client has: an IPv4 address, or the 64 bits of IPv6 that are handed out as one. What is no address

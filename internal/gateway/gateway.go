@@ -33,8 +33,8 @@ type Options struct {
 	Log     io.Writer // nil: nothing is logged
 	// Tracing has messages traced on their way through Redis; nil: none are.
 	Tracing *Tracing
-	// Clients and Ops are listeners to serve on; nil: the addresses of the configuration. The gateway closes them.
-	Clients, Ops net.Listener
+	// Clients, Ops and Peers are listeners to serve on; nil: the addresses of the configuration. The gateway closes them.
+	Clients, Ops, Peers net.Listener
 	// Root serves what lies outside the Socket.IO path; nil: nothing does.
 	Root http.Handler
 	// LoopbackOrigins lets in every page served from this machine, whatever the configuration lists.
@@ -54,6 +54,7 @@ type Gateway struct {
 	logger   *zap.Logger
 	clients  endpoint
 	ops      endpoint
+	peers    *peers // nil: there are none
 	socketio *socketio.Server
 	adapter  adapter.Adapter
 	tracing  *tracing // nil: off
@@ -107,6 +108,10 @@ func New(o Options) (*Gateway, error) {
 // serveClients makes the server and what stands before it.
 func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus.Registerer) error {
 	cfg := o.Config.Server
+	if tag == nil && len(o.Config.Peer.Nodes) > 0 {
+		own := redis.NewTag() // ids have to begin with something that peers can be told
+		tag = func() string { return own }
+	}
 	origins, err := newOriginPolicy(cfg.Origins, o.LoopbackOrigins, g.logger.Named("clients"))
 	if err != nil {
 		return fmt.Errorf("server.origins: %w", err)
@@ -126,6 +131,11 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 		return err
 	}
 	g.limits.set(o.Config.Limits)
+	if len(o.Config.Peer.Nodes) > 0 {
+		if err := g.newPeers(o, tag, registry); err != nil {
+			return err
+		}
+	}
 	g.policy.Install(g.socketio)
 	handler := &clientHandler{path: cfg.Path, socketio: g.socketio, origins: origins, root: o.Root}
 	if cfg.ClientBundle != "" {
@@ -210,7 +220,7 @@ func (g *Gateway) serverConfig(tag func() string, origins *originPolicy, registr
 			CompressPolling:   cfg.Engine.Compression.Polling,
 			CompressWebSocket: cfg.Engine.Compression.WebSocket,
 			Tag:               tag,
-			Unknown:           g.limits,
+			Unknown:           http.HandlerFunc(g.unknown),
 			Check: func(r *http.Request) *engine.Refusal {
 				if refusal := origins.check(r); refusal != nil {
 					return refusal

@@ -93,17 +93,33 @@ func hasSession(r *http.Request) bool {
 	return len(names) > 0 && names[len(names)-1] != ""
 }
 
-// ServeHTTP answers requests for sessions that are not here, as many as an address may make: each may be a guess.
-func (l *limiter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	address, _ := l.proxies.client(r)
-	if most := l.unknownSIDs.Load(); most > 0 && !l.unknown.allow(address, int(most), time.Now()) {
-		l.refused[byUnknownSIDs].Inc()
+// unknown answers requests for sessions that this node does not hold: the peers know, or there are none.
+func (g *Gateway) unknown(w http.ResponseWriter, r *http.Request) {
+	if g.peers != nil {
+		g.peers.relay.ServeHTTP(w, r)
+		return
+	}
+	address, _ := g.limits.proxies.client(r)
+	if !g.limits.mayGuess(address) {
 		w.Header().Set("Retry-After", "1")
 		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"code": 1, "message": "Too many unknown sessions"})
 		return
 	}
-	l.server().Engine().Local().ServeHTTP(w, r)
+	g.limits.guessed(address)
+	g.socketio.Engine().Local().ServeHTTP(w, r)
 }
+
+// mayGuess reports whether an address may name another session, which may not exist; guessed counts one that did not.
+func (l *limiter) mayGuess(address string) bool {
+	most := l.unknownSIDs.Load()
+	if most == 0 || l.unknown.below(address, int(most), time.Now()) {
+		return true
+	}
+	l.refused[byUnknownSIDs].Inc()
+	return false
+}
+
+func (l *limiter) guessed(address string) { l.unknown.count(address, time.Now()) }
 
 func unavailable(message string, after time.Duration) *engine.Refusal {
 	return &engine.Refusal{Status: http.StatusServiceUnavailable, Code: 3, Message: message, RetryAfter: after}

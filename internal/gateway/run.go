@@ -30,13 +30,20 @@ func (g *Gateway) Run(ctx context.Context) error {
 		g.ops.abort()
 		return err
 	}
+	if g.peers != nil {
+		if err := g.peers.endpoint.listen(); err != nil {
+			g.ops.abort()
+			g.clients.abort()
+			return err
+		}
+	}
 	g.tracing.start()
 	// The cluster outlives ctx: what the drain still has to say goes through it.
 	cluster, leaveCluster := context.WithCancel(context.WithoutCancel(ctx))
 	defer leaveCluster()
 
 	var running sync.WaitGroup
-	failed := make(chan error, 3) // one for each part below
+	failed := make(chan error, 4) // one for each part below
 	start := func(part func() error) {
 		running.Go(func() {
 			if err := part(); err != nil {
@@ -52,6 +59,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return nil
 	})
 	start(g.clients.serve)
+	if g.peers != nil {
+		start(g.peers.endpoint.serve)
+	}
 	running.Go(func() { g.tuneMemory(cluster) })
 	if g.reloader.source != nil {
 		running.Go(func() { watch(cluster, g.reloader.files, g.Reload) })
@@ -84,19 +94,32 @@ func (g *Gateway) leave(delay time.Duration, leaveCluster func()) error {
 	time.Sleep(delay)
 	g.drain()
 	err := stop(&g.clients)
+	if g.peers != nil {
+		err = errors.Join(err, g.peers.stop())
+	}
 	leaveCluster()
 	err = errors.Join(err, stop(&g.ops))
 	g.logger.Info("left", zap.Duration("after", time.Since(started)))
 	return err
 }
 
-// drain closes the clients' transports over the window. Who has not let go soon after it is cut: that is no failure of this node.
+// drain closes the clients' transports over the window, and lets go of what it relays for others. A client that has not let
+// go soon after is cut: that is no failure of this node.
 func (g *Gateway) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), g.config.Drain.Window+drainGrace)
 	defer cancel()
+	var relayed sync.WaitGroup
+	if g.peers != nil {
+		relayed.Go(func() {
+			if err := g.peers.relay.Drain(ctx, g.config.Drain.Window); err != nil {
+				g.logger.Warn("some clients of other nodes did not let go and were cut", zap.Error(err))
+			}
+		})
+	}
 	if err := g.socketio.Shutdown(ctx); err != nil {
 		g.logger.Warn("some clients did not let go and were cut", zap.Error(err))
 	}
+	relayed.Wait()
 }
 
 func stop(e *endpoint) error {

@@ -1,0 +1,179 @@
+package gateway_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/carillon-io/carillon/internal/gateway"
+)
+
+// trio runs nodes without a Redis that know one another.
+func trio(t *testing.T, text string) [3]*instance {
+	t.Helper()
+	var options [3]gateway.Options
+	var addresses []string
+	for i := range options {
+		options[i].Peers = listen(t)
+		addresses = append(addresses, fmt.Sprintf("%q", "http://"+options[i].Peers.Addr().String()))
+	}
+	var nodes [3]*instance
+	for i := range options {
+		options[i].Config = load(t, text+"peer: {secret: s, nodes: ["+strings.Join(addresses, ", ")+"]}\n")
+		nodes[i] = runWith(t, options[i])
+	}
+	return nodes
+}
+
+const echo = `
+engine: {eio3: true}
+namespaces: {"/": {rules: [{event: echo, do: [], ack: "${args}"}]}}
+`
+
+// A client whose every request goes to the next node, as behind a balancer that is not sticky.
+type wanderer struct {
+	t     *testing.T
+	nodes [3]*instance
+	next  int
+	query string
+}
+
+func (w *wanderer) send(method, body string) (int, string) {
+	w.t.Helper()
+	w.next++
+	url := w.nodes[w.next%len(w.nodes)].clients + "/socket.io/?" + w.query
+	r, err := http.NewRequestWithContext(w.t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
+func (w *wanderer) want(method, body, answer string) {
+	w.t.Helper()
+	if status, got := w.send(method, body); status != http.StatusOK || !strings.HasPrefix(got, answer) {
+		w.t.Fatalf("%s %q: %d %q; want 200 %q", method, body, status, got, answer)
+	}
+}
+
+// connect opens a session by polling and joins the main namespace.
+func (w *wanderer) connect() (sid string) {
+	w.t.Helper()
+	w.query = "EIO=4&transport=polling"
+	_, body := w.send(http.MethodGet, "")
+	sid = strings.TrimPrefix(body, `0{"sid":"`)[:20]
+	w.query += "&sid=" + sid
+	w.want(http.MethodPost, "40", "ok")
+	w.want(http.MethodGet, "", "40{")
+	return sid
+}
+
+func TestPeers_PollingNeedsNoStickiness(t *testing.T) {
+	w := &wanderer{t: t, nodes: trio(t, quick+echo)}
+	w.connect()
+	for i := range 20 {
+		w.want(http.MethodPost, fmt.Sprintf(`42%d["echo",%d]`, i, i), "ok")
+		w.want(http.MethodGet, "", fmt.Sprintf("43%d[%d]", i, i))
+	}
+}
+
+func TestPeers_AnUpgradeMayLandOnAnotherNode(t *testing.T) {
+	nodes := trio(t, quick+echo)
+	w := &wanderer{t: t, nodes: nodes}
+	sid := w.connect()
+	owner := nodes[(w.next-2)%3] // the handshake was three requests ago
+	relaying := nodes[(w.next-1)%3]
+	conn, _, err := websocket.DefaultDialer.Dial("ws://"+relaying.address+"/socket.io/?EIO=4&transport=websocket&sid="+sid, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	say := func(message, answer string) {
+		t.Helper()
+		_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+		if err := conn.WriteMessage(websocket.TextMessage, []byte(message)); err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := conn.ReadMessage(); err != nil || string(got) != answer {
+			t.Fatalf("%s: %q, %v; want %q", message, got, err, answer)
+		}
+	}
+	say("2probe", "3probe")
+	if err := conn.WriteMessage(websocket.TextMessage, []byte("5")); err != nil {
+		t.Fatal(err)
+	}
+	say(`421["echo","a"]`, `431["a"]`)
+	// A poll that was on its way through a third node when the client switched is refused, never answered with a noop.
+	if status, body := w.send(http.MethodGet, ""); status != http.StatusBadRequest {
+		t.Errorf("late poll: %d %q", status, body)
+	}
+	relaying.metric(t, `carillon_relay_websockets 1`)
+
+	// The owner's drain passes through: the client sees why.
+	owner.stop()
+	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+	if _, _, err := conn.ReadMessage(); err == nil {
+		t.Error("the owner has left and the WebSocket goes on")
+	}
+	relaying.metric(t, `carillon_relay_websockets 0`)
+}
+
+func TestPeers_ANodeThatLeavesLetsGoOfWhatItRelays(t *testing.T) {
+	nodes := trio(t, quick+echo)
+	w := &wanderer{t: t, nodes: nodes}
+	sid := w.connect()
+	relaying := nodes[(w.next-1)%3]
+	conn, _, err := websocket.DefaultDialer.Dial("ws://"+relaying.address+"/socket.io/?EIO=4&transport=websocket&sid="+sid, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.WriteMessage(websocket.TextMessage, []byte("2probe")); err != nil {
+		t.Fatal(err)
+	}
+	relaying.metric(t, `carillon_relay_websockets 1`)
+	relaying.stop()
+	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+	for err == nil {
+		_, _, err = conn.ReadMessage()
+	}
+	if !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+		t.Errorf("closed with %v; want 1001", err)
+	}
+}
+
+func TestPeers_RefuseForgeriesAsTheProtocolDoes(t *testing.T) {
+	nodes := trio(t, quick+echo)
+	for _, sid := range []string{"AAAA0123456789abcdef", "x", "%2e%2e%2f"} {
+		status, body := get(t, nodes[0].clients+"/socket.io/?EIO=4&transport=polling&sid="+sid)
+		if status != http.StatusBadRequest || body != `{"code":1,"message":"Session ID unknown"}` {
+			t.Errorf("%s: %d %q", sid, status, body)
+		}
+	}
+	w := &wanderer{t: t, nodes: nodes}
+	sid := w.connect()
+	guess := sid[:4] + "0123456789abcdef"
+	status, body := get(t, nodes[(w.next-1)%3].clients+"/socket.io/?EIO=4&transport=polling&sid="+guess)
+	if status != http.StatusBadRequest || body != `{"code":1,"message":"Session ID unknown"}` {
+		t.Errorf("a guess with a live tag: %d %q", status, body)
+	}
+	_, response, err := websocket.DefaultDialer.Dial(
+		"ws://"+nodes[(w.next-1)%3].address+"/socket.io/?EIO=4&transport=websocket&sid="+guess, nil)
+	if err == nil || response == nil || response.StatusCode != http.StatusBadRequest {
+		t.Errorf("an upgrade of a guess: %v, %v", response, err)
+	}
+}
