@@ -9,7 +9,7 @@ DEBIAN   := redis-server haproxy chromium prometheus
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 
-.PHONY: help run build client image test deps format lint unit allocations e2e chart manifests schemas bench bench-docs bench-compare fuzz
+.PHONY: help run build client image test deps format lint unit allocations e2e chart manifests reference schemas bench bench-docs bench-compare fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -74,6 +74,10 @@ chart: deps
 # make manifests  deploy/k8s anew from the chart
 manifests:
 	$(GO) test -count=1 -run '^TestManifests_(Base|OverlaysAdd)' ./test/chart -args -update
+
+# make reference  docs/configuration.md anew from internal/config
+reference:
+	$(GO) test -count=1 -run '^TestReference' ./internal/config -args -update
 
 # make schemas    what kubeconform checks the chart's objects against
 schemas:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/carillon-io/carillon/docs"
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/gateway"
 )
@@ -13,7 +14,7 @@ import (
 func newConfig() *cobra.Command {
 	c := &cobra.Command{
 		Use:                   "config",
-		Short:                 "Check or print a configuration",
+		Short:                 "Check, print or explain a configuration",
 		DisableFlagsInUseLine: true,
 		Args:                  unknownCommand,
 		RunE:                  func(c *cobra.Command, _ []string) error { return c.Help() },
@@ -53,6 +54,33 @@ Secrets are masked. But for them, what is printed loads as the same configuratio
 					return err
 				}
 				return failed(cfg.Print(c.OutOrStdout()))
+			},
+		},
+		&cobra.Command{
+			Use:                   "example",
+			Short:                 "Print a commented file to begin with",
+			DisableFlagsInUseLine: true,
+			Args:                  arguments(0, 0),
+			RunE: func(c *cobra.Command, _ []string) error {
+				_, err := fmt.Fprint(c.OutOrStdout(), docs.Example)
+				return failed(err)
+			},
+		},
+		&cobra.Command{
+			Use:                   "doc [rules]",
+			Short:                 "Print every key with type, unit and default; or the language of rules",
+			DisableFlagsInUseLine: true,
+			Args:                  arguments(0, 1),
+			RunE: func(c *cobra.Command, args []string) error {
+				page := docs.Configuration
+				if len(args) > 0 {
+					if args[0] != "rules" {
+						return withHelp(c, fmt.Errorf("no page %q; there is one more, rules", args[0]))
+					}
+					page = docs.Rules
+				}
+				_, err := fmt.Fprint(c.OutOrStdout(), page)
+				return failed(err)
 			},
 		},
 	)

@@ -47,7 +47,10 @@ Put -- before arguments that begin with a dash.`,
 			}
 			defer client.Close()
 			key = cmp.Or(key, configured)
-			e := emitter.New(client, emitter.Config{Key: key, Namespace: namespace}).To(rooms...).Except(except...)
+			e := emitter.New(client, emitter.Config{Key: key, Namespace: namespace}).Except(except...)
+			if len(rooms) > 0 {
+				e = e.To(rooms...)
+			}
 			if volatile {
 				e = e.Volatile()
 			}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +146,7 @@ func TestCommandLine_WhatIsWrongExitsWith2AndSaysWhy(t *testing.T) {
 		"dev, no address":           {[]string{"dev", "--address", "here"}, "here"},
 		"check, no such file":       {[]string{"config", "check", "/nowhere.yaml"}, "/nowhere.yaml: no such file"},
 		"check, faults in rules":    {[]string{"config", "check", rules}, `namespaces["/"].rules[0].if`},
+		"doc, no such page":         {[]string{"config", "doc", "rule"}, `no page "rule"`},
 		"print, faults":             {[]string{"config", "print", bad}, "server.addres"},
 		"emit without an event":     {[]string{"emit", "--redis", "redis://127.0.0.1:1"}, "an argument is missing"},
 		"emit without a Redis":      {[]string{"emit", "hello"}, "which Redis?"},
@@ -204,6 +206,8 @@ func TestCommandLine_HelpAndVersionExitWith0(t *testing.T) {
 		{[]string{"serve", "--help"}, "CARILLON_SERVER_ADDRESS"},
 		{[]string{"config"}, "check       Validate"},
 		{[]string{"emit", "-h"}, "--except"},
+		{[]string{"config", "doc"}, "**`engine.ping_interval`** (duration, default `25s`)"},
+		{[]string{"config", "doc", "rules"}, "# Rules"},
 		{[]string{"version"}, version + "\n"},
 	} {
 		if code, stdout, stderr := execute(t, tt.args...); code != exitClean || !strings.Contains(stdout, tt.want) || stderr != "" {
@@ -244,6 +248,19 @@ func TestConfigCheck_WarningsAreNoFaults(t *testing.T) {
 	code, stdout, stderr := execute(t, "config", "check", write(t, "peer: {address: ':9191'}\n"))
 	if code != exitClean || !strings.Contains(stderr, "warning: ") || !strings.HasSuffix(stdout, ": ok\n") {
 		t.Errorf("exit %d; it said:\n%s%s", code, stdout, stderr)
+	}
+}
+
+func TestConfigExample_IsAConfiguration(t *testing.T) {
+	t.Parallel()
+	_, example, _ := execute(t, "config", "example")
+	if code, stdout, stderr := execute(t, "config", "check", write(t, example)); code != exitClean || stderr != "" {
+		t.Errorf("exit %d; it said:\n%s%s", code, stdout, stderr)
+	}
+	// What is commented out is right as well.
+	whole := regexp.MustCompile(`(?m)^( *)# ((?:trusted_proxies|redis|  url|eio3|limits|  connections_per_ip|  handshakes):)`).ReplaceAllString(example, "$1$2")
+	if code, stdout, stderr := execute(t, "config", "check", write(t, whole)); code != exitClean || stderr != "" || strings.Count(whole, "\nredis:") != 1 {
+		t.Errorf("exit %d; it said:\n%s%s\n%s", code, stdout, stderr, whole)
 	}
 }
 

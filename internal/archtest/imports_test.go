@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 		"internal/config", "internal/demo", "internal/msgjson", "internal/policy", "internal/rediswire", "internal/relay",
 		"pkg/adapter", "pkg/adapter/redis", "pkg/emitter", "pkg/engine", "pkg/rooms", "pkg/socketio", "pkg/socketio/packet",
 	},
-	"cmd/gateway": {"internal/config", "internal/gateway", "pkg/emitter"},
+	"cmd/gateway": {"docs", "internal/config", "internal/gateway", "pkg/emitter"},
 
 	// Examples show what users can do: with the packages under pkg/, and nothing else.
 	"examples/chat": {"pkg/socketio"},

@@ -10,24 +10,32 @@ const (
 
 // Auth is how clients prove who they are.
 type Auth struct {
+	// Keys that tokens are checked with and claims they must carry. Without a key tokens are not looked at; with one, a token that
+	// is present must be valid, whatever a namespace requires.
 	JWT JWT `key:"jwt,live"`
-	// Token lists the places to look for a token; the first that holds something counts.
+	// Places to look for a token: `auth.<member>`, `header.authorization`, `query.<name>`, `cookie.<name>`. The first that holds something
+	// counts. A cookie counts only from the own host's pages and listed origins, so it is impossible with `origins: ["*"]`.
 	Token []string `key:"token"`
-	// Leeway is the difference between clocks that is forgiven.
+	// Difference between clocks that is forgiven.
 	Leeway time.Duration `key:"leeway"`
-	// Expiry is what happens to a socket whose token has run out: disconnect or keep.
+	// What happens to a socket when its token expires: disconnect, or keep.
 	Expiry string `key:"expiry"`
 }
 
 // JWT holds the keys tokens are checked with and the claims they must carry.
 type JWT struct {
+	// Shared secret, for HS256, HS384 and HS512.
 	Secret Secret `key:"secret"`
-	// PublicKey is PEM text or the name of a file.
-	PublicKey  string   `key:"public_key"`
-	JWKS       URL      `key:"jwks"`
+	// Public key or certificate, PEM text or the name of a file.
+	PublicKey string `key:"public_key"`
+	// URL of a JSON Web Key Set.
+	JWKS URL `key:"jwks"`
+	// Signatures to accept, such as RS256. Empty: those that fit the keys.
 	Algorithms []string `key:"algorithms"`
-	Issuer     string   `key:"issuer"`
-	Audience   string   `key:"audience"`
+	// What iss must be. Empty: anything.
+	Issuer string `key:"issuer"`
+	// What aud must be or contain. Empty: anything.
+	Audience string `key:"audience"`
 }
 
 // HasKey reports whether there is a key to check tokens with. Without one tokens are not looked at.

@@ -1,26 +1,70 @@
 package config
 
-// Config is everything a gateway can be told, in the order it is documented and printed.
+import "time"
+
+// Config is the whole configuration, in the order in which it is documented and printed.
 //
 // The key tag of each field is its name in the file. Its options: "live" marks what a reload changes without a restart,
-// "omitempty" what Print leaves out when it was not given.
+// "omitempty" what Print leaves out when it was not given. The comments of fields are the texts of docs/configuration.md,
+// which a test makes from them: they speak to operators, in terms of the file.
 type Config struct {
-	Server     Server               `key:"server"`
-	Ops        Ops                  `key:"ops"`
-	Peer       Peer                 `key:"peer"`
-	Engine     Engine               `key:"engine"`
-	SocketIO   SocketIO             `key:"socketio"`
-	Redis      Redis                `key:"redis"`
-	Adapter    Adapter              `key:"adapter"`
-	Drain      Drain                `key:"drain"`
-	Limits     Limits               `key:"limits,live"`
-	Auth       Auth                 `key:"auth"`
-	Routes     map[string]Route     `key:"routes,live"`
+	// The listener for clients.
+	Server Server `key:"server"`
+	// The listener for metrics and probes. Never expose it to clients.
+	Ops Ops `key:"ops"`
+	// How nodes reach each other directly.
+	Peer Peer `key:"peer"`
+	// Engine.IO: transports, heartbeats, and what may wait for a client.
+	Engine Engine `key:"engine"`
+	// Socket.IO: packets and namespaces.
+	SocketIO SocketIO `key:"socketio"`
+	// The Redis that connects the nodes. Exactly one of url, cluster and sentinel; without any, a node is on its own.
+	Redis Redis `key:"redis"`
+	// How nodes share what they emit.
+	Adapter Adapter `key:"adapter"`
+	// How a node leaves on SIGTERM.
+	Drain Drain `key:"drain"`
+	// Bounds that protect a node. 0 means no limit of that kind.
+	Limits Limits `key:"limits,live"`
+	// How clients prove who they are.
+	Auth Auth `key:"auth"`
+	// Redis Streams that events are forwarded to, by name. A name has letters, digits, - and _.
+	Routes map[string]Route `key:"routes,live"`
+	// What clients may do, by namespace: a name, or a prefix ending in `*`. A name wins over prefixes, the longer prefix over the
+	// shorter. / is always there. [rules.md](rules.md) has the language.
 	Namespaces map[string]Namespace `key:"namespaces,live"`
-	Native     Door                 `key:"native"`
-	SSE        Door                 `key:"sse"`
-	API        API                  `key:"api"`
-	History    []History            `key:"history"`
-	Presence   []Presence           `key:"presence"`
-	Log        Log                  `key:"log"`
+	// Clients without a Socket.IO library, over plain WebSocket.
+	Native Door `key:"native"`
+	// Clients that only read, over Server-Sent Events.
+	SSE Door `key:"sse"`
+	// The HTTP API for backends.
+	API API `key:"api"`
+	// Rooms whose messages are kept. Needs a Redis.
+	History []History `key:"history"`
+	// Rooms whose members are told which users are there.
+	Presence []Presence `key:"presence"`
+	// What the process writes about itself, to standard error.
+	Log Log `key:"log"`
+}
+
+// Drain is how a node leaves.
+type Drain struct {
+	// How long the node only reports that it is not ready, until balancers have noticed.
+	Delay time.Duration `key:"delay"`
+	// Over which time it then closes its clients, evenly. It is gone at the latest 5 s after both.
+	Window time.Duration `key:"window"`
+}
+
+// What Log.Format may say.
+const (
+	LogJSON    = "json"
+	LogConsole = "console"
+)
+
+// Log is what the process writes about itself.
+type Log struct {
+	// debug, info, warn or error. debug has a line for each refused event.
+	Level string `key:"level,live"`
+	// json, or console for people.
+	Format string `key:"format"`
 }

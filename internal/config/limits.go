@@ -1,35 +1,32 @@
 package config
 
-import "time"
-
-// Drain is how a node leaves: it waits Delay for the load balancer, then closes its clients over Window.
-type Drain struct {
-	Delay  time.Duration `key:"delay"`
-	Window time.Duration `key:"window"`
-}
-
-// Limits protect a node. Zero means no limit of that kind.
+// Limits protect a node.
 type Limits struct {
-	// Connections of this node; at zero what the file-descriptor limit allows.
-	Connections      int `key:"connections"`
+	// Connections of this node. 0: what the file-descriptor limit allows. Above it clients get 503 with Retry-After.
+	Connections int `key:"connections"`
+	// Connections from one address.
 	ConnectionsPerIP int `key:"connections_per_ip"`
-	// Handshakes per second on this node.
+	// New connections per second, this node.
 	Handshakes int `key:"handshakes"`
-	// UnknownSIDs is how many requests for unknown sessions an address may make per second.
+	// Requests for unknown sessions per second and address.
 	UnknownSIDs int `key:"unknown_sids"`
-	// OutboxTotal bounds what waits for all clients together.
+	// Memory that may wait for all clients together: a size, or a percentage of GOMEMLIMIT or the container's memory. Above it the
+	// fullest outboxes go first.
 	OutboxTotal Share `key:"outbox_total"`
 	// Rooms of one socket.
 	Rooms int `key:"rooms"`
-	// Namespaces that exist on this node because a pattern allowed them.
+	// Namespaces that exist on this node because a prefix allowed them.
 	Namespaces int `key:"namespaces"`
-	// Events and Connects of one connection, in all its namespaces.
-	Events   Bucket `key:"events"`
+	// Events of one connection, in all its namespaces.
+	Events Bucket `key:"events"`
+	// Joins of a namespace (CONNECT packets) by one connection, in all namespaces.
 	Connects Bucket `key:"connects"`
 }
 
-// Bucket is a token bucket: Rate per second, Burst at once. Without a Rate there is no limit.
+// Bucket is a token bucket.
 type Bucket struct {
-	Rate  int `key:"rate"`
+	// Per second. 0: no limit.
+	Rate int `key:"rate"`
+	// How many at once.
 	Burst int `key:"burst"`
 }

@@ -10,53 +10,65 @@ const (
 
 // Namespace is what the gateway does with the clients of one namespace, or of all that match a pattern.
 type Namespace struct {
-	Connect    Connect    `key:"connect,omitempty"`
-	Rules      []Rule     `key:"rules,omitempty"`
+	// Who may join, and what happens then.
+	Connect Connect `key:"connect,omitempty"`
+	// What events do. Tried in order; the first whose event matches and whose if is true decides. What no rule decides is denied.
+	Rules []Rule `key:"rules,omitempty"`
+	// What happens when a socket leaves.
 	Disconnect Disconnect `key:"disconnect,omitempty"`
-	// Recovery false leaves the namespace out of socketio.recovery; nil means true.
+	// false leaves the namespace out of socketio.recovery.
 	Recovery *bool `key:"recovery,omitempty"`
 }
 
 // Connect decides who may join the namespace and what happens then.
 type Connect struct {
-	// Require is anyone or token; empty means anyone.
-	Require string     `key:"require,omitempty"`
-	If      Expression `key:"if,omitempty"`
-	Do      []Action   `key:"do,omitempty"`
-	// Ask is a backend that decides who may join; nil means none.
+	// anyone, or token: only with a valid token (auth). Empty: anyone.
+	Require string `key:"require,omitempty"`
+	// Who may join, in CEL.
+	If Expression `key:"if,omitempty"`
+	// Actions, in order: join, emit, broadcast, reply.
+	Do []Action `key:"do,omitempty"`
+	// A backend that decides who may join. Without it none is asked.
 	Ask *Ask `key:"ask,omitempty"`
 }
 
 // Ask is an HTTP endpoint that decides whether a client may join a namespace.
 type Ask struct {
+	// http:// or https://.
 	URL URL `key:"url"`
-	// Secret signs each question.
-	Secret  Secret        `key:"secret"`
+	// Signs each question.
+	Secret Secret `key:"secret"`
+	// How long the answer may take.
 	Timeout time.Duration `key:"timeout"`
-	// Cache is how long an answer holds for the same question; zero means that each is asked.
+	// How long an answer holds for the same question. 0s: each is asked.
 	Cache time.Duration `key:"cache"`
-	// AllowPrivate permits addresses that are not public.
+	// Permits private, loopback and link-local addresses.
 	AllowPrivate bool `key:"allow_private"`
 }
 
 // Disconnect is what happens when a socket leaves the namespace.
 type Disconnect struct {
+	// Actions, in order: emit, broadcast. The socket is still in its rooms.
 	Do []Action `key:"do,omitempty"`
 }
 
-// Rule is what a client's event does. The first rule whose Event matches and whose If holds decides.
+// Rule is what a client's event does.
 type Rule struct {
-	// Name is how metrics and logs call the rule; empty means by position and event.
-	Name  string     `key:"name,omitempty"`
-	Event Patterns   `key:"event,omitempty"`
-	If    Expression `key:"if,omitempty"`
-	Rate  Rate       `key:"rate,omitempty"`
-	// Schema is a JSON Schema of the argument list.
-	Schema Value    `key:"schema,omitempty"`
-	Do     []Action `key:"do,omitempty"`
-	// Deny is the message of a refusal, a String; such a rule has neither Do nor Ack.
+	// What metrics and logs call the rule. Empty: its position and event.
+	Name string `key:"name,omitempty"`
+	// A name, a prefix ending in `*`, `*`, or a list of these.
+	Event Patterns `key:"event,omitempty"`
+	// Whether the rule decides, in CEL. Empty: always.
+	If Expression `key:"if,omitempty"`
+	// How often one connection may: 2/s, 30/m, 100/h.
+	Rate Rate `key:"rate,omitempty"`
+	// JSON Schema of the list of arguments.
+	Schema Value `key:"schema,omitempty"`
+	// Actions, in order.
+	Do []Action `key:"do,omitempty"`
+	// Refuses the event with this text. Such a rule has neither do nor ack.
 	Deny Value `key:"deny,omitempty"`
-	// Ack is the text accepted or backend, one ${…}, or a list of arguments; Absent means {"ok":true}.
+	// Arguments of the acknowledgement: a list, one `${…}`, `accepted` (a forward is stored), or `backend` (its answer). Empty: `{"ok": true}`.
 	Ack Value `key:"ack,omitempty"`
 }
 
@@ -84,19 +96,23 @@ const (
 
 // Action is one thing to do. After Load exactly the field of its Verb is set.
 type Action struct {
-	// Join and Leave are rooms: a String, an Int, or a List of these.
+	// Rooms to enter: a name, or a list of names.
 	Join Value `key:"join,omitempty"`
-	// History is how many kept messages of the rooms a join sends, and Since the entry after which they begin. One of the
-	// two may stand beside Join.
-	History   Value      `key:"history,omitempty"`
-	Since     Value      `key:"since,omitempty"`
-	Leave     Value      `key:"leave,omitempty"`
-	Emit      *Emit      `key:"emit,omitempty"`
+	// Beside join: how many kept messages of the room to send.
+	History Value `key:"history,omitempty"`
+	// Beside join: the message after which kept ones are sent.
+	Since Value `key:"since,omitempty"`
+	// Rooms to leave.
+	Leave Value `key:"leave,omitempty"`
+	// Sends an event to rooms.
+	Emit *Emit `key:"emit,omitempty"`
+	// Sends an event to everyone in the namespace.
 	Broadcast *Broadcast `key:"broadcast,omitempty"`
-	Reply     *Reply     `key:"reply,omitempty"`
-	// Forward is the name of a route.
+	// Sends an event to the socket itself.
+	Reply *Reply `key:"reply,omitempty"`
+	// Route that the event is appended to.
 	Forward string `key:"forward,omitempty"`
-	// Disconnect is DisconnectNamespace or DisconnectConnection.
+	// namespace: the socket leaves it. connection: the client is cut off.
 	Disconnect string `key:"disconnect,omitempty"`
 }
 
@@ -108,31 +124,42 @@ const (
 
 // Emit sends an event to the members of rooms.
 type Emit struct {
+	// Rooms: a name, or a list of names.
 	To Value `key:"to,omitempty"`
-	// Event is a String, possibly with templates in it.
+	// Name of the event.
 	Event Value `key:"event,omitempty"`
-	// Args is a List, or a String that is one ${…}; Absent means no arguments.
+	// List of arguments, or one `${…}`. Empty: none.
 	Args Value `key:"args,omitempty"`
-	// Except are rooms whose members are left out.
-	Except        Value `key:"except,omitempty"`
-	ExcludeSender bool  `key:"exclude_sender,omitempty"`
-	Volatile      bool  `key:"volatile,omitempty"`
+	// Rooms whose members are left out.
+	Except Value `key:"except,omitempty"`
+	// Leaves out the socket that the event came from.
+	ExcludeSender bool `key:"exclude_sender,omitempty"`
+	// May be dropped for clients that are behind.
+	Volatile bool `key:"volatile,omitempty"`
 }
 
-// Broadcast sends an event to everyone in the namespace. Its fields are those of Emit.
+// Broadcast sends an event to everyone in the namespace.
 type Broadcast struct {
-	Event         Value `key:"event,omitempty"`
-	Args          Value `key:"args,omitempty"`
-	Except        Value `key:"except,omitempty"`
-	ExcludeSender bool  `key:"exclude_sender,omitempty"`
-	Volatile      bool  `key:"volatile,omitempty"`
+	// Name of the event.
+	Event Value `key:"event,omitempty"`
+	// List of arguments, or one `${…}`. Empty: none.
+	Args Value `key:"args,omitempty"`
+	// Rooms whose members are left out.
+	Except Value `key:"except,omitempty"`
+	// Leaves out the socket that the event came from.
+	ExcludeSender bool `key:"exclude_sender,omitempty"`
+	// May be dropped for clients that are behind.
+	Volatile bool `key:"volatile,omitempty"`
 }
 
-// Reply sends an event to the socket itself. Its fields are those of Emit.
+// Reply sends an event to the socket itself.
 type Reply struct {
-	Event    Value `key:"event,omitempty"`
-	Args     Value `key:"args,omitempty"`
-	Volatile bool  `key:"volatile,omitempty"`
+	// Name of the event.
+	Event Value `key:"event,omitempty"`
+	// List of arguments, or one `${…}`. Empty: none.
+	Args Value `key:"args,omitempty"`
+	// May be dropped when the client is behind.
+	Volatile bool `key:"volatile,omitempty"`
 }
 
 // Verb returns what a does; empty when a holds no verb, which Load never lets through.

@@ -2,19 +2,24 @@ package config
 
 import "time"
 
-// Redis is where the cluster's messages travel. At most one of URL, Cluster and Sentinel is given.
+// Redis is where the cluster's messages travel.
 type Redis struct {
-	// URL is redis://, rediss:// or unix://.
-	URL      URL           `key:"url"`
-	Cluster  RedisCluster  `key:"cluster"`
+	// redis://user:password@host:6379/0, rediss:// for TLS, or unix:///path.
+	URL URL `key:"url"`
+	// Redis Cluster.
+	Cluster RedisCluster `key:"cluster"`
+	// Sentinel.
 	Sentinel RedisSentinel `key:"sentinel"`
-	// Username and Password hold for whichever of the three is used; the URL's own are used where these are empty.
-	Username string   `key:"username"`
-	Password Secret   `key:"password"`
-	TLS      RedisTLS `key:"tls"`
-	// Prefix begins the gateway's own keys and channels.
-	Prefix string     `key:"prefix"`
-	Queue  RedisQueue `key:"queue"`
+	// User, for whichever of the three is used. Empty: that of the URL.
+	Username string `key:"username"`
+	// Its password. Empty: that of the URL.
+	Password Secret `key:"password"`
+	// TLS to Redis; with a URL it has to be rediss://.
+	TLS RedisTLS `key:"tls"`
+	// Begins the gateway's own keys and channels.
+	Prefix string `key:"prefix"`
+	// Publishes that wait for Redis. Over any of the three bounds the oldest is dropped and counted.
+	Queue RedisQueue `key:"queue"`
 }
 
 // Configured reports whether any Redis is named, so whether the node is part of a cluster.
@@ -24,30 +29,42 @@ func (r *Redis) Configured() bool {
 
 // RedisCluster names some nodes of a Redis Cluster, each as host:port.
 type RedisCluster struct {
+	// host:port of some nodes; the others are found.
 	Addresses []string `key:"addresses"`
 }
 
-// RedisSentinel names the sentinels that know where Master is. Username and Password are the sentinels' own.
+// RedisSentinel names the sentinels that know where Master is.
 type RedisSentinel struct {
+	// host:port of the sentinels.
 	Addresses []string `key:"addresses"`
-	Master    string   `key:"master"`
-	Username  string   `key:"username"`
-	Password  Secret   `key:"password"`
+	// Name of the master there.
+	Master string `key:"master"`
+	// User of the sentinels themselves.
+	Username string `key:"username"`
+	// Its password.
+	Password Secret `key:"password"`
 }
 
-// RedisTLS is how a Redis proves itself, and the gateway to it. CA, Cert and Key are PEM text or file names.
+// RedisTLS is how a Redis proves itself, and the gateway to it.
 type RedisTLS struct {
-	CA         string     `key:"ca"`
-	Cert       string     `key:"cert"`
-	Key        PrivateKey `key:"key"`
-	ServerName string     `key:"server_name"`
+	// Certificates of the authority, PEM text or the name of a file. Empty: those of the system.
+	CA string `key:"ca"`
+	// Certificate of the gateway, PEM text or the name of a file. Empty: it shows none.
+	Cert string `key:"cert"`
+	// Its key, PEM text or the name of a file.
+	Key PrivateKey `key:"key"`
+	// Name that the certificate of Redis must have. Empty: the host.
+	ServerName string `key:"server_name"`
 }
 
-// RedisQueue bounds the publishes that wait for Redis; beyond any of the three the oldest is dropped and counted.
+// RedisQueue bounds the publishes that wait for Redis.
 type RedisQueue struct {
-	Messages int           `key:"messages"`
-	Bytes    Size          `key:"bytes"`
-	Age      time.Duration `key:"age"`
+	// How many.
+	Messages int `key:"messages"`
+	// How large all together.
+	Bytes Size `key:"bytes"`
+	// For how long each.
+	Age time.Duration `key:"age"`
 }
 
 // The kinds of Adapter.Kind.
@@ -60,22 +77,25 @@ const (
 
 // Adapter is how nodes share what they emit.
 type Adapter struct {
-	// Kind is never empty after Load: without a choice it is pubsub with a Redis, else memory.
+	// memory (one node), pubsub (classic channels, as Node's redis adapter), sharded (sharded Pub/Sub, Redis 7), or streams. Empty: pubsub
+	// with a Redis, else memory.
 	Kind string `key:"kind"`
-	// Key is the channel prefix, the same in Node's adapters and emitters.
+	// Prefix of the channels, the same in all Node servers and emitters of the cluster.
 	Key string `key:"key"`
-	// RequestTimeout bounds a question to the other nodes.
+	// How long an answer of other nodes is waited for.
 	RequestTimeout time.Duration `key:"request_timeout"`
-	// OwnResponses asks for answers on a channel of this node alone, as Node's publishOnSpecificResponseChannel.
+	// Other nodes answer on a channel of this node alone: Node's publishOnSpecificResponseChannel.
 	OwnResponses bool `key:"own_responses"`
-	// Interest is what a node receives: what its rooms need, or everything of its namespaces, as Node's adapter does.
+	// What a node receives: room (what its clients are in) or namespace (everything in its namespaces, as Node's adapter). namespace costs more,
+	// and is for foreign emitters that make sockets join a room and emit to it at once.
 	Interest string `key:"interest"`
-	// Python is the channel that python-socketio's servers and managers share; empty means not to join it.
-	Python  string          `key:"python"`
+	// Channel of python-socketio's servers and managers, whose default is socketio. Empty: not joined.
+	Python string `key:"python"`
+	// For kind: sharded.
 	Sharded AdapterSharding `key:"sharded"`
-	// ClassicEmitters listens on the classic channels as well when Kind is sharded or streams.
+	// With kind sharded or streams, listen on the classic channels as well, where most emitters publish.
 	ClassicEmitters bool `key:"classic_emitters"`
-	// MaxMessage is the largest message taken from Redis.
+	// Largest message taken from Redis.
 	MaxMessage Size `key:"max_message"`
 }
 
@@ -94,5 +114,6 @@ const (
 
 // AdapterSharding chooses which rooms get a channel of their own.
 type AdapterSharding struct {
+	// Which rooms have a channel of their own: static (none), dynamic (all but sockets' own), dynamic-private (all).
 	Mode string `key:"mode"`
 }

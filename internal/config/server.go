@@ -7,46 +7,66 @@ import (
 
 // Server is the listener clients connect to.
 type Server struct {
-	// Address is the host and port to listen on; an empty host means every interface.
+	// host:port; without a host every interface.
 	Address string `key:"address"`
-	// Path is where Engine.IO answers. After Load it begins and ends with a slash.
+	// Path of Socket.IO, served with and without its last slash.
 	Path string `key:"path"`
-	TLS  TLS    `key:"tls,live"`
-	// Origins lists the browser origins let in: scheme://host[:port], scheme://*.host, null or *. Empty means same host.
+	// A certificate makes the listener HTTPS. The files are read again when they change.
+	TLS TLS `key:"tls,live"`
+	// Pages of other hosts that browsers may connect from: `https://host[:port]`, `https://*.host`, any other scheme, `null`, or `*`.
+	// Requests without Origin and pages of the own host always pass. Listed pages may send cookies; with `*` none may.
 	Origins []string `key:"origins"`
-	// TrustedProxies are the networks whose X-Forwarded-For and X-Forwarded-Proto are believed.
+	// Networks of balancers. A client's address is the first one from the right of X-Forwarded-For that is in none of them.
 	TrustedProxies []netip.Prefix `key:"trusted_proxies"`
-	// HeaderTimeout bounds how long a client may take to send its request headers.
+	// How long a client may take to send the headers of a request.
 	HeaderTimeout time.Duration `key:"header_timeout"`
-	// ClientBundle is the folder with the official client's files; empty means they are not served.
+	// Folder with the official browser client, served under the path: socket.io.js, .min.js, .esm.min.js, .msgpack.min.js. Empty:
+	// not served.
 	ClientBundle string `key:"client_bundle"`
-	// PrivateHeaders stay out of answers to cluster queries, as authorization and cookie always do.
+	// Headers that answers to cluster queries leave out of a socket's handshake, beside authorization and cookie.
 	PrivateHeaders []string `key:"private_headers"`
-	// Cookie is the name of a cookie that carries the session's id, for balancers that are configured for Node's; empty
-	// means none.
+	// Name of a cookie that carries the session's id, for balancers that are configured for Node's. Empty: none.
 	Cookie string `key:"cookie"`
 }
 
-// TLS is a certificate and its key, each as PEM text or as the name of a file.
+// TLS is a certificate and its key.
 type TLS struct {
-	Cert string     `key:"cert"`
-	Key  PrivateKey `key:"key"`
+	// PEM text, or the name of a file; with intermediate certificates.
+	Cert string `key:"cert"`
+	// PEM text, or the name of a file.
+	Key PrivateKey `key:"key"`
 }
 
-// Ops is the listener for metrics and probes, which clients never see.
+// Ops is the listener for metrics and probes.
 type Ops struct {
+	// host:port of /metrics, /livez and /readyz.
 	Address string `key:"address"`
-	// PProf serves the Go profiler under /debug/pprof/.
+	// Serves Go's profiler under /debug/pprof/.
 	PProf bool `key:"pprof"`
 }
 
 // Peer is how gateway nodes reach one another directly.
 type Peer struct {
+	// host:port to listen on for other nodes.
 	Address string `key:"address"`
-	// Advertise is the URL other nodes dial; empty means the address of this pod or host.
+	// URL that other nodes dial. Empty: http://, the address of this pod or host, and the port of peer.address.
 	Advertise URL `key:"advertise"`
-	// Secret signs relayed requests; empty means one agreed on in Redis.
+	// Signs what nodes hand to each other. Empty: the nodes of one Redis agree on a random one there.
 	Secret Secret `key:"secret"`
-	// Nodes lists the other nodes of a cluster without Redis.
+	// URLs of the other nodes, for clusters without Redis.
 	Nodes []URL `key:"nodes"`
+}
+
+// Door is an endpoint for clients without a Socket.IO library.
+type Door struct {
+	// Path. Empty: off.
+	Path string `key:"path"`
+}
+
+// API is the HTTP API for backends.
+type API struct {
+	// host:port to listen on, apart from clients. Empty: no API.
+	Address string `key:"address"`
+	// Bearer tokens of backends: keys, or names of files with one key a line.
+	Keys []Secret `key:"keys,live"`
 }
