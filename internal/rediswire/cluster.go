@@ -38,6 +38,8 @@ type ClusterMessage struct {
 	Reply   adapter.Reply
 	// Type is that of the query that an adapter.Acked answers: TypeServerEmit or TypeBroadcastAsk.
 	Type Type
+	// Extent is of adapter.Sockets and adapter.RoomNames.
+	Extent Extent
 }
 
 // AppendCluster appends m as Node's sharded adapter publishes it in nsp: JSON, or MessagePack where there are
@@ -143,9 +145,10 @@ func replyBody(m *ClusterMessage) (clusterBody, error) {
 	case adapter.Sockets:
 		body.kind = clusterSockets
 		body.rest, err = appendSocketList([]byte(`,"sockets":`), reply)
+		body.rest = m.Extent.appendJSON(body.rest)
 	case adapter.RoomNames:
 		body.kind = clusterSockets
-		body.rest = appendQuotedList([]byte(`,"sockets":[],"rooms":`), reply)
+		body.rest = m.Extent.appendJSON(appendQuotedList([]byte(`,"sockets":[],"rooms":`), reply))
 	case adapter.Count:
 		body.kind = clusterCount
 		body.rest = strconv.AppendInt([]byte(`,"clientCount":`), int64(reply), 10)

@@ -55,6 +55,7 @@ type clusterMembers struct {
 	count    float64
 	close    bool
 	only     bool
+	extent   Extent
 }
 
 func (m *clusterMembers) read(key []byte, value msgjson.Reader) (err error) {
@@ -94,6 +95,8 @@ func (m *clusterMembers) readData(limits Limits) error {
 			m.close, err = readTruth(&value)
 		case onlyRooms:
 			m.only, err = readTruth(&value)
+		case memberMore, memberParts, memberCut:
+			err = m.extent.read(key, &value)
 		}
 		return err
 	})
@@ -111,7 +114,7 @@ func (m *clusterMembers) message(nsp string, limits Limits) (ClusterMessage, err
 	if err := m.readData(limits); err != nil {
 		return out, err
 	}
-	out.ID = m.id
+	out.ID, out.Extent = m.id, m.extent
 	var err error
 	switch kind {
 	case clusterBroadcast:

@@ -30,6 +30,7 @@ type responseMembers struct {
 	sockets       msgjson.Reader
 	rooms         msgjson.Reader
 	data, payload msgjson.Reader
+	extent        Extent
 }
 
 func (m *responseMembers) read(key []byte, value msgjson.Reader) (err error) {
@@ -51,12 +52,14 @@ func (m *responseMembers) read(key []byte, value msgjson.Reader) (err error) {
 		m.data = value
 	case "packet":
 		m.payload = value
+	case memberMore, memberParts, memberCut:
+		err = m.extent.read(key, &value)
 	}
 	return err
 }
 
 func (m *responseMembers) response() (Response, error) {
-	r := Response{ID: m.id, UID: m.uid}
+	r := Response{ID: m.id, UID: m.uid, Extent: m.extent}
 	if m.id == "" {
 		return r, errNoID
 	}

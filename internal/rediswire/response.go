@@ -20,6 +20,8 @@ type Response struct {
 	// Reply is nil when there is nothing to say: in the answer to a request for one socket by id, and in a faulty
 	// answer that nevertheless counts as one.
 	Reply adapter.Reply
+	// Extent is of adapter.Sockets and adapter.RoomNames.
+	Extent Extent
 }
 
 // The numbers of the two kinds of answer to TypeBroadcastAsk.
@@ -60,7 +62,7 @@ func appendResponse(dst []byte, r *Response) ([]byte, error) {
 	case adapter.RoomNames:
 		if r.Type == TypeAllRooms {
 			dst = append(appendIdentity(append(dst, '{'), r), `,"rooms":`...)
-			return append(appendQuotedList(dst, reply), '}'), nil
+			return append(r.Extent.appendJSON(appendQuotedList(dst, reply)), '}'), nil
 		}
 	case adapter.Count:
 		if r.Type == TypeBroadcastAsk {
@@ -99,13 +101,13 @@ func appendSocketIDs(dst []byte, r *Response, sockets adapter.Sockets) []byte {
 		}
 		dst = msgjson.AppendQuoted(dst, []byte(s.ID))
 	}
-	return append(dst, "]}"...)
+	return append(r.Extent.appendJSON(append(dst, ']')), '}')
 }
 
 func appendSockets(dst []byte, r *Response, sockets adapter.Sockets) ([]byte, error) {
 	dst = append(appendIdentity(append(dst, '{'), r), `,"sockets":`...)
 	dst, err := appendSocketList(dst, sockets)
-	return append(dst, '}'), err
+	return append(r.Extent.appendJSON(dst), '}'), err
 }
 
 // appendSocketList appends descriptions of sockets.

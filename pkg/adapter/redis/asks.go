@@ -87,13 +87,18 @@ type ask struct {
 	// one entry.
 	owed    map[string]int
 	unnamed int             // nodes without name that have answered
+	parts   map[string]int  // of nodes whose answer comes in parts, until the last one: how many have come
+	cut     []string        // nodes whose answer has come, and not all of it
 	gone    map[string]bool // nodes that will not say any more
 	ended   bool
 }
 
 func newAsk(q adapter.Query) *ask {
 	_, acked := q.(adapter.BroadcastAsk)
-	return &ask{acked: acked, wake: make(chan struct{}, 1), owed: make(map[string]int), gone: make(map[string]bool)}
+	return &ask{
+		acked: acked, wake: make(chan struct{}, 1), owed: make(map[string]int), parts: make(map[string]int),
+		gone: make(map[string]bool),
+	}
 }
 
 func (a *ask) expect(e expectation) {
@@ -129,11 +134,15 @@ func (a *ask) receive(r rediswire.Response) bool {
 	defer a.mu.Unlock()
 	count, isCount := r.Reply.(adapter.Count)
 	_, known := a.owed[name]
+	parts, dividing := a.parts[name]
 	switch {
+	case !a.acked && dividing:
+		a.receivePartLocked(name, parts, r.Extent)
 	case a.acked && isCount, !a.acked:
 		if known && name != unnamed {
 			return true // said so before
 		}
+		a.receivePartLocked(name, 0, r.Extent)
 		if name == unnamed {
 			a.unnamed++
 		}
@@ -149,6 +158,18 @@ func (a *ask) receive(r rediswire.Response) bool {
 	}
 	a.replies = append(a.replies, r.Reply)
 	return true
+}
+
+// receivePartLocked notes how much of a node's answer has come, with what came in parts before.
+func (a *ask) receivePartLocked(name string, parts int, extent rediswire.Extent) {
+	if extent.More {
+		a.parts[name] = parts + 1
+		return
+	}
+	delete(a.parts, name)
+	if extent.Cut || extent.Parts != parts {
+		a.cut = append(a.cut, name)
+	}
 }
 
 func (a *ask) wakeUp() {
@@ -197,6 +218,11 @@ func (a *ask) completeLocked(patient bool) bool {
 			return false
 		}
 	}
+	for name := range a.parts {
+		if !a.gone[name] {
+			return false
+		}
+	}
 	if !patient {
 		return true
 	}
@@ -231,6 +257,10 @@ func (a *ask) outcomeLocked() outcome {
 		if owed > 0 {
 			o.missing = append(o.missing, name)
 		}
+	}
+	o.missing = append(o.missing, a.cut...)
+	for name := range a.parts {
+		o.missing = append(o.missing, name)
 	}
 	slices.Sort(o.missing)
 	for range o.others {

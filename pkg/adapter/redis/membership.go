@@ -278,6 +278,13 @@ func (m *membership) settle(nsp string, e expectation, o outcome) {
 	m.roster.silent(nsp, e, o.silent, o.others, time.Now())
 }
 
+// isPeer reports whether a node of that name is one of our kind, as its heartbeats have shown.
+func (m *membership) isPeer(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.roster.peers[id] != nil
+}
+
 // answered takes in that a node has said something.
 func (m *membership) answered(id string) {
 	m.mu.Lock()

@@ -75,6 +75,15 @@ func (a *Adapter) refuse(nsp string, err error) {
 	a.log.Debug("message refused", zap.String("namespace", nsp), zap.Error(err))
 }
 
+// refuseAnswer is refuse for what may be an answer. One that is too long is an answer all the same, whose content is
+// missing.
+func (a *Adapter) refuseAnswer(nsp string, payload []byte, err error) {
+	a.refuse(nsp, err)
+	if id, ok := rediswire.AnswerID(payload); ok && errors.Is(err, rediswire.ErrTooLarge) {
+		a.asks.receive(rediswire.Response{ID: id, Extent: rediswire.Extent{Cut: true}})
+	}
+}
+
 // receiveRequest acts on a request. Our own requests come back to us as well: what they ask for has been done here by
 // the server above. Those of emitters name no sender, and are for everybody.
 func (a *Adapter) receiveRequest(in interest, payload []byte) {
@@ -106,37 +115,19 @@ func (a *Adapter) respond(nsp string, r *rediswire.Request, reply adapter.Reply)
 	if a.config.OwnResponses && r.UID != "" && r.Type != rediswire.TypeServerEmit {
 		m.channel = rediswire.OwnResponseChannel(a.config.Key, nsp, r.UID)
 	}
-	response := rediswire.Response{ID: r.ID, UID: a.config.NodeID, Type: r.Type, Reply: reply}
-	payload, err := rediswire.AppendResponse(nil, &response)
-	if sockets, ok := reply.(adapter.Sockets); ok && err == nil && len(payload) > a.config.MaxMessage {
-		payload, err = a.trim(sockets, len(payload), func(part adapter.Sockets) ([]byte, error) {
-			response.Reply = part
-			return rediswire.AppendResponse(nil, &response)
-		})
-	}
+	response := rediswire.Response{ID: r.ID, UID: a.config.NodeID, Type: r.Type}
+	payloads, err := a.answer(r.UID, reply, func(reply adapter.Reply, extent rediswire.Extent) ([]byte, error) {
+		response.Reply, response.Extent = reply, extent
+		return rediswire.AppendResponse(nil, &response)
+	})
 	if err != nil {
 		a.log.Warn("answer cannot be encoded", zap.String("namespace", nsp), zap.Error(err))
 		a.queue.drop([]message{m}, dropInvalid, err)
 		return
 	}
-	m.payload = payload
-	a.queue.push(m)
-}
-
-// trim leaves sockets out until the answer is within bounds: one message of tens of megabytes makes Redis disconnect
-// every node that listens for it.
-func (a *Adapter) trim(
-	sockets adapter.Sockets, size int, encode func(adapter.Sockets) ([]byte, error),
-) ([]byte, error) {
-	a.metrics.publishDropped[dropTrimmed].Inc()
-	a.log.Warn("answer trimmed", zap.Int("sockets", len(sockets)), zap.Int("bytes", size))
-	for {
-		sockets = sockets[:len(sockets)*a.config.MaxMessage/(size+size/8)]
-		payload, err := encode(sockets)
-		if err != nil || len(payload) <= a.config.MaxMessage || len(sockets) == 0 {
-			return payload, err
-		}
-		size = len(payload)
+	for _, payload := range payloads {
+		m.payload = payload
+		a.queue.push(m)
 	}
 }
 
@@ -144,7 +135,7 @@ func (a *Adapter) trim(
 func (a *Adapter) receiveResponse(payload []byte) {
 	r, err := rediswire.DecodeResponse(payload, a.limits)
 	if err != nil {
-		a.refuse("", err)
+		a.refuseAnswer("", payload, err)
 		return
 	}
 	if r.UID == a.config.NodeID {

@@ -284,31 +284,3 @@ func TestReceiveSharded_WhatIsNotUnderstoodIsCountedAndDropped(t *testing.T) {
 		t.Errorf("delivered %v", got)
 	}
 }
-
-func TestAnswer_OverTheLimitIsTrimmed(t *testing.T) {
-	t.Parallel()
-	s := startServer(t)
-	n := readyNode(t, s, redis.Config{MaxMessage: 10_000})
-	n.answers(func(_ adapter.Query, reply func(adapter.Reply)) {
-		var sockets adapter.Sockets
-		for i := range 1000 {
-			sockets = append(sockets, adapter.SocketInfo{
-				ID:        fmt.Sprint(i),
-				Handshake: []byte(`{"padding":"` + strings.Repeat("x", i%200) + `"}`),
-				Data:      []byte(`{}`),
-			})
-		}
-		reply(sockets)
-	})
-	other := readyNode(t, s, redis.Config{})
-	fetched := 0
-	missing, err := other.Ask(t.Context(), adapter.FetchSockets{Namespace: "/"}, func(r adapter.Reply) {
-		fetched += len(r.(adapter.Sockets))
-	})
-	if err != nil || len(missing) != 0 || fetched == 0 || fetched >= 1000 {
-		t.Errorf("fetched %d, missing %q, %v", fetched, missing, err)
-	}
-	if got := n.metric("redis_publish_dropped_total", "reason", "trimmed"); got != 1 {
-		t.Errorf("%v answers counted as trimmed", got)
-	}
-}

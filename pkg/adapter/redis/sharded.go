@@ -134,7 +134,7 @@ func (a *Adapter) receiveSharded(in interest, text string) {
 	}
 	m, err := rediswire.DecodeCluster(in.namespace, payload, a.limits)
 	if err != nil {
-		a.refuse(in.namespace, err)
+		a.refuseAnswer(in.namespace, payload, err)
 		return
 	}
 	if !a.heardFrom(m.UID) {
@@ -144,7 +144,7 @@ func (a *Adapter) receiveSharded(in interest, text string) {
 	defer a.delivering.Unlock()
 	switch {
 	case m.Reply != nil:
-		a.asks.receive(rediswire.Response{ID: m.ID, UID: m.UID, Type: m.Type, Reply: m.Reply})
+		a.asks.receive(rediswire.Response{ID: m.ID, UID: m.UID, Type: m.Type, Reply: m.Reply, Extent: m.Extent})
 	case m.Query != nil:
 		a.node.Answer(m.Query, func(reply adapter.Reply) { a.respondSharded(in.namespace, &m, reply) })
 	default:
@@ -174,20 +174,21 @@ func (a *Adapter) respondSharded(nsp string, asked *rediswire.ClusterMessage, re
 	}
 	d := a.sharding
 	channel := d.answers(nsp, asked.UID)
-	m, err := d.message(channel, nsp, answer)
-	if sockets, ok := reply.(adapter.Sockets); ok && err == nil && len(m.payload) > a.config.MaxMessage {
-		m.payload, err = a.trim(sockets, len(m.payload), func(part adapter.Sockets) ([]byte, error) {
-			answer.Reply = part
-			m, err := d.message(channel, nsp, answer)
-			return m.payload, err
-		})
-	}
+	var m message
+	payloads, err := a.answer(asked.UID, reply, func(reply adapter.Reply, extent rediswire.Extent) (_ []byte, err error) {
+		answer.Reply, answer.Extent = reply, extent
+		m, err = d.message(channel, nsp, answer)
+		return m.payload, err
+	})
 	if err != nil {
 		a.log.Warn("answer cannot be encoded", zap.String("namespace", nsp), zap.Error(err))
 		a.shards.queue.drop([]message{m}, dropInvalid, err)
 		return
 	}
-	a.push(m)
+	for _, payload := range payloads {
+		m.payload = payload
+		a.push(m)
+	}
 }
 
 // roomsOf makes answers to adapter.AllRooms of the sockets that Node's sharded servers answer with.
