@@ -14,7 +14,7 @@ import (
 )
 
 // trio runs nodes without a Redis that know one another.
-func trio(t *testing.T, text string) [3]*instance {
+func trio(t *testing.T) [3]*instance {
 	t.Helper()
 	var options [3]gateway.Options
 	var addresses []string
@@ -24,7 +24,7 @@ func trio(t *testing.T, text string) [3]*instance {
 	}
 	var nodes [3]*instance
 	for i := range options {
-		options[i].Config = load(t, text+"peer: {secret: s, nodes: ["+strings.Join(addresses, ", ")+"]}\n")
+		options[i].Config = load(t, quick+echo+"peer: {secret: s, nodes: ["+strings.Join(addresses, ", ")+"]}\n")
 		nodes[i] = runWith(t, options[i])
 	}
 	return nodes
@@ -83,7 +83,7 @@ func (w *wanderer) connect() (sid string) {
 }
 
 func TestPeers_PollingNeedsNoStickiness(t *testing.T) {
-	w := &wanderer{t: t, nodes: trio(t, quick+echo)}
+	w := &wanderer{t: t, nodes: trio(t)}
 	w.connect()
 	for i := range 20 {
 		w.want(http.MethodPost, fmt.Sprintf(`42%d["echo",%d]`, i, i), "ok")
@@ -92,7 +92,7 @@ func TestPeers_PollingNeedsNoStickiness(t *testing.T) {
 }
 
 func TestPeers_AnUpgradeMayLandOnAnotherNode(t *testing.T) {
-	nodes := trio(t, quick+echo)
+	nodes := trio(t)
 	w := &wanderer{t: t, nodes: nodes}
 	sid := w.connect()
 	owner := nodes[(w.next-2)%3] // the handshake was three requests ago
@@ -133,7 +133,7 @@ func TestPeers_AnUpgradeMayLandOnAnotherNode(t *testing.T) {
 }
 
 func TestPeers_ANodeThatLeavesLetsGoOfWhatItRelays(t *testing.T) {
-	nodes := trio(t, quick+echo)
+	nodes := trio(t)
 	w := &wanderer{t: t, nodes: nodes}
 	sid := w.connect()
 	relaying := nodes[(w.next-1)%3]
@@ -157,7 +157,7 @@ func TestPeers_ANodeThatLeavesLetsGoOfWhatItRelays(t *testing.T) {
 }
 
 func TestPeers_RefuseForgeriesAsTheProtocolDoes(t *testing.T) {
-	nodes := trio(t, quick+echo)
+	nodes := trio(t)
 	for _, sid := range []string{"AAAA0123456789abcdef", "x", "%2e%2e%2f"} {
 		status, body := get(t, nodes[0].clients+"/socket.io/?EIO=4&transport=polling&sid="+sid)
 		if status != http.StatusBadRequest || body != `{"code":1,"message":"Session ID unknown"}` {

@@ -82,6 +82,15 @@ func startProxy(t *testing.T, nodes ...node) string {
 // startProxyWith runs HAProxy with cookie stickiness, with these options and servers of its backend, and returns its address.
 func startProxyWith(t *testing.T, backend string) string {
 	t.Helper()
+	return startProxyOf(t, `
+  balance roundrobin
+  cookie carillon insert indirect nocache
+`+backend)
+}
+
+// startProxyOf runs HAProxy with this backend and returns its address.
+func startProxyOf(t *testing.T, backend string) string {
+	t.Helper()
 	address := program.FreeAddress(t)
 	config := fmt.Sprintf(`
 defaults
@@ -94,8 +103,6 @@ frontend clients
   bind %s
   default_backend nodes
 backend nodes
-  balance roundrobin
-  cookie carillon insert indirect nocache
 %s`, address, backend)
 	p := start(t, "haproxy", "haproxy", "-db", "-f", program.WriteFile(t, "haproxy.cfg", config))
 	p.Await(func() bool { return program.Accepts(address) })
