@@ -162,8 +162,8 @@ func (r *Reader) releaseInput() {
 	}
 }
 
-// Drop gives up what has been read, for good.
-func (r *Reader) Drop() {
+// Release gives up what has been read, for good.
+func (r *Reader) Release() {
 	if r.partial != nil {
 		r.dropPartial()
 	}

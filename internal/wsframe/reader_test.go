@@ -153,7 +153,7 @@ func TestReader(t *testing.T) {
 			for _, piece := range []int{1, 7, 600, 1 << 20} {
 				r := Reader{Resident: piece == 7}
 				messages, err := read(&r, []byte(c.sent), piece)
-				r.Drop()
+				r.Release()
 				if fmt.Sprint(messages) != fmt.Sprint(c.want) || !errors.Is(err, c.err) {
 					t.Errorf("pieces of %d: %.80q, %v, want %.80q, %v", piece, messages, err, c.want, c.err)
 				}

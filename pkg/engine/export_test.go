@@ -1,8 +1,10 @@
 package engine
 
+import "time"
+
 // What makes a connection busy.
 const (
-	Busy  = busy
+	Busy  = frequently
 	Quiet = quiet
 )
 
@@ -35,7 +37,27 @@ func Parked(s *Session) bool {
 	s.mu.Lock()
 	conn := s.socket
 	s.mu.Unlock()
-	conn.ending.Lock()
-	defer conn.ending.Unlock()
-	return conn.parked
+	conn.mu.Lock()
+	defer conn.mu.Unlock()
+	return conn.reading == readParked
 }
+
+// CloseFrameSent reports whether the session's WebSocket has written its Close frame.
+func CloseFrameSent(s *Session) bool {
+	s.mu.Lock()
+	conn := s.socket
+	s.mu.Unlock()
+	conn.mu.Lock()
+	defer conn.mu.Unlock()
+	return conn.writing == writeClosed
+}
+
+// Blocked reports whether the session's Receiver is in Message.
+func Blocked(s *Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.beat.blocked
+}
+
+// SetPatience sets how long a closing client may take nothing. It is called before the first session.
+func SetPatience(s *Server, d time.Duration) { s.patience = d }

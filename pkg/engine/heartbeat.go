@@ -80,6 +80,7 @@ func (s *Session) onTimer() {
 	case s.state == stateClosed:
 		s.tombstone = false
 		s.server.table.remove(s.id)
+	case s.state == stateClosing && s.closing != nil && s.extendClosingLocked():
 	case s.state == stateClosing:
 		s.endLocked(s.reason, s.lease != leaseNone, cause("the client did not take its last packets in time")) // a Close frame that was sent may still be on its way
 	case b.blocked && s.codec.revision == 4:

@@ -197,7 +197,7 @@ func (s *Server) mayUpgrade(w http.ResponseWriter, r *http.Request, q request) b
 		refuse(&Refusal{Status: http.StatusBadRequest, Code: 3, Message: "Missing or invalid Sec-WebSocket-Version header"})
 	case q.transport == transportPolling:
 		if conn, err := s.acceptWebSocket(w, r, q.webSocketCodec()); err == nil {
-			conn.finish(nil)
+			conn.linger(nil)
 		}
 	default:
 		return true

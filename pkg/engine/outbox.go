@@ -70,7 +70,7 @@ func (s *Session) kickLocked() {
 	}
 	switch {
 	case s.socket != nil:
-		if len(s.queue) > 0 || s.socket.pong != nil || s.state == stateClosing && !s.socket.closeQueued {
+		if len(s.queue) > 0 || s.socket.pong != nil || s.state == stateClosing && s.socket.mayQueue() {
 			s.lease = leaseFlush
 			s.startFlush()
 		}
@@ -131,7 +131,7 @@ func (s *Session) startFlush() {
 func (s *Session) flush(w *flusher) {
 	s.mu.Lock()
 	conn := s.socket
-	last := s.state == stateClosing && !conn.closeQueued
+	last := s.state == stateClosing && conn.startClose()
 	if s.state == stateClosed || len(s.queue) == 0 && conn.pong == nil && !last {
 		s.lease = leaseNone
 		s.mu.Unlock()
@@ -143,10 +143,6 @@ func (s *Session) flush(w *flusher) {
 	}
 	pong := conn.pong
 	conn.pong = nil
-	if last {
-		conn.closeQueued = true
-		s.setDueLocked(s.server.now() + closeFlush)
-	}
 	s.mu.Unlock()
 
 	n, err := conn.writeBatch(w, pong, batch, last)
@@ -165,6 +161,7 @@ func (s *Session) flush(w *flusher) {
 		return
 	}
 	if last {
+		s.closing.taken, _ = conn.taken()
 		s.setDueLocked(s.server.now() + closeReply)
 	}
 	s.kickLocked()

@@ -22,7 +22,7 @@ func newRawConn(conn net.Conn) syscall.RawConn {
 	return raw
 }
 
-// readCall is one read that waits. They are pooled, as turns are: RawConn wants a function, and a closure would allocate.
+// readCall is one read that waits. They are pooled, as runs are: RawConn wants a function, and a closure would allocate.
 type readCall struct {
 	conn *wsConn
 	err  error
@@ -35,10 +35,10 @@ var readCalls = sync.Pool{New: func() any {
 	return c
 }}
 
-// rawFill reads more input. Within a turn it does not wait.
+// rawFill reads more input. Within a run it does not wait.
 func (c *wsConn) rawFill() error {
-	if c.turn != nil {
-		return c.fillNow(c.turn.descriptor)
+	if c.run != nil {
+		return c.fillNow(c.run.descriptor)
 	}
 	call := readCalls.Get().(*readCall)
 	call.conn = c
@@ -63,7 +63,9 @@ func (c *wsConn) fillNow(descriptor uintptr) error {
 	c.in.Filled(max(n, 0))
 	switch {
 	case n > 0:
-		c.drained = n < len(p)
+		if c.run != nil {
+			c.run.drained = n < len(p)
+		}
 		return nil
 	case err == nil:
 		return io.EOF
@@ -73,60 +75,57 @@ func (c *wsConn) fillNow(descriptor uintptr) error {
 	return err
 }
 
-// turn is a reader's stay at a descriptor, which it may keep while it waits.
-type turn struct {
+// readRun is a reader's stay at a descriptor, which it keeps while it waits, if the connection is busy.
+type readRun struct {
 	session    *Session
 	descriptor uintptr
+	drained    bool // the last read took all there was
 	err        error
-	take       func(descriptor uintptr) bool
+	try        func(descriptor uintptr) bool
 }
 
-var turns sync.Pool
+var readRuns sync.Pool
 
-func newTurn() *turn {
-	if t, ok := turns.Get().(*turn); ok {
-		return t
+func newReadRun() *readRun {
+	if r, ok := readRuns.Get().(*readRun); ok {
+		return r
 	}
-	t := &turn{}
-	t.take = t.takeAll
-	return t
+	r := &readRun{}
+	r.try = r.readArrived
+	return r
 }
 
-// readTurn takes in messages until the connection is idle, which is errIdle, or there is a reason to read no more.
-func (s *Session) readTurn(c *wsConn) error {
-	t := newTurn()
-	t.session, c.turn = s, t
-	err := c.raw.Read(t.take)
+// readAll handles messages until the connection is idle, which is errIdle, or there is a reason to read no more.
+func (s *Session) readAll(c *wsConn) error {
+	r := newReadRun()
+	r.session, c.run = s, r
+	err := c.raw.Read(r.try)
 	if err == nil {
-		err = t.err
+		err = r.err
 	}
-	c.turn = nil
-	t.session, t.descriptor, t.err = nil, 0, nil
-	turns.Put(t)
+	c.run = nil
+	*r = readRun{try: r.try}
+	readRuns.Put(r)
 	return err
 }
 
-// takeAll takes in what has arrived. It returns false to be called again when more has.
+// readArrived handles what has arrived. It returns false to be called again when more has.
 //
-// A read that was not filled has taken all there was, and the next arrival calls again: what fillNow would say is
-// EAGAIN, at the price of a system call for each message. Only the end of the stream may have come together with the
-// last bytes and calls nobody; that is what the connection is watched for.
-func (t *turn) takeAll(descriptor uintptr) (done bool) {
-	s := t.session
+// A read that was not filled has taken all there was, and the next arrival calls again: another read would return EAGAIN,
+// at the price of a system call for each message. A FIN that arrives with the last bytes raises no further edge, so the
+// poller watches for it while the connection is busy.
+func (r *readRun) readArrived(descriptor uintptr) (done bool) {
+	s := r.session
 	c := s.socket
-	t.descriptor, c.drained = descriptor, false
+	r.descriptor, r.drained = descriptor, false
 	for {
-		err := s.take(c)
+		err := s.readMessage(c)
 		switch {
-		case errors.Is(err, errIdle) && c.frequent < busy && !c.staying:
-			t.err = err
-			return true
-		case errors.Is(err, errIdle) && c.drained && !c.watching:
-			c.drained = false // and read until there is nothing
-		case errors.Is(err, errIdle):
+		case err == nil:
+		case errors.Is(err, errIdle) && c.busy():
 			return false
-		case err != nil:
-			t.err = err
+		default:
+			r.err = err
 			return true
 		}
 	}

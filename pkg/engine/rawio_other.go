@@ -24,6 +24,6 @@ func (*writeCall) prepare(*flusher) {}
 // yield is for flushers, which serve raw connections only.
 func yield() { runtime.Gosched() }
 
-type turn struct{}
+type readRun struct{ drained bool }
 
-func (s *Session) readTurn(*wsConn) error { return syscall.EINVAL }
+func (s *Session) readAll(*wsConn) error { return syscall.EINVAL }

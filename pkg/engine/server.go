@@ -40,6 +40,7 @@ type Server struct {
 
 	admission admission
 	flushers  flushers
+	patience  time.Duration // closeStall
 
 	sessions  atomic.Int64
 	waiting   atomic.Int64 // bytes in all outboxes, those being written included
@@ -55,7 +56,7 @@ func New(h Handler, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable()}
+	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable(), patience: closeStall}
 	s.idle = idle.New(s.running.Go)
 	s.flushers.run = s.flushers.work
 	s.metrics, err = newMetrics(cfg.Registry, s)

@@ -9,13 +9,6 @@ import (
 
 // Times the protocol does not set.
 const (
-	// closeFlush is how long a closing WebSocket session may take to write its outbox and its Close frame.
-	closeFlush = 5 * time.Second
-	// closeReply is how long we read on after our Close frame: closing a socket with unread input makes the kernel
-	// reset it, and the peer would lose what it had not read yet.
-	closeReply = 2 * time.Second
-	// closePoll is how long a closing polling session waits for the GET that fetches its end.
-	closePoll = 30 * time.Second
 	// tombstone is how long a client that closed by POST may still fetch a noop with a GET that was on its way.
 	tombstone = time.Second
 	// noopTick is how often an upgrade in progress ends a waiting GET.
@@ -74,7 +67,8 @@ type Session struct {
 	state     state
 	lease     lease
 	beat      heartbeat
-	tombstone bool // closed by the client, and one late GET may still be answered
+	closing   *patience // with the client of a WebSocket in stateClosing
+	tombstone bool      // closed by the client, and one late GET may still be answered
 	reason    CloseReason
 	done      chan struct{} // of Done; nil until somebody asks
 	queue     []*Frame      // the outbox
@@ -174,7 +168,7 @@ func (s *Session) Close(reason CloseReason) {
 	s.state, s.reason = stateClosing, reason
 	s.poll.abortPost()
 	if s.socket != nil {
-		s.setDueLocked(s.server.now() + closeFlush)
+		s.closeSocketLocked()
 		s.kickLocked()
 		return
 	}
@@ -242,14 +236,14 @@ func (s *Session) finish(abrupt bool, cause error) {
 	}
 	s.mu.Unlock()
 	if candidate != nil {
-		candidate.conn.interrupt()
+		candidate.conn.end()
 	}
 	switch {
 	case socket == nil:
 	case abrupt:
-		socket.kill()
+		socket.cut()
 	default:
-		socket.interrupt()
+		socket.end()
 	}
 	s.inbound.Lock()
 	defer s.inbound.Unlock()

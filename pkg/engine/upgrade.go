@@ -38,7 +38,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request, c codec) 
 	}
 	u := s.attach(conn)
 	if u == nil {
-		conn.finish(nil)
+		conn.linger(nil)
 		return
 	}
 	go func() {
@@ -62,7 +62,7 @@ func (s *Session) attach(conn *wsConn) *upgrade {
 	u := &upgrade{conn: conn}
 	u.timeout = time.AfterFunc(timeout, func() {
 		if s.detach(u) {
-			conn.interrupt()
+			conn.end()
 		}
 	})
 	s.candidate = u
@@ -88,7 +88,7 @@ func (s *Session) probe(u *upgrade) (switched bool) {
 		m, err := u.conn.next(s.server.config.MaxPayload)
 		if err != nil {
 			s.detach(u)
-			u.conn.finish(err)
+			u.conn.linger(err)
 			return false
 		}
 		text := ""
@@ -102,7 +102,7 @@ func (s *Session) probe(u *upgrade) (switched bool) {
 			return true
 		}
 		s.detach(u)
-		u.conn.finish(nil)
+		u.conn.linger(nil)
 		return false
 	}
 }
@@ -160,7 +160,7 @@ func (s *Session) switchTo(u *upgrade) bool {
 	s.poll.seat, s.poll.next = nil, nil
 	switch {
 	case s.state == stateClosing:
-		s.setDueLocked(now + closeFlush)
+		s.closeSocketLocked()
 	case s.codec.revision == 4:
 		// A ping that left by polling may have been lost with it.
 		s.pongLocked()

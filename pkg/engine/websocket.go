@@ -2,13 +2,10 @@ package engine
 
 import (
 	"encoding/base64"
-	"errors"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/wsframe"
@@ -86,129 +83,12 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec)
 	if !session.open() {
 		s.admission.discharge(session)
 		s.handshake(transportWebSocket, resultUnavailable)
-		conn.finish(nil)
+		conn.linger(nil)
 		return
 	}
 	s.handshake(transportWebSocket, resultOK)
 	session.startFlush()
 	go session.read()
-}
-
-const (
-	// quiet is how long a connection must have been without messages to be taken for an idle one.
-	quiet = time.Second
-	// busy is how many messages, each within quiet of the one before, make a connection worth a reader that waits. It
-	// waits until the next message after a rest, which is a pong at the latest.
-	busy = 16
-)
-
-// paced notes when a message came.
-func (c *wsConn) paced(now time.Duration) {
-	rested := now - c.last
-	c.last = now
-	switch {
-	case rested > quiet:
-		c.frequent = 0
-	case c.frequent < busy:
-		if c.frequent++; c.frequent == busy {
-			c.watching = c.watch()
-		}
-	}
-}
-
-// errOver: a message ended the session.
-var errOver = errors.New("engine: the session is over")
-
-// read takes in messages until the connection is idle or the session ends. It is a goroutine's first function.
-func (s *Session) read() {
-	conn := s.socket
-	var err error
-	returned := false
-	defer func() {
-		if !returned { // runtime.Goexit in the receiver, as by testing's FailNow; or a bug, and it must not wait here
-			go func() {
-				s.end(ForcedClose, false, cause("the receiver ended its goroutine"))
-				s.stopReading(conn, errOver)
-			}()
-		}
-	}()
-	for err == nil {
-		if conn.raw == nil {
-			if err = s.take(conn); err == nil && conn.frequent == 0 {
-				// Taking a message in has grown the stack, which would not shrink again.
-				go s.read()
-				returned = true
-				return
-			}
-			continue
-		}
-		err = s.readTurn(conn)
-		switch {
-		case errors.Is(err, errIdle):
-			if conn.park() {
-				returned = true
-				return
-			}
-			conn.staying, err = true, nil
-		case errors.Is(err, os.ErrDeadlineExceeded) && conn.resume():
-			err = nil
-		}
-	}
-	returned = true
-	if !errors.Is(err, errOver) {
-		s.end(reasonFor(err), false, err)
-	}
-	s.stopReading(conn, err)
-}
-
-// stopReading is what every reader ends with whose connection is over.
-func (s *Session) stopReading(conn *wsConn, err error) {
-	conn.finish(err)
-	s.server.idle.Remove(&conn.slot)
-	s.server.running.Done()
-}
-
-// take takes in one message.
-func (s *Session) take(conn *wsConn) error {
-	m, err := conn.next(s.server.config.MaxPayload)
-	if err != nil {
-		return err
-	}
-	if !s.receiveMessage(conn, m) {
-		return errOver
-	}
-	conn.paced(s.server.now())
-	return nil
-}
-
-// receiveMessage takes in one WebSocket message.
-func (s *Session) receiveMessage(conn *wsConn, m wsframe.Message) (alive bool) {
-	s.server.metrics.bytesIn[transportWebSocket].Add(float64(len(m.Data)))
-	var p eioproto.Packet
-	if m.Opcode == wsframe.Text {
-		var err error
-		if p, err = conn.codec.revision.DecodeText(m.Data); err != nil {
-			s.end(ParseError, false, err)
-			return false
-		}
-	} else {
-		var known bool
-		if p, known = conn.codec.revision.DecodeBinary(m.Data); !known {
-			return true
-		}
-	}
-	// A POST that arrived before the upgrade may still be delivering.
-	s.inbound.Lock()
-	defer s.inbound.Unlock()
-	return s.receive(p)
-}
-
-// queuePong owes the peer a pong; an older one it has not got yet is not worth sending.
-func (s *Session) queuePong(conn *wsConn, pong []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	conn.pong = pong
-	s.kickLocked()
 }
 
 // offersUpgrade reports whether r asks for a WebSocket.

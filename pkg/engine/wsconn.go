@@ -3,7 +3,6 @@ package engine
 import (
 	"bufio"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -17,10 +16,8 @@ import (
 // kernelBuffer bounds what the kernel holds for a client that does not read; left alone it takes megabytes.
 const kernelBuffer = 256 << 10
 
-var errCloseSent = errors.New("engine: write after the Close frame")
-
 // wsConn is a hijacked connection after the WebSocket handshake. One goroutine at a time reads from it, none while it is
-// parked.
+// parked. What a connection is doing is said by its two states alone, see wsstate.go.
 type wsConn struct {
 	// Static after the upgrade.
 	net.Conn
@@ -28,32 +25,21 @@ type wsConn struct {
 	codec codec
 
 	// Owned by the reader.
-	session  *Session // whose transport this is; nil while it is a candidate, and nobody else writes
+	session  *Session // whose transport this is; nil while it is a candidate, which has no other writer
 	in       wsframe.Reader
-	last     time.Duration // when the last message came
+	run      *readRun      // while the reader has the descriptor: it does not wait for input then
+	slot     idle.Slot     // in the poller
+	heard    time.Duration // when the last message came
 	frequent uint8         // messages in a row that came soon after the one before
-	turn     *turn         // while the reader has the descriptor, and does not wait for input
-	drained  bool          // the last read took all there was
-	watching bool          // the end of the stream interrupts the reader
-	staying  bool          // it could not be parked, and waits for good
 
-	// Session.mu guards the following.
-	pong        []byte // the newest one owed, as a frame
-	closeQueued bool
+	pong []byte // the newest one owed, as a frame. Session.mu guards it
 
-	// writing is held across writes and guards the following.
-	writing   sync.Mutex
-	closeSent bool
-	broken    bool // a write failed, perhaps in mid-frame
+	writeLock sync.Mutex // held across writes
 
-	// ending guards the following.
-	ending      sync.Mutex
-	parked      bool // nobody reads: the poller starts a reader when something arrives, or Wake
-	watched     bool // the poller interrupts the reader when the peer hangs up
-	interrupted bool // not to be parked any more
-	lingering   bool
-	killed      bool
-	slot        idle.Slot
+	// mu guards the following. Session.mu may be held when it is taken; only the poller's is taken under it.
+	mu      sync.Mutex
+	reading readState
+	writing writeState
 }
 
 // hijacker hands gorilla the connection without what came early, and keeps both.
@@ -93,87 +79,157 @@ func (c *wsConn) inner() net.Conn {
 	}
 }
 
-// answerPing owes the peer a pong. A candidate has no outbox to put it in.
-func (c *wsConn) answerPing(payload []byte) error {
-	pong := wsframe.Append(nil, wsframe.Final|wsframe.Pong, "", payload)
-	if c.session == nil {
-		return c.send(pong)
-	}
-	c.session.queuePong(c, pong)
-	return nil
+// past is a deadline that interrupts a read.
+var past = time.Unix(1, 0)
+
+// onLocked applies an event to the reading side. It reports whether the event meant anything; was is the state before.
+func (c *wsConn) onLocked(e readEvent) (was readState, ok bool) {
+	was = c.reading
+	c.reading, ok = was.on(e)
+	return was, ok
 }
 
-// send writes one ready-made frame of a connection that has no outbox.
-func (c *wsConn) send(frame []byte) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	_, err := c.Conn.Write(frame)
-	c.broken = c.broken || err != nil
-	return err
+// park ends the reader until something arrives. After true the caller, the reader, does nothing more with c. After false it
+// has to wait itself.
+func (c *wsConn) park() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.reading.on(readPark); !ok || !c.session.server.idle.Arm(&c.slot, c.raw, c, idle.Input) {
+		return false
+	}
+	c.onLocked(readPark)
+	return true
 }
 
-// writeBatch writes a pong when one is owed, a batch, and a Close frame after it when it is the last. The flusher retires
-// before it waits.
-func (c *wsConn) writeBatch(w *flusher, pong []byte, batch []*Frame, last bool) (n int, err error) {
-	if !c.writing.TryLock() {
-		w.retire()
-		c.writing.Lock()
+// stay makes the end of the stream interrupt the reader, which may then wait without looking for it. It returns false when
+// that cannot be done.
+func (c *wsConn) stay() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.reading.on(readStay); !ok || !c.session.server.idle.Arm(&c.slot, c.raw, c, idle.Hangup) {
+		return false
 	}
-	defer c.writing.Unlock()
-	if c.closeSent {
-		return 0, errCloseSent
-	}
-	var closing []byte
-	if last {
-		closing = closeFrame(nil)
-	}
-	switch {
-	case c.raw != nil:
-		n, err = c.rawWrite(w, pong, batch, closing)
-	case len(batch) == 1 && pong == nil && !last:
-		n, err = c.Conn.Write(c.codec.frame(batch[0]).frame)
+	c.onLocked(readStay)
+	return true
+}
+
+// rest makes the reader park when it finds nothing more.
+func (c *wsConn) rest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.onLocked(readRest)
+}
+
+// busy reports whether the reader stays when it finds nothing more.
+func (c *wsConn) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reading == readBusy
+}
+
+// Wake starts a reader for a connection that is parked, and interrupts one that stays. It is the poller's to call.
+func (c *wsConn) Wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch was, ok := c.onLocked(readWake); {
+	case !ok:
+	case was == readParked:
+		go c.session.read()
 	default:
-		n, err = c.coalesce(pong, batch, closing)
+		_ = c.Conn.SetReadDeadline(past) // fails only on a closed connection
 	}
-	c.broken = err != nil
-	if last && err == nil {
-		c.closeSent = true
+}
+
+// resume lets a reader go on that Wake has interrupted. It returns false when the session has ended.
+func (c *wsConn) resume() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reading != readWaiting {
+		return false
+	}
+	c.frequent = 0
+	_ = c.Conn.SetReadDeadline(time.Time{}) // fails only on a closed connection
+	return true
+}
+
+// end makes the reader take no more messages, and linger. It does nothing once the reader does.
+func (c *wsConn) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was, ok := c.onLocked(readEnd)
+	if !ok {
+		return
+	}
+	_ = c.Conn.SetReadDeadline(past) // fails only on a closed connection
+	if was == readParked {
+		go c.session.read()
+	}
+}
+
+// cut ends the connection without waiting for anything: what a blocked writer or TLS still has to say, and what the kernel
+// holds, is lost.
+func (c *wsConn) cut() {
+	c.mu.Lock()
+	was, ok := c.onLocked(readCut)
+	c.mu.Unlock()
+	if !ok {
+		return
+	}
+	inner := c.inner()
+	if tcp, ok := inner.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // fails only on a closed connection
+		shutDown(tcp)        // Close waits for a reader inside RawConn.Read, which may be inside a Receiver
+	}
+	_ = inner.Close() // nothing can be done about a failure
+	if was == readParked {
+		go c.session.read()
+	}
+}
+
+// shutDown ends both directions for the peer.
+func shutDown(tcp *net.TCPConn) {
+	_ = tcp.CloseWrite() // fails on a connection that is over
+	_ = tcp.CloseRead()
+}
+
+// startClose says that a Close frame is about to be written. Only the first caller gets true.
+func (c *wsConn) startClose() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next, ok := c.writing.on(writeClose)
+	c.writing = next
+	return ok
+}
+
+// mayQueue reports whether frames may still be queued: not behind a Close frame.
+func (c *wsConn) mayQueue() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.writing == writeOpen
+}
+
+// mayWrite reports whether the holder of writeLock may write.
+func (c *wsConn) mayWrite() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.writing == writeOpen || c.writing == writeClosing
+}
+
+// wrote notes the outcome of a write, the last one when it ended in a Close frame. The caller holds writeLock.
+func (c *wsConn) wrote(last bool, err error) {
+	e := writeLast
+	switch {
+	case err != nil:
+		e = writeFailed
+	case !last:
+		return
+	}
+	c.mu.Lock()
+	c.writing, _ = c.writing.on(e)
+	c.mu.Unlock()
+	if e == writeLast {
 		c.closeWrite()
 	}
-	return n, err
-}
-
-// coalesce writes a batch to a connection whose descriptor is not to be had.
-func (c *wsConn) coalesce(pong []byte, batch []*Frame, closing []byte) (n int, err error) {
-	out := newCoalescer(c.Conn)
-	out.add(pong)
-	for _, f := range batch {
-		out.add(c.codec.frame(f).frame)
-	}
-	out.add(closing)
-	err = out.close()
-	return out.written, err
-}
-
-// closeFrame is the Close frame that answers what ended the reading: a violation its code, a Close frame its own; all
-// else closes without one.
-func closeFrame(readErr error) []byte {
-	var code wsframe.CloseCode
-	var v wsframe.Violation
-	if errors.As(readErr, &v) {
-		code = wsframe.CloseCode(v)
-	} else {
-		_ = errors.As(readErr, &code)
-	}
-	return wsframe.AppendClose(nil, code)
-}
-
-// reasonFor tells why a session ends whose socket could not be read.
-func reasonFor(readErr error) CloseReason {
-	if v := wsframe.Violation(0); errors.As(readErr, &v) {
-		return TransportError // we refused what it sent
-	}
-	return TransportClose
 }
 
 // closeWrite tells the peer that nothing follows, so that it hangs up once it has answered our Close frame.
@@ -183,114 +239,38 @@ func (c *wsConn) closeWrite() {
 	}
 }
 
-// park ends the reader until something arrives; the caller, the reader, does nothing more with c then. It returns false
-// when the reader has to wait itself.
-func (c *wsConn) park() bool {
-	c.ending.Lock()
-	defer c.ending.Unlock()
-	c.parked = !c.interrupted && c.session.server.idle.Arm(&c.slot, c.raw, c, idle.Input)
-	if c.parked {
-		c.watching, c.watched = false, false
-	}
-	return c.parked
-}
-
-// watch makes the end of the stream interrupt the reader; false when that cannot be done.
-func (c *wsConn) watch() bool {
-	if c.raw == nil {
-		return false
-	}
-	c.ending.Lock()
-	defer c.ending.Unlock()
-	c.watched = c.session.server.idle.Arm(&c.slot, c.raw, c, idle.Hangup)
-	return c.watched
-}
-
-// Wake starts a reader for a connection that is parked, or interrupts the one that waits without looking for the end.
-func (c *wsConn) Wake() {
-	c.ending.Lock()
-	defer c.ending.Unlock()
-	c.wakeLocked()
-}
-
-func (c *wsConn) wakeLocked() {
-	switch {
-	case c.parked:
-		c.parked = false
-		go c.session.read()
-	case c.watched && !c.lingering:
-		c.watched = false
-		_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // fails only on a closed connection
-	}
-}
-
-// resume lets a reader go on that wake has interrupted; false when it was not to go on.
-func (c *wsConn) resume() bool {
-	c.ending.Lock()
-	defer c.ending.Unlock()
-	if c.interrupted {
-		return false
-	}
-	c.watching, c.watched = false, false
-	_ = c.Conn.SetReadDeadline(time.Time{}) // fails only on a closed connection
-	return true
-}
-
-// interrupt makes the reader stop reading messages. It does nothing once the reader has.
-func (c *wsConn) interrupt() {
-	c.ending.Lock()
-	defer c.ending.Unlock()
-	c.interrupted = true
-	if !c.lingering {
-		_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // fails only on a closed connection
-	}
-	c.wakeLocked()
-}
-
-// kill cuts the connection without waiting for anything, whatever a blocked writer or TLS still wants to say.
-func (c *wsConn) kill() {
-	c.ending.Lock()
-	c.interrupted, c.killed = true, true
-	c.ending.Unlock()
-	inner := c.inner()
-	if tcp, ok := inner.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // fails only on a closed connection
-	}
-	_ = inner.Close() // nothing can be done about a failure
-	c.Wake()
-}
-
-// finish is the reader's last act: the Close frame unless it was sent, and reading on until the peer has hung up.
-func (c *wsConn) finish(readErr error) {
-	c.in.Drop()
+// linger is the reader's last act: the Close frame unless there was one, and reading on until the peer has hung up. Closing
+// a socket with unread input makes the kernel reset it, and the peer would lose what it has not read yet.
+func (c *wsConn) linger(readErr error) {
+	c.in.Release()
+	p := newPatience(closeStall)
 	deadline := time.Now().Add(closeReply)
-	c.ending.Lock()
-	c.lingering = true
-	killed := c.killed
+	c.mu.Lock()
+	c.onLocked(readEnd)
+	gone := c.reading == readGone
 	_ = c.Conn.SetReadDeadline(deadline) // fails only on a closed connection
-	c.ending.Unlock()
-	if killed {
+	c.mu.Unlock()
+	if gone {
 		return
 	}
 
 	_ = c.Conn.SetWriteDeadline(deadline) // for a writer that is blocked now, too
-	c.writing.Lock()
-	if !c.closeSent && !c.broken {
+	c.writeLock.Lock()
+	if c.mayWrite() {
 		_, err := c.Conn.Write(closeFrame(readErr))
-		c.closeSent, c.broken = true, err != nil
-		if err == nil { // TLS would try for another five seconds
-			c.closeWrite()
-		}
+		c.wrote(true, err) // TLS would try for another five seconds
 	}
-	broken := c.broken
-	c.writing.Unlock()
+	c.writeLock.Unlock()
 
+	c.mu.Lock()
+	broken := c.writing == writeBroken
+	c.mu.Unlock()
 	if broken {
-		c.kill()
+		c.cut()
 		return
 	}
 	if code := wsframe.CloseCode(0); !errors.As(readErr, &code) {
-		_, _ = io.Copy(io.Discard, c.Conn) // whatever ends it, we are done
+		c.discard(p)
 	}
 	_ = c.Conn.Close() // nothing can be done about a failure
 }

@@ -1,0 +1,120 @@
+package engine_test
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/engine"
+)
+
+// narrow opens a session on a connection whose kernel takes little, so that most of what is sent waits on our side.
+func (s *server) narrow() (*net.TCPConn, *client) {
+	s.t.Helper()
+	conn, c := s.raw6455()
+	if err := conn.(*net.TCPConn).SetReadBuffer(16 << 10); err != nil {
+		s.t.Fatal(err)
+	}
+	return conn.(*net.TCPConn), c
+}
+
+// A client may send at any time, and does not know yet that we have closed. None of it makes the kernel reset the
+// connection, which would destroy what the client has not read.
+func TestClose_WhatComesAfterOurCloseFrameDestroysNothing(t *testing.T) {
+	const mask = "\x00\x00\x00\x00"
+	for name, late := range map[string]string{
+		"nothing":         "",
+		"ping":            "\x89\x82" + mask + "hi",
+		"unasked pong":    "\x8a\x80" + mask,
+		"message":         "\x81\x82" + mask + "4x",
+		"half a message":  "\x01\x82" + mask + "4x",
+		"pong packet":     "\x81\x81" + mask + "3",
+		"many pings":      strings.Repeat("\x89\x82"+mask+"hi", 1000),
+		"malformed frame": "\x81\x02hi",
+		"large message":   "\x82\xff\x00\x00\x00\x00\x00\x03\x0d\x40" + mask + strings.Repeat("x", 200_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, engine.Config{})
+			conn, c := s.narrow()
+			const messages, size = 20, 5000
+			for range messages {
+				c.session.Send(false, text(strings.Repeat("x", size)))
+			}
+			c.session.Close(engine.ForcedClose)
+			s.eventually("the Close frame is written", func() bool { return engine.CloseFrameSent(c.session) })
+			write(t, conn, late)
+			got := readAll(t, conn)
+			_ = conn.Close()
+			if want := messages*(4+1+size) + 2; len(got) != want || !strings.HasSuffix(got, "\x88\x00") {
+				t.Errorf("read %d bytes, want %d and a Close frame at the end", len(got), want)
+			}
+			s.wantClosed(c, engine.ForcedClose)
+		})
+	}
+}
+
+// A Receiver that is busy keeps neither the connection nor what the kernel holds of it.
+func TestCut_DoesNotWaitForAReceiver(t *testing.T) {
+	hold := make(chan struct{})
+	s := start(t, engine.Config{}, func(c *client) { c.hold = hold })
+	conn, c := s.raw6455()
+	write(t, conn, "\x81\x82\x00\x00\x00\x004x")
+	s.eventually("the receiver is busy", func() bool { return engine.Blocked(c.session) })
+	c.session.Close(engine.SlowConsumer)
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.Copy(io.Discard, conn); err != nil && !strings.Contains(err.Error(), "reset") {
+		t.Errorf("not cut while the receiver is busy: %v", err)
+	}
+	close(hold)
+	s.wantClosed(c, engine.SlowConsumer)
+}
+
+// A client behind a slow line takes more time than closing otherwise has. It gets all of it as long as it makes progress.
+func TestClose_LastsAsLongAsTheClientMakesProgress(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	t.Parallel()
+	const stall = time.Second
+	s := start(t, engine.Config{Outbox: 8 << 20})
+	engine.SetPatience(s.Server, stall)
+	conn, c := s.raw6455()
+	if err := conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	const size = 3 << 20
+	c.session.Send(false, bin(strings.Repeat("x", size)))
+	c.session.Close(engine.ForcedClose)
+	began, got, buffer := time.Now(), 0, make([]byte, size/300)
+	for {
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		n, err := conn.Read(buffer)
+		got += n
+		if err != nil {
+			if err != io.EOF {
+				t.Errorf("read: %v", err)
+			}
+			break
+		}
+		time.Sleep(10 * time.Millisecond) // the line's speed
+	}
+	if want := 10 + size + 2; got != want {
+		t.Errorf("read %d bytes of %d", got, want)
+	}
+	if d := time.Since(began); d < 2*stall {
+		t.Errorf("took %v, which shows nothing", d)
+	}
+	s.wantClosed(c, engine.ForcedClose)
+}
+
+// One that takes nothing is cut after that time.
+func TestClose_OfAClientThatTakesNothing(t *testing.T) {
+	s := start(t, engine.Config{Outbox: 8 << 20})
+	engine.SetPatience(s.Server, 50*time.Millisecond)
+	_, c := s.narrow()
+	c.session.Send(false, bin(strings.Repeat("x", 3<<20)))
+	c.session.Close(engine.ForcedClose)
+	s.wantClosed(c, engine.ForcedClose)
+}
