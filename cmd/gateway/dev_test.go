@@ -105,7 +105,7 @@ func TestDev_RunsYourRulesReloadsThemOnSaveAndPrintsRefusals(t *testing.T) {
 	asks(t, c, `["before"]`, "ping")
 	asks(t, c, `[{"ok":false,`, "shout")
 	p.says(`refused "shout" in /: `)
-	p.says("(denied)")
+	p.says(`(denied); rule "no rule", socket `)
 
 	if err := os.WriteFile(file, fmt.Appendf(nil, rules, "after"), 0o600); err != nil {
 		t.Fatal(err)

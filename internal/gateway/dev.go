@@ -95,7 +95,7 @@ func (d *Development) Run(ctx context.Context) error {
 		return errors.Join(err, clients.Close())
 	}
 	publish := d.publish()
-	out := d.options.Out
+	out := terminal{d.options.Out}
 	g, err := New(Options{
 		Config:          d.config,
 		Source:          &d.source,
@@ -106,10 +106,8 @@ func (d *Development) Run(ctx context.Context) error {
 		Root:            demo.Handler(publish),
 		LoopbackOrigins: true,
 		EmbeddedRedis:   d.embedded,
-		OnRefusal: func(r policy.Refusal) {
-			fmt.Fprintf(out, "refused %s in %s: %s (%s)\n", strconv.Quote(r.Event), r.Namespace, r.Message, r.Code)
-		},
-		OnReload: func() { fmt.Fprintf(out, "reloaded %s\n", d.options.File) },
+		OnRefusal:       func(r policy.Refusal) { fmt.Fprintln(out, refusalLine(r)) },
+		OnReload:        func() { fmt.Fprintf(out, "reloaded %s\n", d.options.File) },
 	})
 	if err != nil {
 		return errors.Join(err, clients.Close(), ops.Close())
