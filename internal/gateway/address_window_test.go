@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -63,18 +62,6 @@ func TestAddressWindow_MemoryIsBounded(t *testing.T) {
 	allow(&w, "10.0.0.0", 1, now.Add(time.Second))
 	if len(w.counts) != 1 {
 		t.Errorf("a second later %d addresses are still counted", len(w.counts))
-	}
-}
-
-func TestSessionsFor_LeavesSomeDescriptorsFree(t *testing.T) {
-	for descriptors, want := range map[uint64]int{
-		0: 0, 1: 1, 256: 224, 1024: 896, 1 << 15: 28672, 1 << 20: 1<<20 - 4096, 1<<63 - 1: 1<<30 - 4096,
-	} {
-		t.Run(fmt.Sprint(descriptors), func(t *testing.T) {
-			if got := sessionsFor(descriptors); got != want {
-				t.Errorf("%d sessions, want %d", got, want)
-			}
-		})
 	}
 }
 

@@ -15,6 +15,7 @@ type endpoint struct {
 	address  string
 	listener net.Listener // given, or opened by listen
 	server   *http.Server
+	counted  *connections // nil: not counted
 }
 
 func newEndpoint(name string, l net.Listener, address string, h http.Handler, headerTimeout time.Duration, log httpLog) endpoint {
@@ -59,13 +60,23 @@ func (e *endpoint) listen() error {
 	return nil
 }
 
+// count has the endpoint's connections counted. It is called before serve.
+func (e *endpoint) count(c *connections) {
+	e.counted = c
+	e.server.ConnState = c.changed
+}
+
 // serve accepts until stop or abort is called, over TLS where the server is configured for it.
 func (e *endpoint) serve() error {
 	var err error
+	listener := e.listener
+	if e.counted != nil {
+		listener = countedListener{listener, e.counted}
+	}
 	if e.server.TLSConfig != nil {
-		err = e.server.ServeTLS(e.listener, "", "")
+		err = e.server.ServeTLS(listener, "", "")
 	} else {
-		err = e.server.Serve(e.listener)
+		err = e.server.Serve(listener)
 	}
 	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("%s: %w", e.name, err)

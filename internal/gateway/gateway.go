@@ -126,7 +126,7 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 		return err
 	}
 	// The server asks the limiter and the limiter the server, so one of them has to come later.
-	g.limits = newLimiter(cfg.TrustedProxies, func() *socketio.Server { return g.socketio }, registry)
+	g.limits = newLimiter(cfg.TrustedProxies, func() *socketio.Server { return g.socketio }, registry, g.logger.Named("clients"))
 	if g.socketio, err = socketio.New(g.serverConfig(tag, origins, registry)); err != nil {
 		return err
 	}
@@ -144,6 +144,7 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 		}
 	}
 	g.clients = newEndpoint("clients", o.Clients, cfg.Address, handler, cfg.HeaderTimeout, g.httpLog("clients"))
+	g.clients.count(g.limits.connections)
 	if cfg.TLS.Cert != "" {
 		g.clients.server.TLSConfig = g.certificate.serverConfig()
 	}
@@ -228,6 +229,7 @@ func (g *Gateway) serverConfig(tag func() string, origins *originPolicy, registr
 				return g.limits.check(r)
 			},
 			Context:  func(*http.Request) context.Context { return context.Background() }, // nothing reads a request's here
+			Full:     g.limits.connections.full,
 			Cookie:   sessionCookie(cfg.Server.Cookie),
 			Client:   trustedProxies(cfg.Server.TrustedProxies).client,
 			Headers:  origins.headers,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
 	"github.com/carillon-io/carillon/internal/config"
@@ -19,7 +20,8 @@ type limiter struct {
 	// Static after construction.
 	server      func() *socketio.Server // first asked with the first request
 	proxies     trustedProxies
-	descriptors int // sessions that the process's file descriptors allow; 0: unknown, no limit
+	connections *connections
+	descriptors int // connections that the process's file descriptors allow; 0: unknown, no limit
 	refused     map[refusedBy]prometheus.Counter
 
 	handshakes  atomic.Pointer[rate.Limiter] // never nil
@@ -31,6 +33,7 @@ type limiter struct {
 type refusedBy string
 
 const (
+	byConnections refusedBy = "connections"
 	byHandshakes  refusedBy = "handshakes"
 	byUnknownSIDs refusedBy = "unknown_sids"
 )
@@ -39,20 +42,27 @@ const (
 const retryRate = time.Second
 
 // newLimiter makes a limiter without limits; set puts them in force.
-func newLimiter(proxies trustedProxies, server func() *socketio.Server, registry prometheus.Registerer) *limiter {
+func newLimiter(proxies trustedProxies, server func() *socketio.Server, registry prometheus.Registerer, logger *zap.Logger) *limiter {
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "carillon", Name: "limited_total", Help: "Requests refused because a limit was reached, by limit.",
 	}, []string{"limit"})
 	registry.MustRegister(refused)
+	const plenty = 1 << 30
+	descriptors := int(min(fileDescriptors(), plenty))
 	l := &limiter{
 		server:      server,
 		proxies:     proxies,
-		descriptors: sessionsFor(fileDescriptors()),
+		descriptors: descriptors - reserve(descriptors),
 		refused:     make(map[refusedBy]prometheus.Counter),
 	}
-	for _, limit := range []refusedBy{byHandshakes, byUnknownSIDs} {
+	for _, limit := range []refusedBy{byConnections, byHandshakes, byUnknownSIDs} {
 		l.refused[limit] = refused.WithLabelValues(string(limit))
 	}
+	l.connections = newConnections(descriptors, l.refused[byConnections], logger)
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "carillon", Name: "client_connections",
+		Help: "TCP connections open at the clients' listener. A polling client has two or three; each counts towards carillon_connections_limit.",
+	}, func() float64 { return float64(l.connections.open.Load()) }))
 	return l
 }
 
@@ -62,6 +72,7 @@ func (l *limiter) set(cfg config.Limits) {
 	if connections == 0 {
 		connections = l.descriptors
 	}
+	l.connections.limit.Store(int64(connections))
 	server := l.server()
 	server.Engine().SetLimits(engine.Limits{
 		Sessions: connections, PerAddress: cfg.ConnectionsPerIP, Outboxes: int(cfg.OutboxTotal.Of(memoryLimit())),
@@ -123,12 +134,4 @@ func (l *limiter) guessed(address string) { l.unknown.count(address, time.Now())
 
 func unavailable(message string, after time.Duration) *engine.Refusal {
 	return &engine.Refusal{Status: http.StatusServiceUnavailable, Code: 3, Message: message, RetryAfter: after}
-}
-
-// sessionsFor is how many sessions fit into so many file descriptors. An eighth stays free, at most 4,096: for Redis, for
-// requests beside the sessions, and so that who is too many can still be told.
-func sessionsFor(descriptors uint64) int {
-	const plenty = 1 << 30
-	descriptors = min(descriptors, plenty)
-	return int(descriptors - min(descriptors/8, 4096))
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -10,7 +11,7 @@ import (
 // Limits bound what a server holds at once, in all; 0: any number. A server begins without any.
 type Limits struct {
 	Sessions   int
-	PerAddress int // sessions of one client address, as Config.Client tells it
+	PerAddress int // sessions of one client address, as Config.Client returns it; of IPv6, of one /64
 	Outboxes   int // bytes waiting for all clients together, before the fullest are slow consumers
 }
 
@@ -53,13 +54,16 @@ func (a *admission) limit() int {
 
 // admit counts a session in, or tells why there is no room for it.
 func (a *admission) admit(s *Session) (refusal *Refusal, result string) {
+	if full := s.server.config.Full; full != nil && full() {
+		return faultTooMany, resultTooMany
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.limits.Sessions > 0 && a.sessions >= a.limits.Sessions {
 		return faultTooMany, resultTooMany
 	}
 	if a.limits.PerAddress > 0 {
-		address := s.address()
+		address := network(s.address())
 		if a.addresses[address] >= a.limits.PerAddress {
 			return faultTooManyOfAddress, resultTooManyOfAddress
 		}
@@ -81,10 +85,24 @@ func (a *admission) discharge(s *Session) {
 	if !s.byAddress {
 		return
 	}
-	address := s.address()
+	address := network(s.address())
 	if a.addresses[address]--; a.addresses[address] == 0 {
 		delete(a.addresses, address)
 	}
+}
+
+// network is the part of an address that one client has: all of IPv4, the first 64 bits of IPv6. What is no address is taken
+// as it is.
+func network(address string) string {
+	parsed, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	if parsed = parsed.Unmap(); parsed.Is4() {
+		return parsed.String()
+	}
+	prefix, _ := parsed.WithZone("").Prefix(64) // the length fits
+	return prefix.String()
 }
 
 // address is the client's, as flatten wrote it.

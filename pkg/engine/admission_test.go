@@ -48,6 +48,35 @@ func TestSetLimits_SessionsOfTheServerAndOfAnAddress(t *testing.T) {
 	}
 }
 
+func TestSetLimits_AnAddressIsOneNetworkOfIPv6(t *testing.T) {
+	for name, tt := range map[string]struct {
+		first, second string
+		status        int
+	}{
+		"IPv4":              {"192.0.2.1", "192.0.2.2", 200},
+		"mapped":            {"192.0.2.1", "::ffff:192.0.2.1", 503},
+		"the same /64":      {"2001:db8:0:1::1", "2001:db8:0:1:ffff::2", 503},
+		"another /64":       {"2001:db8:0:1::1", "2001:db8:0:2::1", 200},
+		"zones do not help": {"fe80::1%eth0", "fe80::1%eth1", 503},
+		"no address":        {"proxy-a", "proxy-b", 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, engine.Config{Client: func(r *http.Request) (string, bool) { return r.Header.Get("X-Address"), false }})
+			s.SetLimits(engine.Limits{PerAddress: 1})
+			s.do("GET", "EIO=4&transport=polling", "", "X-Address", tt.first)
+			first := <-s.opened
+			if got := s.do("GET", "EIO=4&transport=polling", "", "X-Address", tt.second).status; got != tt.status {
+				t.Errorf("%s after %s: %d, want %d", tt.second, tt.first, got, tt.status)
+			}
+			first.session.Close(engine.SlowConsumer)
+			s.wantClosed(first, engine.SlowConsumer)
+			if got := s.do("GET", "EIO=4&transport=polling", "", "X-Address", tt.first).status; got != 200 {
+				t.Errorf("after it has left: %d", got)
+			}
+		})
+	}
+}
+
 func TestMetrics_ShowTheLimitsInForce(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	s := start(t, engine.Config{Registry: registry})

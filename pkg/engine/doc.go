@@ -25,7 +25,8 @@
 //
 // One for each WebSocket that is being read from. An idle one on plain TCP has none, on Linux: it is parked, without a
 // reader or a buffer, and one goroutine of the server waits for all that are. Under TLS and elsewhere the reader waits
-// itself. One for each waiting GET and arriving POST, which net/http started; a flusher for each processor, more when they
+// itself. So it does where the http.Server's listener wraps its connections, as for the PROXY protocol, in a type that has
+// no SyscallConn: a wrapper that only counts should embed *net.TCPConn. One for each waiting GET and arriving POST, which net/http started; a flusher for each processor, more when they
 // have fallen behind; one for each write that waits for its peer or is under TLS; one for each end of a session, which
 // calls Receiver.Closed. An idle polling session has none. A session has one timer. Server.Close and Server.Drain wait
 // for all of them but net/http's.

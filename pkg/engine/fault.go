@@ -29,6 +29,9 @@ func writeError(w http.ResponseWriter, refusal *Refusal) {
 		Message string `json:"message"`
 	}{refusal.Code, refusal.Message})
 	w.Header().Set("Content-Type", "application/json")
+	if refusal.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Connection", "close") // there are too many already
+	}
 	retryAfter(w.Header(), refusal)
 	w.WriteHeader(refusal.Status)
 	_, _ = w.Write(body) // a client that is gone needs no answer

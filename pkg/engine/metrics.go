@@ -124,7 +124,8 @@ func newMetrics(registry prometheus.Registerer, s *Server) (*metrics, error) {
 		connections, handshakes, disconnects, packets, transferred, dropped, m.slowConsumers, m.panics,
 		m.delivery,
 		gauge("connections_limit",
-			"How many clients this node takes at once: limits.connections, else what its file descriptors allow; 0 is no limit.",
+			"How many clients, and connections of clients, this node takes at once: limits.connections, else what its file descriptors "+
+				"allow; 0 is no limit.",
 			func() float64 { return float64(s.admission.limit()) }),
 		gauge("outbox_bytes",
 			"Bytes waiting to be written to clients, of all clients together. When it rises, many clients read too slowly; near "+

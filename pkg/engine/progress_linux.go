@@ -1,15 +1,11 @@
 package engine
 
-import (
-	"net"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // taken is how many bytes the peer's kernel has acknowledged, and whether it has still to acknowledge some: how a client's
 // progress shows, whatever is between us and its connection. Without TCP both are zero.
 func (c *wsConn) taken() (bytes uint64, pending bool) {
-	tcp, ok := c.inner().(*net.TCPConn)
+	tcp, ok := c.inner().(tcpConn)
 	if !ok {
 		return 0, false
 	}

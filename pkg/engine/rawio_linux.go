@@ -8,14 +8,15 @@ import (
 	"syscall"
 )
 
-// newRawConn gives access to the descriptor of a plain TCP connection, so that nobody holds a buffer while waiting for
-// it; nil where there is no such thing, as under TLS.
+// newRawConn gives access to the descriptor of a plain connection, so that waiting for it takes no buffer; nil where there
+// is no such thing, as under TLS. A type that wraps a connection and has its SyscallConn must not change what is read and
+// written.
 func newRawConn(conn net.Conn) syscall.RawConn {
-	tcp, ok := conn.(*net.TCPConn)
+	plain, ok := conn.(syscall.Conn)
 	if !ok {
 		return nil
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := plain.SyscallConn()
 	if err != nil {
 		return nil
 	}

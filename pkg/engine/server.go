@@ -47,6 +47,7 @@ type Server struct {
 	outboxes  atomic.Int64 // Limits.Outboxes
 	relieving atomic.Bool  // relieve runs
 	refusing  atomic.Bool
+	wrapped   sync.Once      // the warning of a listener that wraps its connections
 	running   sync.WaitGroup // sessions, their connections' readers, the poller, relieve
 }
 

@@ -1,8 +1,12 @@
 package engine
 
 import (
+	"crypto/tls"
 	"encoding/base64"
+	"fmt"
+	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +14,7 @@ import (
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/wsframe"
 	"github.com/gorilla/websocket"
+	"go.uber.org/zap"
 )
 
 // upgrader answers handshakes; its connections are dropped after that. The smallest buffer and a pool that is never
@@ -59,7 +64,21 @@ func (s *Server) acceptWebSocket(w http.ResponseWriter, r *http.Request, c codec
 		s.reportRefusal(r, faultBadRequest.because(err.Error()))
 		return nil, err
 	}
+	if conn.raw == nil {
+		s.warnOfWrapper(conn.Conn)
+	}
 	return conn, nil
+}
+
+// warnOfWrapper says once that a listener keeps idle connections from being parked.
+func (s *Server) warnOfWrapper(conn net.Conn) {
+	if _, encrypted := conn.(*tls.Conn); encrypted || runtime.GOOS != "linux" {
+		return
+	}
+	s.wrapped.Do(func() {
+		s.config.Logger.Warn("idle WebSockets keep a goroutine and a buffer each: the listener wraps connections in a type without SyscallConn",
+			zap.String("type", fmt.Sprintf("%T", conn)))
+	})
 }
 
 // serveWebSocket opens a session on a WebSocket. The handler returns, which frees what net/http holds, and a goroutine

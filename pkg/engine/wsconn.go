@@ -61,10 +61,20 @@ func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		h.conn.in.Feed(early)
 		_, _ = buffers.Reader.Discard(n)
 	}
-	if tcp, ok := h.conn.inner().(*net.TCPConn); ok {
+	if tcp, ok := h.conn.inner().(tcpConn); ok {
 		_ = tcp.SetWriteBuffer(kernelBuffer) // without it the kernel's own limit holds
 	}
 	return conn, buffers, nil
+}
+
+// tcpConn is a *net.TCPConn, or what a listener made of one to count it.
+type tcpConn interface {
+	net.Conn
+	syscall.Conn
+	SetLinger(seconds int) error
+	SetWriteBuffer(bytes int) error
+	CloseRead() error
+	CloseWrite() error
 }
 
 // inner is the connection below TLS and whatever else wraps it.
@@ -176,7 +186,7 @@ func (c *wsConn) cut() {
 		return
 	}
 	inner := c.inner()
-	if tcp, ok := inner.(*net.TCPConn); ok {
+	if tcp, ok := inner.(tcpConn); ok {
 		_ = tcp.SetLinger(0) // fails only on a closed connection
 		shutDown(tcp)        // Close waits for a reader inside RawConn.Read, which may be inside a Receiver
 	}
@@ -187,7 +197,7 @@ func (c *wsConn) cut() {
 }
 
 // shutDown ends both directions for the peer.
-func shutDown(tcp *net.TCPConn) {
+func shutDown(tcp tcpConn) {
 	_ = tcp.CloseWrite() // fails on a connection that is over
 	_ = tcp.CloseRead()
 }

@@ -1,0 +1,172 @@
+package gateway
+
+import (
+	"container/list"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+)
+
+// connections counts what the clients' listener has accepted, each until it is closed, whatever it serves: a polling
+// client has two or three, others have no session yet. Over the limit no session is let in, and kept-alive connections
+// between two requests are closed, the longest idle first. Connections of open sessions are served beyond it, out of a
+// slack. Beyond the slack, and when the process runs out of descriptors, new connections are closed at once: probes,
+// Redis and peers need descriptors too.
+type connections struct {
+	// Static after construction.
+	descriptors int // up to which clients may use them; 0: unknown
+	refused     prometheus.Counter
+	logger      *zap.Logger
+	log         rate.Sometimes
+
+	limit atomic.Int64 // 0: none
+	open  atomic.Int64
+
+	mu sync.Mutex
+	// mu guards the following.
+	idle     *list.List // of net.Conn, the longest idle first
+	elements map[net.Conn]*list.Element
+}
+
+func newConnections(descriptors int, refused prometheus.Counter, logger *zap.Logger) *connections {
+	return &connections{
+		descriptors: descriptors - reserve(descriptors)/2,
+		refused:     refused,
+		logger:      logger,
+		log:         rate.Sometimes{Interval: time.Minute},
+		idle:        list.New(),
+		elements:    make(map[net.Conn]*list.Element),
+	}
+}
+
+// reserve is how many of the process's descriptors are kept from sessions: an eighth, but 64 at least. Clients' connections
+// beyond the limit get half of it, and the node's own the rest.
+func reserve(descriptors int) int { return min(max(descriptors/8, 64), 4096, descriptors/2) }
+
+// slack is how many connections beyond a limit are served.
+func slack(limit int64) int64 { return min(max(limit/8, 32), 2048) }
+
+// full reports whether there is no room for another session, not even when idle connections are closed.
+func (c *connections) full() bool {
+	for c.over() {
+		if !c.closeIdle() {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *connections) over() bool {
+	limit := c.limit.Load()
+	return limit > 0 && c.open.Load() > limit
+}
+
+// admit reports whether a connection that has been counted is served.
+func (c *connections) admit(conn net.Conn) bool {
+	if !c.full() {
+		return c.hasDescriptors(conn)
+	}
+	limit := c.limit.Load()
+	return c.open.Load() <= limit+slack(limit) && c.hasDescriptors(conn)
+}
+
+// hasDescriptors reports whether the node keeps what it needs. The system gives out the lowest free descriptor, so all below
+// that of a new connection are in use, whatever for.
+func (c *connections) hasDescriptors(conn net.Conn) bool {
+	return c.descriptors == 0 || descriptorOf(conn) < c.descriptors || c.closeIdle()
+}
+
+// closeIdle closes the connection that has been idle for longest; false when none is.
+func (c *connections) closeIdle() bool {
+	c.mu.Lock()
+	longest := c.idle.Front()
+	if longest == nil {
+		c.mu.Unlock()
+		return false
+	}
+	conn := c.idle.Remove(longest).(net.Conn)
+	delete(c.elements, conn)
+	c.mu.Unlock()
+	if encrypted, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = encrypted.NetConn() // TLS would write first
+	}
+	_ = conn.Close() // fails only when it is closed
+	return true
+}
+
+// changed is called by net/http with each change of a connection's state.
+func (c *connections) changed(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if state == http.StateIdle {
+		c.elements[conn] = c.idle.PushBack(conn)
+	} else if e := c.elements[conn]; e != nil {
+		c.idle.Remove(e)
+		delete(c.elements, conn)
+	}
+}
+
+// countedListener accepts connections and counts them.
+type countedListener struct {
+	net.Listener
+	connections *connections
+}
+
+func (l countedListener) Accept() (net.Conn, error) {
+	c := l.connections
+	for {
+		accepted, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c.open.Add(1)
+		var conn net.Conn
+		if tcp, ok := accepted.(*net.TCPConn); ok {
+			conn = &countedTCP{TCPConn: tcp, connections: c}
+		} else {
+			conn = &countedConn{Conn: accepted, connections: c}
+		}
+		if c.admit(accepted) {
+			return conn, nil
+		}
+		c.refused.Inc()
+		c.log.Do(func() {
+			c.logger.Warn("too many connections, new ones are closed; at most one such line a minute", zap.Int64("open", c.open.Load()))
+		})
+		_ = conn.Close() // its client learns by itself
+	}
+}
+
+// countedTCP keeps what *net.TCPConn can do, its descriptor above all: the engine parks no connection without it.
+type countedTCP struct {
+	*net.TCPConn
+	connections *connections
+	closed      atomic.Bool
+}
+
+func (c *countedTCP) Close() error {
+	if c.closed.CompareAndSwap(false, true) {
+		defer c.connections.open.Add(-1)
+	}
+	return c.TCPConn.Close()
+}
+
+// countedConn is any other connection.
+type countedConn struct {
+	net.Conn
+	connections *connections
+	closed      atomic.Bool
+}
+
+func (c *countedConn) Close() error {
+	if c.closed.CompareAndSwap(false, true) {
+		defer c.connections.open.Add(-1)
+	}
+	return c.Conn.Close()
+}
