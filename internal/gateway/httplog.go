@@ -31,7 +31,7 @@ func newHTTPPanics(registry prometheus.Registerer) *prometheus.CounterVec {
 			"please report it with the log's stack trace.",
 	}, []string{"listener"})
 	registry.MustRegister(panics)
-	for _, listener := range []string{"clients", "ops"} {
+	for _, listener := range []string{"clients", "ops", "peers"} {
 		panics.WithLabelValues(listener)
 	}
 	return panics
