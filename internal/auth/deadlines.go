@@ -27,22 +27,35 @@ type Deadline struct {
 	// The Deadlines' mu guards the following.
 	at    time.Time
 	index int // in the heap, plus one; 0: not set
+	ended bool
 }
 
-// Set has d called at a time, instead of the time set before; a zero time only takes it out.
+// Set has d called at a time, instead of the time set before; a zero time only takes it out. After End it does nothing.
 func (ds *Deadlines) Set(d *Deadline, at time.Time) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	if d.index > 0 {
-		heap.Remove(&ds.waiting, d.index-1)
-	}
-	if at.IsZero() {
+	ds.removeLocked(d)
+	if at.IsZero() || d.ended {
 		return
 	}
 	d.at = at.Round(0) // by the wall clock
 	heap.Push(&ds.waiting, d)
 	if d.index == 1 {
 		ds.armLocked()
+	}
+}
+
+// End takes d out for good.
+func (ds *Deadlines) End(d *Deadline) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	ds.removeLocked(d)
+	d.ended = true
+}
+
+func (ds *Deadlines) removeLocked(d *Deadline) {
+	if d.index > 0 {
+		heap.Remove(&ds.waiting, d.index-1)
 	}
 }
 

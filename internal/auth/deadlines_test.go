@@ -92,6 +92,17 @@ func TestDeadlines_OneTimeForManyAndYearsAhead(t *testing.T) {
 	})
 }
 
+func TestDeadlines_NothingIsSetAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ds auth.Deadlines
+		d := auth.Deadline{Due: func() { t.Error("called") }}
+		ds.Set(&d, time.Now().Add(time.Second))
+		ds.End(&d)
+		ds.Set(&d, time.Now().Add(time.Second))
+		time.Sleep(time.Minute)
+	})
+}
+
 func TestDeadlines_PastIsDueAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ds auth.Deadlines

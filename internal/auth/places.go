@@ -1,11 +1,12 @@
 package auth
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
 	"strings"
 
-	"github.com/carillon-io/carillon/internal/config"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Places are where a client's token is looked for; the first that holds something counts.
@@ -16,11 +17,11 @@ type place func(r *Request) string
 
 // Request is what a client brings.
 type Request struct {
-	// Auth is the token in the object that came with CONNECT; empty: none. Anything but a text counts as a token, one
-	// that is not valid.
-	Auth    string
-	Headers http.Header // Host included
-	Query   url.Values
+	// Auth is the JSON object that came with CONNECT, nil when none did.
+	Auth []byte
+	// Handshake returns the headers, Host included, and the query of the connection's first request. It is called only
+	// where a place needs them.
+	Handshake func() (http.Header, url.Values)
 }
 
 // Where a token may be.
@@ -36,15 +37,25 @@ const (
 func NewPlaces(names []string, trusted func(headers http.Header) bool) Places {
 	places := make(Places, 0, len(names))
 	for _, name := range names {
-		switch cookie, isCookie := strings.CutPrefix(name, placeCookie); {
+		cookie, isCookie := strings.CutPrefix(name, placeCookie)
+		switch {
 		case name == placeAuth:
-			places = append(places, func(r *Request) string { return r.Auth })
+			places = append(places, func(r *Request) string { return memberToken(r.Auth) })
 		case name == placeHeader:
-			places = append(places, func(r *Request) string { return bearer(r.Headers.Get("Authorization")) })
+			places = append(places, func(r *Request) string {
+				headers, _ := r.Handshake()
+				return bearer(headers.Get("Authorization"))
+			})
 		case name == placeQuery:
-			places = append(places, func(r *Request) string { return r.Query.Get("token") })
+			places = append(places, func(r *Request) string {
+				_, query := r.Handshake()
+				return query.Get("token")
+			})
 		case isCookie:
-			places = append(places, func(r *Request) string { return cookieToken(r.Headers, cookie, trusted) })
+			places = append(places, func(r *Request) string {
+				headers, _ := r.Handshake()
+				return cookieToken(headers, cookie, trusted)
+			})
 		}
 	}
 	return places
@@ -58,6 +69,41 @@ func (p Places) Find(r *Request) string {
 		}
 	}
 	return ""
+}
+
+// memberToken returns the member token of an object, the last where several have that name, as JSON parsers do. null and
+// the empty text hold nothing; what else is no text is handed on, to be found no token.
+func memberToken(object []byte) (token string) {
+	d := jsontext.NewDecoder(bytes.NewBuffer(object), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if open, err := d.ReadToken(); err != nil || open.Kind() != '{' {
+		return ""
+	}
+	for d.PeekKind() == '"' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return token
+		}
+		if name.String() != "token" {
+			if d.SkipValue() != nil {
+				return token
+			}
+			continue
+		}
+		value, err := d.ReadValue()
+		if err != nil {
+			return token
+		}
+		switch value.Kind() {
+		case 'n':
+			token = ""
+		case '"':
+			text, _ := jsontext.AppendUnquote(nil, value) // its error tells of characters that no token has
+			token = string(text)
+		default:
+			token = string(value)
+		}
+	}
+	return token
 }
 
 // bearer returns the token of an Authorization header. Other schemes are for others, such as a proxy's password.
@@ -90,14 +136,4 @@ func ownPage(headers http.Header, trusted func(http.Header) bool) bool {
 		return headers.Get("Sec-Fetch-Site") == "same-origin"
 	}
 	return trusted(headers)
-}
-
-// HasCookie reports whether a token may come as a cookie.
-func HasCookie(cfg config.Auth) bool {
-	for _, name := range cfg.Token {
-		if strings.HasPrefix(name, placeCookie) {
-			return true
-		}
-	}
-	return false
 }

@@ -23,28 +23,39 @@ func TestPlaces_FirstThatHoldsSomethingCounts(t *testing.T) {
 	query := url.Values{"token": {"from query"}}
 	for name, c := range map[string]struct {
 		places  []string
-		request auth.Request
+		auth    string
+		headers http.Header
+		query   url.Values
 		want    string
 	}{
-		"nothing":                 {all, auth.Request{Headers: own}, ""},
-		"auth":                    {all, auth.Request{Auth: "from auth", Headers: with(own, "Authorization", "Bearer x"), Query: query}, "from auth"},
-		"order as configured":     {[]string{"query.token", "auth.token"}, auth.Request{Auth: "from auth", Headers: own, Query: query}, "from query"},
-		"not configured":          {[]string{"auth.token"}, auth.Request{Headers: own, Query: query}, ""},
-		"bearer":                  {all, auth.Request{Headers: with(own, "Authorization", "bEARER  x.y.z "), Query: query}, "x.y.z"},
-		"a proxy's password":      {all, auth.Request{Headers: with(own, "Authorization", "Basic eDp5"), Query: query}, "from query"},
-		"empty bearer":            {all, auth.Request{Headers: with(own, "Authorization", "Bearer "), Query: query}, "from query"},
-		"empty query":             {all, auth.Request{Headers: with(own, "Cookie", "session=c"), Query: url.Values{"token": {""}}}, "c"},
-		"cookie":                  {all, auth.Request{Headers: with(own, "Cookie", "a=b; session=c")}, "c"},
-		"quoted cookie":           {all, auth.Request{Headers: with(own, "Cookie", `session="c"`)}, "c"},
-		"another cookie":          {all, auth.Request{Headers: with(own, "Cookie", "sessions=c; Session=d")}, ""},
-		"cookie, strange origin":  {all, auth.Request{Headers: http.Header{"Origin": {"https://evil.example"}, "Cookie": {"session=c"}}}, ""},
-		"cookie, no origin":       {all, auth.Request{Headers: http.Header{"Cookie": {"session=c"}}}, ""},
-		"cookie, own page's GET":  {all, auth.Request{Headers: http.Header{"Cookie": {"session=c"}, "Sec-Fetch-Site": {"same-origin"}}}, "c"},
-		"cookie, sibling's GET":   {all, auth.Request{Headers: http.Header{"Cookie": {"session=c"}, "Sec-Fetch-Site": {"same-site"}}}, ""},
-		"cookie, strange GET":     {all, auth.Request{Headers: http.Header{"Cookie": {"session=c"}, "Sec-Fetch-Site": {"cross-site"}}}, ""},
-		"cookie, origin and site": {all, auth.Request{Headers: http.Header{"Origin": {"https://evil.example"}, "Cookie": {"session=c"}, "Sec-Fetch-Site": {"same-origin"}}}, ""},
+		"nothing":                 {all, "", own, nil, ""},
+		"auth":                    {all, `{"token":"from auth"}`, with(own, "Authorization", "Bearer x"), query, "from auth"},
+		"auth, escaped":           {all, `{"name":{"token":"no"},"t\u006fken":"a\u002eb"}`, own, nil, "a.b"},
+		"auth, the last counts":   {all, `{"token":"a","token":"b"}`, own, nil, "b"},
+		"auth, another case":      {all, `{"Token":"a"}`, own, nil, ""},
+		"auth, empty":             {all, `{"token":""}`, own, query, "from query"},
+		"auth, null":              {all, `{"token":null}`, own, query, "from query"},
+		"auth, a number":          {all, `{"token":7}`, own, query, "7"},
+		"auth, an object":         {all, `{"token":{"a":1}}`, own, query, `{"a":1}`},
+		"auth, no object":         {all, `["token"]`, own, query, "from query"},
+		"order as configured":     {[]string{"query.token", "auth.token"}, `{"token":"from auth"}`, own, query, "from query"},
+		"not configured":          {[]string{"auth.token"}, "", own, query, ""},
+		"bearer":                  {all, "", with(own, "Authorization", "bEARER  x.y.z "), query, "x.y.z"},
+		"a proxy's password":      {all, "", with(own, "Authorization", "Basic eDp5"), query, "from query"},
+		"empty bearer":            {all, "", with(own, "Authorization", "Bearer "), query, "from query"},
+		"empty query":             {all, "", with(own, "Cookie", "session=c"), url.Values{"token": {""}}, "c"},
+		"cookie":                  {all, "", with(own, "Cookie", "a=b; session=c"), nil, "c"},
+		"quoted cookie":           {all, "", with(own, "Cookie", `session="c"`), nil, "c"},
+		"another cookie":          {all, "", with(own, "Cookie", "sessions=c; Session=d"), nil, ""},
+		"cookie, strange origin":  {all, "", http.Header{"Origin": {"https://evil.example"}, "Cookie": {"session=c"}}, nil, ""},
+		"cookie, no origin":       {all, "", http.Header{"Cookie": {"session=c"}}, nil, ""},
+		"cookie, own page's GET":  {all, "", http.Header{"Cookie": {"session=c"}, "Sec-Fetch-Site": {"same-origin"}}, nil, "c"},
+		"cookie, sibling's GET":   {all, "", http.Header{"Cookie": {"session=c"}, "Sec-Fetch-Site": {"same-site"}}, nil, ""},
+		"cookie, strange GET":     {all, "", http.Header{"Cookie": {"session=c"}, "Sec-Fetch-Site": {"cross-site"}}, nil, ""},
+		"cookie, origin and site": {all, "", http.Header{"Origin": {"https://evil.example"}, "Cookie": {"session=c"}, "Sec-Fetch-Site": {"same-origin"}}, nil, ""},
 	} {
-		if got := auth.NewPlaces(c.places, trusted).Find(&c.request); got != c.want {
+		r := auth.Request{Auth: []byte(c.auth), Handshake: func() (http.Header, url.Values) { return c.headers, c.query }}
+		if got := auth.NewPlaces(c.places, trusted).Find(&r); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}

@@ -231,7 +231,6 @@ func TestCheck_ImpossibleCombinations(t *testing.T) {
 		{"token without a key", `namespaces: {/: {connect: {require: token}}}`, []string{
 			`line 1: namespaces["/"].connect.require: "token" needs a key: set auth.jwt.secret, auth.jwt.public_key or ` +
 				`auth.jwt.jwks`,
-			`line 1: namespaces["/"].connect.require: "token": not in this version`,
 		}},
 		{"forward without route and Redis", `namespaces: {/: {rules: [{event: o, do: [{forward: orders}]}]}}`, []string{
 			`line 1: namespaces["/"].rules[0].do[0].forward: "orders" is not a route; routes is empty`,

@@ -35,10 +35,6 @@ var unbuilt = []unbuiltKey{
 	}},
 	{key: "limits.events", refuse: true},
 	{key: "limits.connects", refuse: true},
-	{key: "auth.jwt", refuse: true},
-	{key: "auth.token"},
-	{key: "auth.leeway"},
-	{key: "auth.expiry"},
 	{key: "routes", refuse: true},
 	{key: "native.path"},
 	{key: "sse.path"},
@@ -89,9 +85,6 @@ func shown(v reflect.Value) string {
 func (l *loader) checkUnbuiltPolicy() {
 	for _, name := range slices.Sorted(maps.Keys(l.config.Namespaces)) {
 		key, namespace := entryKey("namespaces", name), l.config.Namespaces[name]
-		if namespace.Connect.Require == RequireToken {
-			l.fault(key+".connect.require", "%q: %s", RequireToken, notInThisVersion)
-		}
 		if namespace.Connect.Ask != nil {
 			l.fault(key+".connect.ask", notInThisVersion)
 		}

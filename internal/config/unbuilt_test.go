@@ -13,9 +13,6 @@ func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 		{"socketio.recovery.enabled", "true", `"true": `},
 		{"adapter.kind", "streams", `"streams": `},
 		{"limits.events.rate", "10", `"10": `},
-		{"auth.jwt.secret", "s", `"********": `},
-		{"auth.jwt.jwks", "https://keys.example", `"https://keys.example": `},
-		{"auth.jwt.issuer", "me", `"me": `},
 		{"routes", "{orders: {}}", ""},
 		{"socketio.max_auth", "1KiB", `"1KiB": `},
 		{"adapter.interest", "namespace", `"namespace": `},
@@ -39,9 +36,6 @@ func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 		{"native.path", "/ws", `"/ws": `},
 		{"sse.path", "/sse", `"/sse": `},
 		{"presence", "[{rooms: [a], user: '${sid}'}]", ""},
-		{"auth.token", "[query.token]", ""},
-		{"auth.leeway", "5s", `"5s": `},
-		{"auth.expiry", "keep", `"keep": `},
 	} {
 		want := "line 1: " + c.key + ": " + c.shown + "not in this version; it has no effect"
 		_, warnings, err := config.Load(config.Source{File: []byte(fileWith(c.key, c.value))})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/carillon-io/carillon/internal/auth"
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/policy"
 )
@@ -16,7 +17,8 @@ func Check(cfg config.Config, loaded error) error {
 	if loaded == nil {
 		_, loaded = policy.New(cfg.Namespaces, policy.Options{})
 	}
-	if err := errors.Join(loaded, faultyTLS, checkBundle(cfg.Server.ClientBundle), checkRedis(cfg.Redis, loaded)); err != nil {
+	_, faultyKeys := auth.New(cfg.Auth, auth.Options{})
+	if err := errors.Join(loaded, faultyTLS, faultyKeys, checkBundle(cfg.Server.ClientBundle), checkRedis(cfg.Redis, loaded)); err != nil {
 		return err
 	}
 	g, err := New(Options{Config: cfg})

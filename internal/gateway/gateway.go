@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
 
+	"github.com/carillon-io/carillon/internal/auth"
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/policy"
 	"github.com/carillon-io/carillon/pkg/adapter"
@@ -65,6 +66,7 @@ type Gateway struct {
 	level       zap.AtomicLevel
 	certificate certificate
 	limits      *limiter
+	tokens      *auth.Verifier
 	policy      *policy.Policy
 	reloader    *reloader
 
@@ -116,11 +118,19 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 	if err != nil {
 		return fmt.Errorf("server.origins: %w", err)
 	}
+	if g.tokens, err = auth.New(o.Config.Auth, auth.Options{Logger: g.logger.Named("auth"), Registry: registry}); err != nil {
+		return err
+	}
 	g.policy, err = policy.New(o.Config.Namespaces, policy.Options{
 		Logger:    g.logger.Named("policy"),
 		Registry:  registry,
 		OnRefusal: o.OnRefusal,
 		Connected: func() bool { return g.adapter.State().Connected },
+		Tokens: policy.Tokens{
+			Verifier:    g.tokens,
+			Places:      auth.NewPlaces(o.Config.Auth.Token, origins.mayUseCookies),
+			KeepExpired: o.Config.Auth.Expiry == config.ExpiryKeep,
+		},
 	})
 	if err != nil {
 		return err

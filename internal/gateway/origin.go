@@ -64,6 +64,13 @@ func (p *originPolicy) allows(r *http.Request) bool {
 	return origin == "" || p.any || p.names(origin) || sameHost(origin, r.Host)
 }
 
+// mayUseCookies reports whether the page of a request's Origin may use what cookies of its visitors prove: one of the own
+// host, or one that is listed. That every page is let in does not count: browsers send cookies for each of them.
+func (p *originPolicy) mayUseCookies(headers http.Header) bool {
+	origin := headers.Get("Origin")
+	return p.names(origin) || sameHost(origin, headers.Get("Host"))
+}
+
 // headers sets what a browser needs to let a page of another origin read the answer.
 func (p *originPolicy) headers(r *http.Request, h http.Header) {
 	if p.none() && !p.loopback {

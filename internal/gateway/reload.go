@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/carillon-io/carillon/internal/auth"
 	"github.com/carillon-io/carillon/internal/config"
 )
 
@@ -31,6 +32,7 @@ type reloader struct {
 	mu sync.Mutex // held while a configuration is applied
 	// mu guards the following.
 	tls config.TLS // in use, whose files are watched too
+	jwt config.JWT // likewise
 }
 
 var (
@@ -48,6 +50,7 @@ func newReloader(o Options, registry prometheus.Registerer) *reloader {
 		started: o.Config,
 		done:    o.OnReload,
 		tls:     o.Config.Server.TLS,
+		jwt:     o.Config.Auth.JWT,
 		success: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "carillon", Name: "config_reload_success",
 			Help: "1 when the configuration read last is in force, 0 when it was refused and an older one goes on.",
@@ -61,7 +64,7 @@ func newReloader(o Options, registry prometheus.Registerer) *reloader {
 }
 
 // Reload reads the configuration again and puts in force what a running node can change: namespaces, limits, certificates,
-// log level. No connection is dropped. A configuration with a fault is refused whole: the one before goes on, as it does
+// keys of tokens, log level. No connection is dropped. A configuration with a fault is refused whole: the one before goes on, as it does
 // where the files cannot be read, which says nothing about them. Safe for concurrent use.
 func (g *Gateway) Reload() error {
 	r := g.reloader
@@ -107,13 +110,18 @@ func (g *Gateway) applyLocked(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
+	replaceKeys, err := g.tokens.Prepare(cfg.Auth.JWT)
+	if err != nil {
+		return err
+	}
 	if err := g.policy.Replace(cfg.Namespaces); err != nil {
 		return err
 	}
+	replaceKeys()
 	renew()
 	g.limits.set(cfg.Limits)
 	g.level.SetLevel(level)
-	g.reloader.tls = cfg.Server.TLS
+	g.reloader.tls, g.reloader.jwt = cfg.Server.TLS, cfg.Auth.JWT
 	return nil
 }
 
@@ -134,7 +142,7 @@ func (r *reloader) files() []string {
 }
 
 func (r *reloader) filesLocked() []string {
-	return slices.Concat(r.source.files(), certificateFiles(r.tls))
+	return slices.Concat(r.source.files(), certificateFiles(r.tls), auth.Files(r.jwt))
 }
 
 // watch calls changed when the content of a file has changed and stayed the same for one interval: a file half written is

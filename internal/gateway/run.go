@@ -63,6 +63,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		start(g.peers.endpoint.serve)
 	}
 	running.Go(func() { g.tuneMemory(cluster) })
+	running.Go(func() { g.tokens.Run(cluster) })
 	if g.reloader.source != nil {
 		running.Go(func() { watch(cluster, g.reloader.files, g.Reload) })
 	}

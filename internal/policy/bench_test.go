@@ -30,6 +30,7 @@ func (*quiet) Claims() []byte                         { return nil }
 func (*quiet) Context() context.Context               { return nil }
 func (*quiet) Disconnect()                            {}
 func (*quiet) CloseConnection()                       {}
+func (*quiet) DisconnectWith(string)                  {}
 func (q *quiet) EmitArgs(packet.Args, bool)           { q.sent++ }
 
 func (*quiet) Handshake() engine.Handshake {

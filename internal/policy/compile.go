@@ -51,14 +51,12 @@ func (c *compiler) compile(namespaces map[string]config.Namespace) *ruleset {
 func (c *compiler) namespace(key string, written *config.Namespace) *namespace {
 	at := "namespaces[" + strconv.Quote(key) + "]"
 	n := &namespace{key: key}
-	if r := written.Connect.Require; r != "" && r != config.RequireAnyone {
-		c.fault(at+".connect.require", 0, errNotBuilt)
-	}
+	n.requireToken = written.Connect.Require == config.RequireToken
 	n.connect.cond = c.condition(at+".connect.if", expression.InConnect, written.Connect.If)
 	n.connect.do = c.actions(at+".connect.do", expression.InConnect, written.Connect.Do)
 	n.leaving.do = c.actions(at+".disconnect.do", expression.InDisconnect, written.Disconnect.Do)
 	buckets := 0
-	labels := map[string]bool{labelNoRule: true, labelConnect: true, labelDisconnect: true}
+	labels := map[string]bool{labelNoRule: true, labelConnect: true, labelDisconnect: true, labelRefresh: true}
 	for i := range written.Rules {
 		r := c.rule(fmt.Sprintf("%s.rules[%d]", at, i), &written.Rules[i])
 		if r.label = written.Rules[i].Name; r.label == "" {
@@ -256,6 +254,7 @@ func (c *compiler) fault(at string, line int, err error) {
 func (s *ruleset) appoint(counter *prometheus.CounterVec, logger *zap.Logger) {
 	appoint := func(n *namespace) {
 		n.noRule = newJudge(counter, logger, n.key, labelNoRule)
+		n.refresh = newJudge(counter, logger, n.key, labelRefresh)
 		n.connect.judge = newJudge(counter, logger, n.key, labelConnect)
 		n.leaving.judge = newJudge(counter, logger, n.key, labelDisconnect)
 		for _, r := range n.rules {

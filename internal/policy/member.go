@@ -22,6 +22,7 @@ type member struct {
 	// Owned by the calls.
 	set     *ruleset // what rules belongs to
 	rules   *namespace
+	proof   *proof   // nil: the client brought no token
 	leaving bool     // a disconnect was decided on: no further event is looked at
 	after   []effect // of connect, to be done behind the CONNECT answer
 }
@@ -78,6 +79,10 @@ func (m *member) event(name string, args packet.Args, ack acknowledger) {
 		m.settle(n.noRule, name, denied("the socket is being disconnected"), ack, packet.Args{})
 		return
 	}
+	if name == refreshEvent && m.policy.tokens.looks() {
+		m.refresh(n, args, ack)
+		return
+	}
 	a := expression.NewActivation(m.socket.Context(), m.socket)
 	a.Event, a.Args = name, args
 	j, p, refused := n.decide(a, m.connection.limitersOf(m.set, n))
@@ -123,6 +128,9 @@ func (m *member) Enter(ctx context.Context) error {
 	if n == nil {
 		return &socketio.ConnectError{Message: "Invalid namespace"}
 	}
+	if err := m.authenticate(ctx, n); err != nil {
+		return err
+	}
 	a := expression.NewActivation(ctx, m.socket)
 	effects, refused := n.connect.prepare(a)
 	a.Release()
@@ -165,6 +173,7 @@ func (m *member) join(rooms []string) <-chan error {
 
 // Entered does what is left of connect, behind the CONNECT answer.
 func (m *member) Entered() {
+	m.watchExpiry() // not before: a client that has no answer yet does not understand a DISCONNECT
 	n := m.current()
 	if n == nil {
 		return // the configuration changed meanwhile
@@ -176,6 +185,7 @@ func (m *member) Entered() {
 
 // Leave does what the configuration says of a disconnect, while the rooms still stand.
 func (m *member) Leave(reason string) {
+	m.unwatchExpiry()
 	n := m.current()
 	if n == nil || len(n.leaving.do) == 0 {
 		return

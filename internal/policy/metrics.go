@@ -28,6 +28,7 @@ const (
 	labelNoRule     = "no rule"
 	labelConnect    = "connect"
 	labelDisconnect = "disconnect"
+	labelRefresh    = refreshEvent
 )
 
 func newDecisionCounter(registry prometheus.Registerer) (*prometheus.CounterVec, error) {
@@ -35,7 +36,7 @@ func newDecisionCounter(registry prometheus.Registerer) (*prometheus.CounterVec,
 		Name: "carillon_rule_decisions_total",
 		Help: "What the rules decided about clients' events, by namespace (its key in the configuration) and by rule (its name, " +
 			"else its position and event): allowed, denied, invalid (the arguments do not fit), limited (over a rate or limit), " +
-			"failed (Redis or the cluster did not take it). connect and disconnect stand for those hooks, no rule for events that no " +
+			"failed (Redis or the cluster did not take it). connect and disconnect stand for those hooks, auth:refresh for renewed tokens, no rule for events that no " +
 			"rule is about, which are denied.",
 	}, []string{"namespace", "rule", "decision"})
 	if registry != nil {

@@ -16,9 +16,12 @@ type ruleset struct {
 type namespace struct {
 	key     string // a name, or a prefix ending in *
 	noRule  *judge
-	connect hook
-	rules   []*rule
-	leaving hook // disconnect
+	refresh *judge // of tokens
+	// requireToken lets in only sockets with a token.
+	requireToken bool
+	connect      hook
+	rules        []*rule
+	leaving      hook // disconnect
 }
 
 // hook is what happens at a connect or a disconnect.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/carillon-io/carillon/internal/auth"
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/expression"
 	"github.com/carillon-io/carillon/internal/sio/conn"
@@ -19,6 +20,7 @@ type Options struct {
 	Registry prometheus.Registerer // nil: metrics are kept, not registered
 	// OnRefusal is told of every refusal, from any goroutine. It must not block. nil: nobody is told.
 	OnRefusal func(Refusal)
+	Tokens    Tokens // how sockets prove who they are
 	// Connected reports whether the cluster answers; while it does not, a connect does not wait for its joins to be
 	// known there. nil: it always does.
 	Connected func() bool
@@ -32,6 +34,9 @@ type Policy struct {
 	logger       *zap.Logger
 	onRefusal    func(Refusal)
 	connected    func() bool
+	tokens       Tokens
+
+	deadlines auth.Deadlines // of tokens
 
 	current atomic.Pointer[ruleset]
 }
@@ -47,6 +52,7 @@ func New(namespaces map[string]config.Namespace, options Options) (*Policy, erro
 		logger:       options.Logger,
 		onRefusal:    options.OnRefusal,
 		connected:    options.Connected,
+		tokens:       options.Tokens,
 	}
 	if p.logger == nil {
 		p.logger = zap.NewNop()
@@ -130,7 +136,9 @@ func (p *Policy) Labels() []string {
 // govern makes a namespace's sockets follow the policy.
 func (p *Policy) govern(n *socketio.Namespace) {
 	n.SetLogic(func(s *socketio.Socket, shared *conn.Values) conn.Logic {
-		return &member{policy: p, socket: serverSocket{s}, connection: conn.Shared[connection](shared)}
+		m := &member{policy: p, connection: conn.Shared[connection](shared)}
+		m.socket = serverSocket{s, m}
+		return m
 	})
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 
+	"github.com/carillon-io/carillon/internal/auth"
 	"github.com/carillon-io/carillon/internal/celjson"
 	"github.com/carillon-io/carillon/internal/expression"
 	"github.com/carillon-io/carillon/pkg/adapter"
@@ -19,6 +20,7 @@ const (
 	Invalid     Code = "invalid"     // what the client sent does not fit the rule
 	Overloaded  Code = "overloaded"  // a rate, a limit, a full queue
 	Unavailable Code = "unavailable" // the cluster could not be told, or may not have been
+	// Codes of tokens are those of auth.Code.
 )
 
 // Refusal describes an event, a connect or a disconnect that was not, or not wholly, done.
@@ -78,7 +80,7 @@ func (r *refusal) decision() decision {
 	switch {
 	case r == nil:
 		return allowed
-	case r.code == Denied:
+	case r.code == Denied, r.code == Code(auth.Missing), r.code == Code(auth.Invalid), r.code == Code(auth.Expired):
 		return refusedDenied
 	case r.code == Invalid:
 		return refusedInvalid

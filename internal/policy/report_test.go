@@ -65,7 +65,8 @@ namespaces:
 	want := map[string]float64{}
 	for _, d := range []string{"allowed", "denied", "invalid", "limited", "failed"} {
 		for _, s := range []string{`"/x-*",rule="1 join,j*"`, `"/x-*",rule="mine"`, `"/x-*",rule="no rule"`, `"/x-*",rule="connect"`,
-			`"/x-*",rule="disconnect"`, `"/",rule="no rule"`, `"/",rule="connect"`, `"/",rule="disconnect"`} {
+			`"/x-*",rule="disconnect"`, `"/x-*",rule="auth:refresh"`,
+			`"/",rule="no rule"`, `"/",rule="connect"`, `"/",rule="disconnect"`, `"/",rule="auth:refresh"`} {
 			want[`carillon_rule_decisions_total{decision="`+d+`",namespace=`+s+`}`] = 0
 		}
 	}
@@ -152,7 +153,7 @@ func TestLoad_EveryFaultIsNamedWithItsKey(t *testing.T) {
 	emit := &config.Emit{To: text("${1.5 +}"), Event: text("connect"), Args: text("${sid} ${nsp}"), Except: list()}
 	_, err := policy.New(map[string]config.Namespace{
 		"/": {
-			Connect: config.Connect{If: source("args[0] == 1"), Do: []config.Action{{Join: text("${event}")}}, Require: config.RequireToken},
+			Connect: config.Connect{If: source("args[0] == 1"), Do: []config.Action{{Join: text("${event}")}}},
 			Rules: []config.Rule{
 				{Event: config.Patterns{"a"}, If: source("1 + 1"), Do: []config.Action{{Emit: emit}}},
 				{Event: config.Patterns{"a"}, If: source("reason == ''"), Ack: list(text("ok"), text("${nope}")), Deny: text("${")},
@@ -175,7 +176,6 @@ func TestLoad_EveryFaultIsNamedWithItsKey(t *testing.T) {
 		line      int
 	}
 	want := []fault{
-		{`namespaces["/"].connect.require`, "not in this version", 0},
 		{`namespaces["/"].connect.if`, "undeclared reference to 'args'", 3},
 		{`namespaces["/"].connect.do[0].join`, "undeclared reference to 'event'", 7},
 		{`namespaces["/"].disconnect.do[0].broadcast.event`, "undeclared reference to 'args'", 7},

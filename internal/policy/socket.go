@@ -22,6 +22,7 @@ type socket interface {
 	Send(m *message, done func(error)) error
 	EmitArgs(args packet.Args, volatile bool)
 	Disconnect()
+	DisconnectWith(reason string)
 	CloseConnection()
 }
 
@@ -35,12 +36,12 @@ type message struct {
 }
 
 // serverSocket is a socket of a server.
-type serverSocket struct{ *socketio.Socket }
+type serverSocket struct {
+	*socketio.Socket
+	member *member
+}
 
 func (s serverSocket) Nsp() string { return s.Namespace().Name() }
-
-// Claims is nil: tokens are not verified yet.
-func (s serverSocket) Claims() []byte { return nil }
 
 // Send emits m. An error returned is one that done, if given, may have been told as well.
 func (s serverSocket) Send(m *message, done func(error)) error {

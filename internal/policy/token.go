@@ -1,0 +1,170 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/carillon-io/carillon/internal/auth"
+	"github.com/carillon-io/carillon/internal/sio/conn"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// Tokens is how sockets prove who they are. The zero value looks at no tokens.
+type Tokens struct {
+	Verifier *auth.Verifier // nil: tokens are not looked at
+	Places   auth.Places
+	// KeepExpired lets sockets stay whose token has expired.
+	KeepExpired bool
+}
+
+func (t *Tokens) looks() bool { return t.Verifier != nil && t.Verifier.Looks() }
+
+// refreshEvent renews a socket's token: its argument is the new one.
+const refreshEvent = gatewayPrefix + "refresh"
+
+// reasonExpired is why a socket leaves whose token has expired.
+const reasonExpired = "token expired"
+
+// How often a socket may renew its token: checking one costs a signature.
+const (
+	refreshRate  = rate.Limit(1)
+	refreshBurst = 5
+)
+
+// proof is the token that a socket has brought.
+type proof struct {
+	token    atomic.Pointer[auth.Token]
+	deadline auth.Deadline
+
+	// Owned by the calls of the member.
+	refreshes *rate.Limiter // nil until the first
+}
+
+// Claims is the payload of the token, nil when there is none.
+func (s serverSocket) Claims() []byte {
+	if p := s.member.proof; p != nil {
+		return p.token.Load().Claims
+	}
+	return nil
+}
+
+// authenticate finds the socket's token and has it judged. A socket whose token cannot be judged now is sent away in a
+// way that makes its client come back.
+func (m *member) authenticate(ctx context.Context, n *namespace) error {
+	if !m.policy.tokens.looks() {
+		if n.requireToken { // only while a reload puts keys and rules in force, one after the other
+			return m.turnAway(n, auth.ErrUnavailable)
+		}
+		return nil
+	}
+	token := m.policy.tokens.Places.Find(&auth.Request{
+		Auth: m.socket.Auth().JSON,
+		Handshake: func() (http.Header, url.Values) {
+			h := m.socket.Handshake()
+			return h.Headers, h.Query
+		},
+	})
+	if token == "" {
+		if n.requireToken {
+			return m.turnAway(n, auth.ErrMissing)
+		}
+		return nil
+	}
+	type verdict struct {
+		token *auth.Token
+		err   error
+	}
+	judged := make(chan verdict, 1)
+	m.policy.tokens.Verifier.Verify(token, func(t *auth.Token, err error) { judged <- verdict{t, err} })
+	select {
+	case v := <-judged:
+		if v.err != nil {
+			return m.turnAway(n, v.err)
+		}
+		m.proof = new(proof)
+		m.proof.deadline.Due = m.expired
+		m.proof.token.Store(v.token)
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// turnAway counts the refusal of a token and says what Enter returns for it.
+func (m *member) turnAway(n *namespace, err error) error {
+	refused := refusalOfToken(err)
+	m.judged(n.connect.judge, "", refused)
+	if refused.code == Unavailable {
+		return conn.ErrClose
+	}
+	return refused.connectError()
+}
+
+func refusalOfToken(err error) *refusal {
+	var verdict *auth.Error
+	if errors.As(err, &verdict) {
+		return &refusal{Code(verdict.Code), verdict.Message(), verdict}
+	}
+	return &refusal{Unavailable, "the token cannot be checked now", err}
+}
+
+// watchExpiry has the socket leave when its token expires.
+func (m *member) watchExpiry() {
+	if m.proof != nil && !m.policy.tokens.KeepExpired {
+		m.policy.deadlines.Set(&m.proof.deadline, m.proof.token.Load().Expires)
+	}
+}
+
+// unwatchExpiry ends what watchExpiry began.
+func (m *member) unwatchExpiry() {
+	if m.proof != nil {
+		m.policy.deadlines.End(&m.proof.deadline)
+	}
+}
+
+// expired disconnects the socket, unless its token was renewed in the meantime.
+func (m *member) expired() {
+	if t := m.proof.token.Load(); !t.Expires.IsZero() && !t.Expires.After(time.Now()) {
+		m.socket.DisconnectWith(reasonExpired)
+	}
+}
+
+// refresh puts a new token in the place of the socket's. It must be of the same subject: the rooms, which the socket
+// keeps, were given to that one.
+func (m *member) refresh(n *namespace, args packet.Args, ack acknowledger) {
+	settle := func(r *refusal) { m.settle(n.refresh, refreshEvent, r, ack, accepted) }
+	var token string
+	switch first, ok := args.At(0); {
+	case m.proof == nil:
+		settle(denied("there is no token to renew"))
+		return
+	case !ok || packet.Unmarshal(first, nil, &token) != nil || token == "":
+		settle(invalid("the argument must be a token", nil))
+		return
+	}
+	if m.proof.refreshes == nil {
+		m.proof.refreshes = rate.NewLimiter(refreshRate, refreshBurst)
+	}
+	if !m.proof.refreshes.Allow() {
+		settle(&refusal{Overloaded, "too many refreshes", nil})
+		return
+	}
+	m.policy.tokens.Verifier.Verify(token, func(t *auth.Token, err error) {
+		switch {
+		case err != nil:
+			settle(refusalOfToken(err))
+		case t.Subject != m.proof.token.Load().Subject:
+			settle(&refusal{Code(auth.Invalid), "the token is not of the same subject", nil})
+		default:
+			m.proof.token.Store(t)
+			m.watchExpiry()
+			settle(nil)
+		}
+	})
+}
