@@ -16,8 +16,8 @@ import (
 // compressFrom is the length from which a poll answer, or a frame, is worth compressing.
 const compressFrom = 1024
 
-// answer writes one batch as the body of a poll. It returns nil only when all of it was flushed to the connection.
-func (s *Session) answer(w http.ResponseWriter, r *http.Request, p *poll) error {
+// writeAnswer writes one batch as the body of a poll. It returns nil only when all of it was flushed to the connection.
+func (s *Session) writeAnswer(w http.ResponseWriter, r *http.Request, p *poll) error {
 	c := &s.codec
 	contentType := "text/plain; charset=UTF-8"
 	if c.payload(p.batch) == eioproto.Octets {

@@ -26,7 +26,7 @@ type Config struct {
 	UpgradeTimeout time.Duration // default 10 s
 	MaxPayload     int           // bytes of one message or POST body; default 1,000,000
 	Outbox         int           // bytes waiting for one client before it is a slow consumer; default 1 MiB
-	// EIO3 accepts protocol revision 3. Its session ids are usually published as Socket.IO ids, although whoever knows
+	// EIO3 accepts protocol revision 3. Its session ids are usually published as Socket.IO ids, although anyone who knows
 	// one may poll and post as that client.
 	EIO3 bool
 	// CompressPolling compresses poll answers of 1 KiB and more for clients that accept gzip or deflate.

@@ -26,7 +26,7 @@ type sessionContext struct {
 func (c sessionContext) Done() <-chan struct{} { return c.session.Done() }
 
 func (c sessionContext) Err() error {
-	if c.session.over() {
+	if c.session.ended() {
 		return context.Canceled
 	}
 	return nil

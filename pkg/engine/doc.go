@@ -2,17 +2,19 @@
 // heartbeats, and one bounded outbox for each session. It speaks protocol revision 4 and, when asked to, 3. It is a
 // leaf and knows nothing of Socket.IO or clusters: a request for a session it does not hold goes to Config.Unknown.
 //
+// The words of this package: a frame is one outbound message, the outbox what a session has still to send, the lease the
+// right to write for a session, the seat the place of a GET that waits, a parked connection one without a reader.
+//
 // # Sending
 //
 // A Frame is encoded once and shared by all its recipients. Session.Send appends frames to the session's outbox and
-// returns; whoever holds the session's lease takes all that waits and writes it: a flusher, of which there are a few while
-// there is something to write, or the handler of a waiting GET. A message is either in the outbox or with the one
-// holder of the lease, so it is delivered at most once and in order, across an upgrade too. It is lost only when the
-// process dies, when the peer vanishes under a write, or when the session ends first; losses this server knows of are
-// counted.
+// returns. The holder of the session's lease takes all of them and writes them: a flusher, of which there are a few while
+// there is something to write, or the handler of a waiting GET. A message is either in the outbox or with the one holder of
+// the lease, so it is delivered at most once and in order, across an upgrade too. It is lost only when the process dies,
+// when the peer vanishes under a write, or when the session ends first; losses this server knows of are counted.
 //
-// No client costs more than Config.Outbox: one that does not take what waits is cut off as a SlowConsumer. Bytes count
-// until they are written to the kernel. When all outboxes together hold more than Limits.Outboxes, the fullest go.
+// No client costs more than Config.Outbox: one that does not read is cut as a SlowConsumer. Bytes count until they are
+// written to the kernel. When all outboxes together hold more than Limits.Outboxes, the fullest are cut.
 //
 // # Receiving
 //
@@ -24,16 +26,36 @@
 // # Goroutines
 //
 // One for each WebSocket that is being read from. An idle one on plain TCP has none, on Linux: it is parked, without a
-// reader or a buffer, and one goroutine of the server waits for all that are. Under TLS and elsewhere the reader waits
-// itself. So it does where the http.Server's listener wraps its connections, as for the PROXY protocol, in a type that has
-// no SyscallConn: a wrapper that only counts should embed *net.TCPConn. One for each waiting GET and arriving POST, which net/http started; a flusher for each processor, more when they
+// reader or a buffer, and one goroutine of the server waits for all of them. Under TLS and elsewhere the reader waits
+// itself, and where the http.Server's listener wraps its connections, as for the PROXY protocol, in a type that has no
+// SyscallConn: a wrapper that only counts should embed *net.TCPConn. One for each waiting GET and arriving POST, which
+// net/http started; a flusher for each processor, more when they
 // have fallen behind; one for each write that waits for its peer or is under TLS; one for each end of a session, which
 // calls Receiver.Closed. An idle polling session has none. A session has one timer. Server.Close and Server.Drain wait
 // for all of them but net/http's.
 //
-// # Closing
+// # Ending
 //
-// Session.Close delivers what is queued and then closes the transport. What ends a session at once (errors, timeouts,
-// Server.Close) drops it. On a WebSocket a Close frame is always last and the server reads on for up to two seconds, so
-// that the kernel does not reset a connection whose last packets are still on their way.
+// A session ends gently or is cut. Gently means on a WebSocket: no further message is read, a Close frame is written behind
+// what is already being written, and what the client sends is read and discarded until it hangs up, or for two seconds
+// after its last progress, because closing a socket with unread input makes the kernel reset it and destroys what the
+// client has not read. With polling a waiting GET is answered, and an answer that is being written has two more seconds.
+// Cut means: the socket is closed with a reset, whatever is under way. Frames still in the outbox are dropped and counted
+// in both cases; only Session.Close and Server.Drain deliver them first.
+//
+//	what ends it                          reason                  how
+//	Session.Close, Server.Drain           the caller's            delivers the outbox, then gently; cut when the client
+//	                                                              takes nothing for 5 s, or after a minute
+//	Session.Close(SlowConsumer)           slow consumer           cut
+//	the outbox, or all of them, too full  slow consumer           cut
+//	Drain's context has ended             server shutting down    cut
+//	Server.Close                          server shutting down    gently
+//	no pong, or no ping                   ping timeout            gently
+//	a packet or payload that is malformed parse error             gently
+//	a WebSocket frame that is malformed   transport error         gently, with the code of RFC 6455
+//	a Close frame, a close packet, EOF    transport close         gently
+//	a write failed                        transport error         cut
+//	overlapping GETs or POSTs             transport error         gently
+//	a GET whose client has gone           transport error         gently
+//	a panic of the Receiver               forced close            gently
 package engine

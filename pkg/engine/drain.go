@@ -51,7 +51,7 @@ func (s *Server) Drain(ctx context.Context, window time.Duration) error {
 func (s *Server) cut(ctx context.Context) error {
 	s.logDrain("drain ran out of time", s.Sessions())
 	for _, session := range s.table.all() {
-		session.end(ShuttingDown, true, cause("the drain ran out of time"))
+		session.cut(ShuttingDown, cause("the drain ran out of time"))
 	}
 	s.running.Wait()
 	return ctx.Err()
@@ -63,7 +63,7 @@ func (s *Server) Close() {
 	s.Refuse()
 	s.table.close()
 	for _, session := range s.table.all() {
-		session.end(ShuttingDown, false, cause("the server was closed"))
+		session.end(ShuttingDown, cause("the server was closed"))
 	}
 	s.running.Wait()
 }

@@ -12,24 +12,24 @@ const (
 func Polling(s *Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.poll.seat != nil || s.poll.next != nil
+	return s.polling.seat != nil || s.polling.next != nil
 }
 
 // Posting reports whether a POST of the session is arriving or being delivered.
 func Posting(s *Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.poll.posting != nil
+	return s.polling.posting != nil
 }
 
 // Waiting returns the bytes in the outbox, those being written included.
-func Waiting(s *Session) int { return s.waiting() }
+func Waiting(s *Session) int { return s.outboxBytes() }
 
 // Flushing returns how many flushers go from session to session, and how many sessions wait for them.
 func Flushing(s *Server) (flushers, sessions int) {
 	s.flushers.mu.Lock()
 	defer s.flushers.mu.Unlock()
-	return s.flushers.working, s.flushers.waiting
+	return s.flushers.working, s.flushers.length
 }
 
 // Parked reports whether the session's WebSocket waits for input without a reader.

@@ -6,22 +6,23 @@ import (
 	"time"
 )
 
-// flushers write what sessions have to send: a few goroutines that go from session to session. With one for each session
-// there would be thousands in the run queue of a busy server, and whatever reads, from clients or from a cluster, would
-// wait behind them all. So it is the writes that wait when there is much to do, where waiting pays: the more frames a
-// session has collected by its turn, the fewer system calls they take.
+// flushers write what sessions have to send: a few goroutines that go from session to session. With a goroutine for each
+// session a busy server would have thousands in its run queue, and readers, of clients and of the cluster, would wait
+// behind them. Under load writes are delayed rather than reads: a session that waits longer for its turn sends more frames
+// with one system call.
 //
-// A flusher does not wait for a peer. When it has to, it retires: another takes its place, and it ends with that write.
+// A flusher does not wait for a peer. When a write would block, it retires: another flusher replaces it, and it ends after
+// that write.
 type flushers struct {
 	run func() // work, static: a method value made at each go statement would allocate
 
 	mu sync.Mutex
 	// mu guards the following. It is a leaf.
-	first, last *Session // who waits for a turn, linked by nextFlush
-	waiting     int
-	working     int
-	limit       int  // of working, unless behind: more would not run at the same time
-	behind      bool // some session has had more to write than one write takes, and they have not caught up since
+	head, tail *Session // the sessions whose turn is to come, linked by nextFlush
+	length     int      // of that queue
+	working    int
+	limit      int  // of working, unless behind: more would not run at the same time
+	behind     bool // a session had more to write than one write takes, and the queue has not been empty since
 }
 
 const (
@@ -40,7 +41,7 @@ type flusher struct {
 	call     writeCall
 }
 
-// retired is who writes for one session only, and may wait.
+// retired is the flusher of a write that may wait: it serves one session only.
 var retired = &flusher{retired: true}
 
 var idleFlushers sync.Pool
@@ -54,20 +55,20 @@ func newFlusher() *flusher {
 	return w
 }
 
-// start gives a turn to a session whose lease the caller has taken for it.
+// start queues a session whose lease the caller holds for the flush.
 func (f *flushers) start(s *Session) {
 	f.mu.Lock()
-	if f.last == nil {
-		f.first = s
+	if f.tail == nil {
+		f.head = s
 	} else {
-		f.last.nextFlush = s
+		f.tail.nextFlush = s
 	}
-	f.last = s
-	f.waiting++
+	f.tail = s
+	f.length++
 	if f.working == 0 {
 		f.limit = runtime.GOMAXPROCS(0)
 	}
-	more := f.working == 0 || f.waiting > f.working*flushShare && (f.working < f.limit || f.behind)
+	more := f.working == 0 || f.length > f.working*flushShare && (f.working < f.limit || f.behind)
 	if more {
 		f.working++
 	}
@@ -77,36 +78,36 @@ func (f *flushers) start(s *Session) {
 	}
 }
 
-// next takes out whose turn it is; when nobody waits the caller works no more.
+// next removes the session whose turn it is. When there is none the caller has stopped working.
 func (f *flushers) next() (s *Session, behind bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s = f.first
+	s = f.head
 	if s == nil {
 		f.working--
 		f.behind = false
 		return nil, false
 	}
-	f.first, s.nextFlush = s.nextFlush, nil
-	if f.first == nil {
-		f.last = nil
+	f.head, s.nextFlush = s.nextFlush, nil
+	if f.head == nil {
+		f.tail = nil
 	}
-	f.waiting--
+	f.length--
 	return s, f.behind
 }
 
-// fallBehind is told of a session that has more to write than one write takes.
+// fallBehind notes that a session has more to write than one write takes.
 func (f *flushers) fallBehind() {
 	f.mu.Lock()
 	f.behind = true
 	f.mu.Unlock()
 }
 
-// work goes from session to session until none waits. In between it lets others run, and stays at least as long as it was
-// away: who brings in more to write gets half of the time, however many they are. Not while sessions have more to write
-// than one write takes: waiting pays no more then, and who brings in more must not outrun the writing, or clients that
-// read well would be cut off. So nobody yields, and there are as many flushers as there is work for: the runtime divides
-// the time among all that are runnable, and whatever reads gets little until they have caught up.
+// work flushes sessions until the queue is empty. In between it yields, and then works at least as long as it was away:
+// goroutines that produce more to write get at least half of the CPU time, however many there are. It does not yield while
+// sessions have more to write than one write takes: a longer delay saves no system calls then, and producers must not
+// outrun the writing, or clients that read well would be cut as slow consumers. There are then as many flushers as there is
+// work for, the runtime divides the time among all runnable goroutines, and readers get little until the queue is empty.
 func (f *flushers) work() {
 	w := newFlusher()
 	w.flushers, w.retired = f, false
@@ -136,7 +137,7 @@ func (w *flusher) retire() {
 	w.retired = true
 	f := w.flushers
 	f.mu.Lock()
-	replace := f.first != nil
+	replace := f.head != nil
 	if !replace {
 		f.working--
 	}

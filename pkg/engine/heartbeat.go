@@ -9,7 +9,7 @@ import (
 //
 // Revision 4: a ping is due an interval after the last pong; an unanswered ping ends the session after the timeout,
 // which other traffic extends once. Revision 3: the client pings, and its silence for interval and timeout together
-// ends the session. While the Receiver blocks, silence proves nothing: we are the ones who do not read. Revision 4 then
+// ends the session. While the Receiver blocks, silence proves nothing: it is the server that does not read. Revision 4 then
 // goes on pinging for as long as it takes. A revision 3 client whose ping we did not read has had no pong either: it has
 // left by the time its silence would end it, so that a Receiver that blocks longer loses it.
 //
@@ -81,15 +81,17 @@ func (s *Session) onTimer() {
 		s.tombstone = false
 		s.server.table.remove(s.id)
 	case s.state == stateClosing && s.closing != nil && s.extendClosingLocked():
+	case s.state == stateClosing && s.lease != leaseNone:
+		s.cutLocked(s.reason, errNotTaken)
 	case s.state == stateClosing:
-		s.endLocked(s.reason, s.lease != leaseNone, cause("the client did not take its last packets in time")) // a Close frame that was sent may still be on its way
+		s.endLocked(s.reason, errNotTaken) // a Close frame that was sent may still be on its way
 	case b.blocked && s.codec.revision == 4:
 		// The client goes on being pinged, or it would leave; only its pongs cannot be expected.
 		b.suspended = true
 		s.queueLocked(framePing)
 		s.setDueLocked(now + s.server.config.PingInterval)
 	case b.awaiting || s.codec.revision == 3:
-		s.endLocked(PingTimeout, false, errSilent)
+		s.endLocked(PingTimeout, errSilent)
 	default:
 		s.pingLocked(now)
 	}
@@ -101,7 +103,7 @@ func (s *Session) expireLocked() {
 	b := &s.beat
 	unheard := b.awaiting && !b.blocked
 	if s.state == stateOpen && (unheard || s.codec.revision == 3) && s.server.now() > b.due {
-		s.endLocked(PingTimeout, false, errSilent)
+		s.endLocked(PingTimeout, errSilent)
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, unknown http.Hand
 	}
 	q := readRequest(r)
 	if q.upgrade && !s.config.allows(transportWebSocket) {
-		q.upgrade = false // nobody here listens for upgrades: a plain request
+		q.upgrade = false // upgrades are not served: a plain request
 	}
 	refuse := func(refusal *Refusal) { s.refuse(w, r, q.upgrade, refusal) }
 	if s.config.Check != nil {
@@ -89,7 +89,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, unknown http.Hand
 	switch {
 	case session == nil && unknown != nil:
 		unknown.ServeHTTP(w, r)
-	case session == nil, session.over() && (q.upgrade || r.Method != http.MethodGet):
+	case session == nil, session.ended() && (q.upgrade || r.Method != http.MethodGet):
 		refuse(faultUnknownSession.because("sid " + quoted(q.sid)))
 	case session.codec.revision != q.revision:
 		refuse(faultBadRequest.because("a session of another protocol revision"))
@@ -176,8 +176,8 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 	p := &poll{control: http.NewResponseController(w)}
 	p.batch = []*Frame{newFrame(eioproto.Open, s.openPacket(session.id, s.upgrades()))}
 	session.limitAnswer(p)
-	if err := session.answer(w, r, p); err != nil {
-		session.end(TransportError, false, err) // the client does not know its id
+	if err := session.writeAnswer(w, r, p); err != nil {
+		session.end(TransportError, err) // the client does not know its id
 	}
 }
 

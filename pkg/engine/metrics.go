@@ -130,7 +130,7 @@ func newMetrics(registry prometheus.Registerer, s *Server) (*metrics, error) {
 		gauge("outbox_bytes",
 			"Bytes waiting to be written to clients, of all clients together. When it rises, many clients read too slowly; near "+
 				"carillon_outbox_limit_bytes those with most waiting are disconnected.",
-			func() float64 { return float64(s.waiting.Load()) }),
+			func() float64 { return float64(s.outboxBytes.Load()) }),
 		gauge("outbox_limit_bytes",
 			"Bytes that may wait for all clients together, from limits.outbox_total; 0 is no limit.",
 			func() float64 { return float64(s.outboxes.Load()) }),

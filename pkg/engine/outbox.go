@@ -36,12 +36,12 @@ func (s *Session) Send(volatile bool, frames ...*Frame) bool {
 	case full:
 		s.server.dropped(dropOverflow, len(frames))
 		s.server.metrics.slowConsumers.Inc()
-		s.endLocked(SlowConsumer, true, cause("the outbox is full"))
+		s.cutLocked(SlowConsumer, cause("the outbox is full"))
 		return false
 	}
 	s.queue = append(s.queue, frames...)
 	s.queued += size
-	s.server.waits(size)
+	s.server.countOutbox(size)
 	s.kickLocked()
 	return true
 }
@@ -51,7 +51,7 @@ func (s *Session) behindLocked() bool {
 	if s.queued+s.flying >= volatileBytes {
 		return true
 	}
-	return s.socket == nil && s.poll.seat == nil && s.poll.next == nil && s.server.now()-s.poll.last > volatilePoll
+	return s.socket == nil && s.polling.seat == nil && s.polling.next == nil && s.server.now()-s.polling.lastPoll > volatilePoll
 }
 
 // queueLocked queues a control packet. It is never dropped and counts nothing, but one that would follow its like is
@@ -74,7 +74,7 @@ func (s *Session) kickLocked() {
 			s.lease = leaseFlush
 			s.startFlush()
 		}
-	case s.poll.seat == nil:
+	case s.polling.seat == nil:
 	case s.state == stateClosing:
 		s.answerLastLocked()
 	case len(s.queue) > 0:
@@ -82,7 +82,7 @@ func (s *Session) kickLocked() {
 	}
 }
 
-// takeLocked empties the outbox; what it held counts as flying until landLocked.
+// takeLocked removes the frames from the outbox. Their bytes count as flying until landLocked.
 func (s *Session) takeLocked() []*Frame {
 	batch := s.queue
 	s.queue, s.spare = s.spare, nil
@@ -92,7 +92,7 @@ func (s *Session) takeLocked() []*Frame {
 
 // landLocked ends the flight of a batch and keeps its slice for reuse.
 func (s *Session) landLocked(batch []*Frame) {
-	s.server.waiting.Add(-int64(s.flying))
+	s.server.outboxBytes.Add(-int64(s.flying))
 	s.flying = 0
 	if cap(batch) <= spareQueue && s.spare == nil {
 		clear(batch)
@@ -100,10 +100,11 @@ func (s *Session) landLocked(batch []*Frame) {
 	}
 }
 
-// dropQueueLocked empties the outbox for good. What is being written stops counting: it is as good as gone.
+// dropQueueLocked drops what the outbox holds. Bytes in flight are no longer counted, although their write may still be
+// running.
 func (s *Session) dropQueueLocked() {
 	s.server.dropped(dropEnded, messagesIn(s.queue))
-	s.server.waiting.Add(-int64(s.queued + s.flying))
+	s.server.outboxBytes.Add(-int64(s.queued + s.flying))
 	s.queue, s.spare, s.queued, s.flying = nil, nil, 0, 0
 }
 
@@ -117,8 +118,8 @@ func messagesIn(batch []*Frame) int {
 	return n
 }
 
-// startFlush has what waits written; the caller has taken the lease for it. A write to a connection without a descriptor,
-// as under TLS, may wait at any time: it has a goroutine to itself.
+// startFlush has the outbox written; the caller has set the lease for it. A write to a connection without a descriptor, as
+// under TLS, may wait at any time: it has a goroutine to itself.
 func (s *Session) startFlush() {
 	if s.socket.raw == nil {
 		go s.flush(retired)
@@ -127,7 +128,7 @@ func (s *Session) startFlush() {
 	s.server.flushers.start(s)
 }
 
-// flush holds leaseFlush and writes what waits, once: what has come meanwhile gets another turn.
+// flush writes what the outbox holds and gives leaseFlush back. What was queued meanwhile gets another turn.
 func (s *Session) flush(w *flusher) {
 	s.mu.Lock()
 	conn := s.socket
@@ -157,7 +158,7 @@ func (s *Session) flush(w *flusher) {
 	s.landLocked(batch)
 	s.lease = leaseNone
 	if err != nil {
-		s.endLocked(TransportError, true, err)
+		s.cutLocked(TransportError, err)
 		return
 	}
 	if last {

@@ -14,11 +14,11 @@ type poll struct {
 	leased  bool     // batch left the outbox: pollDone is due
 	control *http.ResponseController
 
-	aborted bool // Session.mu guards this one throughout
+	hurried bool // Session.mu guards this one throughout
 }
 
-// settle answers p with control packets. It does nothing for a nil p.
-func (p *poll) settle(answer ...*Frame) {
+// answer decides what p is answered with. It does nothing for a nil p.
+func (p *poll) answer(answer ...*Frame) {
 	if p != nil {
 		p.batch = answer
 		close(p.ready)
@@ -30,12 +30,12 @@ func (p *poll) refuse() {
 	close(p.ready)
 }
 
-// abort cuts an answer that is being written, at once or when it has had its last chance. It may be called only while
+// hurry cuts an answer that is being written, at once or if it takes longer than closeReply. It may be called only while
 // the handler runs; the caller holds Session.mu.
-func (p *poll) abort(abrupt bool) {
-	p.aborted = true
+func (p *poll) hurry(cut bool) {
+	p.hurried = true
 	deadline := time.Now()
-	if !abrupt {
+	if !cut {
 		deadline = deadline.Add(closeReply)
 	}
 	_ = p.control.SetWriteDeadline(deadline) // where it is not supported the answer has its own deadline
@@ -75,7 +75,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-p.ready:
 	case <-r.Context().Done():
-		if s.abandon(p) {
+		if s.leaveSeat(p) {
 			return
 		}
 		<-p.ready
@@ -89,17 +89,17 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	err := r.Context().Err()
 	if err == nil {
 		s.limitAnswer(p)
-		err = s.answer(w, r, p)
+		err = s.writeAnswer(w, r, p)
 	}
 	s.pollDone(p, err)
 }
 
-// limitAnswer bounds the time an answer may take, unless it has been bounded more tightly already. A client that waits
-// longer than this without a ping has left.
+// limitAnswer bounds the time an answer may take, unless hurry has. By then the client has missed a ping and given the
+// session up.
 func (s *Session) limitAnswer(p *poll) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !p.aborted {
+	if !p.hurried {
 		patience := s.server.config.PingInterval + s.server.config.PingTimeout
 		_ = p.control.SetWriteDeadline(time.Now().Add(patience)) // where it is not supported the heartbeat decides
 	}
@@ -117,46 +117,46 @@ func (s *Session) sit(p *poll) verdict {
 		s.tombstone = false
 		s.beat.stop()
 		s.server.table.remove(s.id)
-		p.settle(frameNoop)
+		p.answer(frameNoop)
 		return accepted
 	case s.state == stateClosed:
 		return unknownSession
 	case s.socket != nil:
 		return otherTransport
-	case s.poll.seat != nil || s.poll.next != nil:
-		s.endLocked(TransportError, false, cause("a GET while another waits"))
+	case s.polling.seat != nil || s.polling.next != nil:
+		s.endLocked(TransportError, cause("a GET while another waits"))
 		return overlapping
 	case s.lease == leasePoll:
-		s.poll.next = p
+		s.polling.next = p
 	default:
-		s.poll.seat = p
+		s.polling.seat = p
 	}
-	s.poll.last = p.since
+	s.polling.lastPoll = p.since
 	s.kickLocked()
 	return accepted
 }
 
-// over reports whether the session has ended: the table keeps such a one for a late GET and for nothing else.
-func (s *Session) over() bool {
+// ended reports whether the session has ended: the table keeps such a one for a late GET and for nothing else.
+func (s *Session) ended() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state == stateClosed
 }
 
-// abandon takes the seat back from a GET whose client is gone, which ends the session; false when the GET has been
+// leaveSeat takes the seat back from a GET whose client is gone, which ends the session; false when the GET has been
 // given an answer meanwhile.
-func (s *Session) abandon(p *poll) bool {
+func (s *Session) leaveSeat(p *poll) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.poll.seat != p && s.poll.next != p {
+	if s.polling.seat != p && s.polling.next != p {
 		return false
 	}
-	if s.poll.seat == p {
-		s.poll.seat = nil
+	if s.polling.seat == p {
+		s.polling.seat = nil
 	} else {
-		s.poll.next = nil
+		s.polling.next = nil
 	}
-	s.endLocked(TransportError, false, cause("the client left while its GET waited"))
+	s.endLocked(TransportError, cause("the client left while its GET waited"))
 	return true
 }
 
@@ -169,26 +169,26 @@ func (s *Server) Release(sid string) {
 	}
 	session.mu.Lock()
 	defer session.mu.Unlock()
-	if session.state == stateOpen && session.poll.seat != nil && session.lease == leaseNone {
+	if session.state == stateOpen && session.polling.seat != nil && session.lease == leaseNone {
 		session.answerLocked([]*Frame{frameNoop})
 	}
 }
 
 // answerLocked gives the GET in the seat a batch to write, and with it the lease.
 func (s *Session) answerLocked(batch []*Frame) {
-	p := s.poll.seat
-	s.poll.seat, s.poll.writing, s.lease = nil, p, leasePoll
+	p := s.polling.seat
+	s.polling.seat, s.polling.writing, s.lease = nil, p, leasePoll
 	p.leased = true
-	p.settle(batch...)
+	p.answer(batch...)
 }
 
 // answerLastLocked gives the GET in the seat what is queued and the end of the session.
 func (s *Session) answerLastLocked() {
 	batch := append(s.takeLocked(), frameNoop, frameClose)
-	p := s.poll.seat
-	s.poll.seat = nil
-	p.settle(batch...)
-	s.endLocked(s.reason, false, errClosed)
+	p := s.polling.seat
+	s.polling.seat = nil
+	p.answer(batch...)
+	s.endLocked(s.reason, errClosed)
 }
 
 // pollDone gives the lease back. A batch that could not be written is lost with the session: part of it may have
@@ -199,15 +199,15 @@ func (s *Session) pollDone(p *poll, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.poll.writing, s.lease = nil, leaseNone
-	s.poll.last = s.server.now()
+	s.polling.writing, s.lease = nil, leaseNone
+	s.polling.lastPoll = s.server.now()
 	s.landLocked(p.batch)
 	if err != nil {
-		s.endLocked(TransportError, false, err)
+		s.endLocked(TransportError, err)
 		return
 	}
-	if s.poll.seat == nil {
-		s.poll.seat, s.poll.next = s.poll.next, nil
+	if s.polling.seat == nil {
+		s.polling.seat, s.polling.next = s.polling.next, nil
 	}
 	s.kickLocked()
 }

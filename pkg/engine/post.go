@@ -23,13 +23,13 @@ const (
 type post struct {
 	control   *http.ResponseController
 	receiving bool // its body is arriving
-	aborted   bool // we cut it
+	cut       bool // by us
 }
 
-// abortPost cuts a POST whose body is still arriving. It may be called only while the handler runs.
-func (p *polling) abortPost() {
+// cutPost cuts a POST whose body is still arriving. It may be called only while the handler runs.
+func (p *polling) cutPost() {
 	if p.posting != nil && p.posting.receiving {
-		p.posting.aborted = true
+		p.posting.cut = true
 		_ = p.posting.control.SetReadDeadline(time.Unix(1, 0)) // where it is not supported the body ends by itself
 	}
 }
@@ -43,7 +43,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	octets := r.Header.Get("Content-Type") == octetStream
 	if octets && s.codec.revision == 4 {
 		s.stopPost(p)
-		s.end(TransportError, false, cause("a binary POST from a client of revision 4"))
+		s.end(TransportError, cause("a binary POST from a client of revision 4"))
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
@@ -62,7 +62,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	case err != nil:
 		if !s.stopPost(p) {
-			s.end(TransportError, false, err)
+			s.end(TransportError, err)
 		}
 		panic(http.ErrAbortHandler)
 	}
@@ -86,21 +86,21 @@ func (s *Session) startPost(p *post) verdict {
 		return unknownSession
 	case s.socket != nil:
 		return otherTransport
-	case s.poll.posting != nil:
-		s.endLocked(TransportError, false, cause("a POST while another arrives"))
+	case s.polling.posting != nil:
+		s.endLocked(TransportError, cause("a POST while another arrives"))
 		return overlapping
 	}
-	s.poll.posting = p
+	s.polling.posting = p
 	return accepted
 }
 
 // stopPost makes room for the next POST. It reports whether this one was cut by us.
-func (s *Session) stopPost(p *post) (aborted bool) {
+func (s *Session) stopPost(p *post) (cut bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.receiving = false
-	s.poll.posting = nil
-	return p.aborted
+	s.polling.posting = nil
+	return p.cut
 }
 
 // deliverPost hands on what a body holds, all of it before the client is answered, or the `5` it sends then could
@@ -125,7 +125,7 @@ func (s *Session) deliverPost(p *post, body []byte, octets bool) bool {
 		}
 	}
 	if err := s.codec.revision.Decode(body, octets && !s.codec.jsonp, s.receive); err != nil {
-		s.end(ParseError, false, err)
+		s.end(ParseError, err)
 	}
 	return true
 }

@@ -146,7 +146,7 @@ type writeCall struct {
 	err     error
 
 	// Static.
-	flusher *flusher // who makes the call, and is not to wait unless retired
+	flusher *flusher // that makes the call, and does not wait unless retired
 	try     func(descriptor uintptr) bool
 }
 

@@ -13,8 +13,9 @@ type cause string
 func (c cause) Error() string { return string(c) }
 
 const (
-	errSilent = cause("no pong, or for revision 3 no ping, came in time")
-	errClosed = cause("closed by the application")
+	errSilent   = cause("no pong, or for revision 3 no ping, came in time")
+	errNotTaken = cause("the client did not take its last packets in time")
+	errClosed   = cause("closed by the application")
 )
 
 // refuse reports and answers a request that is not served. On an upgrade the answer has the form that Node's server gives

@@ -32,7 +32,7 @@ const (
 	stateClosed        // over; Receiver.Closed was called or is about to be
 )
 
-// lease says who is writing frames that left the outbox. While one of them is, nobody else takes any.
+// lease is the right to take frames from the outbox and write them. One poll or one flush has it at a time.
 type lease uint8
 
 const (
@@ -70,23 +70,23 @@ type Session struct {
 	closing   *patience // with the client of a WebSocket in stateClosing
 	tombstone bool      // closed by the client, and one late GET may still be answered
 	reason    CloseReason
-	done      chan struct{} // of Done; nil until somebody asks
+	done      chan struct{} // of Done; nil until it is asked for
 	queue     []*Frame      // the outbox
 	spare     []*Frame      // an empty queue kept for reuse
 	queued    int           // bytes in queue
 	flying    int           // bytes taken and not yet written
 	socket    *wsConn       // the transport; nil while polling
 	candidate *upgrade
-	poll      polling
+	polling   polling
 }
 
 // polling is the part of a session that only its polling transport uses.
 type polling struct {
-	seat    *poll         // a GET waiting, nothing sent
-	next    *poll         // a GET that came while the answer to the one before was still being written
-	writing *poll         // the holder of leasePoll
-	posting *post         // a POST arriving or being delivered
-	last    time.Duration // when a GET last sat or was answered
+	seat     *poll         // a GET waiting, nothing sent
+	next     *poll         // a GET that came while the answer to the one before was still being written
+	writing  *poll         // the holder of leasePoll
+	posting  *post         // a POST arriving or being delivered
+	lastPoll time.Duration // when a GET last sat or was answered
 }
 
 func newSession(server *Server, c codec, r *http.Request) *Session {
@@ -98,7 +98,7 @@ func newSession(server *Server, c codec, r *http.Request) *Session {
 		context: server.keptContext(r),
 		opened:  server.now(),
 	}
-	s.poll.last = s.opened
+	s.polling.lastPoll = s.opened
 	return s
 }
 
@@ -139,8 +139,8 @@ func (s *Session) transportLocked() string {
 	return transportPolling
 }
 
-// Done returns a channel that is closed when the session has ended: a Receiver that blocks in Message, and so is not told
-// by Closed yet, learns from it that nobody waits for it any more.
+// Done returns a channel that is closed when the session has ended. A Receiver that blocks in Message should return then:
+// its Closed is called after that, and Server.Close waits for it.
 func (s *Session) Done() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,33 +162,43 @@ func (s *Session) Close(reason CloseReason) {
 		return
 	}
 	if reason == SlowConsumer {
-		s.endLocked(SlowConsumer, true, errClosed)
+		s.cutLocked(SlowConsumer, errClosed)
 		return
 	}
 	s.state, s.reason = stateClosing, reason
-	s.poll.abortPost()
+	s.polling.cutPost()
 	if s.socket != nil {
 		s.closeSocketLocked()
 		s.kickLocked()
 		return
 	}
-	if s.poll.seat != nil && s.lease == leaseNone {
-		s.endLocked(reason, false, errClosed)
+	if s.polling.seat != nil && s.lease == leaseNone {
+		s.endLocked(reason, errClosed)
 		return
 	}
 	s.setDueLocked(s.server.now() + closePoll)
 }
 
-// end ends the session at once.
-func (s *Session) end(why CloseReason, abrupt bool, cause error) {
+// end ends the session gently: see the table in doc.go.
+func (s *Session) end(why CloseReason, cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.endLocked(why, abrupt, cause)
+	s.endLocked(why, cause)
 }
 
-// endLocked ends the session: what is queued is dropped, waiting GETs are told, and Receiver.Closed will be called. A
-// reason given to Close before stands. abrupt cuts the transport instead of closing it. cause is what happened, for the log.
-func (s *Session) endLocked(why CloseReason, abrupt bool, cause error) {
+// cut ends the session and cuts its transport.
+func (s *Session) cut(why CloseReason, cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cutLocked(why, cause)
+}
+
+func (s *Session) endLocked(why CloseReason, cause error) { s.overLocked(why, cause, false) }
+func (s *Session) cutLocked(why CloseReason, cause error) { s.overLocked(why, cause, true) }
+
+// overLocked ends the session at once: what is queued is dropped, waiting GETs are answered, and Receiver.Closed will be
+// called. A reason given to Close before stands. cause is what happened, for the log.
+func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
 	if s.state == stateClosed {
 		return
 	}
@@ -203,11 +213,11 @@ func (s *Session) endLocked(why CloseReason, abrupt bool, cause error) {
 	farewell := frameClose
 	if why == TransportClose {
 		farewell = frameNoop
-		s.tombstone = s.socket == nil && s.poll.seat == nil && s.poll.next == nil
+		s.tombstone = s.socket == nil && s.polling.seat == nil && s.polling.next == nil
 	}
-	s.poll.seat.settle(farewell)
-	s.poll.next.settle(farewell)
-	s.poll.seat, s.poll.next = nil, nil
+	s.polling.seat.answer(farewell)
+	s.polling.next.answer(farewell)
+	s.polling.seat, s.polling.next = nil, nil
 	if s.tombstone {
 		s.setDueLocked(s.server.now() + tombstone)
 	} else {
@@ -216,18 +226,18 @@ func (s *Session) endLocked(why CloseReason, abrupt bool, cause error) {
 	}
 	s.server.admission.discharge(s)
 	s.server.closed(s.reason, s.transportLocked())
-	go s.finish(abrupt, cause)
+	go s.finish(cause, cut)
 }
 
-// finish ends the transport and tells the receiver. It runs on its own goroutine: a broadcast that finds a slow
+// finish ends the transport and calls Receiver.Closed. It runs on its own goroutine: a broadcast that finds a slow
 // consumer must not pay for the disconnect, and Closed waits for a Message that is still running.
-func (s *Session) finish(abrupt bool, cause error) {
+func (s *Session) finish(cause error, cut bool) {
 	defer s.server.running.Done()
 	s.logEnd(cause)
 	s.mu.Lock()
-	s.poll.abortPost()
-	if s.poll.writing != nil {
-		s.poll.writing.abort(abrupt)
+	s.polling.cutPost()
+	if p := s.polling.writing; p != nil {
+		p.hurry(cut)
 	}
 	socket, candidate := s.socket, s.candidate
 	if candidate != nil {
@@ -240,7 +250,7 @@ func (s *Session) finish(abrupt bool, cause error) {
 	}
 	switch {
 	case socket == nil:
-	case abrupt:
+	case cut:
 		socket.cut()
 	default:
 		socket.end()

@@ -130,7 +130,7 @@ func (s *Session) noop(u *upgrade) {
 	if s.candidate != u || s.state != stateOpen {
 		return
 	}
-	if s.poll.seat != nil && s.lease == leaseNone {
+	if s.polling.seat != nil && s.lease == leaseNone {
 		s.answerLocked([]*Frame{frameNoop})
 	}
 	u.tick.Reset(noopTick)
@@ -150,14 +150,14 @@ func (s *Session) switchTo(u *upgrade) bool {
 	s.candidate, s.socket = nil, u.conn
 	s.server.upgraded()
 	now := s.server.now()
-	for _, p := range []*poll{s.poll.seat, s.poll.next} {
+	for _, p := range []*poll{s.polling.seat, s.polling.next} {
 		if p != nil && now-p.since < justSat {
 			p.refuse()
 		} else {
-			p.settle(frameClose)
+			p.answer(frameClose)
 		}
 	}
-	s.poll.seat, s.poll.next = nil, nil
+	s.polling.seat, s.polling.next = nil, nil
 	switch {
 	case s.state == stateClosing:
 		s.closeSocketLocked()

@@ -18,7 +18,7 @@ import (
 )
 
 // upgrader answers handshakes; its connections are dropped after that. The smallest buffer and a pool that is never
-// drawn from keep it from making buffers nobody uses.
+// drawn from keep it from making buffers that are not used.
 var upgrader = websocket.Upgrader{
 	ReadBufferSize:  1,
 	WriteBufferPool: new(sync.Pool),

@@ -33,7 +33,7 @@ func (s *Session) read() {
 	defer func() {
 		if !returned { // runtime.Goexit in the receiver, as by testing's FailNow; or a bug, and it must not wait here
 			go func() {
-				s.end(ForcedClose, false, cause("the receiver ended its goroutine"))
+				s.end(ForcedClose, cause("the receiver ended its goroutine"))
 				s.endReader(conn, errEnded)
 			}()
 		}
@@ -62,7 +62,7 @@ func (s *Session) read() {
 	}
 	returned = true
 	if !errors.Is(err, errEnded) {
-		s.end(reasonFor(err), false, err)
+		s.end(reasonFor(err), err)
 	}
 	s.endReader(conn, err)
 }
@@ -119,7 +119,7 @@ func (s *Session) receiveMessage(conn *wsConn, m wsframe.Message) (alive bool) {
 	if m.Opcode == wsframe.Text {
 		var err error
 		if p, err = conn.codec.revision.DecodeText(m.Data); err != nil {
-			s.end(ParseError, false, err)
+			s.end(ParseError, err)
 			return false
 		}
 	} else {

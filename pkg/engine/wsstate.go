@@ -1,6 +1,6 @@
 package engine
 
-// readState says who reads from a WebSocket.
+// readState says what reads from a WebSocket.
 type readState uint8
 
 const (

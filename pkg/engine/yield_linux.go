@@ -37,8 +37,9 @@ func newYielder() *yielder {
 	return y
 }
 
-// yield lets all others run that can, also those for whom something has just arrived. runtime.Gosched would not: the
-// runtime looks for input only when nobody is runnable, else every 10 ms. So this waits for input itself, which is there.
+// yield runs every other runnable goroutine, including those whose input has just become ready. runtime.Gosched alone does
+// not: the scheduler polls the network only when no goroutine is runnable, else every 10 ms. So yield blocks on an eventfd
+// that is already readable, which makes the scheduler poll.
 func yield() {
 	y := newYielder()
 	if y == nil { // no descriptors left

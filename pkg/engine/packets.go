@@ -16,7 +16,7 @@ func (s *Session) receive(p eioproto.Packet) bool {
 	deliver := false
 	switch p.Type {
 	case eioproto.Close:
-		s.endLocked(TransportClose, false, cause("the client sent a close packet"))
+		s.endLocked(TransportClose, cause("the client sent a close packet"))
 	case eioproto.Ping:
 		s.receivePingLocked()
 	case eioproto.Pong:
@@ -46,7 +46,7 @@ func (s *Session) receivePingLocked() {
 	switch {
 	case s.state != stateOpen:
 	case s.codec.revision == 4:
-		s.endLocked(TransportError, false, cause("a ping from a client of revision 4"))
+		s.endLocked(TransportError, cause("a ping from a client of revision 4"))
 	default:
 		s.setDueLocked(s.silenceLocked())
 		s.queueLocked(framePong)
@@ -57,7 +57,7 @@ func (s *Session) receivePongLocked() {
 	switch {
 	case s.state != stateOpen:
 	case s.codec.revision == 3:
-		s.endLocked(TransportError, false, cause("a pong from a client of revision 3"))
+		s.endLocked(TransportError, cause("a pong from a client of revision 3"))
 	default:
 		s.pongLocked()
 	}

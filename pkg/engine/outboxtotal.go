@@ -11,10 +11,10 @@ import (
 // message does not have to look for the fullest again.
 const reliefShare = 8
 
-// waits counts bytes that came to wait, of a session that is open. Nobody waits for the relief that may become due: what
+// countOutbox counts bytes that came to wait, of a session that is open. Nobody waits for the relief that may become due: what
 // is queued until it has ended enough sessions goes beyond the limit.
-func (s *Server) waits(size int) {
-	total := s.waiting.Add(int64(size))
+func (s *Server) countOutbox(size int) {
+	total := s.outboxBytes.Add(int64(size))
 	if limit := s.outboxes.Load(); limit > 0 && total > limit && s.relieving.CompareAndSwap(false, true) {
 		s.running.Go(func() { s.relieve(limit) })
 	}
@@ -29,7 +29,7 @@ func (s *Server) relieve(limit int64) {
 	}
 	var outboxes []outbox
 	for _, session := range s.table.all() {
-		if n := session.waiting(); n > 0 {
+		if n := session.outboxBytes(); n > 0 {
 			outboxes = append(outboxes, outbox{session, n})
 		}
 	}
@@ -37,31 +37,31 @@ func (s *Server) relieve(limit int64) {
 	enough := limit - limit/reliefShare
 	ended := 0
 	for _, o := range outboxes {
-		if s.waiting.Load() <= enough {
+		if s.outboxBytes.Load() <= enough {
 			break
 		}
-		if o.session.cutOff() {
+		if o.session.cutSlow() {
 			ended++
 		}
 	}
-	s.config.Logger.Warn("outboxes over their total", zap.Int("ended", ended), zap.Int64("bytes_left", s.waiting.Load()))
+	s.config.Logger.Warn("outboxes over their total", zap.Int("ended", ended), zap.Int64("bytes_left", s.outboxBytes.Load()))
 }
 
-// waiting is how many bytes wait for the client, those being written included.
-func (s *Session) waiting() int {
+// outboxBytes is how many bytes wait for the client, those being written included.
+func (s *Session) outboxBytes() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.queued + s.flying
 }
 
-// cutOff ends a session as a slow consumer; false when it has ended by itself, or has caught up.
-func (s *Session) cutOff() bool {
+// cutSlow ends a session as a slow consumer; false when it has ended by itself, or has caught up.
+func (s *Session) cutSlow() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == stateClosed || s.queued+s.flying == 0 {
 		return false
 	}
 	s.server.metrics.slowConsumers.Inc()
-	s.endLocked(SlowConsumer, true, cause("among the fullest outboxes when all together were over their total"))
+	s.cutLocked(SlowConsumer, cause("among the fullest outboxes when all together were over their total"))
 	return true
 }

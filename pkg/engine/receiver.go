@@ -14,23 +14,24 @@ import (
 // callOpen makes the session known to the handler.
 func (s *Session) callOpen() {
 	s.receiver = deaf{}
-	defer s.survive()
+	defer s.recovered()
 	s.receiver = s.server.handler.Open(s)
 }
 
 // callMessage hands over one message; the caller holds inbound.
 func (s *Session) callMessage(p eioproto.Packet) {
-	defer s.survive()
+	defer s.recovered()
 	s.receiver.Message(p.Data, p.Binary)
 }
 
 // callClosed tells the receiver of the end; the caller holds inbound.
 func (s *Session) callClosed() {
-	defer s.survive()
+	defer s.recovered()
 	s.receiver.Closed(s.reason)
 }
 
-func (s *Session) survive() {
+// recovered turns a panic into the end of the session.
+func (s *Session) recovered() {
 	v := recover()
 	if v == nil {
 		return
@@ -38,7 +39,7 @@ func (s *Session) survive() {
 	s.server.metrics.panics.Inc()
 	s.server.config.Logger.Error("panic in a receiver",
 		zap.String("panic", fmt.Sprint(v)), zap.ByteString("stack", debug.Stack()))
-	s.end(ForcedClose, false, cause("the receiver panicked"))
+	s.end(ForcedClose, cause("the receiver panicked"))
 }
 
 // deaf stands in for the receiver of a handler that panicked instead of returning one.
