@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -37,7 +38,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT names an OpenTelemetry collector that is to get trac
 				return err
 			}
 			g, err := gateway.New(gateway.Options{
-				Config: cfg, Warnings: warnings, Source: source, Version: version, Log: os.Stderr, Tracing: traces,
+				Config: cfg, Warnings: warnings, Source: source, Version: version, Log: os.Stderr, Tracing: traces, Pod: pod(),
 			})
 			if err != nil {
 				return err
@@ -52,4 +53,17 @@ OTEL_EXPORTER_OTLP_ENDPOINT names an OpenTelemetry collector that is to get trac
 	}
 	c.Flags().StringVar(&file, "config", "", "configuration `file`; the environment is applied over it")
 	return c
+}
+
+// pod is where this process runs, when the chart lets it write its pod's deletion cost; nil otherwise.
+func pod() *gateway.Pod {
+	name, namespace := os.Getenv("POD_NAME"), os.Getenv("POD_NAMESPACE")
+	host, port := os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT")
+	if name == "" || namespace == "" || host == "" {
+		return nil
+	}
+	return &gateway.Pod{
+		Name: name, Namespace: namespace, Server: "https://" + net.JoinHostPort(host, port),
+		Credentials: "/var/run/secrets/kubernetes.io/serviceaccount",
+	}
 }

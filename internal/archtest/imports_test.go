@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"internal/config":     nil,
 	"internal/auth":       {"internal/config"},
 	"internal/demo":       nil,
+	"internal/podcost":    nil,
 	"internal/joined":     nil,
 	"internal/msgjson":    nil,
 	"internal/redisconn":  nil,
@@ -46,7 +47,8 @@ var allowed = map[string][]string{
 	"internal/policy":           {"internal/auth", "internal/celjson", "internal/config", "internal/expression", "internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/socketio", "pkg/socketio/packet"},
 
 	"internal/gateway": {
-		"internal/auth", "internal/config", "internal/demo", "internal/msgjson", "internal/policy", "internal/rediswire", "internal/relay",
+		"internal/auth", "internal/config", "internal/demo", "internal/msgjson", "internal/podcost", "internal/policy",
+		"internal/rediswire", "internal/relay",
 		"pkg/adapter", "pkg/adapter/redis", "pkg/emitter", "pkg/engine", "pkg/rooms", "pkg/socketio", "pkg/socketio/packet",
 	},
 	"cmd/gateway": {"docs", "internal/auth", "internal/config", "internal/gateway", "pkg/emitter"},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/auth"
 	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/internal/podcost"
 	"github.com/carillon-io/carillon/internal/policy"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
@@ -34,6 +35,8 @@ type Options struct {
 	Log     io.Writer // nil: nothing is logged
 	// Tracing has messages traced on their way through Redis; nil: none are.
 	Tracing *Tracing
+	// Pod is where this node runs, when it may write its pod's deletion cost; nil: it does not.
+	Pod *Pod
 	// Clients, Ops and Peers are listeners to serve on; nil: the addresses of the configuration. The gateway closes them.
 	Clients, Ops, Peers net.Listener
 	// Root serves what lies outside the Socket.IO path; nil: nothing does.
@@ -48,6 +51,9 @@ type Options struct {
 	OnReload func()
 }
 
+// Pod is a node's place in Kubernetes.
+type Pod = podcost.Pod
+
 // Gateway is one node.
 type Gateway struct {
 	// Static after construction.
@@ -56,6 +62,7 @@ type Gateway struct {
 	clients  endpoint
 	ops      endpoint
 	peers    *peers // nil: there are none
+	pod      *Pod   // nil: not in Kubernetes, or without the right to patch it
 	socketio *socketio.Server
 	adapter  adapter.Adapter
 	tracing  *tracing // nil: off
@@ -76,7 +83,7 @@ type Gateway struct {
 
 // New wires a node. It starts nothing and binds nothing; the error names the configuration's key where there is one.
 func New(o Options) (*Gateway, error) {
-	g := &Gateway{config: o.Config, logger: zap.NewNop(), level: zap.NewAtomicLevel(), close: func() error { return nil }}
+	g := &Gateway{config: o.Config, pod: o.Pod, logger: zap.NewNop(), level: zap.NewAtomicLevel(), close: func() error { return nil }}
 	level, err := parseLevel(o.Config.Log.Level)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/podcost"
 )
 
 // What leaving may take beyond the drain's delay and window, leaveGrace in all: clients get drainGrace to let go, and
@@ -64,6 +66,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	running.Go(func() { g.tuneMemory(cluster) })
 	running.Go(func() { g.tokens.Run(cluster) })
+	if g.pod != nil {
+		running.Go(func() {
+			podcost.Run(cluster, podcost.Config{Pod: *g.pod, Count: g.socketio.Engine().Sessions, Logger: g.logger.Named("podcost")})
+		})
+	}
 	if g.reloader.source != nil {
 		running.Go(func() { watch(cluster, g.reloader.files, g.Reload) })
 	}

@@ -16,6 +16,11 @@ func TestPods_PassTheRestrictedLevel(t *testing.T) {
 			for _, o := range render(t, values...) {
 				if spec := podSpec(o); spec != nil {
 					pods++
+					// Only a gateway that writes its pod's deletion cost has business with the API server.
+					token := name == "pods that patch their cost" && o["kind"] == "Deployment"
+					if got := spec["automountServiceAccountToken"]; got != token {
+						t.Errorf("%v %v gets a token: %v", o["kind"], o.at("metadata", "name"), got)
+					}
 					checkRestricted(t, fmt.Sprintf("%v %v", o["kind"], o.at("metadata", "name")), spec)
 				}
 			}
@@ -44,8 +49,8 @@ func checkRestricted(t *testing.T, name string, spec object) {
 			t.Errorf("%s: %s is set", name, host)
 		}
 	}
-	if spec["automountServiceAccountToken"] != false || spec["enableServiceLinks"] != false {
-		t.Errorf("%s gets a token or service links", name)
+	if spec["enableServiceLinks"] != false {
+		t.Errorf("%s gets service links", name)
 	}
 	if uid, _ := spec.at("securityContext", "runAsUser").(int); spec.at("securityContext", "runAsNonRoot") != true || uid == 0 {
 		t.Errorf("%s may run as root", name)
@@ -152,6 +157,22 @@ func TestSpread_LeavesOutNodesThesePodsCannotRunOn(t *testing.T) {
 		if asObject(c)["nodeTaintsPolicy"] != "Honor" {
 			t.Errorf("%v counts tainted nodes", c)
 		}
+	}
+}
+
+func TestPodDeletionCost_MayPatchPodsAndNothingElse(t *testing.T) {
+	if render(t).find("Role", release) != nil {
+		t.Error("a Role is there without the option")
+	}
+	all := render(t, "podDeletionCost.enabled=true")
+	rules, _ := all.must(t, "Role", release).at("rules").([]any)
+	want := map[string]any{"apiGroups": []any{""}, "resources": []any{"pods"}, "verbs": []any{"patch"}}
+	if len(rules) != 1 || fmt.Sprint(map[string]any(asObject(rules[0]))) != fmt.Sprint(want) {
+		t.Errorf("the Role allows %v, want %v", rules, want)
+	}
+	subjects, _ := all.must(t, "RoleBinding", release).at("subjects").([]any)
+	if len(subjects) != 1 || asObject(subjects[0])["name"] != all.must(t, "Deployment", release).at("spec", "template", "spec", "serviceAccountName") {
+		t.Errorf("it is given to %v", subjects)
 	}
 }
 

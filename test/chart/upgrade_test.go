@@ -81,3 +81,17 @@ func TestConfigCheck_GoesWhenItFailsAndSaysWhy(t *testing.T) {
 		t.Errorf("its log is printed for %v", got)
 	}
 }
+
+// A ConfigMap takes four times what a pod's annotations do, and has to be there before the Job.
+func TestConfigCheck_ReadsAConfigMapOfItsOwn(t *testing.T) {
+	all := render(t, "config.log.level=debug")
+	copied := all.must(t, "ConfigMap", release+"-config-check")
+	installed, _ := all.must(t, "ConfigMap", release).at("data", "carillon.yaml").(string)
+	if checked, _ := copied.at("data", "carillon.yaml").(string); checked == "" || checked != strings.TrimSpace(installed) {
+		t.Errorf("checked is %q, installed %q", checked, installed)
+	}
+	weight := asObject(copied.at("metadata", "annotations"))["helm.sh/hook-weight"]
+	if weight != "-1" {
+		t.Errorf("weight %v, want -1: before the Job", weight)
+	}
+}

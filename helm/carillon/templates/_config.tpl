@@ -46,6 +46,10 @@ takes over by itself is left out; TLS counts as on or off, since certificates ar
 - name: GOMAXPROCS
   valueFrom: {resourceFieldRef: {resource: limits.cpu, divisor: "1"}}
 {{- end }}
+{{- if .Values.podDeletionCost.enabled }}
+- {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+- {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+{{- end }}
 {{ include "carillon.configEnv" . }}
 {{- end -}}
 

@@ -31,6 +31,8 @@ var builtIn = map[string]string{
 	"networkpolicy-networking-v1":            "networking.v1.NetworkPolicy",
 	"pod-v1":                                 "core.v1.Pod",
 	"poddisruptionbudget-policy-v1":          "policy.v1.PodDisruptionBudget",
+	"role-rbac-v1":                           "rbac.v1.Role",
+	"rolebinding-rbac-v1":                    "rbac.v1.RoleBinding",
 	"service-v1":                             "core.v1.Service",
 	"serviceaccount-v1":                      "core.v1.ServiceAccount",
 }
