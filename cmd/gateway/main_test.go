@@ -245,7 +245,7 @@ namespaces:
 
 func TestConfigCheck_WarningsAreNoFaults(t *testing.T) {
 	t.Parallel()
-	code, stdout, stderr := execute(t, "config", "check", write(t, "peer: {address: ':9191'}\n"))
+	code, stdout, stderr := execute(t, "config", "check", write(t, "server: {origins: ['*']}\nengine: {eio3: true}\n"))
 	if code != exitClean || !strings.Contains(stderr, "warning: ") || !strings.HasSuffix(stdout, ": ok\n") {
 		t.Errorf("exit %d; it said:\n%s%s", code, stdout, stderr)
 	}
