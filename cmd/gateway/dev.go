@@ -11,20 +11,28 @@ import (
 )
 
 func newDev() *cobra.Command {
-	var address, file string
+	var (
+		address, file string
+		token         bool
+	)
 	c := &cobra.Command{
-		Use:   "dev [--config FILE] [--address HOST:PORT]",
+		Use:   "dev [--config FILE] [--address HOST:PORT] [--token]",
 		Short: "Run a whole system in one process: embedded Redis, demo chat",
 		Long: `Run a whole system in one process: a node, a Redis, and a chat to try things on. It needs nothing but this program.
 
 With --config your rules replace the demo's; they are read again whenever you save the file, and every event that
-they refuse is printed with the reason.`,
+they refuse is printed with the reason.
+
+With --token the demo's pages prove their names with tokens that this program signs, valid for five minutes and renewed
+while a page is open; clients without one are refused.`,
 		DisableFlagsInUseLine: true,
 		Args:                  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			d, err := gateway.NewDevelopment(gateway.DevOptions{
 				Address: address,
 				File:    file,
+				Token:   token,
+				Sign:    tokenCommand,
 				Environ: os.Environ(),
 				Version: version,
 				Emit:    emitCommand,
@@ -38,7 +46,13 @@ they refuse is printed with the reason.`,
 	}
 	c.Flags().StringVar(&address, "address", "127.0.0.1:8080", "where the demo listens, `host:port`; the next free port when it is taken")
 	c.Flags().StringVar(&file, "config", "", "configuration `file` to run over the demo's")
+	c.Flags().BoolVar(&token, "token", false, "let in only clients with a token, which the demo's pages get")
 	return c
+}
+
+// tokenCommand is the shell command that signs a token with a secret.
+func tokenCommand(secret string) string {
+	return program() + " token --sub NAME --secret " + quote(secret)
 }
 
 // emitCommand is the shell command that publishes, as far as what it publishes.

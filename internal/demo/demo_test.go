@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/demo"
 )
 
@@ -18,8 +19,30 @@ func TestRules_TellNobodyTheIDOfASocket(t *testing.T) {
 	}
 }
 
+func TestTokenRules_TakeNamesFromTokensOnly(t *testing.T) {
+	text := string(demo.TokenRules())
+	if strings.Contains(text, "auth.name") {
+		t.Errorf("a name is claimed:\n%s", text)
+	}
+	cfg, _, err := config.Load(config.Source{Name: "rules", File: append([]byte("auth: {jwt: {secret: s}}\n"), text...)})
+	if err != nil || cfg.Namespaces["/"].Connect.Require != config.RequireToken {
+		t.Errorf("requires %q, %v", cfg.Namespaces["/"].Connect.Require, err)
+	}
+}
+
+func TestHandler_SignsTokensWhereTheyAreWanted(t *testing.T) {
+	server := httptest.NewServer(demo.Handler("", func(name string) (string, error) { return "token of " + name, nil }))
+	defer server.Close()
+	if got := get(t, server.URL+"/token?name=ann", "text/plain; charset=utf-8"); got != "token of ann" {
+		t.Errorf("got %q", got)
+	}
+	if got := get(t, server.URL+"/", "text/html; charset=utf-8"); !strings.Contains(got, "<body data-token>") {
+		t.Error("the page does not ask for one")
+	}
+}
+
 func TestHandler_PageShowsThePublishCommandAsText(t *testing.T) {
-	server := httptest.NewServer(demo.Handler(`gateway emit note "<b>&"`))
+	server := httptest.NewServer(demo.Handler(`gateway emit note "<b>&"`, nil))
 	defer server.Close()
 	body := get(t, server.URL+"/", "text/html; charset=utf-8")
 	if want := `gateway emit note &#34;&lt;b&gt;&amp;&#34;`; !strings.Contains(body, want) {
@@ -28,7 +51,7 @@ func TestHandler_PageShowsThePublishCommandAsText(t *testing.T) {
 }
 
 func TestHandler_ServesWhatThePageRefersTo(t *testing.T) {
-	server := httptest.NewServer(demo.Handler(""))
+	server := httptest.NewServer(demo.Handler("", nil))
 	defer server.Close()
 	for path, kind := range map[string]string{
 		"/chat.js":   "text/javascript; charset=utf-8",

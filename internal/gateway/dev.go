@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -9,9 +10,11 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 
+	"github.com/carillon-io/carillon/internal/auth"
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/demo"
 	"github.com/carillon-io/carillon/internal/policy"
@@ -21,8 +24,11 @@ import (
 type DevOptions struct {
 	Address string // of the demo; a busy port moves on to the next free one
 	File    string // configuration over the demo's; empty: none
+	Token   bool   // clients need a token, which the demo's pages get
 	Environ []string
 	Version string
+	// Sign is the shell command that signs a token with a secret.
+	Sign func(secret string) string
 	// Emit is the shell command that publishes, with flags of `gateway emit` that say where to.
 	Emit func(flags ...string) string
 	Out  io.Writer // what the user reads
@@ -49,7 +55,7 @@ func NewDevelopment(o DevOptions) (*Development, error) {
 	if _, _, err := splitAddress(o.Address); err != nil {
 		return nil, err
 	}
-	base, err := demoConfig(o.Address)
+	base, err := demoConfig(o.Address, o.Token)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +68,7 @@ func NewDevelopment(o DevOptions) (*Development, error) {
 }
 
 // demoConfig is what holds where the user says nothing.
-func demoConfig(address string) (config.Config, error) {
+func demoConfig(address string, token bool) (config.Config, error) {
 	base := config.Default()
 	base.Server.Address = address
 	base.Ops.Address = "127.0.0.1:9090"
@@ -72,7 +78,12 @@ func demoConfig(address string) (config.Config, error) {
 	if _, err := os.Stat(clientBundleDir); err == nil {
 		base.Server.ClientBundle = clientBundleDir
 	}
-	base, _, err := config.Load(config.Source{Base: &base, Name: "the demo's rules", File: demo.Rules()})
+	rules := demo.Rules()
+	if token {
+		base.Auth.JWT.Secret = config.Secret(rand.Text())
+		rules = demo.TokenRules()
+	}
+	base, _, err := config.Load(config.Source{Base: &base, Name: "the demo's rules", File: rules})
 	return base, err
 }
 
@@ -103,7 +114,7 @@ func (d *Development) Run(ctx context.Context) error {
 		Log:             out,
 		Clients:         clients,
 		Ops:             ops,
-		Root:            demo.Handler(publish),
+		Root:            demo.Handler(publish, d.signer()),
 		LoopbackOrigins: true,
 		EmbeddedRedis:   d.embedded,
 		OnRefusal:       func(r policy.Refusal) { fmt.Fprintln(out, refusalLine(r)) },
@@ -116,6 +127,9 @@ func (d *Development) Run(ctx context.Context) error {
 		fmt.Fprintln(out, "warning:", warning)
 	}
 	fmt.Fprintf(out, banner, d.demoURL(clients), d.config.Redis.URL, port(ops), publish)
+	if secret := d.source.base.Auth.JWT.Secret; secret != "" && secret == d.config.Auth.JWT.Secret {
+		fmt.Fprintf(out, tokenBanner, d.options.Sign(string(secret)))
+	}
 	return g.Run(ctx)
 }
 
@@ -139,6 +153,25 @@ const banner = `
     %s
 
 `
+
+const tokenBanner = `  Clients need a token. Sign one for a client of your own:
+
+    %s
+
+`
+
+// demoTokenTTL is short, so that renewing shows. The page renews every two minutes.
+const demoTokenTTL = 5 * time.Minute
+
+// signer makes the tokens of the demo's pages; nil where they need none.
+func (d *Development) signer() func(name string) (string, error) {
+	if !d.options.Token {
+		return nil
+	}
+	return func(name string) (string, error) {
+		return auth.Sign(d.config.Auth.JWT, map[string]any{"sub": name}, demoTokenTTL)
+	}
+}
 
 func (d *Development) demoURL(clients net.Listener) string {
 	scheme := "http"

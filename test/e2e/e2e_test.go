@@ -45,11 +45,15 @@ func TestKill_OneNodeLeavesTheOtherServing(t *testing.T) {
 }
 
 func TestDemo_InChromiumWithThePrintedCommand(t *testing.T) {
-	dev := start(t, "gateway dev", gatewayBinary, "dev")
-	dev.Await(func() bool { return demoPattern.MatchString(dev.Text()) && publishPattern.MatchString(dev.Text()) })
-	demo := demoPattern.FindString(dev.Text())
-	publish := publishPattern.FindStringSubmatch(dev.Text())[1]
-	runJS(t, "demo", "DEMO="+demo, "PUBLISH="+publish)
+	for name, flags := range map[string][]string{"names claimed": nil, "names proven": {"--token"}} {
+		t.Run(name, func(t *testing.T) {
+			dev := start(t, "gateway dev", gatewayBinary, append([]string{"dev"}, flags...)...)
+			dev.Await(func() bool { return demoPattern.MatchString(dev.Text()) && publishPattern.MatchString(dev.Text()) })
+			demo := demoPattern.FindString(dev.Text())
+			publish := publishPattern.FindStringSubmatch(dev.Text())[1]
+			runJS(t, "demo", "DEMO="+demo, "PUBLISH="+publish)
+		})
+	}
 }
 
 var (

@@ -9,10 +9,14 @@ const people = new Map(); // id → name
 let current = lobby;
 let name = sessionStorage.getItem("name") ?? `guest-${Math.random().toString(36).slice(2, 6)}`;
 
-// What the page connects with. The id is new for each connection: the end of the one before may be noticed later.
-const credentials = () => ({ name, get id() { return Math.random().toString(36).slice(2); } });
+// What the page connects with. The id is new for each connection: the end of the one before may be noticed later. The
+// token, where the server wants one, proves the name.
+const token = async () => (await fetch(`token?name=${encodeURIComponent(name)}`)).text();
+const tokens = "token" in document.body.dataset;
+const credentials = async () => ({ name, id: Math.random().toString(36).slice(2), ...tokens && { token: await token() } });
 
-const socket = new Socket(credentials());
+const socket = new Socket(credentials);
+if (tokens) setInterval(async () => socket.id !== null && request("auth:refresh", await token()), 120_000);
 
 const conversation = key => {
   if (!conversations.has(key)) conversations.set(key, { lines: [], unread: false });
@@ -187,7 +191,7 @@ $("rename").addEventListener("submit", event => event.preventDefault());
 $("name").addEventListener("change", () => {
   name = $("name").value.trim() || name;
   sessionStorage.setItem("name", name);
-  socket.reconnect(credentials());
+  socket.reconnect();
 });
 
 $("copy").addEventListener("click", async () => {

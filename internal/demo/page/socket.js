@@ -19,7 +19,8 @@ export class Socket extends EventTarget {
 
   id = null;        // the socket's id while connected, else null
 
-  // Dispatches: connect, disconnect (detail: reason), refused (detail: message and data), event (detail: name and args).
+  // auth returns a promise of what to connect with. Dispatches: connect, disconnect (detail: reason), refused (detail:
+  // message and data), event (detail: name and args).
   constructor(auth) {
     super();
     this.#auth = auth;
@@ -34,9 +35,8 @@ export class Socket extends EventTarget {
     return new Promise((resolve, reject) => this.#acks.set(id, { resolve, reject }));
   }
 
-  // Connects anew with other credentials.
-  reconnect(auth) {
-    this.#auth = auth;
+  // Connects anew, with what auth returns then.
+  reconnect() {
     this.#websocket.close();
   }
 
@@ -70,7 +70,8 @@ export class Socket extends EventTarget {
       case "0": {
         const { pingInterval, pingTimeout } = JSON.parse(data);
         this.#patience = pingInterval + pingTimeout;
-        this.#websocket.send("40" + JSON.stringify(this.#auth));
+        const websocket = this.#websocket;
+        this.#auth().then(auth => websocket.send("40" + JSON.stringify(auth)), () => websocket.close());
         break;
       }
       case "2":
@@ -116,6 +117,7 @@ export class Socket extends EventTarget {
         break;
       case "1":
         this.#gone("disconnected by the server");
+        this.#websocket.close(); // to come back with what auth returns then: a token may have expired
         break;
       case "2":
       case "5":
