@@ -65,14 +65,14 @@ func (c *chat) connected(s *socketio.Socket) {
 	s.On("private", func(to, text string, ack socketio.Ack) { reply(ack, c.private(s, name, to, text)) })
 
 	c.count()
-	s.OnDisconnecting(func(string) { // while the rooms still stand
+	s.OnDisconnecting(func(socketio.Reason) { // while the rooms still stand
 		for _, room := range s.Rooms(nil) {
 			if room, ok := strings.CutPrefix(room, chatRoom("")); ok {
 				_ = s.To(chatRoom(room)).Emit("left", room, name) // two strings can always be sent
 			}
 		}
 	})
-	s.OnDisconnect(func(string) { c.count() })
+	s.OnDisconnect(func(socketio.Reason) { c.count() })
 }
 
 // count tells everybody how many clients there are. Several nodes would add theirs up with ServerEmitWithAck.

@@ -37,10 +37,18 @@ var allowed = map[string][]string{
 	"pkg/adapter/redis":       {"internal/joined", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/emitter":             {"internal/joined", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 
-	"pkg/engine":                {"internal/eioproto", "internal/idle", "internal/wsframe"},
-	"internal/relay":            {"internal/idle"},
-	"internal/sio/conn":         {"pkg/socketio/packet"},
-	"pkg/socketio":              {"internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/rooms", "pkg/socketio/packet"},
+	"pkg/engine":     {"internal/eioproto", "internal/idle", "internal/wsframe"},
+	"internal/relay": {"internal/idle"},
+
+	"internal/sio/tally": nil,
+	"internal/sio/wire":  {"pkg/engine", "pkg/socketio/packet"},
+	"internal/sio/conn":  {"internal/sio/tally", "internal/sio/wire", "pkg/engine", "pkg/socketio/packet"},
+	"internal/sio/hub":   {"internal/sio/tally", "internal/sio/wire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
+	"pkg/socketio": {
+		"internal/sio/conn", "internal/sio/hub", "internal/sio/tally", "internal/sio/wire",
+		"pkg/adapter", "pkg/engine", "pkg/rooms", "pkg/socketio/packet",
+	},
+
 	"pkg/socketio/socketiotest": {"pkg/socketio/packet"},
 	"internal/celjson":          {"pkg/socketio/packet"},
 	"internal/expression":       {"internal/celjson", "internal/config", "pkg/engine", "pkg/socketio/packet"},

@@ -22,7 +22,6 @@ type unbuiltKey struct {
 // unbuilt lists what is not built. Whoever builds a part deletes its lines.
 var unbuilt = []unbuiltKey{
 	{key: "engine.outbox_hard"},
-	{key: "socketio.max_auth", refuse: true},
 	{key: "socketio.recovery.enabled", refuse: true},
 	{key: "socketio.recovery.window"},
 	{key: "socketio.recovery.bytes"},
@@ -34,7 +33,6 @@ var unbuilt = []unbuiltKey{
 		return c.Adapter.Kind == AdapterStreams
 	}},
 	{key: "limits.events", refuse: true},
-	{key: "limits.connects", refuse: true},
 	{key: "routes", refuse: true},
 	{key: "native.path"},
 	{key: "sse.path"},

@@ -14,9 +14,7 @@ func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 		{"adapter.kind", "streams", `"streams": `},
 		{"limits.events.rate", "10", `"10": `},
 		{"routes", "{orders: {}}", ""},
-		{"socketio.max_auth", "1KiB", `"1KiB": `},
 		{"adapter.interest", "namespace", `"namespace": `},
-		{"limits.connects.rate", "1", `"1": `},
 		{"history", "[{rooms: [a]}]", ""},
 	} {
 		want := "line 1: " + c.key + ": " + c.shown + "not in this version"

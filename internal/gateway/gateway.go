@@ -258,6 +258,7 @@ func (g *Gateway) serverConfig(tag func() string, origins *originPolicy, registr
 		ConnectTimeout:  cfg.SocketIO.ConnectTimeout,
 		MaxAttachments:  cfg.SocketIO.MaxAttachments,
 		MaxNamespaces:   cfg.SocketIO.MaxNamespaces,
+		MaxAuth:         int(cfg.SocketIO.MaxAuth),
 		MaxDepth:        cfg.SocketIO.MaxDepth,
 		DrainWindow:     max(cfg.Drain.Window, 1), // 0 would be the package's default
 		PrivateHeaders:  cfg.Server.PrivateHeaders,

@@ -77,7 +77,9 @@ func (l *limiter) set(cfg config.Limits) {
 	server.Engine().SetLimits(engine.Limits{
 		Sessions: connections, PerAddress: cfg.ConnectionsPerIP, Outboxes: int(cfg.OutboxTotal.Of(memoryLimit())),
 	})
-	server.SetLimits(socketio.Limits{Rooms: cfg.Rooms, Dynamic: cfg.Namespaces})
+	server.SetLimits(socketio.Limits{
+		Rooms: cfg.Rooms, Dynamic: cfg.Namespaces, ConnectRate: cfg.Connects.Rate, ConnectBurst: cfg.Connects.Burst,
+	})
 	l.unknownSIDs.Store(int64(cfg.UnknownSIDs))
 	perSecond := rate.Limit(cfg.Handshakes)
 	if cfg.Handshakes == 0 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/engine"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 	"github.com/go-json-experiment/json/jsontext"
@@ -30,7 +31,7 @@ func (*quiet) Claims() []byte                         { return nil }
 func (*quiet) Context() context.Context               { return nil }
 func (*quiet) Disconnect()                            {}
 func (*quiet) CloseConnection()                       {}
-func (*quiet) DisconnectWith(string)                  {}
+func (*quiet) DisconnectWith(conn.Reason)             {}
 func (q *quiet) EmitArgs(packet.Args, bool)           { q.sent++ }
 
 func (*quiet) Handshake() engine.Handshake {

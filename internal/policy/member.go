@@ -184,14 +184,14 @@ func (m *member) Entered() {
 }
 
 // Leave does what the configuration says of a disconnect, while the rooms still stand.
-func (m *member) Leave(reason string) {
+func (m *member) Leave(reason conn.Reason) {
 	m.unwatchExpiry()
 	n := m.current()
 	if n == nil || len(n.leaving.do) == 0 {
 		return
 	}
 	a := expression.NewActivation(nil, m.socket) //nolint:staticcheck // it has to run although the client has gone
-	a.Reason = reason
+	a.Reason = string(reason)
 	effects, refused := n.leaving.prepare(a)
 	a.Release()
 	if refused != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/carillon-io/carillon/internal/expression"
+	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
@@ -22,7 +23,7 @@ type socket interface {
 	Send(m *message, done func(error)) error
 	EmitArgs(args packet.Args, volatile bool)
 	Disconnect()
-	DisconnectWith(reason string)
+	DisconnectWith(reason conn.Reason)
 	CloseConnection()
 }
 

@@ -77,7 +77,7 @@ func TestToken_DecidesWhoConnects(t *testing.T) {
 		{"good", "token", withToken(good), ""},
 		{"forged", "token", withToken(good[:len(good)-4] + "AAAA"), connectError("token_invalid", wrong)},
 		{"no text", "token", `{"token":{"sub":"ann"}}`, connectError("token_invalid", wrong)},
-		{"a megabyte", "token", withToken(good + strings.Repeat("A", 900_000)), connectError("token_invalid", wrong)},
+		{"as long as may be", "token", withToken(good + strings.Repeat("A", 15_000)), connectError("token_invalid", wrong)},
 		{"expired", "token", withToken(token(t, -time.Second, sub("ann"))), connectError("token_expired", expired)},
 		{"banned", "token", withToken(token(t, time.Hour, map[string]any{"banned": true})), connectError("denied", connectRefused)},
 		{"none for anyone", "anyone", ``, ""},

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/engine"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
@@ -26,12 +27,19 @@ type Config struct {
 	MaxNamespaces     int           // per connection; default 16
 	MaxDynamic        int           // namespaces of OfFunc that exist here at once; default 10,000. See Limits
 	MaxDepth          int           // of JSON and msgpack from clients; default 128
+	MaxAuth           int           // bytes of the auth a client sends with CONNECT; default 16 KiB
+	ConnectRate       int           // CONNECTs per second and connection; default 20. See Limits
+	ConnectBurst      int           // CONNECTs of a connection at once; default 50. See Limits
 	MaxRooms          int           // per socket, its own room not counted; default 1000. See Limits
+	AckTimeout        time.Duration // of EmitWithAck where ctx has no deadline; default 5 s
 	DrainWindow       time.Duration // over which Shutdown spreads the closes; default 20 s
 	// PrivateHeaders are left out of the handshakes other nodes are told of, as Authorization and Cookie always are.
 	PrivateHeaders []string
 	// PrivateQuery are names of query parameters left out likewise, as token always is.
 	PrivateQuery []string
+	// OnError is called for each event that no handler was called with, on the goroutine of its connection: err is
+	// ErrUnhandled, or ErrArguments with the reason; nil: they are only counted.
+	OnError func(s *Socket, e Event, err error)
 	// NamespaceLabel maps a namespace to the value of the metrics' namespace label; nil: its name, and "*" for all of
 	// OfFunc.
 	NamespaceLabel func(nsp string) string
@@ -59,7 +67,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		cfg.Engine.Registry = cfg.Registry
 	}
 	if cfg.Engine.Tag == nil {
-		tag := randomID(tagBytes) // the sockets' ids begin like the sessions'
+		tag := conn.NewTag() // the sockets' ids begin like the sessions'
 		cfg.Engine.Tag = func() string { return tag }
 	}
 	var faults []string
@@ -76,6 +84,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	}{
 		{"connect timeout", &cfg.ConnectTimeout, 45 * time.Second},
 		{"attachment timeout", &cfg.AttachmentTimeout, 45 * time.Second},
+		{"acknowledgement timeout", &cfg.AckTimeout, 5 * time.Second},
 		{"drain window", &cfg.DrainWindow, 20 * time.Second},
 	} {
 		if *d.value == 0 {
@@ -94,6 +103,9 @@ func (cfg Config) withDefaults() (Config, error) {
 		{"namespaces", &cfg.MaxNamespaces, 16},
 		{"dynamic namespaces", &cfg.MaxDynamic, 10_000},
 		{"depth", &cfg.MaxDepth, 128},
+		{"auth", &cfg.MaxAuth, 16 << 10},
+		{"connects per second", &cfg.ConnectRate, 20},
+		{"connects at once", &cfg.ConnectBurst, 50},
 		{"rooms", &cfg.MaxRooms, 1000},
 	} {
 		if *n.value == 0 {

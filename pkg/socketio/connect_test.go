@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carillon-io/carillon/pkg/engine"
 	"github.com/carillon-io/carillon/pkg/socketio"
 )
 
@@ -63,9 +62,9 @@ func TestConnect_RefusedClientStaysConnected(t *testing.T) {
 
 func TestProtocol_ViolationClosesTheConnection(t *testing.T) {
 	server, url := serve(t, socketio.Config{})
-	reasons := make(chan string, 1)
+	reasons := make(chan socketio.Reason, 1)
 	for _, nsp := range []string{"/", "/foo"} {
-		server.Of(nsp).OnConnect(func(s *socketio.Socket) { s.OnDisconnect(func(r string) { reasons <- r }) })
+		server.Of(nsp).OnConnect(func(s *socketio.Socket) { s.OnDisconnect(func(r socketio.Reason) { reasons <- r }) })
 	}
 	for _, first := range []string{
 		`40[]`, `40"x"`, `40null`, `40x`, `40{`, `41`, `43[]`, `41/foo,`, `42["a"]`, `44{"message":"x"}`, `47`, `4x`, `4`,
@@ -304,20 +303,51 @@ func TestConnect_TimesOutWithoutNamespace(t *testing.T) {
 	})
 }
 
-func TestConnect_TooManyNamespacesCloseWithLimit(t *testing.T) {
-	server, url := serve(t, socketio.Config{MaxNamespaces: 2})
-	reasons := make(chan string, 2)
+// A limit that does not pass by itself is told to the client, and costs it nothing that it has.
+func TestConnect_OverALimitIsRefusedAndTheOthersStay(t *testing.T) {
+	server, url := serve(t, socketio.Config{MaxNamespaces: 2, MaxAuth: 20})
 	for _, nsp := range []string{"/a", "/b", "/c"} {
-		server.Of(nsp).OnConnect(func(s *socketio.Socket) { s.OnDisconnect(func(r string) { reasons <- r }) })
+		echo(server.Of(nsp))
 	}
-	p, _ := join(t, url, "/a", "/b")
+	p, _ := join(t, url, "/a")
+	p.send(`40/b,{"token":"0123456789"}`)
+	p.expect(`44/b,{"message":"auth is larger than 20 bytes","data":{"code":"invalid","message":"auth is larger than 20 bytes"}}`)
+	p.send(`40/b,{"token":"0123456"}`)
+	if got := p.read(); !strings.HasPrefix(got, "40/b,") {
+		t.Fatal("auth of 19 bytes is answered by", got)
+	}
 	p.send(`40/c`)
-	p.expect("closed")
-	for range 2 {
-		if r := receive(t, reasons); r != string(engine.Limit) {
-			t.Errorf("reason %q", r)
+	const message = "a connection has no more than 2 namespaces"
+	p.expect(`44/c,{"message":"` + message + `","data":{"code":"limit","message":"` + message + `"}}`)
+	p.send(`42/a,1["echo","here"]`, `41/b`)
+	p.expect(`43/a,1["here"]`)
+	p.connect("/c") // there is room now
+}
+
+// Leaving and joining in a loop runs a namespace's handlers of both: there is a bound, and it is per connection.
+func TestConnect_MoreThanTheRateClosesTheConnection(t *testing.T) {
+	const burst = 5
+	server, url := serve(t, socketio.Config{ConnectRate: 1, ConnectBurst: burst})
+	reasons := make(chan socketio.Reason, 2*burst)
+	server.Of("/").OnConnect(func(s *socketio.Socket) { s.OnDisconnect(func(r socketio.Reason) { reasons <- r }) })
+	server.Of("/stays").OnConnect(func(s *socketio.Socket) { s.OnDisconnect(func(r socketio.Reason) { reasons <- r }) })
+	p, _ := join(t, url, "/stays")
+	for range burst - 1 {
+		p.connect("/")
+		p.send("41")
+		if r := receive(t, reasons); r != socketio.ClientDisconnect {
+			t.Fatalf("within the rate: %q", r)
 		}
 	}
+	p.send("40")
+	p.expect("closed")
+	if r := receive(t, reasons); r != socketio.Limit {
+		t.Errorf("over the rate: %q", r)
+	}
+	if got := server.Of("/").Sockets(); got != 0 {
+		t.Errorf("%d sockets are left", got)
+	}
+	join(t, url)
 }
 
 func TestConnect_NamespaceLeftMakesRoomForAnother(t *testing.T) {

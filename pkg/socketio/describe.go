@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/carillon-io/carillon/pkg/adapter"
-	"github.com/carillon-io/carillon/pkg/rooms"
 )
 
 // handshakeInfo is a handshake in the words of Node's adapters.
@@ -23,19 +22,12 @@ type handshakeInfo struct {
 // jsTime is how JavaScript writes a Date as text.
 const jsTime = "Mon Jan 02 2006 15:04:05 GMT-0700 (MST)"
 
-// describe lists the matching sockets of this node.
-func (n *Namespace) describe(t rooms.Target) adapter.Sockets {
-	var list adapter.Sockets
-	n.each(t, func(s *Socket) { list = append(list, s.info()) })
-	return list
-}
-
-// info is what the rest of the cluster is told of the socket. The auth object and whatever is private stay here: they
+// info describes the socket to other nodes, but for its rooms. The auth object and whatever is private stay here: they
 // hold what the client proved itself with.
 func (s *Socket) info() adapter.SocketInfo {
-	info := adapter.SocketInfo{ID: s.id, Rooms: s.Rooms(nil), Data: []byte("{}")}
+	info := adapter.SocketInfo{ID: s.ID(), Data: []byte("{}")}
 	if data := s.Data(); data != nil {
-		if text := s.client.io.jsonOf(data); text != nil {
+		if text := s.io.conns.JSON(data); text != nil {
 			info.Data = text
 		}
 	}
@@ -43,18 +35,18 @@ func (s *Socket) info() adapter.SocketInfo {
 	about := handshakeInfo{
 		Headers: make(map[string]string, len(h.Headers)), Query: make(map[string]string, len(h.Query)),
 		Time: h.Time.Format(jsTime), Issued: h.Time.UnixMilli(), Address: h.Address, XDomain: h.XDomain, Secure: h.Secure,
-		URL: s.client.io.private.url(h.URL),
+		URL: s.io.private.url(h.URL),
 	}
 	for name, values := range h.Headers {
-		if !s.client.io.private.headers[name] {
+		if !s.io.private.headers[name] {
 			about.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
 		}
 	}
 	for name := range h.Query {
-		if !s.client.io.private.parameters[name] {
+		if !s.io.private.parameters[name] {
 			about.Query[name] = h.Query.Get(name)
 		}
 	}
-	info.Handshake = s.client.io.jsonOf(about)
+	info.Handshake = s.io.conns.JSON(about)
 	return info
 }

@@ -3,17 +3,19 @@ package socketio_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // farewell is what the disconnect handlers of a socket saw.
 type farewell struct {
-	before, after string // reasons
+	before, after socketio.Reason
 	during, left  []string
 	listed        int
 }
@@ -23,8 +25,8 @@ func farewells(n *socketio.Namespace) <-chan farewell {
 	n.OnConnect(func(s *socketio.Socket) {
 		var f farewell
 		_ = s.Join("r")
-		s.OnDisconnecting(func(r string) { f.before, f.during = r, s.Rooms(nil) })
-		s.OnDisconnect(func(r string) {
+		s.OnDisconnecting(func(r socketio.Reason) { f.before, f.during = r, s.Rooms(nil) })
+		s.OnDisconnect(func(r socketio.Reason) {
 			f.after, f.left, f.listed = r, s.Rooms(nil), n.Sockets()
 			ch <- f
 		})
@@ -35,7 +37,7 @@ func farewells(n *socketio.Namespace) <-chan farewell {
 func TestDisconnect_HandlersHearTheReasonWithRoomsAndThenWithout(t *testing.T) {
 	for name, c := range map[string]struct {
 		end    func(*peer, *socketio.Server, *socketio.Socket)
-		reason string
+		reason socketio.Reason
 		reads  []string
 	}{
 		"client leaves": {
@@ -117,7 +119,7 @@ func TestDisconnect_EventsTheClientSentBeforeAreHandledFirst(t *testing.T) {
 	server.Of("/").OnConnect(func(s *socketio.Socket) {
 		s.On("hold", func() { close(began); <-release })
 		s.On("bye", func() { saw <- "bye" })
-		s.OnDisconnect(func(string) { saw <- "gone" })
+		s.OnDisconnect(func(socketio.Reason) { saw <- "gone" })
 	})
 	p, _ := join(t, url)
 	p.send(`42["hold"]`, `42["bye"]`, `41`)
@@ -138,7 +140,7 @@ func TestDisconnect_EventsOfASocketThatWasThrownOutAreDropped(t *testing.T) {
 			_ = ack.Send("too late")
 		})
 		s.On("more", func() { saw <- "more" })
-		s.OnDisconnect(func(string) { saw <- "gone" })
+		s.OnDisconnect(func(socketio.Reason) { saw <- "gone" })
 	})
 	p, _ := join(t, url)
 	p.send(`427["out"]`)
@@ -190,4 +192,101 @@ func TestShutdown_ClosesTransportsWithoutDisconnectPacketsAndWaitsForHandlers(t 
 		t.Error("handlers have not returned")
 	}
 	p.expect("closed")
+}
+
+// A handler that blocks keeps no room alive: neither lists nor other nodes' publishes wait for it.
+func TestDisconnect_RoomsEndWithTheClientNotWithItsHandlers(t *testing.T) {
+	server, url := serve(t, socketio.Config{})
+	n := server.Of("/")
+	proceed, during := make(chan struct{}), make(chan []string, 2)
+	left := make(chan string, 8)
+	n.OnRoom(func(e socketio.RoomEvent) {
+		if e.Change == socketio.RoomDeleted {
+			left <- e.Room
+		}
+	})
+	n.OnConnect(func(s *socketio.Socket) {
+		_ = s.Join("r")
+		s.On("block", func(a socketio.Ack) {
+			<-proceed
+			during <- s.Rooms(nil)
+			if err := s.Join("later"); !errors.Is(err, socketio.ErrDisconnected) {
+				t.Error("a socket that has gone joins:", err)
+			}
+		})
+		s.OnDisconnecting(func(socketio.Reason) { during <- s.Rooms(nil) })
+	})
+	p, id := join(t, url)
+	p.send(`42["block"]`)
+	p.hangup()
+	if a, b := receive(t, left), receive(t, left); a+b != id+"r" && a+b != "r"+id {
+		t.Error("deleted:", a, b)
+	}
+	if names, err := n.AllRooms(within(t)); len(names) > 0 || err != nil {
+		t.Errorf("rooms %q, %v", names, err)
+	}
+	close(proceed)
+	for range 2 {
+		if got := receive(t, during); !slices.Equal(got, []string{id, "r"}) {
+			t.Errorf("the handlers see %q", got)
+		}
+	}
+}
+
+// runtime.Goexit, as t.FailNow calls it, ends what a panic ends, wherever the application calls it.
+func TestGoexit_EndsOneConnectionAndNothingElse(t *testing.T) {
+	exit := func(...any) { runtime.Goexit() }
+	for name, set := range map[string]func(*socketio.Server, *socketio.Socket){
+		"event":         func(_ *socketio.Server, s *socketio.Socket) { s.On("go", func() { exit() }) },
+		"listener":      func(_ *socketio.Server, s *socketio.Socket) { s.OnAny(func(socketio.Event) { exit() }) },
+		"disconnecting": func(_ *socketio.Server, s *socketio.Socket) { s.OnDisconnecting(func(socketio.Reason) { exit() }) },
+		"disconnect":    func(_ *socketio.Server, s *socketio.Socket) { s.OnDisconnect(func(socketio.Reason) { exit() }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			registry := prometheus.NewRegistry()
+			server, url := serve(t, socketio.Config{Registry: registry})
+			gone := make(chan socketio.Reason, 1)
+			server.Of("/").OnConnect(func(s *socketio.Socket) {
+				set(server, s)
+				s.OnDisconnect(func(r socketio.Reason) { gone <- r })
+			})
+			p, _ := join(t, url)
+			p.send(`42["go"]`, `42["go"]`, `41`)
+			receive(t, gone)
+			server.Close() // waits for all that connections have started
+			if got := server.Of("/").Sockets(); got != 0 {
+				t.Errorf("%d sockets are left", got)
+			}
+		})
+	}
+}
+
+func TestGoexit_OfAMiddlewareOrSetupRefuses(t *testing.T) {
+	server, url := serve(t, socketio.Config{})
+	server.Of("/use").Use(func(context.Context, *socketio.Socket) error { runtime.Goexit(); return nil })
+	server.OfFunc(func(nsp string) bool { return nsp == "/setup" }, func(*socketio.Namespace) { runtime.Goexit() })
+	for _, nsp := range []string{"/use", "/setup"} {
+		p := dial(t, url)
+		p.send("40" + nsp)
+		p.expect("closed")
+	}
+	server.Close()
+	for _, n := range server.Namespaces() {
+		if n.Name() == "/setup" {
+			t.Error("/setup is left")
+		}
+	}
+}
+
+// Handlers of rooms and of other servers' events share a goroutine each: it must go on without the one that ended it.
+func TestGoexit_OfARoomHandlerLosesNoOtherCall(t *testing.T) {
+	server, url := serve(t, socketio.Config{})
+	n := server.Of("/")
+	seen := make(chan string, 16)
+	n.OnRoom(func(socketio.RoomEvent) { runtime.Goexit() })
+	n.OnRoom(func(e socketio.RoomEvent) { seen <- e.Room })
+	_, id := join(t, url)
+	if a, b := receive(t, seen), receive(t, seen); a != id || b != id {
+		t.Errorf("rooms %s, %s", a, b)
+	}
 }

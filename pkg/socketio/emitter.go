@@ -1,11 +1,13 @@
 package socketio
 
 import (
+	"context"
+	"fmt"
 	"slices"
 
+	"github.com/carillon-io/carillon/internal/sio/hub"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/rooms"
-	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
 // Emitter addresses a set of sockets on all nodes. It is a value; each operator returns a new one. It comes from a
@@ -13,7 +15,7 @@ import (
 type Emitter struct {
 	nsp       *Namespace
 	target    rooms.Target
-	nobody    bool // To was called, and named no room
+	none      bool // To was called, and named no room
 	volatile  bool
 	local     bool
 	plain     bool // Compress(false)
@@ -24,7 +26,7 @@ type Emitter struct {
 // without any room addresses nobody, so that an empty list never means everyone.
 func (e Emitter) To(rooms ...string) Emitter {
 	e.target.Rooms = append(slices.Clip(e.target.Rooms), rooms...)
-	e.nobody = len(e.target.Rooms) == 0
+	e.none = len(e.target.Rooms) == 0
 	return e
 }
 
@@ -71,7 +73,7 @@ func (e Emitter) Emit(event string, args ...any) error {
 }
 
 // EmitArgs is Emit with the arguments as they travel, event name first.
-func (e Emitter) EmitArgs(args packet.Args) error {
+func (e Emitter) EmitArgs(args Args) error {
 	if err := checkEvent(args); err != nil {
 		return err
 	}
@@ -79,7 +81,10 @@ func (e Emitter) EmitArgs(args packet.Args) error {
 	return nil
 }
 
-// SocketsJoin makes the addressed sockets join rooms.
+// SocketsJoin makes the addressed sockets join rooms. Sockets of this node are in them when it returns. Another node joins
+// its own as soon as it receives the order, but what is sent to one of those rooms right behind it can pass before that
+// node has subscribed to the room, and is then lost there: use Socket.JoinThen where the join is made by the socket's own
+// node, or send to a room that the sockets were in before.
 func (e Emitter) SocketsJoin(rooms ...string) {
 	e.apply(adapter.Join{Namespace: e.nsp.name, Target: e.target, Rooms: rooms})
 }
@@ -94,12 +99,53 @@ func (e Emitter) DisconnectSockets(closeConnections bool) {
 	e.apply(adapter.Disconnect{Namespace: e.nsp.name, Target: e.target, Close: closeConnections})
 }
 
-func (e Emitter) emit(args packet.Args) {
-	e.nsp.io.metrics.local.Inc()
-	e.apply(e.broadcast(args))
+// EmitWithAck sends the event and collects what the clients acknowledge it with, in the order it comes in, until all
+// have or ctx ends; without a deadline in ctx, after Config.AckTimeout. With an error the list holds what came in until
+// then: ctx's error when clients did not answer in time, a MissingError when nodes did not.
+func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	list, err := encodeEvent(event, args)
+	if err != nil || e.none {
+		return nil, err
+	}
+	ctx, cancel := e.nsp.io.withDeadline(ctx)
+	defer cancel()
+	acked, err := e.hub().EmitWithAck(ctx, e.broadcast(list), e.local)
+	if err != nil {
+		err = fmt.Errorf("socketio: acknowledgements of %q: %w", event, err)
+	}
+	return acked, err
 }
 
-func (e Emitter) broadcast(args packet.Args) adapter.Broadcast {
+// FetchSockets lists the addressed sockets of all nodes. With an error, a MissingError among them, the list holds what
+// is known.
+func (e Emitter) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
+	if e.none {
+		return nil, nil
+	}
+	list, err := e.hub().FetchSockets(ctx, e.target, e.local)
+	sockets := make([]RemoteSocket, len(list))
+	for i, info := range list {
+		sockets[i] = RemoteSocket{SocketInfo: info, nsp: e.nsp}
+	}
+	return sockets, err
+}
+
+// LocalSockets lists the addressed sockets of this node.
+func (e Emitter) LocalSockets() []*Socket {
+	var list []*Socket
+	if !e.none {
+		e.hub().Each(e.target, func(m *hub.Member) {
+			if r, ok := m.Value().(*recipient); ok {
+				list = append(list, (*Socket)(r))
+			}
+		})
+	}
+	return list
+}
+
+func (e Emitter) emit(args Args) { e.apply(e.broadcast(args)) }
+
+func (e Emitter) broadcast(args Args) adapter.Broadcast {
 	return adapter.Broadcast{
 		Namespace: e.nsp.name, Args: args, Target: e.target, Volatile: e.volatile, NoCompress: e.plain,
 	}
@@ -107,14 +153,12 @@ func (e Emitter) broadcast(args packet.Args) adapter.Broadcast {
 
 // apply does here what the command says, then hands it to the other nodes.
 func (e Emitter) apply(c adapter.Command) {
-	if !e.nobody {
-		e.nsp.apply(c)
-		if !e.local {
-			e.nsp.io.adapter.Publish(c, e.published)
-			return
-		}
-	}
-	if e.published != nil {
+	if !e.none {
+		e.hub().Publish(c, e.local, e.published)
+	} else if e.published != nil {
 		e.published(nil)
 	}
 }
+
+// hub is that of the namespace, or of the one that has come in its place.
+func (e Emitter) hub() *hub.Hub { return e.nsp.living().hub }

@@ -4,42 +4,44 @@ import (
 	"errors"
 
 	"github.com/carillon-io/carillon/internal/sio/conn"
+	"github.com/carillon-io/carillon/internal/sio/hub"
 )
 
-// What the calls of this package may answer.
+// Errors of the calls of this package.
 var (
 	// ErrDisconnected: the socket has left its namespace, or its connection is gone.
 	ErrDisconnected = conn.ErrDisconnected
 	// ErrAcknowledged: the event has been acknowledged before.
 	ErrAcknowledged = conn.ErrAcknowledged
+	// ErrParser: the parser of the client cannot carry what was to be sent.
+	ErrParser = conn.ErrParser
 	// ErrTooManyRooms: the socket would be in more rooms than Limits.Rooms.
-	ErrTooManyRooms = errors.New("socketio: too many rooms")
+	ErrTooManyRooms = hub.ErrTooManyRooms
 	// ErrReservedEvent: the name is one clients and servers use for themselves, such as "connect" or "disconnect".
 	ErrReservedEvent = errors.New("socketio: reserved event name")
-	// ErrClose, returned by a middleware, closes the connection without an answer.
+	// ErrClose, returned by a middleware or Logic.Enter, closes the connection without an answer.
 	ErrClose = conn.ErrClose
 )
-
-// errLimit is a refusal that passes by itself: it closes the connection, so that the client tries again.
-var errLimit = errors.New("socketio: limit reached")
 
 // ConnectError is a refusal that reaches the client as {"message":…,"data":…}. Clients take it as final.
 type ConnectError = conn.ConnectError
 
-// errInvalidNamespace is what a client hears of a namespace that does not exist.
-var errInvalidNamespace = &ConnectError{Message: "Invalid namespace"}
+// MissingError names the nodes whose answers are missing from a result that holds those of all others.
+type MissingError = hub.MissingError
 
-// What a client has done whose connection is closed for it, besides what the decoder finds.
-var (
-	errPacketType  = errors.New("socketio: packet type is the server's")
-	errJoined      = errors.New("socketio: namespace is joined already")
-	errNotJoined   = errors.New("socketio: namespace is not joined")
-	errAttachments = errors.New("socketio: attachments do not come")
-)
+// Reason says why a socket left its namespace: one of these, or what was given to DisconnectWith.
+type Reason = conn.Reason
 
-// Reasons for which a socket leaves its namespace while the connection stands. Those of a connection that ends are the
-// engine's CloseReasons.
+// The reasons. All but the first two end the connection.
 const (
-	reasonClient = "client namespace disconnect"
-	reasonServer = "server namespace disconnect"
+	ClientDisconnect = conn.ClientDisconnect // the client left the namespace
+	ServerDisconnect = conn.ServerDisconnect // Disconnect, CloseConnection, DisconnectSockets
+	TransportClose   = conn.TransportClose   // the client closed the connection, or its page went
+	TransportError   = conn.TransportError   // the connection broke, or the client broke the transport's rules
+	PingTimeout      = conn.PingTimeout      // the client did not answer a ping in time
+	ParseError       = conn.ParseError       // an Engine.IO packet that cannot be read
+	ForcedClose      = conn.ForcedClose      // the client broke the Socket.IO protocol, or a handler panicked
+	ShuttingDown     = conn.ShuttingDown     // Close, Shutdown
+	SlowConsumer     = conn.SlowConsumer     // the client did not take what was queued for it
+	Limit            = conn.Limit            // a limit of the server's
 )

@@ -33,7 +33,7 @@ func Example() {
 			}
 			_ = ack.Send("sent")
 		})
-		s.OnDisconnect(func(reason string) { log.Print("gone: ", reason) })
+		s.OnDisconnect(func(reason socketio.Reason) { log.Print("gone: ", reason) })
 	})
 	log.Fatal(http.ListenAndServe("127.0.0.1:3000", io))
 }
@@ -367,7 +367,7 @@ func ExampleServer_Shutdown() {
 		log.Fatal(err)
 	}
 	io.Of("/").OnConnect(func(s *socketio.Socket) {
-		s.OnDisconnect(func(reason string) { fmt.Println(reason) })
+		s.OnDisconnect(func(reason socketio.Reason) { fmt.Println(reason) })
 	})
 	client := connect(io, "")
 	defer client.close()

@@ -149,7 +149,7 @@ func TestAttachments_ThatDoNotComeCloseTheConnection(t *testing.T) {
 		if s.Cause() != nil {
 			t.Error("a cause before the end")
 		}
-		s.OnDisconnect(func(string) { causes <- s.Cause() })
+		s.OnDisconnect(func(socketio.Reason) { causes <- s.Cause() })
 	})
 	p, _ := join(t, url)
 	p.send(`452-1["echo",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, `b:x`, `b:y`)
@@ -169,7 +169,7 @@ func TestCause_SaysWhatWasWrong(t *testing.T) {
 	causes := make(chan error, 1)
 	server.Of("/").OnConnect(func(s *socketio.Socket) {
 		s.On("boom", func() { panic("boom") })
-		s.OnDisconnect(func(string) { causes <- s.Cause() })
+		s.OnDisconnect(func(socketio.Reason) { causes <- s.Cause() })
 	})
 	for send, want := range map[string]string{
 		`42{`: "invalid JSON", `40`: "joined already", `42/foo,["a"]`: "not joined", `44{}`: "packet type",

@@ -15,7 +15,7 @@ type logic struct {
 	enter   func(context.Context) error
 	entered func()
 	handle  func(socketio.Event)
-	leave   func(reason string)
+	leave   func(reason socketio.Reason)
 }
 
 func (l logic) Enter(ctx context.Context) error {
@@ -37,7 +37,7 @@ func (l logic) Handle(e socketio.Event) {
 	}
 }
 
-func (l logic) Leave(reason string) {
+func (l logic) Leave(reason socketio.Reason) {
 	if l.leave != nil {
 		l.leave(reason)
 	}
@@ -87,11 +87,11 @@ func TestLogic_MayEndItsSocketOrConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server, url := serve(t, socketio.Config{})
-			gone := make(chan string, 1)
+			gone := make(chan socketio.Reason, 1)
 			server.Of("/").SetLogic(func(s *socketio.Socket, _ *socketio.Values) socketio.Logic {
 				return logic{
 					handle: func(socketio.Event) { end(s) },
-					leave:  func(reason string) { gone <- reason },
+					leave:  func(reason socketio.Reason) { gone <- reason },
 				}
 			})
 			p, _ := join(t, url)
@@ -118,7 +118,7 @@ func TestLogic_RefusesWithDataOrWithoutAnAnswer(t *testing.T) {
 			server.Of("/").SetLogic(func(*socketio.Socket, *socketio.Values) socketio.Logic {
 				return logic{
 					enter: func(context.Context) error { return c.err },
-					leave: func(string) { t.Error("a socket that did not enter leaves") },
+					leave: func(socketio.Reason) { t.Error("a socket that did not enter leaves") },
 				}
 			})
 			p := dial(t, url)

@@ -41,6 +41,8 @@ carillon_deliveries_total 0
 carillon_handler_panics_total 0
 carillon_inbound_dropped_total{reason="arguments"} 0
 carillon_inbound_dropped_total{reason="attachments"} 0
+carillon_inbound_dropped_total{reason="auth"} 0
+carillon_inbound_dropped_total{reason="connects"} 0
 carillon_inbound_dropped_total{reason="disconnected"} 0
 carillon_inbound_dropped_total{reason="encoding"} 0
 carillon_inbound_dropped_total{reason="malformed"} 0

@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 
-	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/internal/sio/conn"
+	"github.com/carillon-io/carillon/internal/sio/hub"
+	"github.com/carillon-io/carillon/internal/sio/tally"
 	"github.com/carillon-io/carillon/pkg/engine"
-	"github.com/carillon-io/carillon/pkg/rooms"
 	"go.uber.org/zap"
 )
 
@@ -17,20 +19,16 @@ import (
 type Server struct {
 	// Static after construction.
 	cfg     Config
-	adapter adapter.Adapter
 	private private
 	engine  *engine.Server
-	metrics *metrics
+	conns   *conn.Set
+	hubs    hub.Server
+	tally   *tally.Tally
 	log     *zap.Logger
 
-	limits  limits
+	limits  atomic.Pointer[Limits] // in force
 	table   table
-	members sync.Pool // *[]*rooms.Member[*Socket], what broadcasts select into
-
-	workers workers
-	clients sync.WaitGroup // one for each connection whose handlers may still run
 	servers sync.WaitGroup // one for each namespace that works on other servers' events
-	tellers sync.WaitGroup // one for each namespace whose handlers are told of rooms
 }
 
 // New makes a server. It starts nothing; Run does, and with the Local adapter Run need not be called.
@@ -39,15 +37,39 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	io := &Server{cfg: cfg, adapter: cfg.Adapter, private: newPrivate(&cfg), log: cfg.Logger}
-	io.SetLimits(Limits{Rooms: cfg.MaxRooms, Dynamic: cfg.MaxDynamic})
-	io.workers.init()
-	io.members.New = func() any { return new([]*rooms.Member[*Socket]) }
-	if io.engine, err = engine.New(opener{io}, cfg.Engine); err != nil {
+	io := &Server{cfg: cfg, private: newPrivate(&cfg), log: cfg.Logger}
+	io.SetLimits(Limits{
+		Rooms: cfg.MaxRooms, Dynamic: cfg.MaxDynamic, ConnectRate: cfg.ConnectRate, ConnectBurst: cfg.ConnectBurst,
+	})
+	if io.tally, err = tally.New(cfg.Logger, cfg.Registry); err != nil {
+		return nil, fmt.Errorf("socketio: register metrics: %w", err)
+	}
+	io.hubs = hub.Server{
+		Adapter: cfg.Adapter, Tally: io.tally, MaxRooms: func() int { return io.limits.Load().Rooms },
+	}
+	io.conns = conn.NewSet(conn.Config{
+		Parser:         cfg.Parser,
+		MaxAttachments: cfg.MaxAttachments,
+		MaxDepth:       cfg.MaxDepth,
+		MaxNamespaces:  cfg.MaxNamespaces,
+		MaxAuth:        cfg.MaxAuth,
+		ConnectLimit: func() (perSecond, burst int) {
+			l := io.limits.Load()
+			return l.ConnectRate, l.ConnectBurst
+		},
+		ConnectTimeout:    cfg.ConnectTimeout,
+		AttachmentTimeout: cfg.AttachmentTimeout,
+		Tag:               cfg.Engine.Tag,
+		Tally:             io.tally,
+		NewSocket:         io.newSocket,
+	})
+	if io.engine, err = engine.New(io.conns, cfg.Engine); err != nil {
 		return nil, fmt.Errorf("socketio: make the engine: %w", err)
 	}
-	if io.metrics, err = newMetrics(io, cfg.Registry); err != nil {
-		return nil, fmt.Errorf("socketio: register metrics: %w", err)
+	if cfg.Registry != nil {
+		if err := cfg.Registry.Register(census{io}); err != nil {
+			return nil, fmt.Errorf("socketio: register metrics: %w", err)
+		}
 	}
 	io.Of("/")
 	return io, nil
@@ -65,7 +87,7 @@ func (io *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Run connects the adapter and serves the cluster until ctx ends. It is called once.
 func (io *Server) Run(ctx context.Context) error {
-	err := io.adapter.Run(ctx, node{io})
+	err := io.cfg.Adapter.Run(ctx, node{io})
 	io.servers.Wait()
 	if err != nil {
 		return fmt.Errorf("socketio: run the adapter: %w", err)
@@ -107,12 +129,15 @@ func (io *Server) Close() {
 
 // settle waits until nothing of what connections have started runs any more.
 func (io *Server) settle() {
-	io.clients.Wait()
-	io.tellers.Wait()
-	io.workers.close()
+	io.conns.Wait()
+	io.hubs.Wait()
+	io.conns.Close()
 }
 
-// opener hears from the engine of new sessions.
-type opener struct{ io *Server }
-
-func (o opener) Open(s *engine.Session) engine.Receiver { return newClient(o.io, s) }
+// withDeadline returns ctx with Config.AckTimeout where it has no deadline of its own.
+func (io *Server) withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, io.cfg.AckTimeout)
+}

@@ -1,21 +1,19 @@
 package socketio
 
 import (
-	"fmt"
-	"runtime/debug"
+	"context"
 	"sync"
 
 	"github.com/carillon-io/carillon/internal/sio/conn"
+	"github.com/carillon-io/carillon/internal/sio/tally"
 	"github.com/carillon-io/carillon/pkg/adapter"
-	"github.com/carillon-io/carillon/pkg/socketio/packet"
-	"go.uber.org/zap"
 )
 
 // inboxItems is how many events of other servers wait for their handlers before further ones are dropped: the cluster
 // must not wait for a handler.
 const inboxItems = 1024
 
-// inbox is what other servers have sent one namespace, and their handlers.
+// inbox queues what other servers have sent one namespace for its handlers.
 type inbox struct {
 	mu sync.Mutex
 	// mu guards the following.
@@ -41,13 +39,13 @@ func (n *Namespace) ServerEmit(event string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	n.io.adapter.Publish(adapter.ServerEmit{Namespace: n.name, Args: list}, nil)
+	n.io.cfg.Adapter.Publish(adapter.ServerEmit{Namespace: n.name, Args: list}, nil)
 	return nil
 }
 
 // serverEvent queues an event of another server's for its handler. reply, when not nil, is called once with what that
 // answers, and at once when nobody handles the event.
-func (n *Namespace) serverEvent(args packet.Args, reply func(packet.Args)) {
+func (n *Namespace) serverEvent(args Args, reply func(Args)) {
 	name, _ := args.Name()
 	e := Event{Name: name, Args: args.Tail()}
 	if reply != nil {
@@ -69,52 +67,51 @@ func (n *Namespace) serverEvent(args packet.Args, reply func(packet.Args)) {
 		return
 	}
 	if handled {
-		n.io.metrics.dropped(dropOverloaded)
+		n.io.dropped(tally.Overloaded)
 	}
-	_ = e.Ack.SendArgs(packet.Args{}) // the first, so it cannot fail
+	_ = e.Ack.SendArgs(Args{}) // the first, so it cannot fail
 }
 
 // serverAsker is another server as what acknowledgements of its events go to.
-type serverAsker func(packet.Args)
+type serverAsker func(Args)
 
-func (f serverAsker) SendAck(_ uint64, args packet.Args) error {
+func (f serverAsker) SendAck(_ uint64, args Args) error {
 	f(args)
 	return nil
 }
 
-// serveServers empties the inbox. It lives while there is something in it.
+// serveServers empties the inbox. It runs while there is something in it.
 func (n *Namespace) serveServers() {
+	returned := false
+	defer func() {
+		if !returned {
+			n.io.tally.Panicked(recover())
+			n.io.servers.Go(n.serveServers)
+		}
+	}()
 	box := &n.inbox
 	for {
 		box.mu.Lock()
 		if len(box.waiting) == 0 {
 			box.waiting, box.working = nil, false
 			box.mu.Unlock()
+			returned = true
 			return
 		}
 		e := box.waiting[0]
 		box.waiting = box.waiting[1:]
 		f := box.handlers[e.Name]
 		box.mu.Unlock()
-		n.io.call(f, e)
+		f(e)
 	}
 }
 
-// call calls a function of the application's where there is no session to end for its panic.
-func (io *Server) call(f func(Event), e Event) {
-	defer io.survive()
-	f(e)
-}
-
-// survive, deferred, counts and logs a panic.
-func (io *Server) survive() {
-	if v := recover(); v != nil {
-		io.panicked(v)
+// ServerEmitWithAck is ServerEmit, and collects what the other servers answer: one list for each that did, empty from
+// one that does not handle the event.
+func (n *Namespace) ServerEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	list, err := encodeEvent(event, args)
+	if err != nil {
+		return nil, err
 	}
-}
-
-// panicked counts and logs a panic of the application's.
-func (io *Server) panicked(v any) {
-	io.metrics.panics.Inc()
-	io.log.Error("panic in a handler", zap.String("panic", fmt.Sprint(v)), zap.ByteString("stack", debug.Stack()))
+	return n.hub.ServerEmitWithAck(ctx, list)
 }

@@ -1,99 +1,83 @@
 package socketio
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
 
+	"github.com/carillon-io/carillon/internal/sio/conn"
+	"github.com/carillon-io/carillon/internal/sio/hub"
+	"github.com/carillon-io/carillon/internal/sio/wire"
 	"github.com/carillon-io/carillon/pkg/engine"
-	"github.com/carillon-io/carillon/pkg/rooms"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
-)
-
-// state is how far a socket's stay has come. States are gone through in this order; the client's mu guards the changes.
-type state = uint32
-
-const (
-	statePending   state = iota // its CONNECT is queued or passes the middlewares
-	stateAnswering              // for the moment in which the answer is queued
-	stateConnected
-	stateLeft  // by its client's wish or with its connection: what was queued before is still handled
-	stateEnded // from here, or refused: what is queued is dropped
 )
 
 // Socket is one client in one namespace. All methods are safe for concurrent use.
 type Socket struct {
-	// Static after construction.
-	id      string
-	name    string // of the namespace, as the client spelled it
-	client  *client
-	auth    []byte
-	msgpack bool // the client's parser
-
-	// Owned by whoever works for the connection: the worker, or the reader while there is none.
-	entered bool  // the connect handlers were called
-	logic   Logic // nil: the handlers; set before the socket is connected
-
-	state atomic.Uint32
-	end   *end // static once state is stateLeft or stateEnded
+	conn conn.Socket // its life
 
 	// Static from the first middleware on.
-	nsp    *Namespace
-	member rooms.Member[*Socket]
+	io  *Server
+	nsp *Namespace
 
-	outgoing atomic.Pointer[[]func(Event)] // OnAnyOutgoing's; replaced under mu, never changed
+	member   hub.Member                  // its place in the namespace
+	logic    Logic                       // nil: the handlers; static once connected
+	outgoing atomic.Pointer[[]*listener] // OnAnyOutgoing's; replaced under mu, never changed
 
 	mu sync.Mutex
 	// mu guards the following.
+	extras *extras // nil until there are some: most sockets of a gateway have none
+}
+
+// extras are what only some sockets have. The lock of the socket guards them, but for values.
+type extras struct {
 	data     any
-	handlers *handlers                     // nil until one is set
-	done     chan struct{}                 // closed when the socket goes; nil until a context's Done is asked for
-	acks     map[uint64]chan<- packet.Args // acknowledgements waited for; buffered, closed when the socket goes
+	values   Values
+	handlers handlers
+	left     []string // the rooms it was in when it went
 }
 
-// end is how a socket's stay ended.
-type end struct {
-	reason string
-	cause  error // nil: there is no more to say
-}
-
-func newSocket(c *client, nsp string, auth []byte, msgpack bool) *Socket {
-	s := &Socket{name: nsp, client: c, auth: auth, msgpack: msgpack}
-	switch {
-	case c.session.Revision() != 3:
-		s.id = c.io.cfg.Engine.Tag() + randomID(randomBytes)
-	case nsp == "/":
-		s.id = c.session.ID()
-	default:
-		s.id = nsp + "#" + c.session.ID() // 2.x clients work it out themselves
+func (s *Socket) extrasLocked() *extras {
+	if s.extras == nil {
+		s.extras = new(extras)
 	}
-	return s
+	return s.extras
 }
 
 // ID is the socket's id: twenty URL-safe characters that cannot be guessed, and the name of its own room. A 2.x
 // client's is made of its session's id, which is a secret.
-func (s *Socket) ID() string { return s.id }
+func (s *Socket) ID() string { return s.conn.ID() }
 
 // Namespace is the namespace the socket is in.
 func (s *Socket) Namespace() *Namespace { return s.nsp }
 
 // Session is the connection, shared by the client's sockets in all namespaces.
-func (s *Socket) Session() *engine.Session { return s.client.session }
+func (s *Socket) Session() *engine.Session { return s.conn.Session() }
+
+// Context ends when the socket goes: when its client or the server takes it out of the namespace, or its connection
+// ends. It has the values of the first request's context, as middlewares of the HTTP server have set them.
+func (s *Socket) Context() context.Context { return s.conn.Context() }
+
+// Connected reports whether the client has been told that it is connected, and the socket has not gone.
+func (s *Socket) Connected() bool { return s.conn.Connected() }
 
 // Handshake describes the connection's first request. It is read anew by each call.
-func (s *Socket) Handshake() engine.Handshake { return s.client.session.Handshake() }
+func (s *Socket) Handshake() engine.Handshake { return s.Session().Handshake() }
 
 // Auth is the JSON object the client sent with CONNECT, for 2.x clients the query behind the namespace as strings; nil
 // when it sent none.
-func (s *Socket) Auth() packet.Args { return packet.Args{JSON: s.auth} }
+func (s *Socket) Auth() Args { return Args{JSON: s.conn.Auth()} }
 
 // UnmarshalAuth decodes Auth into v, a pointer, as encoding/json does. When the client sent none, v stays as it is.
 func (s *Socket) UnmarshalAuth(v any) error {
-	if s.auth == nil {
+	auth := s.conn.Auth()
+	if auth == nil {
 		return nil
 	}
-	if err := packet.Unmarshal(s.auth, nil, v); err != nil {
+	if err := packet.Unmarshal(auth, nil, v); err != nil {
 		return fmt.Errorf("socketio: decode auth: %w", err)
 	}
 	return nil
@@ -103,14 +87,78 @@ func (s *Socket) UnmarshalAuth(v any) error {
 func (s *Socket) Data() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.data
+	if s.extras == nil {
+		return nil
+	}
+	return s.extras.data
 }
 
-// SetData keeps one value of the application's. Other nodes' FetchSockets see it as JSON.
+// SetData keeps one value of the application's, which other nodes' FetchSockets see as JSON. What is for this node alone
+// is for SetValue.
 func (s *Socket) SetData(v any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.data = v
+	s.extrasLocked().data = v
+}
+
+// Rooms appends the rooms the socket is in to dst, its own room first; once it has gone, those it was in, until the
+// handlers of OnDisconnecting have run.
+func (s *Socket) Rooms(dst []string) []string {
+	n := len(dst)
+	if dst = s.nsp.hub.Rooms(dst, &s.member); len(dst) > n || !s.conn.Gone() {
+		return dst
+	}
+	return append(dst, s.leftRooms()...)
+}
+
+// In reports whether the socket is in the room, in the sense of Rooms.
+func (s *Socket) In(room string) bool {
+	return s.nsp.hub.In(&s.member, room) || s.conn.Gone() && slices.Contains(s.leftRooms(), room)
+}
+
+// leftRooms returns the rooms that the socket was in when it went.
+func (s *Socket) leftRooms() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.extras == nil {
+		return nil
+	}
+	return s.extras.left
+}
+
+// Join puts the socket into rooms, here at once; other nodes' publishes follow once the cluster knows (JoinThen tells).
+// Joining twice is harmless. ErrTooManyRooms when the limit would be passed: then no room was joined. A socket that has
+// gone joins nothing: ErrDisconnected.
+func (s *Socket) Join(rooms ...string) error {
+	if len(rooms) == 0 {
+		return nil
+	}
+	return joined(s.nsp.hub.Join(&s.member, rooms))
+}
+
+// JoinThen is Join, and calls done once every later publish on any node is certain to reach the socket, or with the
+// adapter's error (the membership stands all the same). done must not block.
+func (s *Socket) JoinThen(done func(error), rooms ...string) {
+	if len(rooms) == 0 {
+		done(nil)
+		return
+	}
+	s.nsp.hub.JoinThen(&s.member, rooms, func(err error) { done(joined(err)) })
+}
+
+// joined is what a join's error is to the application.
+func joined(err error) error {
+	if errors.Is(err, hub.ErrGone) {
+		return ErrDisconnected
+	}
+	return err
+}
+
+// Leave takes the socket out of rooms.
+func (s *Socket) Leave(rooms ...string) {
+	if len(rooms) > 0 {
+		s.nsp.hub.Leave(&s.member, rooms)
+	}
 }
 
 // Emit sends an event to this client only. An ack function as last argument is not taken: see EmitWithAck. It may be
@@ -126,16 +174,32 @@ func (s *Socket) emit(volatile bool, event string, args []any) error {
 	if err != nil {
 		return err
 	}
-	sent := s.sendEvent(volatile, eventPacket(s.name, list))
-	if !sent && !volatile || s.state.Load() >= stateLeft {
-		return ErrDisconnected
-	}
-	return nil
+	m := wire.Event(s.conn.Namespace(), list)
+	return s.send(volatile, &m)
 }
 
 // EmitArgs is Emit with the arguments as they travel, event name first; volatile drops it when the client is behind.
-func (s *Socket) EmitArgs(args packet.Args, volatile bool) {
-	s.sendEvent(volatile, eventPacket(s.name, args))
+func (s *Socket) EmitArgs(args Args, volatile bool) {
+	m := wire.Event(s.conn.Namespace(), args)
+	_ = s.send(volatile, &m)
+}
+
+// EmitWithAck sends an event and waits for the client's acknowledgement: its arguments. It fails at once when the
+// socket goes (ErrDisconnected), and with ctx's error; without a deadline in ctx, after Config.AckTimeout.
+func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	list, err := encodeEvent(event, args)
+	if err != nil {
+		return Args{}, err
+	}
+	ctx, cancel := s.io.withDeadline(ctx)
+	defer cancel()
+	m := wire.Event(s.conn.Namespace(), list)
+	m.ID, m.HasID = s.nsp.hub.NextID(), true
+	acked, err := s.conn.Ask(ctx, &m, s.tell)
+	if err != nil {
+		return Args{}, fmt.Errorf("socketio: acknowledgement of %q: %w", event, err)
+	}
+	return acked, nil
 }
 
 // To addresses the members of rooms but this socket, on all nodes.
@@ -145,61 +209,42 @@ func (s *Socket) To(rooms ...string) Emitter { return s.Broadcast().To(rooms...)
 func (s *Socket) Except(rooms ...string) Emitter { return s.Broadcast().Except(rooms...) }
 
 // Broadcast addresses everyone in the namespace but this socket.
-func (s *Socket) Broadcast() Emitter { return s.nsp.Except(s.id) }
+func (s *Socket) Broadcast() Emitter { return s.nsp.Except(s.ID()) }
 
-// OnAnyOutgoing adds a listener that is told of every event queued for this client, broadcasts included,
-// acknowledgements not. It is called by whoever sends, be it the cluster: it must not block, and the event is shared.
-func (s *Socket) OnAnyOutgoing(f func(e Event)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var list []func(Event)
-	if have := s.outgoing.Load(); have != nil {
-		list = *have
+// Disconnect takes the socket out of the namespace and tells the client, which does not come back by itself.
+func (s *Socket) Disconnect() { s.conn.Disconnect(ServerDisconnect) }
+
+// DisconnectWith is Disconnect with a reason of the application's for the handlers, such as "token expired".
+func (s *Socket) DisconnectWith(reason Reason) { s.conn.Disconnect(reason) }
+
+// CloseConnection disconnects every namespace of the connection (DISCONNECT for each), then closes it.
+func (s *Socket) CloseConnection() { s.conn.CloseConnection() }
+
+// Cause says more about a disconnect than its reason, as Node's description does: what was wrong with a packet of the
+// client's, or the panic of a handler. It is nil when there is no more to say, and while the socket is connected.
+func (s *Socket) Cause() error { return s.conn.Cause() }
+
+// send queues an event for the client, also while the socket is being connected.
+func (s *Socket) send(volatile bool, m *wire.Message) error {
+	err := s.conn.Send(volatile, m)
+	switch {
+	case err == nil:
+		s.tell(m)
+	case errors.Is(err, conn.ErrBehind):
+		return nil // as ordered
 	}
-	list = append(slices.Clip(list), f)
-	s.outgoing.Store(&list)
-}
-
-// sendEvent sends an event to the client, also while the socket is being connected.
-func (s *Socket) sendEvent(volatile bool, o outgoing) bool {
-	if !s.send(volatile, &o) {
-		return false
-	}
-	s.tell(&o)
-	return true
-}
-
-// send queues a packet for the client, also while the socket is being connected.
-func (s *Socket) send(volatile bool, o *outgoing) bool {
-	return s.state.Load() < stateLeft && s.queue(volatile, o)
-}
-
-// deliver queues a broadcast if the socket is connected.
-func (s *Socket) deliver(volatile bool, o *outgoing) bool {
-	if s.state.Load() == stateAnswering {
-		s.client.mu.Lock()   // until the answer is queued
-		s.client.mu.Unlock() //nolint:staticcheck // an empty section: only the waiting is wanted
-	}
-	if s.state.Load() != stateConnected || !s.queue(volatile, o) {
-		return false
-	}
-	s.tell(o)
-	return true
-}
-
-// queue hands a packet to the session.
-func (s *Socket) queue(volatile bool, o *outgoing) bool {
-	frames := o.frames(s)
-	return len(frames) > 0 && s.client.session.Send(volatile, frames...)
+	return err
 }
 
 // tell calls the listeners for what the client is sent.
-func (s *Socket) tell(o *outgoing) {
+func (s *Socket) tell(m *wire.Message) {
 	listeners := s.outgoing.Load()
 	if listeners == nil {
 		return
 	}
-	for _, f := range *listeners {
-		s.client.io.call(f, o.asEvent())
+	for _, l := range *listeners {
+		var e Event
+		e.Name, e.Args = m.AsEvent()
+		s.io.call(l.f, e)
 	}
 }

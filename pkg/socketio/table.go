@@ -3,9 +3,11 @@ package socketio
 import (
 	"strings"
 	"sync"
+
+	"github.com/carillon-io/carillon/internal/sio/conn"
 )
 
-// table is what namespaces there are.
+// table holds the namespaces of a server.
 type table struct {
 	mu sync.RWMutex
 	// mu guards the following.
@@ -67,8 +69,8 @@ func (t *table) keep(n *Namespace) *Namespace {
 	return n
 }
 
-// acquire returns the namespace a client asks for, held until release, and not yet prepared. It is errInvalidNamespace
-// when there is none and errLimit when there are too many.
+// acquire returns the namespace a client asks for, held until release, and not yet prepared. It is conn.ErrInvalidNamespace
+// when there is none and conn.ErrLimit when there are too many.
 func (io *Server) acquire(name string) (*Namespace, error) {
 	t := &io.table
 	if n := t.hold(name); n != nil {
@@ -76,9 +78,9 @@ func (io *Server) acquire(name string) (*Namespace, error) {
 	}
 	parent := io.parentOf(name)
 	if parent == nil {
-		return nil, errInvalidNamespace
+		return nil, conn.ErrInvalidNamespace
 	}
-	n, err := t.make(newNamespace(io, name, parent), int(io.limits.dynamic.Load()))
+	n, err := t.make(newNamespace(io, name, parent), io.limits.Load().Dynamic)
 	if err != nil {
 		return nil, err
 	}
@@ -86,20 +88,40 @@ func (io *Server) acquire(name string) (*Namespace, error) {
 	return n, nil
 }
 
-// release ends what acquire began. A dynamic namespace goes with its last holder.
+// release ends what acquire began. A dynamic namespace ends with its last holder.
 func (io *Server) release(n *Namespace) {
 	t := &io.table
 	t.mu.Lock()
 	n.holders--
 	last := n.dynamic && n.holders == 0
 	if last {
-		delete(t.namespaces, n.name)
-		t.dynamic--
+		t.removeLocked(n)
 	}
 	t.mu.Unlock()
 	if last {
 		io.announce(n.name)
 	}
+}
+
+// removeLocked ends a namespace.
+func (t *table) removeLocked(n *Namespace) {
+	delete(t.namespaces, n.name)
+	if n.dynamic {
+		t.dynamic--
+	}
+	close(n.done)
+}
+
+// living returns the namespace, or the one of its name that has come after its end.
+func (n *Namespace) living() *Namespace {
+	select {
+	case <-n.done:
+		if successor := n.io.lookup(n.name); successor != nil {
+			return successor
+		}
+	default:
+	}
+	return n
 }
 
 // announce opens the namespace at the adapter when it exists, and closes it when it does not. Made and dropped by two
@@ -108,9 +130,9 @@ func (io *Server) announce(name string) {
 	io.table.announce.Lock()
 	defer io.table.announce.Unlock()
 	if io.lookup(name) != nil {
-		io.adapter.Open(name)
+		io.cfg.Adapter.Open(name)
 	} else {
-		io.adapter.Close(name)
+		io.cfg.Adapter.Close(name)
 	}
 }
 
@@ -142,7 +164,7 @@ func (t *table) hold(name string) *Namespace {
 	return n
 }
 
-// make puts n into the table as a dynamic namespace with one holder, or holds the one that came before it. It is errLimit
+// make puts n into the table as a dynamic namespace with one holder, or holds the one that came before it. It is conn.ErrLimit
 // when there would be more than limit (0: any number).
 func (t *table) make(n *Namespace, limit int) (*Namespace, error) {
 	t.mu.Lock()
@@ -152,7 +174,7 @@ func (t *table) make(n *Namespace, limit int) (*Namespace, error) {
 		return have, nil
 	}
 	if limit > 0 && t.dynamic >= limit {
-		return nil, errLimit
+		return nil, conn.ErrLimit
 	}
 	t.dynamic++
 	n.dynamic, n.holders = true, 1

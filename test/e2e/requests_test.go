@@ -123,7 +123,7 @@ func (c call) run(nsp *socketio.Namespace, cluster adapter.Adapter) result {
 	var answers []packet.Args
 	switch c.Method {
 	case "fetchSockets":
-		var sockets []adapter.SocketInfo
+		var sockets []socketio.RemoteSocket
 		sockets, err = to.FetchSockets(ctx)
 		for _, s := range sockets {
 			r.IDs = append(r.IDs, s.ID)

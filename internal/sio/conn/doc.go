@@ -1,5 +1,8 @@
-// Package conn is one client of a Socket.IO server: its connection, the sockets on it, and what decides for a socket.
+// Package conn is one client of a Socket.IO server: its connection, and the life of each socket on it.
 //
-// A [Logic] decides for one socket: whether it connects, and what its events do. Package socketio has one that calls the
-// handlers a program registers; package policy has one that follows the rules of a configuration.
+//	engine ──► Conn.Message ──┬── ACK, DISCONNECT ── at once ──► Socket
+//	                          └── CONNECT, EVENT ──► mailbox ──► worker ──► Owner: Enter, Handle, Leave
+//
+// A [Socket] lives through the stages of a table (life.go), from its CONNECT until it has left. An [Owner] stands behind
+// it: the server's part, and a [Logic] that decides. Nothing here knows rooms, namespaces or other nodes.
 package conn

@@ -3,6 +3,8 @@ package conn
 import (
 	"context"
 	"errors"
+
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
 // Logic decides what one socket may do and what its events do. The calls for all sockets of one connection are made one
@@ -17,18 +19,26 @@ type Logic interface {
 	// Handle handles one event. It must not block: it runs on the goroutine that reads from the connection unless
 	// something of the connection waits in its mailbox, and nothing is read from the client meanwhile.
 	Handle(e Event)
-	// Leave is called once after Entered, when the socket has gone. Its rooms still stand. Leave may block.
-	Leave(reason string)
+	// Leave is called once after Entered, when the socket has gone. It may block.
+	Leave(reason Reason)
 }
 
-// ConnectError is a refusal that reaches the client as {"message":…,"data":…}. Clients take it as final.
-type ConnectError struct {
-	Message string
-	Data    any // anything that can be written as JSON; nil: no data member
+// Owner is the server's part of a socket. Leave is called once for every socket, also for one that was refused or that
+// went before its turn to enter. Handle may block where Inline is false.
+type Owner interface {
+	Logic
+	// Inline reports whether Handle keeps the promise not to block. It is asked after Enter.
+	Inline() bool
+	// Joined is called when the CONNECT answer is queued, before anything else can reach the socket. It runs under the
+	// connection's lock, and must not call the connection.
+	Joined()
+	// Acknowledge passes on an acknowledgement that the socket itself does not wait for; false when nothing does. It must
+	// not block.
+	Acknowledge(id uint64, args packet.Args) bool
+	// Gone is called once as soon as a socket that had joined has gone, on any goroutine and perhaps during another call.
+	// It must not block.
+	Gone()
 }
-
-// Error is the message.
-func (e *ConnectError) Error() string { return e.Message }
 
 // What the calls of a socket may answer.
 var (
@@ -36,6 +46,10 @@ var (
 	ErrClose = errors.New("socketio: close the connection")
 	// ErrDisconnected: the socket has left its namespace, or its connection is gone.
 	ErrDisconnected = errors.New("socketio: socket is disconnected")
+	// ErrBehind: a volatile event was dropped.
+	ErrBehind = errors.New("socketio: the client is behind")
+	// ErrParser: the parser of the client cannot carry what was to be sent.
+	ErrParser = errors.New("socketio: the client's parser cannot carry this")
 	// ErrAcknowledged: the event has been acknowledged before.
 	ErrAcknowledged = errors.New("socketio: event is acknowledged already")
 )

@@ -130,11 +130,12 @@ func TestRefused_TellsHow(t *testing.T) {
 
 func TestClient_EndsAndTheServerKnowsWhy(t *testing.T) {
 	io := rooms(t)
-	reasons := make(chan string, 1)
-	io.Of("/").OnConnect(func(s *socketio.Socket) { s.OnDisconnect(func(reason string) { reasons <- reason }) })
+	reasons := make(chan socketio.Reason, 1)
+	io.Of("/").OnConnect(func(s *socketio.Socket) { s.OnDisconnect(func(reason socketio.Reason) { reasons <- reason }) })
 	for _, tt := range []struct {
-		end            func(c *socketiotest.Client)
-		server, client string
+		end    func(c *socketiotest.Client)
+		server socketio.Reason
+		client string
 	}{
 		{func(c *socketiotest.Client) { c.Disconnect() }, "client namespace disconnect", ""},
 		{func(c *socketiotest.Client) { c.Close() }, "transport close", ""},

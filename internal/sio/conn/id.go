@@ -1,4 +1,4 @@
-package socketio
+package conn
 
 import (
 	"crypto/rand"
@@ -11,6 +11,9 @@ const (
 	tagBytes    = 3  // four characters
 	randomBytes = 12 // sixteen characters, 96 bits: an id cannot be guessed
 )
+
+// NewTag returns what the ids of a node's sockets begin with.
+func NewTag() string { return randomID(tagBytes) }
 
 // randomID returns n random bytes as URL-safe text. n is a multiple of three.
 func randomID(n int) string {

@@ -1,4 +1,4 @@
-package socketio
+package conn
 
 import (
 	"sync"
@@ -39,8 +39,8 @@ func (it *item) size() int {
 	return n
 }
 
-// mailbox is what a connection's client has sent and its handlers have not yet been called with, in order. It exists
-// while there is something: most connections are idle. It has no lock of its own: the client's guards it.
+// mailbox holds, in order, what a client has sent until its handlers are called with it. It exists while there is
+// something in it: most connections are idle. The connection's lock guards it.
 type mailbox struct {
 	items []item // items[head:] wait
 	head  int

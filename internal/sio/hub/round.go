@@ -1,10 +1,11 @@
-package socketio
+package hub
 
 import (
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/sio/tally"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,8 +13,8 @@ import (
 
 // rounds are the broadcasts of one namespace whose recipients on this node are to acknowledge them.
 type rounds struct {
-	metrics *metrics     // static after construction
-	open    atomic.Int32 // how many; mostly none, and then no acknowledgement and no disconnect takes the lock
+	acks *tally.Acks  // static after construction
+	open atomic.Int32 // how many; mostly none, and then no acknowledgement and no disconnect takes the lock
 
 	mu   sync.Mutex // held while a round's reply is called, which keeps the count before the acknowledgements
 	byID map[uint64]*round
@@ -24,41 +25,41 @@ type round struct {
 	// Static after construction.
 	id    uint64
 	reply func(adapter.Reply) // must not wait
-	over  chan struct{}       // closed when nobody is waited for any more
+	over  chan struct{}       // closed when no answer is waited for any more
 
-	waiting map[*Socket]struct{}
+	waiting map[*Member]struct{}
 	counted bool          // Count has been replied
 	late    bool          // some have not answered in time; static once over is closed
 	early   []packet.Args // acknowledged before that
 	timer   *time.Timer
 }
 
-// ask sends a broadcast to the sockets of this node and replies with the number of recipients, then with what each of
+// ask sends a broadcast to the members of this node and replies with the number of recipients, then with what each of
 // them answers within timeout.
-func (n *Namespace) ask(b *adapter.Broadcast, timeout time.Duration, reply func(adapter.Reply)) *round {
-	list := n.selected(b.Target)
-	defer n.done(list)
+func (h *Hub) ask(b *adapter.Broadcast, timeout time.Duration, reply func(adapter.Reply)) *round {
+	list := h.selected(b.Target)
+	defer done(list)
 	r := &round{
-		id: n.acks.Add(1) - 1, reply: reply, over: make(chan struct{}), waiting: make(map[*Socket]struct{}, len(*list)),
+		id: h.NextID(), reply: reply, over: make(chan struct{}), waiting: make(map[*Member]struct{}, len(*list)),
 	}
 	for _, m := range *list {
-		r.waiting[m.Value()] = struct{}{}
+		r.waiting[m] = struct{}{}
 	}
-	n.rounds.begin(r)
+	h.rounds.begin(r)
 	sent := 0
 	if len(*list) > 0 {
-		o := n.outgoing(b)
-		o.ID, o.HasID = r.id, true
+		message := h.message(b)
+		message.ID, message.HasID = r.id, true
 		for _, m := range *list {
-			if m.Value().deliver(b.Volatile, &o) {
+			if m.Value().Deliver(b.Volatile, &message) {
 				sent++
 			} else {
-				n.rounds.skip(r, m.Value())
+				h.rounds.skip(r, m)
 			}
 		}
 	}
-	n.io.metrics.deliveries.Add(float64(sent))
-	n.rounds.count(r, timeout)
+	h.tally.Deliveries.Add(float64(sent))
+	h.rounds.count(r, timeout)
 	return r
 }
 
@@ -74,10 +75,10 @@ func (rs *rounds) begin(r *round) {
 }
 
 // skip takes out a member that was not sent to.
-func (rs *rounds) skip(r *round, s *Socket) {
+func (rs *rounds) skip(r *round, m *Member) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	delete(r.waiting, s)
+	delete(r.waiting, m)
 }
 
 // count replies with the number of recipients, and starts the time they have.
@@ -90,12 +91,17 @@ func (rs *rounds) count(r *round, timeout time.Duration) {
 		r.reply(adapter.Acked{Args: args})
 	}
 	r.early = nil
-	r.timer = time.AfterFunc(timeout, func() { rs.expire(r, rs.metrics.acks.timeout) })
+	r.timer = time.AfterFunc(timeout, func() { rs.expire(r, rs.acks.Timeout) })
 	rs.settleLocked(r)
 }
 
-// acknowledge takes a socket's answer; false when no round waits for it.
-func (rs *rounds) acknowledge(id uint64, s *Socket, args packet.Args) bool {
+// Acknowledge records what a member answers to the broadcast that was sent with the id; false when no round waits for
+// it.
+func (h *Hub) Acknowledge(m *Member, id uint64, args packet.Args) bool {
+	return h.rounds.acknowledge(id, m, args)
+}
+
+func (rs *rounds) acknowledge(id uint64, m *Member, args packet.Args) bool {
 	if rs.open.Load() == 0 {
 		return false
 	}
@@ -105,11 +111,11 @@ func (rs *rounds) acknowledge(id uint64, s *Socket, args packet.Args) bool {
 	if r == nil {
 		return false
 	}
-	if _, ok := r.waiting[s]; !ok {
+	if _, ok := r.waiting[m]; !ok {
 		return false
 	}
-	delete(r.waiting, s)
-	rs.metrics.acks.answered.Inc()
+	delete(r.waiting, m)
+	rs.acks.Answered.Inc()
 	if !r.counted {
 		r.early = append(r.early, args)
 		return true
@@ -119,23 +125,23 @@ func (rs *rounds) acknowledge(id uint64, s *Socket, args packet.Args) bool {
 	return true
 }
 
-// forget stops waiting for a socket that has gone.
-func (rs *rounds) forget(s *Socket) {
+// forget stops waiting for a member that has gone.
+func (rs *rounds) forget(m *Member) {
 	if rs.open.Load() == 0 {
 		return
 	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	for _, r := range rs.byID {
-		if _, ok := r.waiting[s]; ok {
-			delete(r.waiting, s)
-			rs.metrics.acks.disconnected.Inc()
+		if _, ok := r.waiting[m]; ok {
+			delete(r.waiting, m)
+			rs.acks.Disconnected.Inc()
 			rs.settleLocked(r)
 		}
 	}
 }
 
-// expire stops waiting for whoever has not answered, and counts them.
+// expire stops waiting for the members that have not answered, and counts them.
 func (rs *rounds) expire(r *round, count prometheus.Counter) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -148,7 +154,7 @@ func (rs *rounds) expire(r *round, count prometheus.Counter) {
 	rs.settleLocked(r)
 }
 
-// settleLocked ends a round that waits for nobody.
+// settleLocked ends a round that waits for no answer.
 func (rs *rounds) settleLocked(r *round) {
 	if !r.counted || len(r.waiting) > 0 || rs.byID[r.id] != r {
 		return

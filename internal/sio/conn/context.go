@@ -1,15 +1,11 @@
-package socketio
+package conn
 
 import (
 	"context"
 	"time"
 )
 
-// Context ends when the socket goes: when its client or the server takes it out of the namespace, or its connection
-// ends.
-func (s *Socket) Context() context.Context { return (*socketContext)(s) }
-
-// socketContext is a socket as a context. It costs nothing until somebody waits for it.
+// socketContext is a socket as a context. It takes no memory until Done is called.
 type socketContext Socket
 
 var closedChannel = func() chan struct{} {
@@ -26,7 +22,7 @@ func (c *socketContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.state.Load() >= stateLeft: // endContext may have been here already
+	case c.life.gone(): // endContext may have run already
 		return closedChannel
 	case c.done == nil:
 		c.done = make(chan struct{})
@@ -36,16 +32,16 @@ func (c *socketContext) Done() <-chan struct{} {
 
 // Err is context.Canceled once the socket has gone.
 func (c *socketContext) Err() error {
-	if c.state.Load() >= stateLeft {
+	if c.life.gone() {
 		return context.Canceled
 	}
 	return nil
 }
 
-// Value is none.
-func (c *socketContext) Value(any) any { return nil }
+// Value is that of the session's context.
+func (c *socketContext) Value(key any) any { return c.conn.session.Context().Value(key) }
 
-// endContext closes what Done has returned. The state says already that the socket has gone.
+// endContext closes what Done has returned. The life says already that the socket has gone.
 func (s *Socket) endContext() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

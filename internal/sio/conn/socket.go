@@ -1,0 +1,148 @@
+package conn
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/carillon-io/carillon/internal/sio/wire"
+	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// Socket is one client in one namespace, from its CONNECT on. All methods are safe for concurrent use.
+type Socket struct {
+	// Static after construction.
+	owner     Owner
+	id        string
+	namespace string // as the client spelled it
+	conn      *Conn
+	auth      []byte
+	msgpack   bool // the client's parser
+
+	// Accessed only by the goroutine that currently runs this connection's handlers: its worker, or the reader when
+	// handling inline.
+	entered bool // Entered was called
+	inline  bool // Handle does not block
+
+	life      life
+	departure *departure // static once the socket has gone
+
+	mu sync.Mutex
+	// mu guards the following.
+	done    chan struct{}                 // closed when the socket goes; nil until a context's Done is called
+	waiting map[uint64]chan<- packet.Args // acknowledgements waited for; buffered, closed when the socket goes
+}
+
+// departure is how a socket went.
+type departure struct {
+	reason Reason
+	cause  error // nil: there is no more to say
+}
+
+// Init gives the socket its owner. NewSocket calls it.
+func (s *Socket) Init(owner Owner) { s.owner = owner }
+
+func (c *Conn) newSocket(nsp string, auth []byte) *Socket {
+	s := c.set.config.NewSocket()
+	s.namespace, s.conn, s.auth, s.msgpack = nsp, c, auth, c.decoder.Parser == packet.MsgpackParser
+	switch {
+	case c.session.Revision() != 3:
+		s.id = c.set.config.Tag() + randomID(randomBytes)
+	case nsp == "/":
+		s.id = c.session.ID()
+	default:
+		s.id = nsp + "#" + c.session.ID() // 2.x clients work it out themselves
+	}
+	return s
+}
+
+// ID is the socket's id.
+func (s *Socket) ID() string { return s.id }
+
+// Namespace is the namespace's name, as the client spelled it.
+func (s *Socket) Namespace() string { return s.namespace }
+
+// Auth is what the client sent with CONNECT; nil when it sent none.
+func (s *Socket) Auth() []byte { return s.auth }
+
+// Session is the connection's session.
+func (s *Socket) Session() *engine.Session { return s.conn.session }
+
+// Shared are the values of the connection.
+func (s *Socket) Shared() *Values { return &s.conn.values }
+
+// Entered reports whether the owner's Entered was called. Only the owner's own calls may ask.
+func (s *Socket) Entered() bool { return s.entered }
+
+// Connected reports whether the client has been told that it is connected, and the socket has not gone.
+func (s *Socket) Connected() bool { return s.life.stage() == joined }
+
+// Gone reports whether the socket has gone.
+func (s *Socket) Gone() bool { return s.life.gone() }
+
+// Cause says more about the end of the socket than its reason; nil when there is no more to say, or no end.
+func (s *Socket) Cause() error {
+	if !s.life.gone() {
+		return nil
+	}
+	return s.departure.cause
+}
+
+// Send queues a message for the client, also while the socket is being connected. It fails with ErrDisconnected,
+// ErrParser, or ErrBehind for a volatile message.
+func (s *Socket) Send(volatile bool, m *wire.Message) error {
+	switch {
+	case !s.life.gone() && s.queue(volatile, m):
+		return nil
+	case len(m.Frames(s.msgpack, s.conn.set.cannotEncode)) == 0:
+		return ErrParser
+	case volatile && !s.life.gone():
+		return ErrBehind
+	}
+	return ErrDisconnected
+}
+
+// Deliver queues a broadcast if the socket is connected.
+func (s *Socket) Deliver(volatile bool, m *wire.Message) bool {
+	if s.life.stage() == answering {
+		s.conn.mu.Lock()   // until the answer is queued
+		s.conn.mu.Unlock() //nolint:staticcheck // an empty section: only the waiting is wanted
+	}
+	return s.life.stage() == joined && s.queue(volatile, m)
+}
+
+// SendAck acknowledges an event of the client's.
+func (s *Socket) SendAck(id uint64, args packet.Args) error {
+	return s.Send(false, &wire.Message{Packet: packet.Packet{
+		Type: packet.Ack, Namespace: s.namespace, ID: id, HasID: true, Data: args.JSON, Attachments: args.Attachments,
+	}})
+}
+
+// Disconnect takes the socket out of the namespace, with a DISCONNECT to its client.
+func (s *Socket) Disconnect(reason Reason) { s.conn.end(s, end, &departure{reason: reason}) }
+
+// CloseConnection disconnects every namespace of the connection, then closes it.
+func (s *Socket) CloseConnection() { s.conn.disconnectAll() }
+
+// sendDisconnect queues a DISCONNECT.
+func (s *Socket) sendDisconnect() {
+	s.queuePacket(packet.Packet{Type: packet.Disconnect, Namespace: s.namespace})
+}
+
+func (s *Socket) queuePacket(p packet.Packet) { s.queue(false, &wire.Message{Packet: p}) }
+
+// queue hands a message to the session.
+func (s *Socket) queue(volatile bool, m *wire.Message) bool {
+	frames := m.Frames(s.msgpack, s.conn.set.cannotEncode)
+	return len(frames) > 0 && s.conn.session.Send(volatile, frames...)
+}
+
+// Panicked counts a panic of a handler of the socket's, and closes the connection. recovered is what recover returned.
+func (s *Socket) Panicked(recovered any) {
+	cause := s.conn.set.tally.Panicked(recovered)
+	s.conn.close(end, fmt.Errorf("socketio: panic in a handler: %v", cause))
+}
+
+// Context ends when the socket goes, and has the values of the connection's first request.
+func (s *Socket) Context() context.Context { return (*socketContext)(s) }

@@ -1,0 +1,156 @@
+package hub
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/carillon-io/carillon/internal/sio/tally"
+	"github.com/carillon-io/carillon/internal/sio/wire"
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/rooms"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// Server is what the hubs of one server share.
+type Server struct {
+	Adapter adapter.Adapter
+	Tally   *tally.Tally
+	// MaxRooms returns how many rooms a member may be in, its own not counted; 0: any number.
+	MaxRooms func() int
+
+	watchers sync.WaitGroup // one for each hub whose handlers of room events have something to do
+}
+
+// Wait waits until no handler of a room event runs.
+func (s *Server) Wait() { s.watchers.Wait() }
+
+// Hub is one namespace. All methods are safe for concurrent use, and block only where they take a context.
+type Hub struct {
+	// Static after construction.
+	name        string
+	server      *Server
+	adapter     adapter.Adapter
+	tally       *tally.Tally
+	maxRooms    func() int
+	serverEvent func(args packet.Args, reply func(packet.Args))
+	index       *rooms.Index[Recipient]
+
+	ids    atomic.Uint64 // the next id to ask clients for an acknowledgement under: one counter for all of them
+	rounds rounds
+	watch  watch
+}
+
+// New makes the hub of a namespace. serverEvent takes an event of another server; it must not block. reply, when not
+// nil, is to be called once.
+func (s *Server) New(name string, serverEvent func(args packet.Args, reply func(packet.Args))) *Hub {
+	h := &Hub{
+		name: name, server: s, adapter: s.Adapter, tally: s.Tally, maxRooms: s.MaxRooms,
+		serverEvent: serverEvent, index: rooms.New[Recipient](),
+	}
+	h.rounds.acks = &s.Tally.Acks
+	return h
+}
+
+// NextID returns an id that no other event of the namespace asks for an acknowledgement under.
+func (h *Hub) NextID() uint64 { return h.ids.Add(1) - 1 }
+
+// Publish does here what a command says, then hands it to the other nodes unless it is for this one alone. published,
+// when not nil, is called once with what became of it in the cluster.
+func (h *Hub) Publish(c adapter.Command, local bool, published func(error)) {
+	if _, ok := c.(adapter.Broadcast); ok {
+		h.tally.Local.Inc()
+	}
+	h.apply(c)
+	switch {
+	case !local:
+		h.adapter.Publish(c, published)
+	case published != nil:
+		published(nil)
+	}
+}
+
+// Apply does what a command of another node says, and returns to how many members.
+func (h *Hub) Apply(c adapter.Command) (members int) { return h.apply(c) }
+
+// apply does what a command says to the members of this node, in the same way whether it was given here or elsewhere. It
+// returns to how many.
+func (h *Hub) apply(c adapter.Command) (members int) {
+	switch c := c.(type) {
+	case adapter.Broadcast:
+		return h.deliver(&c)
+	case adapter.Join:
+		return h.Each(c.Target, func(m *Member) {
+			if err := h.Join(m, c.Rooms); errors.Is(err, ErrTooManyRooms) {
+				h.tally.Dropped(tally.Rooms)
+			}
+		})
+	case adapter.Leave:
+		return h.Each(c.Target, func(m *Member) { h.Leave(m, c.Rooms) })
+	case adapter.Disconnect:
+		return h.Each(c.Target, func(m *Member) { m.Value().Disconnect(c.Close) })
+	case adapter.ServerEmit:
+		h.serverEvent(c.Args, nil)
+	}
+	return 0
+}
+
+// Each calls f, which must not block, for the connected members that match, and returns how many they are.
+func (h *Hub) Each(t rooms.Target, f func(*Member)) (members int) {
+	list := h.selected(t)
+	defer done(list)
+	for _, m := range *list {
+		if m.Value().Connected() {
+			f(m)
+			members++
+		}
+	}
+	return members
+}
+
+// deliver sends a broadcast to the members, and returns how many took it. It is encoded once, and nothing is allocated
+// per recipient.
+func (h *Hub) deliver(b *adapter.Broadcast) (sent int) {
+	list := h.selected(b.Target)
+	defer done(list)
+	if len(*list) == 0 {
+		return 0
+	}
+	message := h.message(b)
+	for _, m := range *list {
+		if m.Value().Deliver(b.Volatile, &message) {
+			sent++
+		}
+	}
+	h.tally.Deliveries.Add(float64(sent))
+	return sent
+}
+
+// message is the packet of a broadcast.
+func (h *Hub) message(b *adapter.Broadcast) wire.Message {
+	m := wire.Event(h.name, b.Args)
+	m.Received, m.NoCompress = b.Received, b.NoCompress
+	return m
+}
+
+// selection is a list of members that is used again. It is filled by selected and must be given back to done.
+type selection = *[]*Member
+
+// selectionKept is how many members a list used again has room for: 512 KiB, and a rare larger one is made anew.
+const selectionKept = 64 << 10
+
+var selections = sync.Pool{New: func() any { return new([]*Member) }}
+
+// selected returns the members that match.
+func (h *Hub) selected(t rooms.Target) selection {
+	list := selections.Get().(selection)
+	*list = h.index.AppendTo((*list)[:0], t)
+	return list
+}
+
+func done(list selection) {
+	clear(*list) // or the pool would keep members alive
+	if cap(*list) <= selectionKept {
+		selections.Put(list)
+	}
+}
