@@ -49,6 +49,12 @@ func launchNode(t *testing.T, name, redis string) node {
 // those of more namespaces.
 func launchNodeWith(t *testing.T, name, redis, engine, namespaces string) node {
 	t.Helper()
+	return launchNodeAt(t, name, redis, program.FreeAddress(t), engine, namespaces)
+}
+
+// launchNodeAt is launchNodeWith with an address for the node's peers.
+func launchNodeAt(t *testing.T, name, redis, peer, engine, namespaces string) node {
+	t.Helper()
 	policy, err := os.ReadFile("policy.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -57,11 +63,12 @@ func launchNodeWith(t *testing.T, name, redis, engine, namespaces string) node {
 	config := fmt.Sprintf(`
 server: {address: %q}
 ops: {address: %q}
+peer: {address: %q}
 engine: {%s}
 redis: {url: %q}
 drain: {delay: 0s, window: 1s}
 log: {level: info, format: json}
-%s%s`, n.address, n.ops, engine, redis, policy, namespaces)
+%s%s`, n.address, n.ops, peer, engine, redis, policy, namespaces)
 	n.Program = start(t, name, gatewayBinary, "serve", "--config", program.WriteFile(t, "gateway.yaml", config))
 	return n
 }

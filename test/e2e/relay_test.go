@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -9,22 +11,58 @@ import (
 )
 
 func TestRelay_RoundRobinWithoutStickiness(t *testing.T) {
+	nodes := startPeers(t, startRedis(t))
+	runJS(t, "relay", "PROXY="+startRoundRobin(t, nodes))
+}
+
+func TestRoll_ThreeNodesOneAfterTheOther(t *testing.T) {
+	t.Setenv("CARILLON_DRAIN_DELAY", "500ms")
+	t.Setenv("CARILLON_DRAIN_WINDOW", "4s")
 	redis := startRedis(t)
+	nodes := startPeers(t, redis)
+	var pids, configs, ops []string
+	for _, n := range nodes {
+		pids = append(pids, strconv.Itoa(n.Cmd.Process.Pid))
+		configs = append(configs, n.Cmd.Args[len(n.Cmd.Args)-1])
+		ops = append(ops, "http://"+n.ops)
+	}
+	runJS(t, "roll", "PROXY="+startRoundRobin(t, nodes), "REDIS="+redis, "BINARY="+gatewayBinary,
+		"PIDS="+strings.Join(pids, ","), "CONFIGS="+strings.Join(configs, ","), "OPS="+strings.Join(ops, ","))
+}
+
+// startPeers runs three nodes of one cluster, which reach one another.
+func startPeers(t *testing.T, redis string) []node {
+	t.Helper()
 	var peers []string
 	for range 3 {
 		peers = append(peers, program.FreeAddress(t))
 	}
+	t.Setenv("CARILLON_PEER_SECRET", "a secret of this test")
+	t.Setenv("CARILLON_PEER_NODES", "http://"+strings.Join(peers, ",http://"))
 	var nodes []node
 	for i, peer := range peers {
-		t.Setenv("CARILLON_PEER_ADDRESS", peer)
-		t.Setenv("CARILLON_PEER_SECRET", "a secret of this test")
-		t.Setenv("CARILLON_PEER_NODES", "http://"+strings.Join(peers, ",http://"))
-		nodes = append(nodes, launchNodeWith(t, fmt.Sprintf("node %d", i), redis, "eio3: true", ""))
+		nodes = append(nodes, launchNodeAt(t, fmt.Sprintf("node %d", i), redis, peer, "eio3: true", ""))
 	}
+	for _, n := range nodes {
+		n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })
+	}
+	return nodes
+}
+
+// startRoundRobin runs HAProxy that sends each request to the next ready node.
+func startRoundRobin(t *testing.T, nodes []node) string {
+	t.Helper()
 	var servers strings.Builder
 	for i, n := range nodes {
-		n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })
-		fmt.Fprintf(&servers, "  server node%d %s check inter 200ms\n", i, n.address)
+		_, port, err := net.SplitHostPort(n.ops)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&servers, "  server node%d %s check port %s inter 200ms fall 1 rise 1\n", i, n.address, port)
 	}
-	runJS(t, "relay", "PROXY="+startProxyOf(t, "  balance roundrobin\n"+servers.String()))
+	return startProxyOf(t, `
+  balance roundrobin
+  timeout check 10s
+  option httpchk GET /readyz
+`+servers.String())
 }

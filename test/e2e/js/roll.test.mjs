@@ -1,0 +1,83 @@
+// Three nodes behind a balancer that is not sticky are replaced one after the other, while a backend publishes: every client
+// comes back by itself, the closes are spread, and no client misses or repeats a message while it is connected.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { after, test } from "node:test";
+import { Emitter } from "@socket.io/redis-emitter";
+import Redis from "ioredis";
+import { closeAll, connect, fence, request } from "./lib.mjs";
+
+const { PROXY: proxy, BINARY: binary } = process.env;
+const list = name => process.env[name].split(",");
+const [pids, configs, ops] = [list("PIDS").map(Number), list("CONFIGS"), list("OPS")];
+const clients = 45;
+const redis = new Redis(process.env.REDIS);
+const emitter = new Emitter(redis);
+const replacements = [];
+
+after(async () => {
+  closeAll();
+  redis.disconnect();
+  for (const child of replacements) child.kill("SIGKILL");
+});
+
+const pause = milliseconds => new Promise(resolve => setTimeout(resolve, milliseconds));
+const runs = pid => {
+  try { return process.kill(pid, 0); } catch { return false; }
+};
+const ready = url => fetch(`${url}/readyz`).then(answer => answer.ok, () => false);
+
+async function replace(i) {
+  process.kill(pids[i], "SIGTERM");
+  while (runs(pids[i])) await pause(50);
+  replacements.push(spawn(binary, ["serve", "--config", configs[i]], { stdio: ["ignore", "inherit", "inherit"] }));
+  while (!await ready(ops[i])) await pause(50);
+}
+
+test("three nodes are rolled and nobody is lost", async t => {
+  const sockets = [], closes = [];
+  for (let i = 0; i < clients; i++) sockets.push(await connect(proxy, ["polling", "websocket", "upgrade"][i % 3]));
+  for (const socket of sockets) {
+    await request(socket, "join", "room:roll");
+    socket.stays = [[]]; // numbers heard, by stay
+    socket.on("roll", n => socket.stays.at(-1).push(n));
+    socket.on("disconnect", reason => closes.push({ reason, at: performance.now() }));
+    socket.on("connect", () => {
+      socket.stays.push([]);
+      socket.emit("join", "room:roll", () => {});
+    });
+  }
+
+  let published = 0;
+  const publishing = setInterval(() => emitter.to("room:roll").emit("roll", published++), 20);
+  const rolled = [];
+  for (const i of pids.keys()) {
+    const before = closes.length;
+    await replace(i);
+    while (!sockets.every(socket => socket.connected)) await pause(50);
+    rolled.push(closes.slice(before).map(({ at }) => at));
+  }
+  clearInterval(publishing);
+  for (const socket of sockets) await request(socket, "join", "room:roll");
+  await fence(name => emitter.emit(name), sockets);
+
+  t.diagnostic(`${closes.length} closes of ${clients} clients, ${published} messages`);
+  assert.deepEqual([...new Set(closes.map(({ reason }) => reason))].filter(reason => reason !== "transport close" && reason !== "transport error"), []);
+  for (const at of rolled) {
+    for (const start of at) {
+      const burst = at.filter(x => x >= start && x < start + 300).length;
+      assert.ok(burst < Math.max(at.length / 3, 4), `${burst} of ${at.length} closes within 300 ms`);
+    }
+  }
+  for (const socket of sockets) {
+    const heard = new Set();
+    for (const stay of socket.stays) {
+      for (const [i, n] of stay.entries()) {
+        assert.ok(!heard.has(n), `${n} came twice`);
+        heard.add(n);
+        if (i > 0) assert.equal(n, stay[i - 1] + 1, `a gap while connected: ${stay.slice(Math.max(0, i - 3), i + 3)}`);
+      }
+    }
+    assert.ok(heard.size > published / 2, `${heard.size} of ${published}`);
+  }
+});
