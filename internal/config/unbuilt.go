@@ -21,7 +21,6 @@ type unbuiltKey struct {
 
 // unbuilt lists what is not built. Whoever builds a part deletes its lines.
 var unbuilt = []unbuiltKey{
-	{key: "engine.outbox_hard"},
 	{key: "socketio.recovery.enabled", refuse: true},
 	{key: "socketio.recovery.window"},
 	{key: "socketio.recovery.bytes"},

@@ -28,7 +28,6 @@ func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 	for _, c := range []struct{ key, value, shown string }{
 		{"socketio.recovery.window", "1m", `"1m": `},
-		{"engine.outbox_hard", "16MiB", `"16MiB": `},
 		{"socketio.recovery.bytes", "1MiB", `"1MiB": `},
 		{"adapter.python", "socketio", `"socketio": `},
 		{"native.path", "/ws", `"/ws": `},

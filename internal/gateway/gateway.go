@@ -234,6 +234,7 @@ func (g *Gateway) serverConfig(tag func() string, origins *originPolicy, registr
 			UpgradeTimeout:    cfg.Engine.UpgradeTimeout,
 			MaxPayload:        int(cfg.Engine.MaxPayload),
 			Outbox:            int(cfg.Engine.Outbox),
+			OutboxHard:        int(cfg.Engine.OutboxHard),
 			EIO3:              cfg.Engine.EIO3,
 			CompressPolling:   cfg.Engine.Compression.Polling,
 			CompressWebSocket: cfg.Engine.Compression.WebSocket,

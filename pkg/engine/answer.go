@@ -56,7 +56,7 @@ func (s *Session) writeAnswer(w http.ResponseWriter, r *http.Request, p *poll) e
 	if encoding != "" {
 		h.Set("Content-Encoding", encoding)
 	}
-	out := newCoalescer(w)
+	out := newCoalescer(s, w)
 	if whole != nil {
 		out.add(whole)
 	} else {

@@ -21,7 +21,7 @@ func (c *codec) frame(f *Frame) *encoded {
 	case c.revision == 3:
 		which = formTyped
 	}
-	if c.deflate && !f.plain && f.size() >= compressFrom {
+	if c.deflate && !f.plain && len(f.wire.frame) >= compressFrom {
 		which += formDeflated
 	}
 	return f.form(which)

@@ -25,7 +25,11 @@ type Config struct {
 	PingTimeout    time.Duration // default 20 s
 	UpgradeTimeout time.Duration // default 10 s
 	MaxPayload     int           // bytes of one message or POST body; default 1,000,000
-	Outbox         int           // bytes waiting for one client before it is a slow consumer; default 1 MiB
+	// Outbox is how many bytes of memory may wait for one client; default 1 MiB. With more it is a slow consumer once it makes
+	// no progress for five seconds.
+	Outbox int
+	// OutboxHard is how many bytes make it a slow consumer at once; default 8 MiB, or Outbox if that is more.
+	OutboxHard int
 	// EIO3 accepts protocol revision 3. Its session ids are usually published as Socket.IO ids, although anyone who knows
 	// one may poll and post as that client.
 	EIO3 bool
@@ -99,14 +103,20 @@ func (c Config) withDefaults() (Config, error) {
 			*d.value = d.fallback
 		}
 	}
-	if c.MaxPayload < 0 || c.Outbox < 0 {
-		return c, fmt.Errorf("engine: negative size: MaxPayload %d, Outbox %d", c.MaxPayload, c.Outbox)
+	if c.MaxPayload < 0 || c.Outbox < 0 || c.OutboxHard < 0 {
+		return c, fmt.Errorf("engine: negative size: MaxPayload %d, Outbox %d, OutboxHard %d", c.MaxPayload, c.Outbox, c.OutboxHard)
 	}
 	if c.MaxPayload == 0 {
 		c.MaxPayload = 1_000_000
 	}
 	if c.Outbox == 0 {
 		c.Outbox = 1 << 20
+	}
+	if c.OutboxHard == 0 {
+		c.OutboxHard = max(8<<20, c.Outbox)
+	}
+	if c.OutboxHard < c.Outbox {
+		return c, fmt.Errorf("engine: OutboxHard %d is less than Outbox %d", c.OutboxHard, c.Outbox)
 	}
 	if c.Tag == nil {
 		tag := randomText(tagLength)

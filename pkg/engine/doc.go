@@ -13,7 +13,8 @@
 // the lease, so it is delivered at most once and in order, across an upgrade too. It is lost only when the process dies,
 // when the peer vanishes under a write, or when the session ends first; losses this server knows of are counted.
 //
-// No client costs more than Config.Outbox: one that does not read is cut as a SlowConsumer. Bytes count until they are
+// What waits for a client is bounded: one that makes no progress while more than Config.Outbox waits is cut as a
+// SlowConsumer after five seconds, and over Config.OutboxHard at once. Frames count as the memory they hold, until they are
 // written to the kernel. When all outboxes together hold more than Limits.Outboxes, the fullest are cut.
 //
 // # Receiving

@@ -82,8 +82,13 @@ func newFrame(kind byte, data []byte) *Frame {
 	return &Frame{wire: encode(wsText, string(kind), data), kind: kind}
 }
 
-// size is what the frame counts in an outbox, whatever form it leaves in.
-func (f *Frame) size() int { return len(f.wire.frame) }
+// frameOverhead is the memory that a frame takes beside its bytes: the Frame, a place in a queue that grows, and what the
+// allocator rounds up.
+const frameOverhead = 96
+
+// size is what the frame counts in an outbox: the memory it holds, which for small ones is mostly overhead. One that several
+// outboxes hold counts in each of them.
+func (f *Frame) size() int { return len(f.wire.frame) + frameOverhead }
 
 // form returns one of the encodings, made when it is asked for first. Two recipients may make a cheap one at the same
 // time; either result serves.

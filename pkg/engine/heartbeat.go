@@ -51,13 +51,18 @@ func (s *Session) silenceLocked() time.Duration {
 // setDueLocked moves the deadline. The timer is only touched when it would fire too late; when it fires too early it
 // re-arms itself, which saves a reset for each pong.
 func (s *Session) setDueLocked(due time.Duration) {
+	s.beat.due = due
+	s.armLocked(due)
+}
+
+// armLocked makes the timer fire at a time, or before it.
+func (s *Session) armLocked(at time.Duration) {
 	b := &s.beat
-	b.due = due
-	if b.armed != 0 && b.armed <= due {
+	if b.armed != 0 && b.armed <= at {
 		return
 	}
-	b.armed = due
-	wait := due - s.server.now()
+	b.armed = at
+	wait := at - s.server.now()
 	if b.timer == nil {
 		b.timer = time.AfterFunc(wait, s.onTimer)
 		return
@@ -74,6 +79,14 @@ func (s *Session) onTimer() {
 		return // stopped after it had fired
 	}
 	b.armed = 0
+	if s.slow != nil {
+		if s.stalledLocked(now) {
+			s.server.metrics.slowConsumers.Inc()
+			s.cutLocked(SlowConsumer, errStalled)
+			return
+		}
+		s.armLocked(s.slow.progress + slowAfter)
+	}
 	switch {
 	case now < b.due:
 		s.setDueLocked(b.due)

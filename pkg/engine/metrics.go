@@ -81,8 +81,8 @@ func newMetrics(registry prometheus.Registerer, s *Server) (*metrics, error) {
 		dropped:     map[dropReason]prometheus.Counter{},
 		slowConsumers: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "carillon", Name: "slow_consumers_total",
-			Help: "Clients disconnected because they read more slowly than they are sent to, so that what waits for them went over " +
-				"engine.outbox, or that of all clients over limits.outbox_total. When it rises, send less, or volatile, to whom it hits.",
+			Help: "Clients disconnected because they read more slowly than they are sent to, so that what waits for them stayed over " +
+				"engine.outbox without progress or went over engine.outbox_hard, or that of all clients over limits.outbox_total. When it rises, send less, or volatile, to whom it hits.",
 		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "carillon", Name: "receiver_panics_total",
@@ -128,11 +128,11 @@ func newMetrics(registry prometheus.Registerer, s *Server) (*metrics, error) {
 				"allow; 0 is no limit.",
 			func() float64 { return float64(s.admission.limit()) }),
 		gauge("outbox_bytes",
-			"Bytes waiting to be written to clients, of all clients together. When it rises, many clients read too slowly; near "+
+			"Bytes of memory waiting to be written to clients, of all clients together. When it rises, many clients read too slowly; near "+
 				"carillon_outbox_limit_bytes those with most waiting are disconnected.",
 			func() float64 { return float64(s.outboxBytes.Load()) }),
 		gauge("outbox_limit_bytes",
-			"Bytes that may wait for all clients together, from limits.outbox_total; 0 is no limit.",
+			"Bytes of memory that may wait for all clients together, from limits.outbox_total; 0 is no limit.",
 			func() float64 { return float64(s.outboxes.Load()) }),
 	} {
 		if err := registry.Register(c); err != nil {

@@ -11,11 +11,15 @@ import (
 // more than this privately.
 const chunk = 16 << 10
 
+// largest is how much one call writes where its progress cannot be seen from outside.
+const largest = 64 << 10
+
 var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 
 // Send queues the frames of one message, all of them or none, without waiting. It reports whether they were queued: not
-// when the session has ended, not when a volatile message finds the client behind. A full outbox ends the session as a
-// SlowConsumer, but one message always fits an empty outbox. The slice is not kept, the frames are.
+// when the session has ended, not when a volatile message finds the client behind. An outbox over Config.OutboxHard ends the
+// session as a SlowConsumer, and so does one over Config.Outbox whose client makes no progress, but one message always fits
+// an empty outbox. The slice is not kept, the frames are.
 func (s *Session) Send(volatile bool, frames ...*Frame) bool {
 	size := 0
 	for _, f := range frames {
@@ -28,20 +32,23 @@ func (s *Session) Send(volatile bool, frames ...*Frame) bool {
 		return false
 	}
 	waiting := s.queued + s.flying
-	full := waiting > 0 && waiting+size > s.server.config.Outbox
+	over := waiting > 0 && waiting+size > s.server.config.Outbox
 	switch {
-	case volatile && (full || s.behindLocked()):
+	case volatile && (over || s.behindLocked()):
 		s.server.dropped(dropVolatile, len(frames))
 		return false
-	case full:
+	case over && waiting+size > s.server.config.OutboxHard:
 		s.server.dropped(dropOverflow, len(frames))
 		s.server.metrics.slowConsumers.Inc()
-		s.cutLocked(SlowConsumer, cause("the outbox is full"))
+		s.cutLocked(SlowConsumer, errFull)
 		return false
 	}
 	s.queue = append(s.queue, frames...)
 	s.queued += size
 	s.server.countOutbox(size)
+	if over {
+		s.watchLocked()
+	}
 	s.kickLocked()
 	return true
 }
@@ -94,6 +101,7 @@ func (s *Session) takeLocked() []*Frame {
 func (s *Session) landLocked(batch []*Frame) {
 	s.server.outboxBytes.Add(-int64(s.flying))
 	s.flying = 0
+	s.progressedLocked()
 	if cap(batch) <= spareQueue && s.spare == nil {
 		clear(batch)
 		s.spare = batch[:0]
@@ -105,7 +113,7 @@ func (s *Session) landLocked(batch []*Frame) {
 func (s *Session) dropQueueLocked() {
 	s.server.dropped(dropEnded, messagesIn(s.queue))
 	s.server.outboxBytes.Add(-int64(s.queued + s.flying))
-	s.queue, s.spare, s.queued, s.flying = nil, nil, 0, 0
+	s.queue, s.spare, s.queued, s.flying, s.slow = nil, nil, 0, 0, nil
 }
 
 func messagesIn(batch []*Frame) int {
@@ -168,8 +176,9 @@ func (s *Session) flush(w *flusher) {
 	s.kickLocked()
 }
 
-// coalescer writes many small pieces in few writes.
+// coalescer writes many small pieces in few writes, and large ones in parts, each of which is progress of the session's client.
 type coalescer struct {
+	session *Session
 	w       io.Writer
 	buffer  *[chunk]byte
 	used    int
@@ -177,7 +186,9 @@ type coalescer struct {
 	err     error
 }
 
-func newCoalescer(w io.Writer) coalescer { return coalescer{w: w, buffer: chunks.Get().(*[chunk]byte)} }
+func newCoalescer(s *Session, w io.Writer) coalescer {
+	return coalescer{session: s, w: w, buffer: chunks.Get().(*[chunk]byte)}
+}
 
 // add takes a piece over. It does not keep p.
 func (c *coalescer) add(p []byte) {
@@ -199,11 +210,14 @@ func (c *coalescer) flush() {
 }
 
 func (c *coalescer) write(p []byte) {
-	if c.err != nil {
-		return
+	for len(p) > 0 && c.err == nil {
+		part := p[:min(len(p), largest)]
+		var n int
+		n, c.err = c.w.Write(part)
+		c.written += n
+		p = p[len(part):]
+		c.session.progressed()
 	}
-	n, err := c.w.Write(p)
-	c.written, c.err = c.written+n, err
 }
 
 // close writes the rest and gives the buffer back.

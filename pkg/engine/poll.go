@@ -132,6 +132,7 @@ func (s *Session) sit(p *poll) verdict {
 		s.polling.seat = p
 	}
 	s.polling.lastPoll = p.since
+	s.progressedLocked()
 	s.kickLocked()
 	return accepted
 }

@@ -16,6 +16,8 @@ const (
 	errSilent   = cause("no pong, or for revision 3 no ping, came in time")
 	errNotTaken = cause("the client did not take its last packets in time")
 	errClosed   = cause("closed by the application")
+	errFull     = cause("the outbox is over its hard limit")
+	errStalled  = cause("the outbox is over its limit, and the client makes no progress")
 )
 
 // refuse reports and answers a request that is not served. On an upgrade the answer has the form that Node's server gives

@@ -164,7 +164,7 @@ func TestMetrics(t *testing.T) {
 		t.Helper()
 		s.eventually(name, func() bool { return metric(t, registry, name, labels...) == value })
 	}
-	want(6, "carillon_outbox_bytes")
+	want(6+96, "carillon_outbox_bytes") // the frame, and what it takes beside its bytes
 	want(1, "carillon_connections", "polling")
 	p.get()
 	want(0, "carillon_outbox_bytes")

@@ -75,6 +75,7 @@ type Session struct {
 	spare     []*Frame      // an empty queue kept for reuse
 	queued    int           // bytes in queue
 	flying    int           // bytes taken and not yet written
+	slow      *slowness     // nil: no more than Config.Outbox waits
 	socket    *wsConn       // the transport; nil while polling
 	candidate *upgrade
 	polling   polling
@@ -165,7 +166,7 @@ func (s *Session) Close(reason CloseReason) {
 		s.cutLocked(SlowConsumer, errClosed)
 		return
 	}
-	s.state, s.reason = stateClosing, reason
+	s.state, s.reason, s.slow = stateClosing, reason, nil
 	s.polling.cutPost()
 	if s.socket != nil {
 		s.closeSocketLocked()

@@ -96,7 +96,7 @@ func TestTLS_AStalledClientHoldsNobodyUp(t *testing.T) {
 	for name, wrap := range wraps {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := startTLS(t, engine.Config{Outbox: 1 << 20}, wrap)
+			s := startTLS(t, engine.Config{Outbox: 1 << 20, OutboxHard: 1 << 20}, wrap)
 			frame := text(strings.Repeat("x", 10_000))
 			stall := func() *client {
 				ws, c := s.connect()

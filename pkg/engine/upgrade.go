@@ -113,7 +113,7 @@ func (s *Session) answerProbe(u *upgrade) bool {
 	if u.conn.send(answer.wire.frame) != nil {
 		return false
 	}
-	s.server.metrics.written(transportWebSocket, []*Frame{answer}, answer.size())
+	s.server.metrics.written(transportWebSocket, []*Frame{answer}, len(answer.wire.frame))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.candidate == u && u.tick == nil {

@@ -189,7 +189,7 @@ func TestWebSocket_CloseInsideOpen(t *testing.T) {
 
 func TestSlowConsumer_IsCutOffAndBounded(t *testing.T) {
 	const limit = 1 << 20
-	s := start(t, engine.Config{Outbox: limit})
+	s := start(t, engine.Config{Outbox: limit, OutboxHard: limit})
 	ws, c := s.connect()
 	if err := ws.NetConn().(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
 		t.Fatal(err)
@@ -216,7 +216,7 @@ func TestSlowConsumer_IsCutOffAndBounded(t *testing.T) {
 }
 
 func TestSlowConsumer_OnPolling(t *testing.T) {
-	s := start(t, engine.Config{Outbox: 100_000})
+	s := start(t, engine.Config{Outbox: 100_000, OutboxHard: 100_000})
 	p := s.poll()
 	huge := text(strings.Repeat("x", 24<<20)) // one message always fits an empty outbox
 	conn := s.raw("GET /engine.io/?" + p.query + " HTTP/1.1\nHost: x\n\n")

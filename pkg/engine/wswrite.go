@@ -26,7 +26,7 @@ func (c *wsConn) writeBatch(w *flusher, pong []byte, batch []*Frame, last bool) 
 	switch {
 	case c.raw != nil:
 		n, err = c.rawWrite(w, pong, batch, closing)
-	case len(batch) == 1 && pong == nil && !last:
+	case len(batch) == 1 && len(batch[0].wire.frame) < chunk && pong == nil && !last:
 		n, err = c.Conn.Write(c.codec.frame(batch[0]).frame)
 	default:
 		n, err = c.coalesce(pong, batch, closing)
@@ -37,7 +37,7 @@ func (c *wsConn) writeBatch(w *flusher, pong []byte, batch []*Frame, last bool) 
 
 // coalesce writes a batch to a connection whose descriptor is not to be had.
 func (c *wsConn) coalesce(pong []byte, batch []*Frame, closing []byte) (n int, err error) {
-	out := newCoalescer(c.Conn)
+	out := newCoalescer(c.session, c.Conn)
 	out.add(pong)
 	for _, f := range batch {
 		out.add(c.codec.frame(f).frame)
