@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"regexp"
@@ -16,8 +17,9 @@ import (
 // chat is the application: what clients may do, and what they are told.
 type chat struct {
 	// Static after construction.
-	io   *socketio.Server
-	main *socketio.Namespace
+	io     *socketio.Server
+	main   *socketio.Namespace
+	tokens tokens
 
 	counting sync.Mutex // held while a count is taken and sent, so that the last one sent is right
 }
@@ -27,7 +29,7 @@ func newChat() (*chat, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the Socket.IO server: %w", err)
 	}
-	c := &chat{io: io, main: io.Of("/")}
+	c := &chat{io: io, main: io.Of("/"), tokens: tokens{key: []byte(rand.Text())}}
 	c.main.Use(c.admit)
 	c.main.OnConnect(c.connected)
 	return c, nil
@@ -41,19 +43,28 @@ const maxText = 2000 // characters
 
 var goodName = regexp.MustCompile(`^[\p{L}\p{N}._-]{1,32}$`)
 
-// errName's data tells a program what its text tells a person.
-var errName = &socketio.ConnectError{
-	Message: "a name is 1 to 32 letters, digits, dots, dashes or underscores", Data: map[string]string{"field": "name"},
-}
+// Data tells a program what the text tells a person.
+var (
+	errName  = &socketio.ConnectError{Message: "a name is 1 to 32 letters, digits, dots, dashes or underscores", Data: map[string]string{"field": "name"}}
+	errToken = &socketio.ConnectError{Message: "log in first", Data: map[string]string{"code": "token"}}
+)
 
-// admit lets in who gives a name, and makes every device of that user reachable under it.
+// admit lets in clients with a token, in auth or found by withUser, and makes every device of that user reachable under the
+// user's name.
 func (c *chat) admit(_ context.Context, s *socketio.Socket) error {
-	var auth struct{ Name string }
-	if s.UnmarshalAuth(&auth) != nil || !goodName.MatchString(auth.Name) {
-		return errName
+	var auth struct{ Token string }
+	if err := s.UnmarshalAuth(&auth); err != nil {
+		return errToken
 	}
-	s.SetData(auth.Name)
-	return s.Join(userRoom(auth.Name))
+	name, ok := c.tokens.verify(auth.Token)
+	if auth.Token == "" {
+		name, ok = s.Session().Context().Value(userKey{}).(string)
+	}
+	if !ok {
+		return errToken
+	}
+	s.SetData(name)
+	return s.Join(userRoom(name))
 }
 
 // connected sets a socket's handlers. They run one at a time for each client, so they may wait.
@@ -62,6 +73,7 @@ func (c *chat) connected(s *socketio.Socket) {
 	s.On("enter", func(room string, ack socketio.Ack) { reply(ack, c.enter(s, name, room)) })
 	s.On("leave", func(room string, ack socketio.Ack) { reply(ack, c.leave(s, name, room)) })
 	s.On("message", func(room, text string, ack socketio.Ack) { reply(ack, c.message(s, name, room, text)) })
+	s.On("typing", func(room string) { c.typing(s, name, room) })
 	s.On("private", func(to, text string, ack socketio.Ack) { reply(ack, c.private(s, name, to, text)) })
 
 	c.count()
@@ -115,21 +127,44 @@ func (c *chat) message(s *socketio.Socket, name, room, text string) error {
 	return s.To(chatRoom(room)).Emit("message", room, name, text)
 }
 
-// private reaches a user on every device, and the sender's other devices.
+// typing is worth nothing a second later: volatile.
+func (c *chat) typing(s *socketio.Socket, name, room string) {
+	if s.In(chatRoom(room)) {
+		_ = s.To(chatRoom(room)).Volatile().Emit("typing", room, name) // two strings can always be sent
+	}
+}
+
+// private reaches a user on every device, and the sender's other devices. It is an error when none of the user's devices says
+// in time that it has the message.
 func (c *chat) private(s *socketio.Socket, from, to, text string) error {
 	if err := checkText(text); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(s.Context(), 2*time.Second)
 	defer cancel()
-	devices, err := c.main.To(userRoom(to)).FetchSockets(ctx)
-	if err != nil {
-		return fmt.Errorf("look for %s: %w", to, err)
-	}
-	if len(devices) == 0 {
+	answers, err := s.To(userRoom(to)).EmitWithAck(ctx, "private", from, to, text)
+	switch {
+	case len(answers) > 0: // some device has it
+	case err != nil:
+		return fmt.Errorf("%s does not answer: %w", to, err)
+	default:
 		return fmt.Errorf("%s is not here", to)
 	}
-	return s.To(userRoom(to), userRoom(from)).Emit("private", from, to, text)
+	return s.To(userRoom(from)).Except(userRoom(to)).Emit("private", from, to, text)
+}
+
+// clock sends the time until ctx ends.
+func (c *chat) clock(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			_ = c.main.Volatile().Emit("clock", now.Unix()) // a number can always be sent
+		}
+	}
 }
 
 // notify sends a notification to one user, or to everybody when user is empty.

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/carillon-io/carillon/pkg/socketio/socketiotest"
 	"go.uber.org/goleak"
@@ -42,9 +44,33 @@ type user struct {
 // enter connects as name, and hears that count are online then.
 func enter(t *testing.T, url, name string, count int) user {
 	t.Helper()
-	u := user{socketiotest.Dial(t, url, socketiotest.Options{Auth: map[string]string{"name": name}}), t}
+	u := user{socketiotest.Dial(t, url, socketiotest.Options{Auth: map[string]string{"token": login(t, url, name).Value}}), t}
 	u.Expect("online", count)
 	return u
+}
+
+// login returns the cookie that a page gets.
+func login(t *testing.T, url, name string) *http.Cookie {
+	t.Helper()
+	resp := post(t, url+"/login", "text/plain", `{"name":"`+name+`"}`, http.StatusOK)
+	for _, cookie := range resp.Cookies() {
+		if cookie.HttpOnly && cookie.SameSite == http.SameSiteStrictMode {
+			return cookie
+		}
+	}
+	t.Fatal("no cookie, or one that other sites can use")
+	return nil
+}
+
+// hears reads a private message and acknowledges it, beside what the sender does.
+func (u user) hears(from, to, text string) (heard <-chan struct{}) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e := u.Expect("private", from, to, text)
+		e.Ack()
+	}()
+	return done
 }
 
 // asks sends an event and reads its acknowledgement.
@@ -90,13 +116,52 @@ func TestPrivate_ReachesEveryDeviceOfBoth(t *testing.T) {
 	desk.Expect("online", 3)
 	phone.Expect("online", 3)
 
+	heard := bob.hears("ada", "bob", "psst")
 	desk.asks(ok, "private", "bob", "psst")
-	bob.Expect("private", "ada", "bob", "psst")
+	<-heard
 	phone.Expect("private", "ada", "bob", "psst")
+	atDesk, atPhone := desk.hears("bob", "ada", "yes?"), phone.hears("bob", "ada", "yes?")
 	bob.asks(ok, "private", "ada", "yes?")
-	desk.Expect("private", "bob", "ada", "yes?")
-	phone.Expect("private", "bob", "ada", "yes?")
+	<-atDesk
+	<-atPhone
 	bob.asks(`{"error":"eve is not here"}`, "private", "eve", "hello")
+	desk.ExpectNone()
+}
+
+func TestTyping_IsForTheRoom(t *testing.T) {
+	url := serve(t, "")
+	ada := enter(t, url, "ada", 1)
+	bob := enter(t, url, "bob", 2)
+	ada.Expect("online", 2)
+	ada.asks(ok, "enter", "tea")
+	bob.Emit("typing", "tea") // not in it
+	bob.asks(ok, "enter", "tea")
+	ada.Expect("entered", "tea", "bob")
+	bob.Emit("typing", "tea")
+	ada.Expect("typing", "tea", "bob")
+}
+
+func TestClock_TicksUntilItsContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := newChat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ada := user{socketiotest.Connect(t, c.io, socketiotest.Options{Auth: map[string]string{"token": c.tokens.sign("ada")}}), t}
+		ada.Expect("online", 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			c.clock(ctx, time.Second)
+		}()
+		begun := time.Now().Unix()
+		ada.Expect("clock", begun+1)
+		ada.Expect("clock", begun+2)
+		cancel()
+		<-ended
+		c.io.Close()
+	})
 }
 
 func TestRooms_NamedLikeAUserAreNotTheUsers(t *testing.T) {
@@ -110,16 +175,33 @@ func TestRooms_NamedLikeAUserAreNotTheUsers(t *testing.T) {
 	ada.ExpectNone()
 }
 
-func TestConnect_RefusesBadNames(t *testing.T) {
+func TestConnect_NeedsATokenInAuthOrInTheCookie(t *testing.T) {
 	url := serve(t, "")
-	type names map[string]any
-	for _, auth := range []any{
-		nil, names{}, names{"name": 7}, names{"name": ""}, names{"name": "a b"}, names{"name": strings.Repeat("a", 33)},
+	cookie := login(t, url, "ada")
+	header := func(value string) http.Header { return http.Header{"Cookie": {cookieName + "=" + value}} }
+	for _, o := range []socketiotest.Options{
+		{}, {Auth: map[string]any{"token": 7}}, {Auth: map[string]any{"token": "eve"}},
+		{Auth: map[string]any{"token": strings.Replace(cookie.Value, "ada", "eve", 1)}},
+		{Header: header("eve")}, {Header: header(strings.Replace(cookie.Value, "ada", "eve", 1))},
+		{Header: header(cookie.Value), Auth: map[string]any{"token": "eve"}},
 	} {
-		r := socketiotest.DialRefused(t, url, socketiotest.Options{Auth: auth})
-		if !strings.HasPrefix(r.Message, "a name is") || string(r.Data) != `{"field":"name"}` {
-			t.Errorf("auth %v was answered %+v", auth, r)
+		if r := socketiotest.DialRefused(t, url, o); r.Message != "log in first" || string(r.Data) != `{"code":"token"}` {
+			t.Errorf("%+v was answered %+v", o, r)
 		}
+	}
+	ada := socketiotest.Dial(t, url, socketiotest.Options{Header: header(cookie.Value)})
+	ada.Expect("online", 1)
+	bob := enter(t, url, "bob", 2)
+	ada.Expect("online", 2)
+	heard := user{ada, t}.hears("bob", "ada", "it is you")
+	bob.asks(ok, "private", "ada", "it is you")
+	<-heard
+}
+
+func TestLogin_RefusesBadNames(t *testing.T) {
+	url := serve(t, "")
+	for _, body := range []string{``, `{}`, `{"name":7}`, `{"name":""}`, `{"name":"a b"}`, `{"name":"a~b"}`, `{"name":"` + strings.Repeat("a", 33) + `"}`} {
+		post(t, url+"/login", "text/plain", body, http.StatusBadRequest)
 	}
 }
 
@@ -128,25 +210,25 @@ func TestNotify_ReachesOneUserOrEverybody(t *testing.T) {
 	ada := enter(t, url, "ada", 1)
 	bob := enter(t, url, "bob", 2)
 	ada.Expect("online", 2)
-	post(t, url, "application/json", `{"user":"ada","text":"shipped"}`, http.StatusNoContent)
-	post(t, url, "application/json; charset=utf-8", `{"text":"closing soon"}`, http.StatusNoContent)
+	post(t, url+"/notify", "application/json", `{"user":"ada","text":"shipped"}`, http.StatusNoContent)
+	post(t, url+"/notify", "application/json; charset=utf-8", `{"text":"closing soon"}`, http.StatusNoContent)
 	ada.Expect("notification", "shipped")
 	ada.Expect("notification", "closing soon")
 	bob.Expect("notification", "closing soon")
 
-	post(t, url, "text/plain", `{"text":"from another site's page"}`, http.StatusUnsupportedMediaType)
-	post(t, url, "application/json", `{"text":""}`, http.StatusBadRequest)
-	post(t, url, "application/json", `{"text":`, http.StatusBadRequest)
-	text, err := json.Marshal(strings.Repeat("a", maxNotification))
+	post(t, url+"/notify", "text/plain", `{"text":"from another site's page"}`, http.StatusUnsupportedMediaType)
+	post(t, url+"/notify", "application/json", `{"text":""}`, http.StatusBadRequest)
+	post(t, url+"/notify", "application/json", `{"text":`, http.StatusBadRequest)
+	text, err := json.Marshal(strings.Repeat("a", maxBody))
 	if err != nil {
 		t.Fatal(err)
 	}
-	post(t, url, "application/json", `{"text":`+string(text)+`}`, http.StatusBadRequest)
+	post(t, url+"/notify", "application/json", `{"text":`+string(text)+`}`, http.StatusBadRequest)
 }
 
-func post(t *testing.T, url, kind, body string, want int) {
+func post(t *testing.T, url, kind, body string, want int) *http.Response {
 	t.Helper()
-	resp, err := http.Post(url+"/notify", kind, strings.NewReader(body))
+	resp, err := http.Post(url, kind, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,6 +236,7 @@ func post(t *testing.T, url, kind, body string, want int) {
 	if resp.StatusCode != want {
 		t.Errorf("POST %.40s was answered %d, want %d", body, resp.StatusCode, want)
 	}
+	return resp
 }
 
 func TestPage_RefersToWhatIsServed(t *testing.T) {

@@ -1,5 +1,5 @@
-// Chat is a Socket.IO server of its own, without the gateway: rooms, private messages to a user on every device,
-// notifications from a backend, and a live count.
+// Chat is a Socket.IO server of its own, without the gateway: rooms, private messages to a user on every device with a
+// receipt, notifications from a backend, a live count, and login through middleware of net/http.
 //
 //	go run ./examples/chat
 //	open http://localhost:8000/
@@ -11,17 +11,17 @@
 //
 // # What clients send
 //
-//	connect   auth {name}          refused without a good name
+//	connect   auth {token}, or the cookie of POST /login; refused without either
 //	enter     room                 the others hear entered(room, name)
 //	leave     room                 the others hear left(room, name)
 //	message   room, text           the others hear message(room, name, text)
-//	private   name, text           that user hears private(from, to, text), and so do the sender's other devices
+//	typing    room                 the others hear typing(room, name); no acknowledgement
+//	private   name, text           that user hears private(from, to, text) and acknowledges it; so do the sender's other devices
 //
-// Each is acknowledged with {"ok":true} or {"error":"…"}. All clients hear online(count) when it changes, and
-// notification(text).
+// Each is acknowledged with {"ok":true} or {"error":"…"}. All clients hear online(count) when it changes, notification(text),
+// and clock(seconds) once a minute.
 //
 // # What it leaves out
 //
-// Names are taken on trust: in earnest, admit verifies a token, and /notify is not open to everybody. Nothing is stored:
-// who is away misses it.
+// /login asks for no password, and /notify is open to everybody. Nothing is stored: users who are away miss it.
 package main

@@ -47,6 +47,16 @@ func run(ctx context.Context, listen, client string) error {
 	web := &http.Server{Addr: listen, Handler: c.routes(client), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- web.ListenAndServe() }()
+	ticking := make(chan struct{})
+	clock, stopClock := context.WithCancel(ctx)
+	go func() {
+		defer close(ticking)
+		c.clock(clock, time.Minute)
+	}()
+	defer func() {
+		stopClock()
+		<-ticking
+	}()
 	log.Printf("chat: http://%s/", listen)
 
 	select {

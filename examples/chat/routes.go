@@ -11,8 +11,8 @@ import (
 //go:embed page
 var files embed.FS
 
-// maxNotification bounds the body of a notification, in bytes.
-const maxNotification = 16 << 10
+// maxBody bounds the body of a request, in bytes.
+const maxBody = 16 << 10
 
 // routes are the Socket.IO server, the page, the official client from a folder, and the backend's door.
 func (c *chat) routes(client string) http.Handler {
@@ -21,7 +21,8 @@ func (c *chat) routes(client string) http.Handler {
 		panic(err) // the path is a constant
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/socket.io/", c.io)
+	mux.Handle("/socket.io/", c.tokens.withUser(c.io))
+	mux.HandleFunc("POST /login", c.tokens.serveLogin)
 	mux.Handle("/", http.FileServerFS(page))
 	mux.Handle("/client/", http.StripPrefix("/client/", http.FileServer(http.Dir(client))))
 	mux.HandleFunc("POST /notify", c.serveNotify)
@@ -35,7 +36,7 @@ func (c *chat) serveNotify(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var n struct{ User, Text string }
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxNotification)).Decode(&n); err != nil {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&n); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}

@@ -24,9 +24,11 @@ async function ask(event, ...args) {
   }
 }
 
-function connect(name) {
+async function connect(name) {
   socket?.disconnect();
-  socket = io({ auth: { name } });
+  const login = await fetch("login", { method: "POST", body: JSON.stringify({ name }) });
+  if (!login.ok) return $("status").textContent = await login.text();
+  socket = io(); // the cookie says who it is
   socket.on("connect", () => {
     $("status").textContent = `connected as ${name}`;
     if (room) ask("enter", room); // the server has forgotten it with the old connection
@@ -37,7 +39,11 @@ function connect(name) {
   socket.on("entered", (room, who) => show("notice", `${who} entered ${room}`));
   socket.on("left", (room, who) => show("notice", `${who} left ${room}`));
   socket.on("message", (room, from, text) => show("message", `[${room}] ${from}: ${text}`));
-  socket.on("private", (from, to, text) => show("private", `${from} to ${to}: ${text}`));
+  socket.on("private", (from, to, text, received) => {
+    show("private", `${from} to ${to}: ${text}`);
+    received?.();
+  });
+  socket.on("typing", (room, who) => $("status").textContent = `${who} is typing in ${room}`);
   socket.on("notification", text => show("notification", text));
 }
 
