@@ -65,7 +65,7 @@ func (a *app) connected(s *socketio.Socket) {
 		}
 		_ = ack.Send(users) // a client that has gone needs no answer
 	})
-	s.OnDisconnect(func(string) {
+	s.OnDisconnect(func(socketio.Reason) {
 		// The user may have other sockets, on any process. Those that do not answer in time are taken to have none.
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
