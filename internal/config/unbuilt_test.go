@@ -14,7 +14,6 @@ func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 		{"adapter.kind", "streams", `"streams": `},
 		{"limits.events.rate", "10", `"10": `},
 		{"routes", "{orders: {}}", ""},
-		{"adapter.interest", "namespace", `"namespace": `},
 		{"history", "[{rooms: [a]}]", ""},
 	} {
 		want := "line 1: " + c.key + ": " + c.shown + "not in this version"

@@ -195,6 +195,7 @@ func (g *Gateway) joinCluster(o Options, registry prometheus.Registerer) (tag fu
 		MaxMessage:     int(cfg.Adapter.MaxMessage),
 		MaxDepth:       cfg.SocketIO.MaxDepth,
 		Sharding:       sharding(cfg.Adapter),
+		Interest:       redis.Interest(cfg.Adapter.Interest),
 		Logger:         g.logger.Named("redis"),
 		Tracing:        g.tracing.redis(),
 		Registry:       registry,

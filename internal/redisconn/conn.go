@@ -48,5 +48,8 @@ func (c *Conn) Write(commands []byte) error {
 // struck inside a message would leave the reader between two.
 func (c *Conn) AwaitReply() error { return c.raw.SetReadDeadline(time.Now().Add(c.readTimeout)) }
 
+// Idle takes the deadline away again.
+func (c *Conn) Idle() error { return c.raw.SetReadDeadline(time.Time{}) }
+
 // Close ends the connection, and with it whatever is being read or written.
 func (c *Conn) Close() { _ = c.raw.Close() }

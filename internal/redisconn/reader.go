@@ -29,6 +29,12 @@ var errProtocol = errors.New("redis: not RESP2")
 // NewReader makes a reader with a buffer of so many bytes, which also bounds the length of a line.
 func NewReader(in io.Reader, buffer int) *Reader { return &Reader{in: bufio.NewReaderSize(in, buffer)} }
 
+// Wait returns when there is something to read.
+func (r *Reader) Wait() error {
+	_, err := r.in.Peek(1)
+	return err
+}
+
 // Kind is what a push is about: a message, the confirmation of a subscription, or a refusal.
 type Kind uint8
 

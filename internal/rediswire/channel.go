@@ -40,8 +40,11 @@ func BroadcastTo(key string, b *adapter.Broadcast) string {
 // NodePattern is the glob that matches, in every namespace, the room channels of the sockets of the node whose socket
 // ids begin with tag.
 func NodePattern(key, tag string) string {
-	return globEscape.Replace(key) + "#*#" + tag + strings.Repeat("?", idLength-tagLength) + "#"
+	return globEscape.Replace(key) + "#*#" + globEscape.Replace(tag) + strings.Repeat("?", idLength-tagLength) + "#"
 }
+
+// NamespacePattern is the glob that matches BroadcastChannel and all RoomChannels of a namespace.
+func NamespacePattern(key, nsp string) string { return globEscape.Replace(key+"#"+nsp) + "#*" }
 
 var globEscape = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `\`, `\\`)
 

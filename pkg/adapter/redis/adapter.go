@@ -9,41 +9,40 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"github.com/carillon-io/carillon/internal/joined"
+	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
 // Adapter connects a server to its cluster over Redis Pub/Sub.
 type Adapter struct {
+	*env
+
 	// Static after construction.
-	config     Config
 	limits     rediswire.Limits
 	client     goredis.UniversalClient
 	log        *zap.Logger
-	metrics    *metrics
-	queue      *queue
-	publisher  *publisher
-	subscriber *subscriber
-	watchdog   *watchdog
+	sets       []*set
+	dialect    *set // the one of them that this node speaks in; it listens to all
 	asks       *asks
 	membership *membership
-	refusals   *refusals
-	namespaces *namespaces
-	dialect    dialect // what this node speaks itself
-	// For sharded channels, else nil. The fields above are for classic ones then, where hearsClassic.
-	shards       *shards
-	sharding     *sharded
-	hearsClassic bool
+	tags       *tags        // of the classic set
+	joined     joined.Rooms // by commands of this node
 
 	tag atomic.Pointer[string] // of new ids
 
 	showing sync.Mutex // while redis_up is worked out and set
 
-	// delivering has the node above hear one message at a time where there are several subscriptions.
+	// delivering has the node above receive one message at a time where there are several connections.
 	delivering sync.Mutex
 
-	// Set by Run before it starts anything.
-	node adapter.Node
+	node    adapter.Node // set by Run before running
+	running atomic.Bool
+
+	starting sync.Mutex
+	// starting guards the following.
+	early []func() // what was asked for before Run
 }
 
 var _ adapter.Adapter = (*Adapter)(nil)
@@ -59,7 +58,7 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, err := newSource(client, cfg.Key)
+	source, err := redisconn.NewSource(client, cfg.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -67,78 +66,114 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis: register metrics: %w", err)
 	}
-	rights := newRefusals(cfg.Logger, m)
-	a := &Adapter{
+	e := &env{
 		config:     cfg,
-		limits:     rediswire.Limits{Bytes: cfg.MaxMessage, Depth: cfg.MaxDepth + rediswire.Wrapping},
-		client:     client,
-		log:        cfg.Logger,
 		metrics:    m,
-		asks:       newAsks(m),
-		refusals:   rights,
+		refusals:   redisconn.NewRefusals(cfg.Logger, func(what string) { m.refused[what].Inc() }),
 		namespaces: newNamespaces(),
 	}
-	only := newLane()
-	a.queue = newQueue(cfg.Queue, m, func(uint16) *lane { return only })
-	probe := interest{channel: cfg.Prefix + ":probe:" + cfg.NodeID, kind: kindProbe}
-	a.subscriber = newSubscriber(cfg, from, probe, a.namespaces, m, rights)
+	a := &Adapter{
+		env:    e,
+		limits: rediswire.Limits{Bytes: cfg.MaxMessage, Depth: cfg.MaxDepth + rediswire.Wrapping},
+		client: client,
+		log:    cfg.Logger,
+		asks:   newAsks(m),
+		tags:   newTags(cfg.Key, cfg.Tag),
+	}
 	a.membership = &membership{
 		client:   client,
 		keys:     memberKeys{prefix: cfg.Prefix},
 		self:     member{ID: cfg.NodeID, Tag: cfg.Tag, Version: cfg.Version},
 		log:      cfg.Logger,
 		metrics:  m,
-		refusals: rights,
+		refusals: e.refusals,
 		gone:     a.asks.leave,
 		adopt:    a.adopt,
+		probes:   func() []string { return a.dialect.probes() },
 		roster:   newRoster(),
 	}
 	a.tag.Store(&cfg.Tag)
-	a.publisher = &publisher{
-		source: from, queue: a.queue, lane: only, log: cfg.Logger, metrics: m, refusals: rights,
-		changed: a.showConnected, trouble: func() {},
-	}
-	a.watchdog = newWatchdog(a.subscriber, a.publisher)
-	a.subscriber.message = a.receive
-	a.subscriber.attached = a.watchdog.listening
-	a.subscriber.trouble = func() {}
-	a.membership.probes = func() []string { return a.dialect.probes() }
-	a.dialect, a.hearsClassic = classic{a}, true
-	if cfg.Sharding != nil {
-		a.sharding = &sharded{adapter: a, mode: cfg.Sharding.Mode.wire()}
-		a.dialect, a.hearsClassic = a.sharding, cfg.Sharding.ClassicEmitters
-		if a.shards, err = newShards(a, client); err != nil {
-			return nil, err
-		}
-	}
+	a.makeSets(client, source)
 	if err := registerDeaf(cfg.Registry, func() bool { return a.State().Deaf }); err != nil {
 		return nil, fmt.Errorf("redis: register metrics: %w", err)
 	}
 	return a, nil
 }
 
-// Run implements [adapter.Adapter]. When ctx ends the node says that it leaves before it stops hearing, or others would
+// makeSets makes the sets that the configuration asks for; the first is the one to speak in.
+func (a *Adapter) makeSets(client goredis.UniversalClient, source redisconn.Source) {
+	cfg := &a.config
+	probe := cfg.Prefix + ":probe:" + cfg.NodeID
+	if cfg.Sharding != nil {
+		d := &sharded{adapter: a, mode: cfg.Sharding.Mode.wire()}
+		s := &set{dialect: d, env: a.env}
+		if cluster, ok := client.(*goredis.ClusterClient); ok {
+			s.placement = newSlots(cluster, d.speech(), a.env, a.showConnected)
+		} else {
+			channel := probe + ":{0}"
+			in := interest{channel: channel, kind: kindProbe, slot: rediswire.Slot(channel)}
+			s.placement = newSingle(source, d.speech(), in, a.env, a.showConnected)
+		}
+		d.push = s.push
+		a.sets = append(a.sets, s)
+	}
+	if cfg.Sharding == nil || cfg.Sharding.ClassicEmitters {
+		d := &classic{adapter: a, wide: cfg.Interest == InterestNamespace}
+		s := &set{dialect: d, env: a.env}
+		in := interest{channel: probe, kind: kindProbe}
+		s.placement = newSingle(source, d.speech(), in, a.env, a.showConnected)
+		d.push = s.push
+		if cfg.Tag != "" && !d.wide {
+			s.touch([]interest{d.pattern(cfg.Tag)})
+		}
+		a.sets = append(a.sets, s)
+	}
+	a.dialect = a.sets[0]
+}
+
+// Run implements [adapter.Adapter]. When ctx ends the node says that it leaves before it stops receiving, or others would
 // take it for cut off. What waits to be published then still has a second to leave.
 func (a *Adapter) Run(ctx context.Context, node adapter.Node) error {
-	a.node = node
+	a.start(node)
 	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
 	var group sync.WaitGroup
-	if a.hearsClassic {
-		group.Go(func() { a.subscriber.receive(connected) })
-		group.Go(func() { a.subscriber.command(connected, node) })
-		group.Go(func() { a.watchdog.run(connected) })
-		group.Go(func() { a.publisher.run(connected) })
-	}
-	if a.shards != nil {
-		group.Go(func() { a.shards.run(connected) })
+	for _, s := range a.sets {
+		group.Go(func() { s.run(connected) })
 	}
 	a.membership.run(ctx)
 	disconnect()
 	group.Wait()
-	a.subscriber.close()
 	a.asks.close()
-	a.queue.close()
 	return nil
+}
+
+// start does what was asked for before there was a node.
+func (a *Adapter) start(node adapter.Node) {
+	a.node = node
+	a.starting.Lock()
+	a.running.Store(true)
+	early := a.early
+	a.early = nil
+	a.starting.Unlock()
+	for _, f := range early {
+		f()
+	}
+}
+
+// whenRunning calls f now, or when Run has begun.
+func (a *Adapter) whenRunning(f func()) {
+	if !a.running.Load() {
+		a.starting.Lock()
+		waits := !a.running.Load()
+		if waits {
+			a.early = append(a.early, f)
+		}
+		a.starting.Unlock()
+		if waits {
+			return
+		}
+	}
+	f()
 }
 
 // Open implements [adapter.Adapter].
@@ -149,62 +184,47 @@ func (a *Adapter) Close(nsp string) { a.setOpen(nsp, false) }
 
 func (a *Adapter) setOpen(nsp string, open bool) {
 	a.namespaces.setOpen(nsp, open)
-	if a.hearsClassic {
-		n := a.subscriber.naming
-		a.subscriber.hint(n.broadcast(nsp), n.request(nsp), n.own(nsp))
-	}
-	if a.shards != nil {
-		a.shards.hint(a.sharding.main(nsp), a.sharding.own(nsp))
+	for _, s := range a.sets {
+		s.touch(s.open(nsp))
 	}
 }
 
 // Touch implements [adapter.Adapter].
 func (a *Adapter) Touch(nsp string, rooms ...string) {
-	if a.hearsClassic {
-		a.subscriber.touch(nsp, rooms)
-	}
-	if a.shards != nil {
-		a.shards.hint(a.sharding.rooms(nsp, rooms)...)
-	}
+	a.whenRunning(func() {
+		for _, s := range a.sets {
+			if interests := s.rooms(nsp, rooms); len(interests) > 0 {
+				s.touch(interests)
+			}
+		}
+	})
 }
 
 // Confirm implements [adapter.Adapter]. The channel of the whole namespace is waited for as well, since that is where
 // messages for several rooms are published.
 func (a *Adapter) Confirm(nsp string, rooms []string, done func(error)) {
-	if a.shards != nil && a.hearsClassic {
-		done = (&joint{left: 2, done: done}).part
-	}
-	if a.hearsClassic {
-		interests := make([]interest, 0, len(rooms)+1)
-		interests = append(interests, a.subscriber.naming.broadcast(nsp))
-		for _, room := range rooms {
-			interests = append(interests, a.subscriber.naming.room(nsp, room))
+	a.whenRunning(func() {
+		wishes := make([]wish, 0, len(a.sets))
+		for _, s := range a.sets {
+			wishes = append(wishes, wish{s.placement, append(s.certain(nsp), s.rooms(nsp, rooms)...)})
 		}
-		a.subscriber.confirm(interests, done)
-	}
-	if a.shards != nil {
-		a.shards.confirm(append(a.sharding.rooms(nsp, rooms), a.sharding.main(nsp), a.sharding.own(nsp)), done)
-	}
+		confirm(wishes, a.config.RequestTimeout, done)
+	})
 }
 
-// State implements [adapter.Adapter]. Of several masters the worst one counts.
+// State implements [adapter.Adapter]. Of several servers the worst one counts.
 func (a *Adapter) State() adapter.State {
 	state := adapter.State{Ready: a.membership.announced.Load(), Connected: true}
-	if a.hearsClassic {
-		connected := a.publisher.connected.Load()
-		state.Ready = state.Ready && a.watchdog.ready.Load()
-		state.Connected = connected
-		state.Deaf = connected && a.watchdog.deaf.Load()
-	}
-	if a.shards != nil {
-		state.Ready = a.shards.isReady() && state.Ready
-		state.Connected = state.Connected && a.shards.connected()
-		state.Deaf = state.Deaf || a.shards.deaf()
+	for _, s := range a.sets {
+		other := s.state()
+		state.Ready = other.Ready && state.Ready
+		state.Connected = state.Connected && other.Connected
+		state.Deaf = state.Deaf || other.Deaf
 	}
 	return state
 }
 
-// showConnected may be called by several goroutines: whoever looks last has the last word.
+// showConnected may be called by several goroutines: the one that looks last has the last word.
 func (a *Adapter) showConnected() {
 	a.showing.Lock()
 	defer a.showing.Unlock()
@@ -217,10 +237,14 @@ func (a *Adapter) showConnected() {
 
 // Publish implements [adapter.Adapter].
 func (a *Adapter) Publish(c adapter.Command, done func(error)) {
+	if join, ok := c.(adapter.Join); ok {
+		a.joined.Add(join.Namespace, join.Rooms...)
+	}
 	m, err := a.dialect.command(c)
 	m.done = done
 	if err != nil {
-		a.queue.drop([]message{m}, dropInvalid, fmt.Errorf("redis: encode command: %w", err))
+		a.metrics.publishDropped[dropInvalid].Inc()
+		m.finish(0, fmt.Errorf("redis: encode command: %w", err))
 		return
 	}
 	m.done = a.traced(m, c, done)
@@ -228,10 +252,4 @@ func (a *Adapter) Publish(c adapter.Command, done func(error)) {
 }
 
 // push queues a message for the server it is for.
-func (a *Adapter) push(m message) {
-	if m.sharded {
-		a.shards.queue.push(m)
-	} else {
-		a.queue.push(m)
-	}
-}
+func (a *Adapter) push(m message) { a.dialect.push(m) }

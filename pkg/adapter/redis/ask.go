@@ -114,10 +114,10 @@ func (a *Adapter) expect(ctx context.Context, nsp string) (expectation, error) {
 	}
 	counts, err := outlive(ctx, func() (map[string]int64, error) { return a.countSubscribers(ctx, channels) })
 	if err != nil {
-		a.refusals.refused(refusedQuery, err)
+		a.refusals.Refused(refusedQuery, err)
 		return expectation{}, err
 	}
-	a.refusals.granted(refusedQuery)
+	a.refusals.Granted(refusedQuery)
 	subscribers := int(counts[request.channel])
 	if a.dialect.isOn(request) {
 		subscribers--

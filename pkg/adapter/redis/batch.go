@@ -3,6 +3,8 @@ package redis
 import (
 	"slices"
 	"time"
+
+	"github.com/carillon-io/carillon/internal/redisconn"
 )
 
 // batchSize is the most channels in one command. One command for everything would draw so many confirmations at once
@@ -20,18 +22,27 @@ const (
 	sunsubscribe verb = "sunsubscribe"
 )
 
-// command is one command to Redis; its channels are confirmed one by one, in this order.
-type command struct {
-	verb     verb
-	channels []*channel
+func (v verb) joins() bool { return v == subscribe || v == psubscribe || v == ssubscribe }
+
+// confirmations are the commands that replies answer.
+var confirmations = map[redisconn.Kind]verb{
+	redisconn.Subscribed: subscribe, redisconn.Unsubscribed: unsubscribe,
+	redisconn.PatternSubscribed: psubscribe, redisconn.PatternUnsubscribed: punsubscribe,
+	redisconn.ShardSubscribed: ssubscribe, redisconn.ShardUnsubscribed: sunsubscribe,
 }
 
-func (c command) names() []string {
-	names := make([]string, len(c.channels))
-	for i, ch := range c.channels {
-		names[i] = ch.channel
+// command is one command to Redis; its channels are confirmed one by one, in this order.
+type command struct {
+	verb verb
+	rows []*row
+}
+
+func (c command) append(b []byte) []byte {
+	b = redisconn.AppendCommand(b, string(c.verb), len(c.rows)+1)
+	for _, r := range c.rows {
+		b = redisconn.AppendWord(b, r.name)
 	}
-	return names
+	return b
 }
 
 // next is the next command to send, if any may be sent now: the batch before must be confirmed by half. So single joins
@@ -53,82 +64,83 @@ func (t *table) next() (command, bool) {
 }
 
 func (t *table) startBatch() {
-	lists := [2]*[]*channel{&t.joins, &t.leaves}
+	lists := [2]*[]*row{&t.joins, &t.leaves}
 	if t.leaveNext {
 		lists[0], lists[1] = lists[1], lists[0]
 	}
 	for _, list := range lists {
 		leaves := list == &t.leaves
-		channels := t.takeBatch(list, leaves)
-		if len(channels) == 0 {
+		rows := takeBatch(list, leaves)
+		if len(rows) == 0 {
 			continue
 		}
-		for _, ch := range channels {
-			ch.state = stateSubscribing
+		for _, r := range rows {
+			r.state = stateSubscribing
 			if leaves {
-				ch.state, ch.offAt = stateUnsubscribing, time.Time{}
+				r.state = stateUnsubscribing
 			}
+			r.offAt = time.Time{}
 		}
 		t.leaveNext = !leaves
-		t.unconfirmed += len(channels)
-		t.lastBatch = len(channels)
-		t.batch = t.commands(t.verbFor(channels[0], leaves), channels)
+		t.unconfirmed += len(rows)
+		t.lastBatch = len(rows)
+		t.batch = t.commands(t.verbFor(rows[0], leaves), rows)
 		return
 	}
 }
 
-// commands divides a batch into commands. The channels that others depend on stay in front.
-func (t *table) commands(v verb, channels []*channel) []command {
+// commands divides a batch into commands. The channels that peers depend on stay in front.
+func (t *table) commands(v verb, rows []*row) []command {
 	if !t.bySlot {
-		return []command{{verb: v, channels: channels}}
+		return []command{{verb: v, rows: rows}}
 	}
-	slices.SortStableFunc(channels, func(a, b *channel) int {
+	slices.SortStableFunc(rows, func(a, b *row) int {
 		if a.kind != b.kind {
 			return int(a.kind) - int(b.kind)
 		}
 		return int(a.slot) - int(b.slot)
 	})
 	var commands []command
-	for len(channels) > 0 {
+	for len(rows) > 0 {
 		n := 1
-		for n < len(channels) && channels[n].slot == channels[0].slot {
+		for n < len(rows) && rows[n].slot == rows[0].slot {
 			n++
 		}
-		commands = append(commands, command{verb: v, channels: channels[:n:n]})
-		channels = channels[n:]
+		commands = append(commands, command{verb: v, rows: rows[:n:n]})
+		rows = rows[n:]
 	}
 	return commands
 }
 
-// takeBatch takes channels that go into one command. Names and patterns need different ones.
-func (t *table) takeBatch(list *[]*channel, leaves bool) []*channel {
-	var batch []*channel
+// takeBatch takes rows that go into one command. Names and patterns need different ones.
+func takeBatch(list *[]*row, leaves bool) []*row {
+	var batch []*row
 	rest := *list
 	for len(rest) > 0 && len(batch) < batchSize {
-		ch := rest[0]
-		if len(batch) > 0 && (ch.kind == kindPattern) != (batch[0].kind == kindPattern) {
+		r := rest[0]
+		if len(batch) > 0 && r.pattern != batch[0].pattern {
 			break
 		}
 		rest[0] = nil
 		rest = rest[1:]
-		if ch.queued && leaves == (ch.state == stateOn) {
-			ch.queued = false
-			batch = append(batch, ch)
+		if r.queued && leaves == (r.state == stateOn) {
+			r.queued = false
+			batch = append(batch, r)
 		}
 	}
 	*list = rest
 	return batch
 }
 
-func (t *table) verbFor(ch *channel, leave bool) verb {
+func (t *table) verbFor(r *row, leave bool) verb {
 	switch {
 	case t.sharded && leave:
 		return sunsubscribe
 	case t.sharded:
 		return ssubscribe
-	case ch.kind == kindPattern && leave:
+	case r.pattern && leave:
 		return punsubscribe
-	case ch.kind == kindPattern:
+	case r.pattern:
 		return psubscribe
 	case leave:
 		return unsubscribe

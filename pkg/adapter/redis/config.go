@@ -43,6 +43,8 @@ type Config struct {
 	// Sharding makes this node speak on sharded channels, with Node's createShardedAdapter instead of createAdapter; nil:
 	// on classic ones. It needs Redis 7 or later.
 	Sharding *Sharding
+	// Interest is what this node listens to on classic channels; default InterestRoom.
+	Interest Interest
 	// Linger is how long a room that nobody here is in any more stays subscribed; default 1 s.
 	Linger time.Duration
 	// Logger hears of changes of state; nil: nobody does.
@@ -52,6 +54,17 @@ type Config struct {
 	// Registry takes the metrics; nil: they are kept, but not shown.
 	Registry prometheus.Registerer
 }
+
+// Interest is what a node listens to on classic channels.
+type Interest string
+
+const (
+	// InterestRoom is the rooms that its own sockets are in.
+	InterestRoom Interest = "room"
+	// InterestNamespace is everything in its namespaces, as Node listens: then a message reaches a room that was joined an
+	// instant before, on the word of another process.
+	InterestNamespace Interest = "namespace"
+)
 
 // Sharding is how a node uses sharded channels.
 type Sharding struct {
@@ -101,6 +114,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxMessage, 8<<20)
 	setDefault(&c.MaxDepth, 128)
 	setDefault(&c.Linger, time.Second)
+	setDefault(&c.Interest, InterestRoom)
 	if c.Sharding != nil {
 		sharding := *c.Sharding
 		setDefault(&sharding.Mode, ModeDynamic)
@@ -119,6 +133,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("redis: durations must be positive")
 	case c.MaxMessage < 0 || c.MaxDepth < 0:
 		return c, errors.New("redis: limits of messages must be positive")
+	case c.Interest != InterestRoom && c.Interest != InterestNamespace:
+		return c, fmt.Errorf("redis: no interest %q", c.Interest)
 	case c.Tag != "" && len(c.Tag) != tagLength:
 		return c, errors.New("redis: tag must have four characters")
 	case c.NodeID == rediswire.EmitterUID:

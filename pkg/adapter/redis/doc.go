@@ -1,58 +1,72 @@
 // Package redis is the adapter that connects the nodes of a cluster over Redis Pub/Sub, on the channels and in the
 // bytes of @socket.io/redis-adapter: Node's servers, gateways and emitters mix on one Redis, all requests between
 // nodes included. Node's adapter listens to all rooms of the cluster; this one subscribes to those that this node has
-// members in. Who is in a room it asks the Node above, and it knows nothing of sockets.
+// members in. It asks the Node above who is in a room, and knows nothing of sockets.
+//
+// # Five words
+//
+//	Adapter ─ set {dialect, placement} ─ server ─┬─ in: table of rows ◀── Touch, Confirm
+//	   │      one or two of them                 ├─ out: queue       ◀── Publish
+//	   │                                         └─ prober: out ─▶ Redis ─▶ in
+//	   ├─ peers: who is there
+//	   └─ questions: who owes an answer
+//
+// A server is one Redis server whole: a connection in with a table of what it is subscribed to, a connection out with a
+// queue, and the probes that go out on one and must come back on the other.
+//
+// A placement maps a channel to a server: to the only one, or, on a Redis Cluster with sharded channels, to the master
+// that serves its slot.
+//
+// A dialect says which channels and which bytes: classic is that of Node's createAdapter, sharded that of its
+// createShardedAdapter. A node has a list of sets, each a dialect and a placement, and speaks in the first: with sharded
+// channels and ClassicEmitters there are two. Nothing but New asks which they are.
+//
+// Peers are the other nodes of our kind, known by their heartbeats: keys in Redis that expire. Each node also claims its
+// tag there, and draws another when a peer has it. The patterns of both are subscribed from then on, since there are ids
+// that begin with the old one.
+//
+// Questions are the open queries. One waits for the peers that listen in the namespace, and for as many others as listen
+// for requests there, such as Node's servers. A node that leaves one unanswered for RequestTimeout is not waited for in
+// the next 30 s, and named as missing. A peer whose subscription is down is named without being waited for. A namespace
+// that was closed is answered for, with nothing, for as long as its channel is subscribed.
 //
 // # Connections
 //
-// Two connections of its own, one to publish and one to subscribe, each in a go-redis client that can neither reconnect
-// nor repeat by itself. When one fails it is given up for good: the next one first ends its predecessor at the server,
-// and the subscription is built up again from a table of what is wanted. The caller's client tells where Redis is, and
-// serves for heartbeats and for counting subscribers.
+// Each connection is an epoch of its own (internal/redisconn): it is never repaired. The next one first ends its
+// predecessor at the server, and the subscription is built up again from the table. A server that is not a master is
+// refused, and left when it becomes a replica: planned failovers leave connections alive, and a demoted master accepts
+// what is published and passes it on to nobody. The caller's client tells where Redis is, and serves for heartbeats and
+// for counting subscribers.
 //
-// docs/redis.md lists the rights that a user of Redis ACLs needs. What is refused for lack of them is counted, and
-// logged once.
+// docs/redis.md lists the rights that a user of Redis ACLs needs. What is refused for lack of them is counted, and logged
+// once. A refused SUBSCRIBE is split until the forbidden channel is found; it alone is missing, and tried again later.
 //
-// # Nodes
+// # Certain
 //
-// Each node has a heartbeat in Redis, a key that expires, and reads those of the others; it claims its tag there in the
-// same way, and draws another when somebody has it. The patterns of both are heard from then on, since there are ids
-// that begin with the old one. A query waits for the nodes with heartbeats that listen in the namespace, and for as many others as listen
-// for requests there, such as Node's servers. Whoever leaves one unanswered for RequestTimeout is not waited for in the
-// next 30 s, and named as missing. A node with heartbeats whose subscription is down is named without being waited for,
-// whatever namespaces it has: its heartbeats tell on which channels it probes, and nobody has subscribed to them.
+// Confirm waits until all channels concerned are subscribed, and then for a fence: a probe that is published after that
+// and received on the same connection, with nothing lost in between. All that wait at the same time share one fence. It
+// has a lane of its own in the queue. Where two servers are concerned, both must hold together.
 //
-// # Sharded channels
-//
-// With Config.Sharding the node speaks on sharded channels instead, as Node's createShardedAdapter does: on the one
-// Redis there is, or on every master of a Redis Cluster, with a connection to publish and one to subscribe at each. A
-// channel is subscribed and published at the master that serves its slot. When a slot moves, Redis ends the
-// subscription and refuses messages, and says where the slot is; subscriptions follow, and messages wait and follow in
-// their order. When a master fails, the others are asked who serves its slots now, and all but its channels go on
-// meanwhile. State tells of the worst master. With ClassicEmitters two more connections hear what emitters publish on
-// classic channels.
-//
-// On a Redis Cluster order is kept among messages for the same single room, and among all others of a namespace, unless
-// a hash tag in the key, such as {socket.io}, puts all channels at one master. Node has no question for all rooms:
-// AllRooms asks it for its sockets, which tell theirs.
+// Probes go on every second. A subscription on which none comes back although Redis takes them is deaf, as after a
+// failover, and is replaced; each next one is given more time, or a slow Redis would never be subscribed.
 //
 // # Guarantees
 //
-// What one goroutine publishes in one namespace arrives in that order, whatever rooms it names. A message is
-// published at most once: when Redis did not answer, the outcome is unknown, counted, and never tried again. While
-// Redis is away messages wait within bounds of number, bytes and age, and the oldest go first. What others publish
-// while the subscription is down is missed; redis_resubscribes_total counts the gaps.
+// What one goroutine publishes in one namespace arrives in that order, whatever rooms it names; on a Redis Cluster with
+// sharded channels, what it publishes for one room, and what it publishes for the namespace or several rooms, unless a
+// hash tag in the key, such as {socket.io}, puts all channels at one master. A message whose slot has moved waits at the
+// new master until those before it are settled at the old one.
 //
-// Confirm tells when a room is heard for certain: its channel and that of the namespace are confirmed on the present
-// connection, and a probe to ourselves has come back on it. Probes go on every second. A subscription on which none
-// comes back although Redis takes them is deaf, as after a failover, and is replaced.
+// A message is published at most once: when Redis did not answer, the outcome is unknown, counted, and never tried again.
+// When Redis answered that it cannot now, it is put back. While Redis is away messages wait within bounds of number,
+// bytes and age, and the oldest go first. What others publish while the subscription is down is missed;
+// redis_resubscribes_total counts the gaps.
 //
 // # Goroutines
 //
-// Run sends heartbeats itself, and starts four that it waits for: one connects and receives, one writes subscription
-// commands, one publishes, one probes. Everything received goes to the Node on the first, one message after the other.
-// With sharded channels there are four for each master, and one that finds out which serves what; they take turns to
-// call the Node. Timers end confirmations and messages that have waited too long. Heartbeats and the counting of nodes
-// use the caller's client on goroutines of their own, which outlive Run and the query for as long as that client waits
-// for Redis.
+// Run sends heartbeats itself and waits for four goroutines for each server: one connects and receives, one writes
+// subscription commands, one publishes (and has one to read the answers), one probes. On a cluster one more finds out which
+// master serves what. Everything received goes to the Node on the receiving ones, one message at a time. Timers end
+// confirmations and messages that have waited too long. Heartbeats and the counting of nodes use the caller's client on
+// goroutines of their own, which outlive Run and the query for as long as that client waits for Redis.
 package redis

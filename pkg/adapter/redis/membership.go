@@ -11,6 +11,8 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/redisconn"
 )
 
 // leaveTime is how long a node that ends may take to say so.
@@ -23,7 +25,7 @@ type membership struct {
 	keys     memberKeys
 	log      *zap.Logger
 	metrics  *metrics
-	refusals *refusals
+	refusals *redisconn.Refusals
 	gone     func(id string)       // hears of each node whose heartbeats have ended; must not block
 	adopt    func(tag string) bool // makes a tag that is ours the one for new ids, or declines; must not block
 	probes   func() []string       // what others are told in member.Probes
@@ -42,15 +44,15 @@ type membership struct {
 
 // run sends heartbeats until ctx ends, and then says that the node leaves.
 func (m *membership) run(ctx context.Context) {
-	var wait backoff
+	var wait redisconn.Backoff
 	for ctx.Err() == nil {
 		err := m.beat(ctx)
 		m.report(ctx, err)
 		if err != nil {
-			wait.sleep(ctx)
+			wait.Sleep(ctx)
 			continue
 		}
-		wait.reset()
+		wait.Reset()
 		select {
 		case <-ctx.Done():
 		case <-time.After(heartbeatInterval):
@@ -70,13 +72,13 @@ func (m *membership) run(ctx context.Context) {
 func (m *membership) report(ctx context.Context, err error) {
 	switch {
 	case err == nil:
-		m.refusals.granted(refusedHeartbeat)
+		m.refusals.Granted(refusedHeartbeat)
 		if m.failing {
 			m.failing = false
 			m.log.Info("heartbeat taken again")
 		}
 	case ctx.Err() != nil:
-	case m.refusals.refused(refusedHeartbeat, err):
+	case m.refusals.Refused(refusedHeartbeat, err):
 	case !m.failing:
 		m.failing = true
 		m.log.Warn("heartbeat not taken", zap.Error(err))

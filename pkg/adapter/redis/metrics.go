@@ -39,6 +39,20 @@ var receiveDrops = []receiveDrop{
 	droppedUnknownType, droppedUnasked, droppedOverflow,
 }
 
+// What Redis may refuse for lack of rights: the closed label set of redis_refused_total.
+const (
+	refusedLogin     = "login"
+	refusedSubscribe = "subscribe"
+	refusedPublish   = "publish"
+	refusedProbe     = "probe"     // publishing to ourselves
+	refusedQuery     = "query"     // counting subscribers
+	refusedHeartbeat = "heartbeat" // keys of this node's own
+)
+
+var refusalKinds = []string{
+	refusedLogin, refusedSubscribe, refusedPublish, refusedProbe, refusedQuery, refusedHeartbeat,
+}
+
 type metrics struct {
 	up              prometheus.Gauge
 	in, out         prometheus.Counter
@@ -49,7 +63,7 @@ type metrics struct {
 	probe           prometheus.Histogram
 	nodes           prometheus.Gauge
 	tagConflicts    prometheus.Counter
-	refused         map[refusal]prometheus.Counter
+	refused         map[string]prometheus.Counter
 }
 
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
@@ -111,7 +125,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Help: "Times that another node was found to use the four characters that this node's socket ids begin with. Harmless, and " +
 				"very rare.",
 		}),
-		refused: make(map[refusal]prometheus.Counter),
+		refused: make(map[string]prometheus.Counter),
 	}
 	for _, reason := range publishDrops {
 		m.publishDropped[reason] = publishDropped.WithLabelValues(string(reason))
@@ -120,7 +134,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		m.receivedDropped[reason] = receivedDropped.WithLabelValues(string(reason))
 	}
 	for _, what := range refusalKinds {
-		m.refused[what] = refused.WithLabelValues(string(what))
+		m.refused[what] = refused.WithLabelValues(what)
 	}
 	if registry == nil {
 		return m, nil

@@ -10,71 +10,123 @@ const (
 	// probeLimit is how long a probe that Redis has taken may stay out before the subscription counts as deaf. It is
 	// also the longest that messages may pile up before us.
 	probeLimit = 5 * time.Second
+	// fenceRetry spaces the probes that waiters ask for while Redis does not take any.
+	fenceRetry = 200 * time.Millisecond
+	// maxPatience bounds the time that a new connection gets before it is replaced for being deaf.
+	maxPatience = time.Minute
 )
 
-// prober judges a subscription by messages to ourselves: one that Redis has taken must come back on it. It is a pure
-// state machine and not safe for concurrent use.
+// prober judges a subscription by messages to ourselves: one that Redis has taken must come back on it. Each of them is
+// also the fence of all that waited for one when it was sent. It is a pure state machine and not safe for concurrent use.
 type prober struct {
 	number   uint64 // of the last probe sent
 	pending  bool   // Redis has not yet answered the last probe
 	sentAt   time.Time
-	returned uint64 // the last probe that came back
+	retryAt  time.Time // no probe for waiters before
+	returned uint64    // the last probe that came back
+	unheard  uint64    // the last probe that no connection of the server received, by the server's own account
 	// missingSince is when Redis took the first probe that has not come back; zero when none is out.
 	missingSince time.Time
-	listeningAt  time.Time // when the current connection began to listen
+	// since is when the present connection last confirmed anything, and, once it has the probe channel, when it got that;
+	// zero without a connection. The connection is to blame for nothing that happened before.
+	since    time.Time
+	patience time.Duration // how long it is given
+	// listeningAt is when it got the probe channel; zero before.
+	listeningAt time.Time
+
+	waiting []*waiter // for the next probe
+	riding  []*waiter // on the last one
 }
 
-// send begins a probe if one is due, and returns its number. None is due while Redis has not answered the last one,
-// nor, unless a new connection listens since, while that is out.
+// send begins a probe if one is due, and returns its number. None is due while Redis has not answered the last one, nor,
+// unless the connection is new, while that is out.
 func (p *prober) send(now time.Time) (number uint64, ok bool) {
 	since := now.Sub(p.sentAt)
 	switch {
 	case p.pending:
 		return 0, false
 	case p.number == 0, p.listeningAt.After(p.sentAt), since >= probeLimit:
-	case p.missingSince.IsZero() && since >= probeInterval:
+	case !p.missingSince.IsZero():
+		return 0, false
+	case len(p.waiting) > 0 && !now.Before(p.retryAt), since >= probeInterval:
 	default:
 		return 0, false
 	}
 	p.number++
 	p.pending = true
 	p.sentAt = now
+	p.riding = append(p.riding, p.waiting...)
+	p.waiting = nil
 	return p.number, true
 }
 
-// answered takes in that Redis took the probe, or did not.
-func (p *prober) answered(number uint64, taken bool, now time.Time) {
+// answered records that Redis took the probe, and how many connections received it, or that it did not.
+func (p *prober) answered(number uint64, receivers int64, taken bool, now time.Time) {
 	if number != p.number {
 		return
 	}
 	p.pending = false
 	if !taken {
 		p.missingSince = time.Time{}
+		p.retryAt = now.Add(fenceRetry)
+		p.waiting = append(p.riding, p.waiting...)
+		p.riding = nil
+		return
 	}
-	if taken && p.returned < number && p.missingSince.IsZero() {
+	if receivers == 0 {
+		p.unheard = number
+	}
+	if p.returned < number && p.missingSince.IsZero() {
 		p.missingSince = now
 	}
 }
 
-// listening takes in that a connection has begun to listen for probes.
-func (p *prober) listening(now time.Time) { p.listeningAt = now }
+// alive records a sign of life of a connection that does not have the probe channel yet.
+func (p *prober) alive(now time.Time) {
+	if p.listeningAt.IsZero() {
+		p.since = now
+	}
+}
 
-// received takes in a probe that came back. It reports how long that took; ok is false for what is not the last probe.
-func (p *prober) received(payload string, now time.Time) (took time.Duration, ok bool) {
-	number, err := strconv.ParseUint(payload, 10, 64)
+// listen records that the connection has the probe channel.
+func (p *prober) listen(now time.Time) { p.since, p.listeningAt = now, now }
+
+// detach records the end of the connection, and hands back all that wait for a fence on it.
+func (p *prober) detach() []*waiter {
+	waiters := append(p.riding, p.waiting...)
+	p.riding, p.waiting = nil, nil
+	p.since, p.listeningAt, p.unheard = time.Time{}, time.Time{}, 0
+	return waiters
+}
+
+// received records a probe that came back, and returns how long that took and whose fence it was; ok is false for what is
+// not the last probe.
+func (p *prober) received(payload []byte, now time.Time) (took time.Duration, fenced []*waiter, ok bool) {
+	number, err := strconv.ParseUint(string(payload), 10, 64)
 	if err != nil || number != p.number || number == p.returned {
-		return 0, false
+		return 0, nil, false
 	}
 	p.returned = number
 	p.missingSince = time.Time{}
-	return now.Sub(p.sentAt), true
+	p.patience = 0
+	fenced, p.riding = p.riding, nil
+	return now.Sub(p.sentAt), fenced, true
 }
 
+// apart reports whether the last probe came back although the server that took it gave it to no connection: it is not the
+// server that we are subscribed at, but one that passes messages on to it, as a master does to its replica.
+func (p *prober) apart() bool { return p.unheard > 0 && p.unheard == p.returned }
+
 // deaf reports whether Redis takes probes and none comes back. The connection is to blame, and to be replaced, when it
-// has been listening for long enough itself.
+// has had the time for it: longer after each one that was replaced for it.
 func (p *prober) deaf(now time.Time) (deaf, blame bool) {
 	if p.missingSince.IsZero() || now.Sub(p.missingSince) < probeLimit {
 		return false, false
 	}
-	return true, now.Sub(p.listeningAt) >= probeLimit
+	if p.since.IsZero() || now.Sub(p.since) < max(p.patience, probeLimit) {
+		return true, false
+	}
+	p.patience = min(max(2*p.patience, 2*probeLimit), maxPatience)
+	p.since = now // until it is gone
+	return true, true
 }

@@ -20,6 +20,8 @@ func sendProbe(t *testing.T, p *prober, now time.Time) uint64 {
 	return number
 }
 
+func text(number uint64) []byte { return strconv.AppendUint(nil, number, 10) }
+
 func expectDeaf(t *testing.T, p *prober, now time.Time, deaf, blame bool) {
 	t.Helper()
 	if d, b := p.deaf(now); d != deaf || b != blame {
@@ -29,12 +31,12 @@ func expectDeaf(t *testing.T, p *prober, now time.Time, deaf, blame bool) {
 
 func TestProber_ReturnedProbeIsHearing(t *testing.T) {
 	var p prober
-	p.listening(at(0))
+	p.listen(at(0))
 	n := sendProbe(t, &p, at(0))
-	if took, ok := p.received(strconv.FormatUint(n, 10), at(0.25)); !ok || took != 250*time.Millisecond {
+	if took, _, ok := p.received(text(n), at(0.25)); !ok || took != 250*time.Millisecond {
 		t.Errorf("took %s, %t", took, ok)
 	}
-	p.answered(n, true, at(0.3)) // the answer may come after the probe itself
+	p.answered(n, 1, true, at(0.3)) // the answer may come after the probe itself
 	expectDeaf(t, &p, at(100), false, false)
 	if _, ok := p.send(at(0.9)); ok {
 		t.Error("next probe before its time")
@@ -44,30 +46,67 @@ func TestProber_ReturnedProbeIsHearing(t *testing.T) {
 
 func TestProber_TakenAndNotReturnedIsDeafAfterTheLimit(t *testing.T) {
 	var p prober
-	p.listening(at(0))
+	p.listen(at(0))
 	n := sendProbe(t, &p, at(0))
 	expectDeaf(t, &p, at(60), false, false) // Redis has not taken it
-	p.answered(n, true, at(60))
+	p.answered(n, 1, true, at(60))
 	expectDeaf(t, &p, at(64), false, false)
 	expectDeaf(t, &p, at(65), true, true)
-	p.listening(at(66)) // a new connection deserves the same time, and a probe at once
+	p.listen(at(66)) // a new connection deserves the same time, and a probe at once
 	expectDeaf(t, &p, at(66), true, false)
 	n = sendProbe(t, &p, at(66))
-	p.answered(n, true, at(66))
-	expectDeaf(t, &p, at(71), true, true)
-	if _, ok := p.received(strconv.FormatUint(n, 10), at(72)); !ok {
+	p.answered(n, 1, true, at(66))
+	expectDeaf(t, &p, at(75), true, false) // more than the one before
+	expectDeaf(t, &p, at(76), true, true)
+	if _, _, ok := p.received(text(n), at(77)); !ok {
 		t.Error("late probe is not taken")
 	}
-	expectDeaf(t, &p, at(72), false, false)
+	expectDeaf(t, &p, at(77), false, false)
+}
+
+// TestProber_ConnectionIsNotBlamedWhileItIsBeingSubscribed: that may take long with many channels and a slow Redis.
+func TestProber_ConnectionIsNotBlamedWhileItIsBeingSubscribed(t *testing.T) {
+	var p prober
+	p.listen(at(0))
+	p.answered(sendProbe(t, &p, at(0)), 1, true, at(0))
+	expectDeaf(t, &p, at(5), true, true)
+	p.detach()
+	for second := 6.0; second < 60; second++ {
+		p.alive(at(second))
+		expectDeaf(t, &p, at(second+0.9), true, false)
+	}
+	expectDeaf(t, &p, at(69), true, true) // nothing was confirmed for ten seconds
+}
+
+// TestProber_ServerThatDidNotGiveUsTheProbeIsAnotherOne, whatever comes first: its account or the probe.
+func TestProber_ServerThatDidNotGiveUsTheProbeIsAnotherOne(t *testing.T) {
+	for _, answerFirst := range []bool{true, false} {
+		var p prober
+		p.listen(at(0))
+		n := sendProbe(t, &p, at(0))
+		if answerFirst {
+			p.answered(n, 0, true, at(0))
+		}
+		if p.apart() {
+			t.Error("apart before the probe is back")
+		}
+		p.received(text(n), at(0))
+		if !answerFirst {
+			p.answered(n, 0, true, at(0))
+		}
+		if !p.apart() {
+			t.Error("not apart")
+		}
+	}
 }
 
 func TestProber_RefusedProbeProvesNothing(t *testing.T) {
 	var p prober
-	p.listening(at(0))
+	p.listen(at(0))
 	n := sendProbe(t, &p, at(0))
-	p.answered(n, true, at(0))
+	p.answered(n, 1, true, at(0))
 	n = sendProbe(t, &p, at(6))
-	p.answered(n, false, at(7))
+	p.answered(n, 0, false, at(7))
 	expectDeaf(t, &p, at(60), false, false)
 }
 
@@ -75,14 +114,14 @@ func TestProber_ForeignAndOldPayloadsAreNotProbes(t *testing.T) {
 	var p prober
 	n := sendProbe(t, &p, at(0))
 	for _, payload := range []string{"", "x", "-1", "0", "99", "18446744073709551616"} {
-		if _, ok := p.received(payload, at(1)); ok {
+		if _, _, ok := p.received([]byte(payload), at(1)); ok {
 			t.Errorf("%q taken for a probe", payload)
 		}
 	}
-	if _, ok := p.received(strconv.FormatUint(n, 10), at(1)); !ok {
+	if _, _, ok := p.received(text(n), at(1)); !ok {
 		t.Error("the probe is not taken")
 	}
-	if _, ok := p.received(strconv.FormatUint(n, 10), at(1)); ok {
+	if _, _, ok := p.received(text(n), at(1)); ok {
 		t.Error("the probe is taken twice")
 	}
 }

@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -11,230 +10,380 @@ import (
 // message is one PUBLISH, or SPUBLISH, to be.
 type message struct {
 	channel  string
-	slot     uint16 // of a sharded channel
-	sharded  bool
+	slot     uint16 // of a sharded channel; else 0
 	payload  []byte
 	queuedAt time.Time
 	done     func(error) // may be nil
-	probe    bool        // our own, not counted as traffic
+	// answered is set for our own probes, which are not counted as traffic: it is called instead of done.
+	answered func(receivers int64, err error)
 }
 
-// right is what the message needs to be published.
-func (m message) right() refusal {
-	if m.probe {
-		return refusedProbe
-	}
-	return refusedPublish
-}
-
-func (m message) finish(err error) {
-	if m.done != nil {
+func (m *message) finish(receivers int64, err error) {
+	switch {
+	case m.answered != nil:
+		m.answered(receivers, err)
+	case m.done != nil:
 		m.done(err)
 	}
 }
 
-// queue holds messages until a publisher takes them. It is bounded by number, bytes and age; over a bound the oldest
-// go first, whether or not anybody takes messages at the time.
+// dropped are messages that have to go, to be finished without locks.
+type dropped struct {
+	messages []message
+	reason   publishDrop
+	err      error
+}
+
+// queue holds the messages for one server until its publisher takes them. It is bounded by number, bytes and age; over a
+// bound the oldest go first, whether or not anything takes messages at the time.
 type queue struct {
 	// Static after construction.
 	limits  Queue
 	metrics *metrics
-	// lane is who takes messages of this slot; nil: nobody at the time.
-	lane func(slot uint16) *lane
+	ready   chan struct{} // there may be something to take; never closed
 
 	mu sync.Mutex
 	// mu guards the following.
-	messages []message // oldest first
-	bytes    int
-	closed   bool
-	timer    *time.Timer // runs expire while messages wait
-	armed    bool
-	shown    int // of messages, in the metric
-	// flying is who has taken messages of a slot, and does not yet know what became of them. Nobody else may take
-	// such messages meanwhile, or the later ones could arrive first when the slot has just moved to another master.
-	flying map[uint16]*lane
+	messages fifo
+	// probes have a lane of their own: a fence must not wait for ten thousand messages. They are not counted.
+	probes []message
+	// held are the messages of slots that have moved here while earlier ones are still at another server, in their order.
+	held   map[uint16][]message
+	out    []message // taken, with an outcome that is not known yet
+	count  int       // of messages and held
+	bytes  int
+	closed bool
+	timer  *time.Timer // runs expire while messages wait
+	armed  bool
+	shown  int // of count, in the metric
 }
 
-// lane is a taker of messages.
-type lane struct {
-	// ready tells that there may be something; never closed.
-	ready chan struct{}
+func newQueue(limits Queue, m *metrics) *queue {
+	return &queue{limits: limits, metrics: m, ready: make(chan struct{}, 1), held: make(map[uint16][]message)}
 }
 
-func newLane() *lane { return &lane{ready: make(chan struct{}, 1)} }
-
-// wakeUp may be called on nil.
-func (l *lane) wakeUp() {
-	if l == nil {
-		return
-	}
+func (q *queue) wakeUp() {
 	select {
-	case l.ready <- struct{}{}:
+	case q.ready <- struct{}{}:
 	default:
 	}
 }
 
-// newQueue makes a queue whose messages of a slot are for the lane that the function tells.
-func newQueue(limits Queue, m *metrics, to func(slot uint16) *lane) *queue {
-	return &queue{limits: limits, metrics: m, lane: to, flying: make(map[uint16]*lane)}
-}
-
-// push takes m in. A message that has to go is finished before push returns: with ErrFull, or ErrAway after close.
-func (q *queue) push(m message) {
+// push adds m. The caller drops what it returns: the oldest over a bound, or m itself.
+func (q *queue) push(m message) dropped {
 	if len(m.payload) > q.limits.Bytes {
-		q.drop([]message{m}, dropFull, adapter.ErrFull)
-		return
+		return dropped{[]message{m}, dropFull, adapter.ErrFull}
 	}
 	m.queuedAt = time.Now()
 	q.mu.Lock()
-	if q.closed {
-		q.mu.Unlock()
-		q.drop([]message{m}, dropShutdown, adapter.ErrAway)
-		return
-	}
-	q.messages = append(q.messages, m)
-	q.bytes += len(m.payload)
-	dropped := q.excessLocked()
-	q.changedLocked()
-	q.mu.Unlock()
-	q.drop(dropped, dropFull, adapter.ErrFull)
-	q.lane(m.slot).wakeUp()
+	defer q.mu.Unlock()
+	return q.addLocked(m)
 }
 
-// take removes the oldest messages for l: at most maxMessages, and at most maxBytes unless the first alone is longer.
-// They are in the air until landed or putBack is told of all of them.
-func (q *queue) take(l *lane, maxMessages, maxBytes int) []message {
+func (q *queue) addLocked(m message) dropped {
+	if q.closed {
+		return dropped{[]message{m}, dropShutdown, adapter.ErrAway}
+	}
+	if held, barred := q.held[m.slot]; barred {
+		q.held[m.slot] = append(held, m)
+	} else {
+		q.messages.push(m)
+		q.wakeUp()
+	}
+	q.count++
+	q.bytes += len(m.payload)
+	return q.changedLocked()
+}
+
+// probe adds one of our own probes.
+func (q *queue) probe(m message) {
+	q.mu.Lock()
+	closed := q.closed
+	if !closed {
+		q.probes = append(q.probes, m)
+	}
+	q.mu.Unlock()
+	if closed {
+		m.finish(0, adapter.ErrAway)
+	}
+	q.wakeUp()
+}
+
+// dropProbes fails the probes that wait: without a connection they would only tell how long there was none.
+func (q *queue) dropProbes() {
+	q.mu.Lock()
+	probes := q.probes
+	q.probes = nil
+	q.mu.Unlock()
+	for i := range probes {
+		probes[i].finish(0, adapter.ErrAway)
+	}
+}
+
+// take moves the probes and the oldest messages into batch: at most maxMessages, and at most maxBytes unless the first
+// alone is longer. They are out until settled.
+func (q *queue) take(batch []message, maxMessages, maxBytes int) []message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	taken := make([]message, 0, min(len(q.messages), maxMessages))
-	kept, seen, bytes := 0, 0, 0
-	for ; seen < len(q.messages) && len(taken) < maxMessages; seen++ {
-		m := q.messages[seen]
-		if other := q.flying[m.slot]; q.lane(m.slot) != l || other != nil && other != l {
-			q.messages[kept] = m
-			kept++
-			continue
-		}
-		if len(taken) > 0 && bytes+len(m.payload) > maxBytes {
+	batch = append(batch, q.probes...)
+	clear(q.probes)
+	q.probes = q.probes[:0]
+	for bytes := 0; q.messages.len() > 0 && maxMessages > 0; maxMessages-- {
+		size := len(q.messages.first().payload)
+		if bytes > 0 && bytes+size > maxBytes {
 			break
 		}
-		bytes += len(m.payload)
-		taken = append(taken, m)
-		q.flying[m.slot] = l
+		bytes += size
+		batch = append(batch, q.messages.pop())
+		q.count--
+		q.bytes -= size
 	}
-	// What was passed over moves up to what was not looked at.
-	copy(q.messages[seen-kept:], q.messages[:kept])
-	clear(q.messages[:seen-kept])
-	q.messages = q.messages[seen-kept:]
-	q.bytes -= bytes
+	q.out = batch
 	q.changedLocked()
-	return taken
+	return batch
 }
 
-// landed tells that the outcome of messages that were taken is known.
-func (q *queue) landed(l *lane, taken []message) {
+// settle tells that the outcome of what was taken is known: again are those of the messages that were certainly not
+// carried out, which go back to where they were. The caller drops what it returns.
+func (q *queue) settle(again []message) dropped {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.landedLocked(l, taken)
-}
-
-func (q *queue) landedLocked(l *lane, taken []message) {
-	for _, m := range taken {
-		delete(q.flying, m.slot)
-		if to := q.lane(m.slot); to != l {
-			to.wakeUp()
-		}
+	q.out = nil
+	if q.closed {
+		return dropped{append([]message(nil), again...), dropShutdown, adapter.ErrAway}
 	}
-}
-
-// putBack returns messages that were taken and certainly not carried out to where they were.
-func (q *queue) putBack(l *lane, taken []message) {
-	q.mu.Lock()
-	q.landedLocked(l, taken)
-	q.messages = append(taken[:len(taken):len(taken)], q.messages...)
-	// Those that others take may be older.
-	slices.SortStableFunc(q.messages, func(a, b message) int { return a.queuedAt.Compare(b.queuedAt) })
-	for _, m := range taken {
+	q.messages.unshift(again)
+	for _, m := range again {
+		q.count++
 		q.bytes += len(m.payload)
 	}
-	dropped := q.excessLocked()
+	if len(again) > 0 {
+		q.wakeUp()
+	}
+	return q.changedLocked()
+}
+
+// extract removes and returns the messages of slots that another server is to serve, in their order, and tells of which
+// of these slots a message is out.
+func (q *queue) extract(moved func(slot uint16) bool) (waiting []message, out map[uint16]bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	waiting = q.messages.extract(func(m *message) bool { return moved(m.slot) })
+	for slot, held := range q.held {
+		if moved(slot) {
+			waiting = append(waiting, held...)
+			delete(q.held, slot)
+		}
+	}
+	for i := range waiting {
+		q.count--
+		q.bytes -= len(waiting[i].payload)
+	}
+	out = make(map[uint16]bool)
+	for i := range q.out {
+		if m := &q.out[i]; m.answered == nil && moved(m.slot) {
+			out[m.slot] = true
+		}
+	}
 	q.changedLocked()
-	q.mu.Unlock()
-	q.drop(dropped, dropFull, adapter.ErrFull)
+	return waiting, out
+}
+
+// hold bars a slot: its messages wait until release.
+func (q *queue) hold(slot uint16) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, barred := q.held[slot]; !barred {
+		q.held[slot] = nil
+	}
+}
+
+// release lets the messages of a slot go, those that come back from another server first. The caller drops what it
+// returns.
+func (q *queue) release(slot uint16, back []message) dropped {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	held := q.held[slot]
+	delete(q.held, slot)
+	if q.closed {
+		return dropped{append([]message(nil), back...), dropShutdown, adapter.ErrAway}
+	}
+	for _, m := range back {
+		q.count++
+		q.bytes += len(m.payload)
+		q.messages.push(m)
+	}
+	for _, m := range held {
+		q.messages.push(m)
+	}
+	q.wakeUp()
+	return q.changedLocked()
+}
+
+// add appends a message that waited at another server. The caller drops what it returns.
+func (q *queue) add(m message) dropped {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.addLocked(m)
 }
 
 // close drops what waits and all that is still to come.
 func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true
-	dropped := q.removeLocked(len(q.messages))
+	rest := q.messages.extract(func(*message) bool { return true })
+	for slot, held := range q.held {
+		rest = append(rest, held...)
+		delete(q.held, slot)
+	}
+	q.count, q.bytes = 0, 0
 	q.changedLocked()
 	if q.timer != nil {
 		q.timer.Stop()
 	}
 	q.mu.Unlock()
-	q.drop(dropped, dropShutdown, adapter.ErrAway)
+	q.drop(dropped{rest, dropShutdown, adapter.ErrAway})
+	q.dropProbes()
 }
 
-// excessLocked removes the oldest messages until the rest is within bounds.
-func (q *queue) excessLocked() []message {
-	n, bytes := 0, q.bytes
-	for len(q.messages)-n > q.limits.Messages || bytes > q.limits.Bytes {
-		bytes -= len(q.messages[n].payload)
-		n++
+// changedLocked removes what is over a bound, shows the number of messages and arms the timer.
+func (q *queue) changedLocked() dropped {
+	over := dropped{reason: dropFull, err: adapter.ErrFull}
+	for q.count > q.limits.Messages || q.bytes > q.limits.Bytes {
+		m, ok := q.oldestLocked()
+		if !ok {
+			break
+		}
+		over.messages = append(over.messages, m)
 	}
-	return q.removeLocked(n)
+	q.metrics.queued.Add(float64(q.count - q.shown))
+	q.shown = q.count
+	if q.count > 0 && !q.armed && !q.closed {
+		q.armed = true
+		if q.timer == nil {
+			q.timer = time.AfterFunc(q.limits.Age, q.expire)
+		} else {
+			q.timer.Reset(q.ageLocked())
+		}
+	}
+	return over
 }
 
-// removeLocked takes the n oldest out. The result is the caller's.
-func (q *queue) removeLocked(n int) []message {
-	if n == 0 {
-		return nil
+// ageLocked is how long until the oldest message has waited too long.
+func (q *queue) ageLocked() time.Duration {
+	if q.messages.len() == 0 {
+		return q.limits.Age
 	}
-	removed := append([]message(nil), q.messages[:n]...)
-	clear(q.messages[:n])
-	q.messages = q.messages[n:]
-	for _, m := range removed {
-		q.bytes -= len(m.payload)
-	}
-	return removed
+	return max(time.Until(q.messages.first().queuedAt.Add(q.limits.Age)), 0)
 }
 
-func (q *queue) changedLocked() {
-	q.metrics.queued.Add(float64(len(q.messages) - q.shown))
-	q.shown = len(q.messages)
-	if len(q.messages) == 0 || q.armed || q.closed {
-		return
-	}
-	q.armed = true
-	wait := max(time.Until(q.messages[0].queuedAt.Add(q.limits.Age)), 0)
-	if q.timer == nil {
-		q.timer = time.AfterFunc(wait, q.expire)
+// oldestLocked removes a message: the oldest that is not held, or else one of those.
+func (q *queue) oldestLocked() (message, bool) {
+	var m message
+	if q.messages.len() > 0 {
+		m = q.messages.pop()
 	} else {
-		q.timer.Reset(wait)
+		found := false
+		for slot, held := range q.held {
+			if len(held) > 0 {
+				m, q.held[slot], found = held[0], held[1:], true
+				break
+			}
+		}
+		if !found {
+			return message{}, false
+		}
 	}
+	q.count--
+	q.bytes -= len(m.payload)
+	return m, true
 }
 
 // expire drops what has waited too long.
 func (q *queue) expire() {
 	q.mu.Lock()
 	q.armed = false
-	n := 0
-	for n < len(q.messages) && time.Since(q.messages[n].queuedAt) >= q.limits.Age {
-		n++
+	now := time.Now()
+	old := func(m *message) bool { return now.Sub(m.queuedAt) >= q.limits.Age }
+	var late []message
+	for q.messages.len() > 0 && old(q.messages.first()) {
+		late = append(late, q.messages.pop())
 	}
-	dropped := q.removeLocked(n)
+	for slot, held := range q.held {
+		n := 0
+		for n < len(held) && old(&held[n]) {
+			n++
+		}
+		late = append(late, held[:n]...)
+		q.held[slot] = held[n:]
+	}
+	for i := range late {
+		q.count--
+		q.bytes -= len(late[i].payload)
+	}
 	q.changedLocked()
 	q.mu.Unlock()
-	q.drop(dropped, dropAge, adapter.ErrAway)
+	q.drop(dropped{late, dropAge, adapter.ErrAway})
 }
 
-// drop counts and finishes messages. The caller does not hold mu.
-func (q *queue) drop(messages []message, reason publishDrop, err error) {
-	for _, m := range messages {
-		if !m.probe {
-			q.metrics.publishDropped[reason].Inc()
+// drop counts and finishes messages. The caller holds no lock.
+func (q *queue) drop(d dropped) {
+	for i := range d.messages {
+		if d.messages[i].answered == nil {
+			q.metrics.publishDropped[d.reason].Inc()
 		}
-		m.finish(err)
+		d.messages[i].finish(0, d.err)
 	}
+}
+
+// fifo is a list of messages, oldest first, that does not allocate while its length stays about the same.
+type fifo struct {
+	items []message
+	head  int
+}
+
+func (f *fifo) len() int        { return len(f.items) - f.head }
+func (f *fifo) first() *message { return &f.items[f.head] }
+
+func (f *fifo) push(m message) {
+	if len(f.items) == cap(f.items) && f.head > len(f.items)/2 {
+		n := copy(f.items, f.items[f.head:])
+		clear(f.items[n:])
+		f.items, f.head = f.items[:n], 0
+	}
+	f.items = append(f.items, m)
+}
+
+func (f *fifo) pop() message {
+	m := f.items[f.head]
+	f.items[f.head] = message{}
+	if f.head++; f.head == len(f.items) {
+		f.items, f.head = f.items[:0], 0
+	}
+	return m
+}
+
+// unshift puts messages in front.
+func (f *fifo) unshift(messages []message) {
+	if len(messages) == 0 {
+		return
+	}
+	f.items = append(append(make([]message, 0, len(messages)+f.len()), messages...), f.items[f.head:]...)
+	f.head = 0
+}
+
+// extract removes and returns those that match.
+func (f *fifo) extract(match func(*message) bool) []message {
+	var out []message
+	kept := f.items[:0]
+	for _, m := range f.items[f.head:] {
+		if match(&m) {
+			out = append(out, m)
+		} else {
+			kept = append(kept, m)
+		}
+	}
+	clear(f.items[len(kept):])
+	f.items, f.head = kept, 0
+	return out
 }

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -52,7 +51,7 @@ func testQueue(t *testing.T, limits Queue) *queue {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newQueue(limits, m, func(uint16) *lane { return nil })
+	return newQueue(limits, m)
 }
 
 func payloads(messages []message) []string {
@@ -79,7 +78,7 @@ func TestQueue_OverABoundTheOldestGo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			q, ended := testQueue(t, limits), &outcomes{}
 			for _, p := range []string{"a", "b", "c", "d"} {
-				q.push(ended.message(p))
+				q.drop(q.push(ended.message(p)))
 			}
 			expectPayloads(t, q.take(nil, 100, 100), "c", "d")
 			ended.expect(t, adapter.ErrFull, "a", "b")
@@ -92,8 +91,8 @@ func TestQueue_OverABoundTheOldestGo(t *testing.T) {
 
 func TestQueue_MessageLongerThanTheQueueTakesNoOthersWithIt(t *testing.T) {
 	q, ended := testQueue(t, Queue{Messages: 10, Bytes: 3, Age: time.Hour}), &outcomes{}
-	q.push(ended.message("a"))
-	q.push(ended.message("long"))
+	q.drop(q.push(ended.message("a")))
+	q.drop(q.push(ended.message("long")))
 	ended.expect(t, adapter.ErrFull, "long")
 	expectPayloads(t, q.take(nil, 100, 100), "a")
 }
@@ -101,12 +100,12 @@ func TestQueue_MessageLongerThanTheQueueTakesNoOthersWithIt(t *testing.T) {
 func TestQueue_TakesBatchesWithinBoundsInOrder(t *testing.T) {
 	q, ended := testQueue(t, Queue{Messages: 100, Bytes: 100, Age: time.Hour}), &outcomes{}
 	for _, p := range []string{"1", "2", "33", "4444", "5"} {
-		q.push(ended.message(p))
+		q.drop(q.push(ended.message(p)))
 	}
 	expectPayloads(t, q.take(nil, 2, 100), "1", "2")
 	third := q.take(nil, 100, 1) // longer than asked for, but alone
 	expectPayloads(t, third, "33")
-	q.putBack(nil, third)
+	q.drop(q.settle(third))
 	expectPayloads(t, q.take(nil, 100, 6), "33", "4444")
 	expectPayloads(t, q.take(nil, 100, 100), "5")
 	expectPayloads(t, q.take(nil, 100, 100))
@@ -118,9 +117,9 @@ func TestQueue_TakesBatchesWithinBoundsInOrder(t *testing.T) {
 func TestQueue_AgeEndsMessagesEvenIfNobodyTakesAny(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, ended := testQueue(t, Queue{Messages: 100, Bytes: 100, Age: 10 * time.Second}), &outcomes{}
-		q.push(ended.message("old"))
+		q.drop(q.push(ended.message("old")))
 		time.Sleep(6 * time.Second)
-		q.push(ended.message("young"))
+		q.drop(q.push(ended.message("young")))
 		time.Sleep(4 * time.Second)
 		synctest.Wait()
 		ended.expect(t, adapter.ErrAway, "old")
@@ -132,33 +131,11 @@ func TestQueue_AgeEndsMessagesEvenIfNobodyTakesAny(t *testing.T) {
 
 func TestQueue_ClosedEndsWhatWaitsAndWhatComes(t *testing.T) {
 	q, ended := testQueue(t, Queue{Messages: 100, Bytes: 100, Age: time.Hour}), &outcomes{}
-	q.push(ended.message("before"))
+	q.drop(q.push(ended.message("before")))
 	q.close()
-	q.push(ended.message("after"))
+	q.drop(q.push(ended.message("after")))
 	ended.expect(t, adapter.ErrAway, "before", "after")
 	if got := testutil.ToFloat64(q.metrics.publishDropped[dropShutdown]); got != 2 {
 		t.Errorf("%v counted", got)
-	}
-}
-
-func TestBackoff_GrowsToItsLimitAndStaysSpread(t *testing.T) {
-	var b backoff
-	seen := map[string]bool{}
-	for i := range 50 {
-		d := b.delay()
-		if d < backoffFirst/2 || d > backoffLast*3/2 {
-			t.Errorf("delay %d is %s", i, d)
-		}
-		if i >= 10 && d < backoffLast/2 {
-			t.Errorf("delay %d is only %s", i, d)
-		}
-		seen[fmt.Sprint(d)] = true
-	}
-	if len(seen) < 10 {
-		t.Errorf("only %d different delays", len(seen))
-	}
-	b.reset()
-	if d := b.delay(); d > backoffFirst*3/2 {
-		t.Errorf("first delay after a reset is %s", d)
 	}
 }

@@ -2,8 +2,6 @@ package redis
 
 import (
 	"errors"
-	"time"
-	"unsafe"
 
 	"go.uber.org/zap"
 
@@ -11,48 +9,21 @@ import (
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
-// receive takes every message of the subscription, one after the other: the order in which a publisher published is the
-// order in which the node gets to see it, whatever channels it went through.
-func (a *Adapter) receive(in interest, text string) {
-	if in.kind == kindProbe {
-		a.watchdog.received(text)
-		return
-	}
-	a.metrics.in.Inc()
-	// The text is ours alone, and whatever refers to parts of it only reads: no need to copy.
-	payload := unsafe.Slice(unsafe.StringData(text), len(text))
-	a.delivering.Lock()
-	defer a.delivering.Unlock()
+// wanted reports whether this node wants an interest at this moment.
+func (a *Adapter) wanted(in interest) bool {
 	switch in.kind {
-	case kindBroadcast, kindRoom:
-		a.receiveBroadcast(in, payload)
-	case kindRequest:
-		a.receiveRequest(in, payload)
+	case kindRoom:
+		return a.running.Load() && a.node.Holds(in.namespace, in.room)
+	case kindShared:
+		return a.namespaces.isAsking(in.namespace)
+	case kindPattern, kindProbe:
+		return true
 	default:
-		a.receiveResponse(payload)
+		return a.namespaces.isOpen(in.namespace)
 	}
 }
 
-// receiveBroadcast skips what is not for this node before it decodes anything.
-func (a *Adapter) receiveBroadcast(in interest, payload []byte) {
-	if !a.hasMember(in) {
-		a.metrics.receivedDropped[droppedNoMember].Inc()
-		return
-	}
-	if uid, ok := rediswire.Sender(payload); ok && string(uid) == a.config.NodeID {
-		a.metrics.receivedDropped[droppedOwn].Inc()
-		return
-	}
-	received := time.Now()
-	b, err := rediswire.DecodeBroadcast(in.namespace, in.room, payload, a.limits)
-	if err != nil {
-		a.refuse(in.namespace, err)
-		return
-	}
-	b.Received = received
-	a.deliver(in, payload, received, b)
-}
-
+// hasMember reports whether a message for an interest concerns this node.
 func (a *Adapter) hasMember(in interest) bool {
 	if in.kind == kindRoom {
 		return a.node.Holds(in.namespace, in.room)
@@ -60,90 +31,68 @@ func (a *Adapter) hasMember(in interest) bool {
 	return a.namespaces.isOpen(in.namespace)
 }
 
-// refuse counts a message that rediswire does not accept.
-func (a *Adapter) refuse(nsp string, err error) {
-	reason := droppedMalformed
+// refuse says why rediswire does not accept a message.
+func (a *Adapter) refuse(nsp string, err error) receiveDrop {
+	a.log.Debug("message refused", zap.String("namespace", nsp), zap.Error(err))
 	switch {
 	case errors.Is(err, rediswire.ErrTooLarge):
-		reason = droppedTooLarge
+		return droppedTooLarge
 	case errors.Is(err, rediswire.ErrNamespace):
-		reason = droppedNamespace
+		return droppedNamespace
 	case errors.Is(err, rediswire.ErrType):
-		reason = droppedUnknownType
+		return droppedUnknownType
 	}
-	a.metrics.receivedDropped[reason].Inc()
-	a.log.Debug("message refused", zap.String("namespace", nsp), zap.Error(err))
+	return droppedMalformed
 }
 
 // refuseAnswer is refuse for what may be an answer. One that is too long is an answer all the same, whose content is
 // missing.
-func (a *Adapter) refuseAnswer(nsp string, payload []byte, err error) {
-	a.refuse(nsp, err)
+func (a *Adapter) refuseAnswer(nsp string, payload []byte, err error) receiveDrop {
 	if id, ok := rediswire.AnswerID(payload); ok && errors.Is(err, rediswire.ErrTooLarge) {
 		a.asks.receive(rediswire.Response{ID: id, Extent: rediswire.Extent{Cut: true}})
 	}
+	return a.refuse(nsp, err)
 }
 
-// receiveRequest acts on a request. Our own requests come back to us as well: what they ask for has been done here by
-// the server above. Those of emitters name no sender, and are for everybody.
-func (a *Adapter) receiveRequest(in interest, payload []byte) {
-	nsp, received := in.namespace, time.Now()
-	r, err := rediswire.DecodeRequest(nsp, payload, a.limits)
-	if err != nil {
-		a.refuse(nsp, err)
-		return
+// heardFrom records that a node has said something, and reports whether it is another one.
+func (a *Adapter) heardFrom(uid string) bool {
+	if uid == a.config.NodeID {
+		return false
 	}
-	switch {
-	case r.UID == a.config.NodeID:
-		a.metrics.receivedDropped[droppedOwn].Inc()
-	case !a.namespaces.isOpen(nsp), r.Socket != "" && !a.node.Holds(nsp, r.Socket):
-		a.metrics.receivedDropped[droppedNoMember].Inc()
-	case r.Query != nil:
-		a.node.Answer(r.Query, func(reply adapter.Reply) { a.respond(nsp, &r, reply) })
-	default:
-		a.deliver(in, payload, received, r.Command)
-		if r.Socket != "" && r.ID != "" {
-			a.respond(nsp, &r, nil)
-		}
-	}
+	a.membership.answered(uid)
+	return true
 }
 
-// respond publishes an answer of this node. Node's servers listen for answers to server-side emits on the shared
-// channel only.
-func (a *Adapter) respond(nsp string, r *rediswire.Request, reply adapter.Reply) {
-	m := message{channel: rediswire.ResponseChannel(a.config.Key, nsp)}
-	if a.config.OwnResponses && r.UID != "" && r.Type != rediswire.TypeServerEmit {
-		m.channel = rediswire.OwnResponseChannel(a.config.Key, nsp, r.UID)
-	}
-	response := rediswire.Response{ID: r.ID, UID: a.config.NodeID, Type: r.Type}
-	payloads, err := a.answer(r.UID, reply, func(reply adapter.Reply, extent rediswire.Extent) ([]byte, error) {
-		response.Reply, response.Extent = reply, extent
-		return rediswire.AppendResponse(nil, &response)
-	})
-	if err != nil {
-		a.log.Warn("answer cannot be encoded", zap.String("namespace", nsp), zap.Error(err))
-		a.queue.drop([]message{m}, dropInvalid, err)
+// answerQuery has the node above answer a query. A namespace that has been closed is still asked about until its channel is
+// unsubscribed, and counts as a node that will answer: it does so at once and with nothing.
+func (a *Adapter) answerQuery(nsp string, q adapter.Query, reply func(adapter.Reply)) {
+	if a.namespaces.isOpen(nsp) {
+		a.node.Answer(q, reply)
 		return
 	}
-	for _, payload := range payloads {
-		m.payload = payload
-		a.queue.push(m)
+	switch q.(type) {
+	case adapter.FetchSockets:
+		reply(adapter.Sockets{})
+	case adapter.AllRooms:
+		reply(adapter.RoomNames{})
+	case adapter.ServerAsk:
+		reply(adapter.Acked{})
+	case adapter.BroadcastAsk:
+		reply(adapter.Count(0))
 	}
 }
 
 // receiveResponse hands an answer to the query that waits for it.
-func (a *Adapter) receiveResponse(payload []byte) {
+func (a *Adapter) receiveResponse(payload []byte) receiveDrop {
 	r, err := rediswire.DecodeResponse(payload, a.limits)
-	if err != nil {
-		a.refuseAnswer("", payload, err)
-		return
-	}
-	if r.UID == a.config.NodeID {
-		a.metrics.receivedDropped[droppedOwn].Inc()
-		return
-	}
-	if r.UID != "" {
+	switch {
+	case err != nil:
+		return a.refuseAnswer("", payload, err)
+	case r.UID == a.config.NodeID:
+		return droppedOwn
+	case r.UID != "":
 		a.membership.answered(r.UID)
 	}
 	a.asks.receive(r)
+	return ""
 }

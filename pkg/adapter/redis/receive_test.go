@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/rooms"
@@ -27,8 +27,8 @@ func (c *counting) Deliver(adapter.Command) int {
 func (c *counting) Answer(adapter.Query, func(adapter.Reply)) {}
 func (c *counting) Holds(_, room string) bool                 { return c.holds(room) }
 
-// unstarted is an adapter that is fed by hand, with room red of the main namespace held above it.
-func unstarted(t testing.TB, cfg Config) (*Adapter, *counting) {
+// receiver is an adapter that is fed by hand, with room red of the main namespace held above it.
+func receiver(t testing.TB, cfg Config) (*Adapter, *counting) {
 	t.Helper()
 	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:0"})
 	t.Cleanup(func() { _ = client.Close() })
@@ -37,18 +37,18 @@ func unstarted(t testing.TB, cfg Config) (*Adapter, *counting) {
 		t.Fatal(err)
 	}
 	n := &counting{holds: func(string) bool { return true }}
-	a.node = n
+	a.start(n)
 	a.Open("/")
 	a.Touch("/", "red")
 	return a, n
 }
 
-// receiver is unstarted and subscribed.
-func receiver(t testing.TB, cfg Config) (*Adapter, *counting) {
-	t.Helper()
-	a, n := unstarted(t, cfg)
-	a.subscriber.evaluate(n)
-	return a, n
+// server is the one that the node speaks at.
+func (a *Adapter) server() *server { return a.dialect.owner(0) }
+
+// push is a message as it is read.
+func push(channel string, payload []byte) *redisconn.Push {
+	return &redisconn.Push{Kind: redisconn.Message, Channel: []byte(channel), Payload: payload, Size: len(payload)}
 }
 
 // chat is a message of a chat.
@@ -59,27 +59,27 @@ func chat(size int, to ...string) adapter.Broadcast {
 	}
 }
 
-func encode(t testing.TB, uid string, size int, to ...string) string {
+func encode(t testing.TB, uid string, size int, to ...string) []byte {
 	t.Helper()
 	b := chat(size, to...)
 	payload, err := rediswire.AppendBroadcast(nil, uid, &b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(payload)
+	return payload
 }
 
 // skips sees what a subscription does with messages that are not for this node, and with one that is.
-func skips(t *testing.T, s *subscriber, n *counting, encode func(testing.TB, string, int, ...string) string) {
+func skips(t *testing.T, s *server, n *counting, encode func(testing.TB, string, int, ...string) []byte) {
 	t.Helper()
 	red := "socket.io#/#red#"
 	for name, c := range map[string]struct {
-		message *goredis.Message
+		message *redisconn.Push
 		holds   bool
 	}{
-		"room nobody is in": {&goredis.Message{Channel: red, Payload: encode(t, "other", 100, "red")}, false},
-		"unknown channel":   {&goredis.Message{Channel: "socket.io#/#blue#"}, true},
-		"sent by this node": {&goredis.Message{Channel: red, Payload: encode(t, "this", 100, "red")}, true},
+		"room nobody is in": {push(red, encode(t, "other", 100, "red")), false},
+		"unknown channel":   {push("socket.io#/#blue#", nil), true},
+		"sent by this node": {push(red, encode(t, "this", 100, "red")), true},
 	} {
 		n.holds = func(string) bool { return c.holds }
 		if allocs := testing.AllocsPerRun(100, func() { s.dispatch(c.message) }); allocs != 0 {
@@ -90,7 +90,7 @@ func skips(t *testing.T, s *subscriber, n *counting, encode func(testing.TB, str
 		t.Errorf("%d delivered", n.delivered)
 	}
 	n.holds = func(string) bool { return true }
-	s.dispatch(&goredis.Message{Channel: red, Payload: encode(t, "other", 100, "red")})
+	s.dispatch(push(red, encode(t, "other", 100, "red")))
 	if n.delivered != 1 {
 		t.Errorf("%d delivered instead of 1", n.delivered)
 	}
@@ -99,50 +99,39 @@ func skips(t *testing.T, s *subscriber, n *counting, encode func(testing.TB, str
 func TestReceive_PatternMessageIsTakenOnlyForARoomHeldHere(t *testing.T) {
 	a, n := receiver(t, Config{Tag: "TAGa"})
 	sid := "TAGa0123456789abcdef"
-	message := func(channel string) *goredis.Message {
-		pattern := "socket.io#*#TAGa????????????????#"
-		return &goredis.Message{Channel: channel, Pattern: pattern, Payload: encode(t, "u", 1, sid)}
+	message := func(channel string) *redisconn.Push {
+		p := push(channel, encode(t, "u", 1, sid))
+		p.Kind, p.Pattern = redisconn.PatternMessage, []byte("socket.io#*#TAGa????????????????#")
+		return p
 	}
 	n.holds = func(room string) bool { return room == sid }
-	a.subscriber.dispatch(message("socket.io#/#" + sid + "#"))
+	a.server().dispatch(message("socket.io#/#" + sid + "#"))
 	if n.delivered != 1 {
 		t.Errorf("delivered %d instead of 1", n.delivered)
 	}
-	a.subscriber.dispatch(message("socket.io#/#TAGa0000000000000000#"))
-	a.subscriber.dispatch(message("socket.io#/closed#" + sid + "#"))
+	a.server().dispatch(message("socket.io#/#TAGa0000000000000000#"))
+	a.server().dispatch(message("socket.io#/closed#" + sid + "#"))
 	if n.delivered != 1 {
 		t.Errorf("delivered %d instead of 1", n.delivered)
 	}
 }
 
 func TestTouch_RoomThatThePatternCoversIsNotSubscribedByName(t *testing.T) {
-	a, n := receiver(t, Config{Tag: "TAGa"})
+	a, _ := receiver(t, Config{Tag: "TAGa"})
 	a.Touch("/", "TAGa0123456789abcdef", "TAGb0123456789abcdef", "/#TAGa0123456789abcdef")
-	a.subscriber.evaluate(n)
-	a.subscriber.table.attach()
-	var names []string
-	for {
-		c, ok := a.subscriber.table.next()
-		if !ok {
-			break
-		}
-		names = append(names, c.names()...)
-		for _, name := range c.names() {
-			if err := a.subscriber.table.confirm(c.verb, name, time.Now()); err != nil {
-				t.Fatal(err)
-			}
-		}
+	var all string
+	for key := range a.server().table.rows {
+		all += key.name + " "
 	}
-	all := strings.Join(names, " ")
 	covered := strings.Contains(all, "#TAGa0123")
 	if covered || !strings.Contains(all, "#TAGb0123") || !strings.Contains(all, "#TAGa????") {
-		t.Errorf("subscribed %q", names)
+		t.Errorf("wanted %q", all)
 	}
 }
 
 func TestReceive_SkippingAllocatesNothing(t *testing.T) {
 	a, n := receiver(t, Config{NodeID: "this"})
-	skips(t, a.subscriber, n, encode)
+	skips(t, a.server(), n, encode)
 }
 
 func BenchmarkReceive(b *testing.B) {
@@ -150,14 +139,14 @@ func BenchmarkReceive(b *testing.B) {
 	red := "socket.io#/#red#"
 	cases := []struct {
 		name    string
-		message *goredis.Message
+		message *redisconn.Push
 		holds   bool
 	}{
-		{"skip/no-member", &goredis.Message{Channel: red, Payload: encode(b, "other", 60, "red")}, false},
-		{"skip/own", &goredis.Message{Channel: red, Payload: encode(b, "this", 60, "red")}, true},
-		{"deliver/150B", &goredis.Message{Channel: red, Payload: encode(b, "other", 60, "red")}, true},
-		{"deliver/4kB", &goredis.Message{Channel: red, Payload: encode(b, "other", 4000, "red")}, true},
-		{"deliver/base", &goredis.Message{Channel: "socket.io#/#", Payload: encode(b, "other", 60)}, true},
+		{"skip/no-member", push(red, encode(b, "other", 60, "red")), false},
+		{"skip/own", push(red, encode(b, "this", 60, "red")), true},
+		{"deliver/150B", push(red, encode(b, "other", 60, "red")), true},
+		{"deliver/4kB", push(red, encode(b, "other", 4000, "red")), true},
+		{"deliver/base", push("socket.io#/#", encode(b, "other", 60)), true},
 	}
 	for _, c := range cases {
 		b.Run(c.name, func(b *testing.B) {
@@ -165,8 +154,33 @@ func BenchmarkReceive(b *testing.B) {
 			b.SetBytes(int64(len(c.message.Payload)))
 			b.ReportAllocs()
 			for b.Loop() {
-				a.subscriber.dispatch(c.message)
+				a.server().dispatch(c.message)
 			}
 		})
+	}
+}
+
+func encodeSharded(t testing.TB, uid string, size int, to ...string) []byte {
+	t.Helper()
+	m := rediswire.ClusterMessage{UID: uid, Command: chat(size, to...)}
+	payload, err := rediswire.AppendCluster(nil, "/", &m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return payload
+}
+
+func TestReceiveSharded_SkippingAllocatesNothing(t *testing.T) {
+	a, n := receiver(t, Config{NodeID: "this", Sharding: &Sharding{}})
+	skips(t, a.server(), n, encodeSharded)
+}
+
+func BenchmarkReceiveSharded(b *testing.B) {
+	a, _ := receiver(b, Config{NodeID: "this", Sharding: &Sharding{}})
+	m := push("socket.io#/#red#", encodeSharded(b, "other", 60, "red"))
+	b.ReportAllocs()
+	b.SetBytes(int64(len(m.Payload)))
+	for b.Loop() {
+		a.server().dispatch(m)
 	}
 }

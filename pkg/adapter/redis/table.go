@@ -2,8 +2,10 @@ package redis
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
@@ -16,45 +18,60 @@ const (
 	stateUnsubscribing
 )
 
-// channel is one row of the table.
+// row is one channel or pattern of a server.
 //
 //	off ──SUBSCRIBE──▶ subscribing ──confirmed──▶ on ──linger, UNSUBSCRIBE──▶ unsubscribing ──confirmed──▶ off
 //
 // While a command is outstanding a changed wish only changes wanted; the confirmation acts on it. So a channel has at
 // most one command under way, and confirmations need no numbers.
-type channel struct {
-	interest
+type row struct {
+	rowKey
 
-	state   state
-	wanted  bool
-	queued  bool      // in joins or leaves
-	offAt   time.Time // when to ask again whether it is wanted; zero unless lingering
-	waiters map[*waiter]struct{}
+	kind kind // the first of its interests'
+	slot uint16
+	// interests are those that want the channel, or, when none does, those that did last. The slice is never changed: it
+	// is handed out without the lock.
+	interests []interest
+	wanted    bool
+	state     state
+	queued    bool      // in joins or leaves
+	offAt     time.Time // when it is unsubscribed; zero unless it lingers
+	refused   bool      // it waits for retryAt
+	retried   bool      // it did, and was sent again
+	denied    bool      // this user may not subscribe to it
+	waiters   map[*waiter]struct{}
 }
 
-// linger is a channel nobody wants, and when it is to be looked at again.
+// linger is a row that nothing wants, and when it is unsubscribed.
 type linger struct {
-	channel *channel
-	until   time.Time
+	row   *row
+	until time.Time
 }
 
-func (l linger) stale() bool { return l.channel.state != stateOn || !l.channel.offAt.Equal(l.until) }
+func (l linger) stale() bool { return l.row.state != stateOn || !l.row.offAt.Equal(l.until) }
 
-// table knows which channels this node wants and which it has. It is a pure state machine: it neither reads clocks nor
-// talks to Redis, and is not safe for concurrent use.
+const (
+	retryFirst = 100 * time.Millisecond
+	retryLast  = 10 * time.Second
+)
+
+// table knows which channels of one server this node wants and which it has. It is a pure state machine: it neither reads
+// clocks nor talks to Redis, and is not safe for concurrent use.
 type table struct {
 	// Static after construction.
-	linger time.Duration
-	// sharded: the channels are sharded ones. bySlot: on a cluster, where a command can only name channels of one slot.
-	sharded, bySlot bool
+	linger  time.Duration
+	sharded bool // the channels are sharded ones
+	bySlot  bool // on a cluster, where one command may only name channels of one slot
 
-	probe string // this node's probe channel
-
-	channels map[string]*channel
+	rows map[rowKey]*row
 	// joins and leaves wait for a command; entries that are no longer queued are skipped.
-	joins, leaves []*channel
+	joins, leaves []*row
 	leaveNext     bool     // joins and leaves take turns
-	lingering     []linger // in order of time; entries that no longer say what the channel says are skipped
+	lingering     []linger // in order of time; entries that no longer say what the row says are skipped
+	// refusals wait for retryAt. The delay grows while Redis refuses, and is reset when it accepts one of them.
+	refusals   []*row
+	retryAt    time.Time
+	retryDelay time.Duration
 	// batch is what is left of the last one, which may be several commands.
 	batch []command
 	// outstanding are the commands sent, oldest first, without the channels already confirmed.
@@ -62,123 +79,179 @@ type table struct {
 	unconfirmed int // channels of outstanding and batch
 	lastBatch   int
 	attached    bool // a connection takes commands
-	proven      bool // and a probe has come back on it
 	closed      bool
-	resolved    []resolution
+
+	// version changes whenever a row that was on goes off without our doing. What was certain in one version is not in
+	// the next.
+	version  uint64
+	toFence  []*waiter // all their rows are on; a fence is the last thing they wait for
+	resolved []resolution
 }
 
-func newTable(probe string, linger time.Duration) *table {
-	return &table{probe: probe, linger: linger, channels: make(map[string]*channel)}
+func newTable(linger time.Duration, sharded, bySlot bool) *table {
+	return &table{linger: linger, sharded: sharded, bySlot: bySlot, rows: make(map[rowKey]*row)}
 }
 
-// want records whether a channel is wanted at this moment. That a channel is unwanted takes effect when it is told
-// again after the linger.
+// want records whether an interest is wanted at this moment.
 func (t *table) want(in interest, wanted bool, now time.Time) {
-	ch := t.channels[in.channel]
-	if ch == nil {
-		if !wanted {
+	r := t.rows[in.key()]
+	if r == nil {
+		if !wanted || t.closed {
 			return
 		}
-		ch = t.add(in)
+		r = &row{rowKey: in.key(), kind: in.kind, slot: in.slot}
+		t.rows[r.rowKey] = r
 	}
-	ch.wanted = wanted
+	if wanted {
+		r.add(in)
+		t.wish(r)
+	} else if r.remove(in) {
+		t.unwish(r, now)
+	}
+}
+
+// add makes an interest one of those that want the row.
+func (r *row) add(in interest) {
+	if !r.wanted {
+		r.wanted, r.kind, r.interests = true, in.kind, []interest{in}
+	} else if !slices.Contains(r.interests, in) {
+		r.interests = append(slices.Clone(r.interests), in)
+	}
+}
+
+// remove ends an interest, and reports whether the row is unwanted.
+func (r *row) remove(in interest) bool {
 	switch {
-	case wanted:
-		ch.offAt = time.Time{}
-		ch.queued = ch.queued && ch.state == stateOff
-		if ch.state == stateOff {
-			t.queue(&t.joins, ch)
-		}
-		return
-	case ch.state == stateOff:
-		ch.queued = false
-		delete(t.channels, in.channel)
-	case ch.state == stateOn && ch.offAt.IsZero():
-		t.startLinger(ch, now)
-	case ch.state == stateOn && !now.Before(ch.offAt):
-		t.queue(&t.leaves, ch)
+	case !r.wanted:
+		return true
+	case len(r.interests) > 1:
+		r.interests = slices.DeleteFunc(slices.Clone(r.interests), func(other interest) bool { return other == in })
+		return false
 	}
-	for w := range ch.waiters {
+	r.wanted = !slices.Contains(r.interests, in)
+	return !r.wanted
+}
+
+func (t *table) wish(r *row) {
+	r.offAt = time.Time{}
+	r.queued = r.queued && r.state == stateOff
+	if r.state == stateOff && !r.refused {
+		t.queue(&t.joins, r)
+	}
+}
+
+func (t *table) unwish(r *row, now time.Time) {
+	switch {
+	case r.state == stateOff:
+		t.drop(r)
+	case r.state == stateOn && r.offAt.IsZero():
+		t.startLinger(r, now)
+	}
+	t.fail(r)
+}
+
+// drop forgets a row that is off and unwanted.
+func (t *table) drop(r *row) {
+	r.queued, r.refused = false, false
+	delete(t.rows, r.rowKey)
+	t.fail(r)
+}
+
+// fail ends the waits for a row.
+func (t *table) fail(r *row) {
+	for w := range r.waiters {
 		t.resolve(w, adapter.ErrAway)
 	}
 }
 
-func (t *table) add(in interest) *channel {
-	ch := &channel{interest: in}
-	t.channels[in.channel] = ch
-	return ch
-}
-
-// queue puts ch on a list unless it is there. Without a connection there are no lists; attach makes them.
-func (t *table) queue(list *[]*channel, ch *channel) {
-	if t.attached && !ch.queued {
-		ch.queued = true
-		*list = append(*list, ch)
+// queue puts r on a list unless it is there. Without a connection there are no lists; attach makes them.
+func (t *table) queue(list *[]*row, r *row) {
+	if t.attached && !r.queued {
+		r.queued = true
+		*list = append(*list, r)
 	}
 }
 
-func (t *table) startLinger(ch *channel, now time.Time) {
-	ch.offAt = now.Add(t.linger)
-	t.lingering = append(t.lingering, linger{channel: ch, until: ch.offAt})
+func (t *table) startLinger(r *row, now time.Time) {
+	r.offAt = now.Add(t.linger)
+	t.lingering = append(t.lingering, linger{row: r, until: r.offAt})
 }
 
-// due takes out the channels whose linger has ended; the caller finds out whether they are wanted now.
-func (t *table) due(now time.Time) []interest {
-	var due []interest
+// due begins what was put off until now.
+func (t *table) due(now time.Time) {
 	for len(t.lingering) > 0 {
 		head := t.lingering[0]
 		if !head.stale() {
 			if now.Before(head.until) {
 				break
 			}
-			due = append(due, head.channel.interest)
+			t.queue(&t.leaves, head.row)
 		}
 		t.lingering[0] = linger{}
 		t.lingering = t.lingering[1:]
 	}
-	return due
+	if t.retryAt.IsZero() || now.Before(t.retryAt) {
+		return
+	}
+	for _, r := range t.refusals {
+		if r.refused && r.wanted && r.state == stateOff {
+			r.refused, r.retried = false, true
+			t.queue(&t.joins, r)
+		}
+	}
+	t.refusals, t.retryAt = nil, time.Time{}
 }
 
-// nextDue is when due has something to tell; zero when nothing lingers.
+// nextDue is when due has something to do; zero when nothing was put off.
 func (t *table) nextDue() time.Time {
+	next := t.retryAt
 	for _, l := range t.lingering {
 		if !l.stale() {
-			return l.until
+			if next.IsZero() || l.until.Before(next) {
+				next = l.until
+			}
+			break
 		}
 	}
-	return time.Time{}
+	return next
 }
 
-// attach begins a connection without subscriptions: everything wanted is to be subscribed, the channels that others
-// depend on first.
+// attach begins a connection without subscriptions: everything wanted is to be subscribed, the channels that peers depend
+// on first.
 func (t *table) attach() {
-	var byKind [kinds][]*channel
-	for _, ch := range t.channels {
-		if ch.queued = ch.wanted; ch.wanted {
-			byKind[ch.kind] = append(byKind[ch.kind], ch)
-		}
+	var byKind [kinds][]*row
+	for _, r := range t.rows {
+		r.queued = true
+		byKind[r.kind] = append(byKind[r.kind], r)
 	}
-	for _, channels := range byKind {
-		t.joins = append(t.joins, channels...)
+	for _, rows := range byKind {
+		t.joins = append(t.joins, rows...)
 	}
 	t.attached = true
 }
 
 // detach ends the connection and with it all subscriptions.
 func (t *table) detach() {
-	for name, ch := range t.channels {
-		ch.state, ch.queued, ch.offAt = stateOff, false, time.Time{}
-		if !ch.wanted && len(ch.waiters) == 0 {
-			delete(t.channels, name)
+	t.version++
+	t.joins, t.leaves, t.lingering, t.batch, t.outstanding = nil, nil, nil, nil, nil
+	t.refusals, t.retryAt = nil, time.Time{}
+	t.unconfirmed, t.lastBatch = 0, 0
+	t.attached = false
+	for _, r := range t.rows {
+		r.state, r.queued, r.offAt = stateOff, false, time.Time{}
+		r.refused, r.retried, r.denied = false, false, false
+		if !r.wanted {
+			t.drop(r)
 		}
 	}
-	t.joins, t.leaves, t.lingering, t.batch, t.outstanding = nil, nil, nil, nil, nil
-	t.unconfirmed, t.lastBatch = 0, 0
-	t.attached, t.proven = false, false
 }
 
-// confirm takes in a confirmation from Redis. An error means that table and connection no longer agree.
-func (t *table) confirm(v verb, name string, now time.Time) error {
+// confirm records a confirmation from Redis. An error means that table and connection no longer agree.
+func (t *table) confirm(k redisconn.Kind, name string, now time.Time) error {
+	v, ok := confirmations[k]
+	if !ok {
+		return fmt.Errorf("redis: unexpected reply about %q", name)
+	}
 	if v == sunsubscribe && !t.asked(v, name) {
 		t.taken(name)
 		return nil
@@ -187,88 +260,138 @@ func (t *table) confirm(v verb, name string, now time.Time) error {
 		return fmt.Errorf("redis: unexpected confirmation: %s %q", v, name)
 	}
 	head := &t.outstanding[0]
-	ch := head.channels[0]
-	if head.verb != v || ch.channel != name {
-		return fmt.Errorf("redis: confirmation out of order: %s %q instead of %s %q", v, name, head.verb, ch.channel)
+	r := head.rows[0]
+	if head.verb != v || r.name != name {
+		return fmt.Errorf("redis: confirmation out of order: %s %q instead of %s %q", v, name, head.verb, r.name)
 	}
-	if head.channels = head.channels[1:]; len(head.channels) == 0 {
+	if head.rows = head.rows[1:]; len(head.rows) == 0 {
 		t.outstanding = t.outstanding[1:]
 	}
 	t.unconfirmed--
-
-	if v == subscribe || v == psubscribe || v == ssubscribe {
-		ch.state = stateOn
-		if !ch.wanted {
-			t.startLinger(ch, now)
-		}
-		t.advanceAll(ch)
-		return nil
-	}
-	ch.state = stateOff
-	if ch.wanted {
-		t.queue(&t.joins, ch)
-	} else if len(ch.waiters) == 0 {
-		delete(t.channels, name)
+	if v.joins() {
+		t.on(r, now)
+	} else {
+		t.off(r)
 	}
 	return nil
 }
 
+func (t *table) on(r *row, now time.Time) {
+	if r.retried {
+		t.retryDelay = 0
+	}
+	r.state, r.retried, r.denied = stateOn, false, false
+	if !r.wanted {
+		t.startLinger(r, now)
+	}
+	for w := range r.waiters {
+		t.advance(w)
+	}
+}
+
+// off is where every row ends that is not subscribed any more.
+func (t *table) off(r *row) {
+	r.state, r.offAt, r.queued = stateOff, time.Time{}, false
+	if r.wanted {
+		t.queue(&t.joins, r)
+	} else {
+		t.drop(r)
+	}
+}
+
 // asked reports whether a confirmation answers the oldest command.
 func (t *table) asked(v verb, name string) bool {
-	if len(t.outstanding) == 0 {
-		return false
-	}
-	head := t.outstanding[0]
-	return head.verb == v && head.channels[0].channel == name
+	return len(t.outstanding) > 0 && t.outstanding[0].verb == v && t.outstanding[0].rows[0].name == name
 }
 
-// taken takes in that Redis ended a subscription by itself, as it does with a slot that moves to another master.
+// taken records that Redis ended a subscription by itself, as it does with a slot that moves to another server.
 func (t *table) taken(name string) {
-	ch := t.channels[name]
-	if ch == nil || ch.state != stateOn {
-		return
-	}
-	ch.state, ch.offAt, ch.queued = stateOff, time.Time{}, false
-	if ch.wanted {
-		t.queue(&t.joins, ch)
-	} else if len(ch.waiters) == 0 {
-		delete(t.channels, name)
+	if r := t.rows[rowKey{name: name}]; r != nil && r.state == stateOn {
+		t.version++
+		t.off(r)
 	}
 }
 
-// refuse takes in that Redis did not carry out the oldest command, because another master has the slot now. The caller
-// finds out who wants the channels, and where. ok is false when the oldest command is about another slot: table and
-// connection no longer agree.
-func (t *table) refuse(slot uint16) (interests []interest, ok bool) {
-	if len(t.outstanding) == 0 || t.outstanding[0].channels[0].slot != slot {
-		return nil, false
+// refusedHead takes out the oldest command, which Redis did not carry out. A refused leave is a leave: it was for a slot
+// that the server does not serve any more.
+func (t *table) refusedHead() (c command, ok bool) {
+	if len(t.outstanding) == 0 {
+		return command{}, false
 	}
-	channels := t.outstanding[0].channels
+	c = t.outstanding[0]
 	t.outstanding = t.outstanding[1:]
-	t.unconfirmed -= len(channels)
-	for _, ch := range channels {
-		ch.state = stateOff
-		interests = append(interests, ch.interest)
-		if !ch.wanted && len(ch.waiters) == 0 {
-			delete(t.channels, ch.channel)
+	t.unconfirmed -= len(c.rows)
+	if !c.verb.joins() {
+		for _, r := range c.rows {
+			t.off(r)
 		}
 	}
-	return interests, true
+	return c, true
 }
 
-// prove marks the connection as one on which messages do come in, and reports whether that is news.
-func (t *table) prove() bool {
-	if t.proven {
-		return false
+// refuse puts off the rows of a command that Redis refused; denied means for lack of rights, so that waiting is in vain.
+func (t *table) refuse(c command, denied bool, now time.Time) {
+	for _, r := range c.rows {
+		r.state = stateOff
+		if !r.wanted {
+			t.drop(r)
+			continue
+		}
+		r.refused, r.denied = true, denied
+		t.refusals = append(t.refusals, r)
+		if denied {
+			t.fail(r)
+		}
 	}
-	t.proven = true
-	if ch := t.channels[t.probe]; ch != nil {
-		t.advanceAll(ch)
+	if len(t.refusals) > 0 && t.retryAt.IsZero() {
+		t.retryDelay = min(max(2*t.retryDelay, retryFirst), retryLast)
+		t.retryAt = now.Add(t.retryDelay)
 	}
-	return true
 }
 
-func (t *table) isOn(name string) bool {
-	ch := t.channels[name]
-	return ch != nil && ch.state == stateOn
+// split sends a refused command again in two halves, before anything else.
+func (t *table) split(c command) {
+	half := len(c.rows) / 2
+	t.batch = append([]command{
+		{verb: c.verb, rows: c.rows[:half:half]}, {verb: c.verb, rows: c.rows[half:]},
+	}, t.batch...)
+	t.unconfirmed += len(c.rows)
+}
+
+// release gives up all rows that another server is to serve, and returns what they were for.
+func (t *table) release(served func(slot uint16) bool) []interest {
+	var released []interest
+	for _, r := range t.rows {
+		if r.kind == kindProbe || served(r.slot) {
+			continue
+		}
+		if r.wanted {
+			released = append(released, r.interests...)
+		}
+		r.wanted, r.offAt = false, time.Time{}
+		t.version++
+		t.fail(r)
+		switch r.state {
+		case stateOff:
+			t.drop(r)
+		case stateOn:
+			t.queue(&t.leaves, r)
+		}
+	}
+	return released
+}
+
+func (t *table) isOn(in interest) bool {
+	r := t.rows[in.key()]
+	return r != nil && r.state == stateOn
+}
+
+// close ends every wait, and those to come.
+func (t *table) close() {
+	t.detach()
+	t.closed = true
+	for _, r := range t.rows {
+		t.fail(r)
+	}
+	clear(t.rows)
 }

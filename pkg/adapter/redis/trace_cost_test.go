@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"testing"
 
-	goredis "github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
@@ -28,7 +27,7 @@ func TestTraceID_IsTheSameInEveryVersion(t *testing.T) {
 
 func TestTracing_WhatIsNotSampledAllocatesNothing(t *testing.T) {
 	var c adapter.Command = chat(60, "red")
-	message := &goredis.Message{Channel: "socket.io#/#red#", Payload: encode(t, "other", 60, "red")}
+	message := push("socket.io#/#red#", encode(t, "other", 60, "red"))
 	done := func(error) {}
 	publish := func(a *Adapter) float64 {
 		m, err := a.dialect.command(c)
@@ -38,7 +37,7 @@ func TestTracing_WhatIsNotSampledAllocatesNothing(t *testing.T) {
 		return testing.AllocsPerRun(100, func() { m.done = a.traced(m, c, done) })
 	}
 	receive := func(a *Adapter) float64 {
-		return testing.AllocsPerRun(100, func() { a.subscriber.dispatch(message) })
+		return testing.AllocsPerRun(100, func() { a.server().dispatch(message) })
 	}
 	off, _ := receiver(t, Config{})
 	on, _ := receiver(t, Config{Tracing: unsampled()})
@@ -52,10 +51,10 @@ func TestTracing_WhatIsNotSampledAllocatesNothing(t *testing.T) {
 
 func BenchmarkReceiveUnsampled(b *testing.B) {
 	a, _ := receiver(b, Config{Tracing: unsampled()})
-	m := &goredis.Message{Channel: "socket.io#/#red#", Payload: encode(b, "other", 60, "red")}
+	m := push("socket.io#/#red#", encode(b, "other", 60, "red"))
 	b.ReportAllocs()
 	b.SetBytes(int64(len(m.Payload)))
 	for b.Loop() {
-		a.subscriber.dispatch(m)
+		a.server().dispatch(m)
 	}
 }

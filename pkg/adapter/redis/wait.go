@@ -1,29 +1,28 @@
 package redis
 
-import (
-	"time"
+import "github.com/carillon-io/carillon/pkg/adapter"
 
-	"github.com/carillon-io/carillon/pkg/adapter"
-)
-
-// waiter waits until all its channels are believed at the same time.
+// waiter waits until all its rows are on, and then for a fence: a probe that is published after that and comes back while
+// the version of the table stays the same.
 type waiter struct {
-	interests []interest
-	done      func(error)
-	timer     *time.Timer // ends the wait; set before it begins
-	next      int         // index of the interest it waits for now
-	on        *channel    // and that channel
-	finished  bool
+	keys []rowKey
+	// done is called once, without the server's lock. With nil, version is that in which the wait ended.
+	done func(version uint64, err error)
+
+	next     int    // index of the row it waits for now; those before it are on
+	version  uint64 // in which they are
+	on       *row   // and that row
+	finished bool
 }
 
 // resolution is the end of a wait, to be told once the table's lock is released.
 type resolution struct {
-	waiter *waiter
-	err    error
+	waiter  *waiter
+	version uint64
+	err     error
 }
 
-// wait ends w with nil once all its channels are believed. The caller then has each of them judged by want: one that
-// turns out not to be wanted ends w with ErrAway.
+// wait begins a wait. The caller has recorded whether the interests are wanted: a row that is not ends the wait.
 func (t *table) wait(w *waiter) {
 	if t.closed {
 		t.resolve(w, adapter.ErrAway)
@@ -32,71 +31,57 @@ func (t *table) wait(w *waiter) {
 	t.advance(w)
 }
 
-// giveUp ends w with ErrAway unless it has ended.
-func (t *table) giveUp(w *waiter) { t.resolve(w, adapter.ErrAway) }
-
-// close ends every wait, those to come included.
-func (t *table) close() {
-	t.detach()
-	t.closed = true
-	for _, ch := range t.channels {
-		for w := range ch.waiters {
-			t.resolve(w, adapter.ErrAway)
-		}
-	}
-}
-
-func (t *table) advanceAll(ch *channel) {
-	for w := range ch.waiters {
-		t.advance(w)
-	}
-}
-
-// advance lets w wait for the first of its channels that is not believed. Only one is looked after at a time: those
-// before it are looked at again in the end, for a connection may have been lost meanwhile.
+// advance lets w wait for the first of its rows that is not on, or for a fence.
 func (t *table) advance(w *waiter) {
-	for again := w.next > 0; ; again = false {
-		for ; w.next < len(w.interests); w.next++ {
-			in := w.interests[w.next]
-			ch := t.channels[in.channel]
-			if ch != nil && t.believed(ch) {
-				continue
-			}
-			if ch == nil {
-				ch = t.add(in)
-			}
-			t.attend(w, ch)
+	if w.finished {
+		return
+	}
+	if w.version != t.version {
+		w.next, w.version = 0, t.version
+	}
+	for ; w.next < len(w.keys); w.next++ {
+		r := t.rows[w.keys[w.next]]
+		switch {
+		case r == nil || !r.wanted || r.denied:
+			t.resolve(w, adapter.ErrAway)
+			return
+		case r.state != stateOn:
+			t.attend(w, r)
 			return
 		}
-		if !again {
-			break
+	}
+	t.attend(w, nil)
+	t.toFence = append(t.toFence, w)
+}
+
+// fenced tells that a fence has come back that was published after w began to wait for it. Its rows may have been left, and
+// joined again, meanwhile.
+func (t *table) fenced(w *waiter) {
+	for _, key := range w.keys {
+		if r := t.rows[key]; r == nil || !r.wanted || r.state != stateOn || w.version != t.version {
+			w.next = 0
+			t.advance(w)
+			return
 		}
-		w.next = 0
 	}
 	t.resolve(w, nil)
 }
 
-// believed reports whether what is published on ch reaches this node. The probe's own channel stands for the
-// connection.
-func (t *table) believed(ch *channel) bool {
-	return ch.state == stateOn && (ch.kind != kindProbe || t.proven)
-}
-
-// attend changes the channel that w waits for; nil is none.
-func (t *table) attend(w *waiter, ch *channel) {
-	if w.on == ch {
+// attend changes the row that w waits for; nil is none.
+func (t *table) attend(w *waiter, r *row) {
+	if w.on == r {
 		return
 	}
 	if w.on != nil {
 		delete(w.on.waiters, w)
 	}
-	if w.on = ch; ch == nil {
+	if w.on = r; r == nil {
 		return
 	}
-	if ch.waiters == nil {
-		ch.waiters = make(map[*waiter]struct{})
+	if r.waiters == nil {
+		r.waiters = make(map[*waiter]struct{})
 	}
-	ch.waiters[w] = struct{}{}
+	r.waiters[w] = struct{}{}
 }
 
 func (t *table) resolve(w *waiter, err error) {
@@ -105,5 +90,5 @@ func (t *table) resolve(w *waiter, err error) {
 	}
 	w.finished = true
 	t.attend(w, nil)
-	t.resolved = append(t.resolved, resolution{waiter: w, err: err})
+	t.resolved = append(t.resolved, resolution{waiter: w, version: t.version, err: err})
 }

@@ -1,0 +1,148 @@
+package redis
+
+import (
+	"sync"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/adapter"
+)
+
+// wish is what is to be subscribed, and where.
+type wish struct {
+	placement placement
+	interests []interest
+}
+
+// confirmation waits until all its interests are certain at the same time: each subscribed at the server of its slot, and
+// proven by a fence there. What a lost connection or a move of slots undoes before the last part is certain is waited for
+// again.
+type confirmation struct {
+	// Static after construction.
+	wishes []wish
+	timer  *time.Timer
+
+	mu sync.Mutex
+	// mu guards the following.
+	done  func(error) // nil once it has been called
+	parts []*part
+	left  int // parts without outcome
+}
+
+// part is what is waited for at one server.
+type part struct {
+	server    *server
+	placement placement
+	interests []interest
+	waiter    waiter
+	version   uint64 // of the server's table, in which it was certain
+	err       error
+}
+
+// stays reports whether the server still serves all of it.
+func (p *part) stays() bool {
+	for i := range p.interests {
+		if p.placement.owner(p.interests[i].slot) != p.server {
+			return false
+		}
+	}
+	return true
+}
+
+// confirm calls done with nil once all wishes are certain, with ErrAway when that takes too long or one is not wanted.
+func confirm(wishes []wish, limit time.Duration, done func(error)) {
+	c := &confirmation{wishes: wishes, done: done}
+	c.mu.Lock()
+	c.timer = time.AfterFunc(limit, func() { c.finish(adapter.ErrAway) })
+	c.mu.Unlock()
+	c.attempt()
+}
+
+// attempt waits at each server. It is called without locks.
+func (c *confirmation) attempt() {
+	parts, homeless := c.locate()
+	c.mu.Lock()
+	if c.done == nil {
+		c.mu.Unlock()
+		return
+	}
+	c.parts, c.left = parts, len(parts)
+	c.mu.Unlock()
+	if homeless != nil {
+		homeless.whenMoved(c.attempt)
+		return
+	}
+	for _, p := range parts {
+		p.waiter.done = func(version uint64, err error) { c.ended(p, version, err) }
+		p.server.confirm(p.interests, &p.waiter)
+	}
+}
+
+// locate divides the wishes by server; homeless is the placement of one that no server is known to serve.
+func (c *confirmation) locate() (parts []*part, homeless placement) {
+	for _, w := range c.wishes {
+		first := len(parts)
+	interests:
+		for _, in := range w.interests {
+			s := w.placement.owner(in.slot)
+			if s == nil {
+				return nil, w.placement
+			}
+			for _, p := range parts[first:] {
+				if p.server == s {
+					p.interests = append(p.interests, in)
+					continue interests
+				}
+			}
+			parts = append(parts, &part{server: s, placement: w.placement, interests: []interest{in}})
+		}
+	}
+	return parts, nil
+}
+
+func (c *confirmation) ended(p *part, version uint64, err error) {
+	c.mu.Lock()
+	p.version, p.err = version, err
+	c.left--
+	last, parts := c.left == 0, c.parts
+	c.mu.Unlock()
+	if last {
+		c.judge(parts)
+	}
+}
+
+// judge decides whether the outcomes of all parts hold together.
+func (c *confirmation) judge(parts []*part) {
+	for _, p := range parts {
+		switch stays := p.stays(); {
+		case p.err != nil && stays:
+			c.finish(p.err)
+			return
+		case !stays:
+			// Its rows may have been made after the move.
+			p.placement.leave(p.server)
+			c.attempt()
+			return
+		case !p.server.certain(p.version):
+			c.attempt()
+			return
+		}
+	}
+	c.finish(nil)
+}
+
+func (c *confirmation) finish(err error) {
+	c.mu.Lock()
+	done, parts := c.done, c.parts
+	c.done, c.parts = nil, nil
+	c.timer.Stop()
+	c.mu.Unlock()
+	if done == nil {
+		return
+	}
+	if err != nil {
+		for _, p := range parts {
+			p.server.giveUp(&p.waiter)
+		}
+	}
+	done(err)
+}

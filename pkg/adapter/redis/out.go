@@ -1,0 +1,363 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/pkg/adapter"
+)
+
+const (
+	// publishBatch and publishBytes bound what is on its way at once: each batch costs a round trip, which takes
+	// milliseconds when the node is busy, and what is on its way when the connection ends is lost.
+	publishBatch = 4096
+	publishBytes = 1 << 20
+	// flushTime is how long messages may still leave after the adapter was told to end.
+	flushTime = time.Second
+)
+
+// publisher sends the queue of a server: one connection, one batch at a time, so that order is kept. What was sent and not
+// answered is counted and never sent again; the next connection first ends the one before at the server, so that what was
+// sent on it cannot be carried out after what comes next.
+type publisher struct {
+	*server
+
+	hard    context.Context // ends flushTime after that of run
+	wait    redisconn.Backoff
+	dial    dialLog
+	link    *link // nil while there is none
+	batch   []message
+	results []result
+	buffer  []byte
+	again   []message
+	// shy: Redis has refused for now. One message finds out whether it still does, since those of a batch that are taken
+	// could not be overtaken by those that are not.
+	shy bool
+}
+
+// result is what Redis answered to one message.
+type result struct {
+	receivers int64
+	err       error
+}
+
+// publish sends messages until ctx ends, and then for at most flushTime what still waits.
+func (s *server) publish(ctx context.Context) {
+	hard, cancel := afterwards(ctx, flushTime)
+	defer cancel()
+	p := &publisher{server: s, hard: hard}
+	defer p.disconnect()
+	for {
+		if !p.connect(ctx) {
+			break
+		}
+		for p.sendBatch(ctx) {
+		}
+		if p.link == nil {
+			continue
+		}
+		select {
+		case <-s.queue.ready:
+		case <-p.link.over:
+			p.lose(ctx)
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	for p.link != nil && p.sendBatch(hard) {
+	}
+}
+
+// afterwards is a context that ends some time after ctx does.
+func afterwards(ctx context.Context, later time.Duration) (context.Context, context.CancelFunc) {
+	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(later, cancel)
+		context.AfterFunc(hard, func() { timer.Stop() })
+	})
+	return hard, func() {
+		stop()
+		cancel()
+	}
+}
+
+// sendBatch sends some messages, and reports whether there may be more.
+func (p *publisher) sendBatch(ctx context.Context) bool {
+	if ctx.Err() != nil || p.link == nil {
+		return false
+	}
+	most := publishBatch
+	if p.shy {
+		most = 1
+	}
+	p.batch = p.queue.take(p.batch[:0], most, publishBytes)
+	if len(p.batch) == 0 {
+		return false
+	}
+	if !p.link.send(p) {
+		p.lose(ctx)
+	}
+	p.settle(ctx)
+	clear(p.batch)
+	return true
+}
+
+// encode puts the batch into commands.
+func (p *publisher) encode() []byte {
+	b, role := p.buffer[:0], false
+	for i := range p.batch {
+		m := &p.batch[i]
+		b = redisconn.AppendCommand(b, p.speech.publish, 3)
+		b = redisconn.AppendWord(b, m.channel)
+		b = redisconn.AppendWord(b, m.payload)
+		role = role || p.asksRole(i)
+	}
+	if role {
+		b = redisconn.AppendCommand(b, "ROLE", 1)
+	}
+	if p.buffer = b; cap(b) > 2*publishBytes {
+		p.buffer = nil // one large message
+	}
+	return b
+}
+
+// settle tells what became of the batch, and puts back what was not carried out.
+func (p *publisher) settle(ctx context.Context) {
+	p.again = p.again[:0]
+	down := false
+	// From the end: a message that was not taken can only be sent again when none behind it was taken, or they would
+	// arrive in another order. On a cluster that holds for each slot.
+	var taken map[uint16]bool
+	for i := len(p.batch) - 1; i >= 0; i-- {
+		m, r := &p.batch[i], &p.results[i]
+		if m.answered != nil || !redisconn.IsReply(r.err) {
+			continue
+		}
+		slot, address, moved := redisconn.MovedTo(r.err, p.address)
+		moved = moved && p.events.moved(p.server, slot, address)
+		if !moved && !redisconn.NotNow(r.err) {
+			continue
+		}
+		down = down || !moved
+		if taken == nil {
+			taken = p.takenBehind(i)
+		}
+		if !taken[m.slot] {
+			p.again = append(p.again, *m)
+			m.answered, m.done, r.err = nil, nil, errAgain
+		}
+	}
+	reverse(p.again)
+	for i := range p.batch {
+		p.finish(&p.batch[i], p.results[i])
+	}
+	p.events.settled(p.server, p.again)
+	clear(p.again)
+	if p.shy = down; down {
+		p.events.trouble()
+		p.wait.Sleep(ctx)
+	} else if p.link != nil {
+		p.wait.Reset()
+	}
+}
+
+var errAgain = errors.New("redis: to be sent again")
+
+// takenBehind are the slots of messages of the batch behind i that were taken.
+func (p *publisher) takenBehind(i int) map[uint16]bool {
+	taken := make(map[uint16]bool)
+	for j := i + 1; j < len(p.batch); j++ {
+		if p.batch[j].answered == nil && p.results[j].err == nil {
+			taken[p.batch[j].slot] = true
+		}
+	}
+	return taken
+}
+
+func reverse(messages []message) {
+	for i, j := 0, len(messages)-1; i < j; i, j = i+1, j-1 {
+		messages[i], messages[j] = messages[j], messages[i]
+	}
+}
+
+func (p *publisher) finish(m *message, r result) {
+	right, what := refusedPublish, dropUnknown
+	if m.answered != nil {
+		right = refusedProbe
+	}
+	switch {
+	case r.err == nil:
+		p.env.refusals.Granted(right)
+		if m.answered == nil {
+			p.env.metrics.out.Inc()
+		}
+		m.finish(r.receivers, nil)
+		return
+	case r.err == errAgain:
+		return
+	case redisconn.IsReply(r.err):
+		if what = dropRefused; !p.env.refusals.Refused(right, r.err) {
+			p.log.Debug("publish refused", zap.Error(r.err))
+		}
+	}
+	err := adapter.ErrUnknown
+	if what == dropRefused {
+		err = adapter.ErrAway
+	}
+	p.queue.drop(dropped{[]message{*m}, what, err})
+}
+
+// connect returns with a connection, or with false when ctx has ended.
+func (p *publisher) connect(ctx context.Context) bool {
+	for p.link == nil && ctx.Err() == nil {
+		c, err := p.outgoing.Dial(ctx)
+		if p.dial.report(ctx, p.server, "publisher", err); err == nil {
+			p.attach(c)
+			break
+		}
+		p.queue.dropProbes()
+		p.events.trouble()
+		p.wait.Sleep(ctx)
+	}
+	return p.link != nil
+}
+
+func (p *publisher) attach(c *redisconn.Conn) {
+	p.link = newLink(p.hard, c)
+	p.mu.Lock()
+	p.out = c
+	p.mu.Unlock()
+	p.connected.Store(true)
+	p.events.connected()
+	p.env.refusals.Granted(refusedLogin)
+	p.log.Info("publisher connected")
+	wakeUp(p.probing)
+}
+
+func (p *publisher) lose(ctx context.Context) {
+	p.log.Warn("publisher connection lost", zap.Error(p.link.err))
+	short := time.Since(p.link.since) < time.Second
+	p.disconnect()
+	if short {
+		p.wait.Sleep(ctx)
+	}
+}
+
+func (p *publisher) disconnect() {
+	if p.link == nil {
+		return
+	}
+	p.link.close()
+	p.link = nil
+	p.mu.Lock()
+	p.out = nil
+	p.mu.Unlock()
+	p.connected.Store(false)
+	p.queue.dropProbes()
+	p.events.connected()
+	p.events.trouble()
+}
+
+// link is one connection out. A goroutine of its own always reads, so that the end of an idle connection is noticed before
+// anything is sent into the void.
+type link struct {
+	conn    *redisconn.Conn
+	since   time.Time
+	stop    func() bool
+	reading chan *publisher // whose batch is being answered
+	read    chan struct{}   // it is
+	over    chan struct{}   // closed at the end; err is set then
+	err     error
+}
+
+func newLink(ctx context.Context, c *redisconn.Conn) *link {
+	l := &link{
+		conn: c, since: time.Now(), stop: context.AfterFunc(ctx, c.Close),
+		reading: make(chan *publisher, 1), read: make(chan struct{}), over: make(chan struct{}),
+	}
+	go l.answers()
+	return l
+}
+
+// send writes the batch and waits for the answers; false means that the connection is over. The results are then those
+// that came, and unknown for the rest.
+func (l *link) send(p *publisher) bool {
+	commands := p.encode()
+	p.results = p.results[:0]
+	for range p.batch {
+		p.results = append(p.results, result{err: adapter.ErrUnknown})
+	}
+	l.reading <- p
+	if err := l.conn.AwaitReply(); err == nil {
+		if err := l.conn.Write(commands); err != nil {
+			l.conn.Close()
+		}
+	}
+	select {
+	case <-l.read:
+		return true
+	case <-l.over:
+		return false
+	}
+}
+
+// readResults reads the answers to the batch. An error ends the connection.
+func (p *publisher) readResults(c *redisconn.Conn) error {
+	role := false
+	for i := range p.batch {
+		n, err := c.Result()
+		if err != nil && !redisconn.IsReply(err) {
+			return fmt.Errorf("redis: publish: %w", err)
+		}
+		p.results[i] = result{n, err}
+		role = role || p.asksRole(i)
+	}
+	if role {
+		name, err := c.First()
+		switch {
+		case err != nil && !redisconn.IsReply(err):
+			return fmt.Errorf("redis: ask for the role: %w", err)
+		case err == nil && name != "master":
+			p.log.Warn("server is not a master any more", zap.String("role", name))
+			p.dropBoth()
+		}
+	}
+	return c.Idle()
+}
+
+// asksRole reports whether the message is followed by a question for the server's role: a master that has been demoted
+// keeps its connections and accepts PUBLISH, but nobody else hears of it.
+func (p *publisher) asksRole(i int) bool { return p.batch[i].answered != nil && p.link.conn.TellsRole }
+
+func (l *link) answers() {
+	defer close(l.over)
+	defer l.conn.Close()
+	for {
+		if l.err = l.conn.Wait(); l.err != nil {
+			return
+		}
+		select {
+		case p := <-l.reading:
+			if l.err = p.readResults(l.conn); l.err != nil {
+				return
+			}
+			l.read <- struct{}{}
+		default:
+			l.err = fmt.Errorf("redis: an answer to no question")
+			return
+		}
+	}
+}
+
+func (l *link) close() {
+	l.stop()
+	l.conn.Close()
+	<-l.over
+}

@@ -1,0 +1,106 @@
+package redis
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/redisconn"
+)
+
+// twoServers is a placement whose servers do not run: all slots are at the first.
+func twoServers(t *testing.T) (p *slots, first, second *server) {
+	t.Helper()
+	metrics, err := newMetrics(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &env{
+		config: Config{
+			Linger: time.Second, Queue: Queue{Messages: 100, Bytes: 1000, Age: time.Hour}, Logger: zap.NewNop(),
+		},
+		metrics:  metrics,
+		refusals: redisconn.NewRefusals(zap.NewNop(), func(string) {}),
+	}
+	p = newSlots(nil, &speech{sharded: true, wanted: func(interest) bool { return true }}, e, func() {})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	p.ctx = ended
+	half := redisconn.Slots / 2
+	options := &goredis.Options{}
+	p.apply([]redisconn.Range{
+		{First: 0, Last: half, Address: "first:1"}, {First: half + 1, Last: redisconn.Slots - 1, Address: "second:1"},
+	}, options)
+	first, second = p.owner(0), p.owner(redisconn.Slots-1)
+	for _, s := range []*server{first, second} {
+		t.Cleanup(s.queue.close)
+	}
+	return p, first, second
+}
+
+// TestSlots_MessagesOfAMovedSlotKeepTheirOrder: those published after the move wait for those that are on their way to the
+// server that had it, and those of other slots do not.
+func TestSlots_MessagesOfAMovedSlotKeepTheirOrder(t *testing.T) {
+	p, first, second := twoServers(t)
+	push := func(payload string, slot uint16) { p.push(message{slot: slot, payload: []byte(payload)}) }
+	push("1", 5)
+	push("2", 5)
+	out := first.queue.take(nil, 10, 1000)
+	push("3", 5)
+	push("other", 6)
+	if !p.moved(first, 5, "second:1") {
+		t.Fatal("the move is of no use")
+	}
+	push("4", 5)
+	push("there", redisconn.Slots-1)
+	expectPayloads(t, second.queue.take(nil, 10, 1000), "there")
+	second.events.settled(second, nil)
+	first.events.settled(first, out[1:]) // the second was refused
+	expectPayloads(t, second.queue.take(nil, 10, 1000), "2", "3", "4")
+	expectPayloads(t, first.queue.take(nil, 10, 1000), "other")
+	first.events.settled(first, nil)
+	second.events.settled(second, nil)
+
+	// There and back again while one is on its way.
+	push("5", 5)
+	out = second.queue.take(nil, 10, 1000)
+	p.moved(second, 5, "first:1")
+	push("6", 5)
+	p.moved(first, 5, "second:1")
+	push("7", 5)
+	expectPayloads(t, second.queue.take(nil, 0, 0))
+	second.events.settled(second, out)
+	expectPayloads(t, second.queue.take(nil, 10, 1000), "5", "6", "7")
+}
+
+func TestSlots_InterestsFollowTheirSlot(t *testing.T) {
+	p, first, second := twoServers(t)
+	names := func(s *server) (names []string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for key, r := range s.table.rows {
+			if r.wanted && r.kind != kindProbe {
+				names = append(names, key.name)
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	p.touch([]interest{
+		{channel: "a", kind: kindRoom, slot: 5}, {channel: "b", kind: kindRoom, slot: 6},
+		{channel: "c", kind: kindRoom, slot: redisconn.Slots - 1},
+	})
+	p.moved(first, 5, "second:1")
+	if a, b := names(first), names(second); !slices.Equal(a, []string{"b"}) || !slices.Equal(b, []string{"a", "c"}) {
+		t.Errorf("the first has %q, the second %q", a, b)
+	}
+	// All that is left moves, with the probe channel.
+	p.apply([]redisconn.Range{{Last: redisconn.Slots - 1, Address: "second:1"}}, &goredis.Options{})
+	if got := names(second); len(got) != 3 || len(names(first)) != 0 || len(p.servers()) != 1 {
+		t.Errorf("the second has %q, the first %q, %d servers", got, names(first), len(p.servers()))
+	}
+}
