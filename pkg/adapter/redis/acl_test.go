@@ -19,7 +19,9 @@ import (
 const (
 	gatewayUser = "ACL SETUSER gateway on >secret resetkeys ~carillon:{nodes}* resetchannels &* -@all " +
 		"+publish +subscribe +psubscribe +unsubscribe +pubsub|numsub +ping +hello " +
-		"+client|setname +client|info +client|kill +role +get +set +del +mget +sadd +srem +smembers +expire +pexpire"
+		"+client|setname +client|info +client|kill +role " +
+		"+eval +evalsha +time +get +set +del +mget +exists +pexpire " +
+		"+zadd +zrem +zrevrange +zrangebyscore +xadd +xrange +xrevrange"
 	// What a gateway needs in addition for adapter.kind: sharded.
 	shardedRights = "+spublish +ssubscribe +sunsubscribe +pubsub|shardnumsub"
 	// What it needs in addition at every server of a Redis Cluster.
@@ -45,7 +47,7 @@ func (s *server) user(t *testing.T, line string) *goredis.Client {
 // allRights does all that needs a right of its own, as that user.
 func allRights(t *testing.T, s *server, client *goredis.Client, sharding *redis.Sharding) {
 	t.Helper()
-	s.command("SADD", "carillon:{nodes}", "dead")
+	s.command("ZADD", "carillon:{nodes}", 1, "dead")
 	cfg := redis.Config{NodeID: "a", Tag: "TAGa", Linger: time.Millisecond, Sharding: sharding}
 	a := readyNodeWith(t, client, cfg)
 	cfg.NodeID, cfg.Tag = "b", "TAGb"

@@ -25,7 +25,7 @@ type Adapter struct {
 	log        *zap.Logger
 	sets       []*set
 	dialect    *set // the one of them that this node speaks in; it listens to all
-	asks       *asks
+	questions  *questions
 	membership *membership
 	tags       *tags        // of the classic set
 	joined     joined.Rooms // by commands of this node
@@ -73,25 +73,14 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 		namespaces: newNamespaces(),
 	}
 	a := &Adapter{
-		env:    e,
-		limits: rediswire.Limits{Bytes: cfg.MaxMessage, Depth: cfg.MaxDepth + rediswire.Wrapping},
-		client: client,
-		log:    cfg.Logger,
-		asks:   newAsks(m),
-		tags:   newTags(cfg.Key, cfg.Tag),
+		env:       e,
+		limits:    rediswire.Limits{Bytes: cfg.MaxMessage, Depth: cfg.MaxDepth + rediswire.Wrapping},
+		client:    client,
+		log:       cfg.Logger,
+		questions: newQuestions(m),
+		tags:      newTags(cfg.Key, cfg.Tag),
 	}
-	a.membership = &membership{
-		client:   client,
-		keys:     memberKeys{prefix: cfg.Prefix},
-		self:     member{ID: cfg.NodeID, Tag: cfg.Tag, Version: cfg.Version},
-		log:      cfg.Logger,
-		metrics:  m,
-		refusals: e.refusals,
-		gone:     a.asks.leave,
-		adopt:    a.adopt,
-		probes:   func() []string { return a.dialect.probes() },
-		roster:   newRoster(),
-	}
+	a.membership = newMembership(a)
 	a.tag.Store(&cfg.Tag)
 	a.makeSets(client, source)
 	if err := registerDeaf(cfg.Registry, func() bool { return a.State().Deaf }); err != nil {
@@ -143,7 +132,7 @@ func (a *Adapter) Run(ctx context.Context, node adapter.Node) error {
 	a.membership.run(ctx)
 	disconnect()
 	group.Wait()
-	a.asks.close()
+	a.questions.close()
 	return nil
 }
 

@@ -14,11 +14,10 @@ import (
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
-// unnamed stands for a node whose name is not known: Node's servers do not tell theirs.
-const unnamed = "?"
+const requestIDLength = 12
 
-// Ask implements [adapter.Adapter]. The question is published first and the nodes are counted then, as Node does it: a
-// node that appears in between may be waited for in vain, but none that answers is missed.
+// Ask implements [adapter.Adapter]. Nodes are counted before the question is published and after: a node that comes or
+// goes in between may be waited for in vain, but none that answers is missed.
 func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.Reply)) (missing []string, err error) {
 	nsp, limit := a.about(q)
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -34,15 +33,19 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 	}
 
 	id := rand.Text()[:requestIDLength]
-	open := newAsk(q)
-	if !a.asks.add(id, open) {
+	open := newQuestion(q)
+	if !a.questions.add(id, open) {
 		return []string{unnamed}, adapter.ErrAway
 	}
-	defer a.asks.remove(id)
+	defer a.questions.remove(id)
 
 	request, err := a.dialect.query(id, q)
 	if err != nil {
 		return nil, fmt.Errorf("redis: encode query: %w", err)
+	}
+	before, err := a.countNodes(ctx, nsp)
+	if err != nil {
+		return []string{unnamed}, fmt.Errorf("redis: count nodes: %w", err)
 	}
 	publish := func(done func(error)) {
 		request.done = done
@@ -52,22 +55,21 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 		return []string{unnamed}, fmt.Errorf("redis: publish query: %w", err)
 	}
 	asked := time.Now()
-	expected, err := a.expect(ctx, nsp)
+	after, err := a.countNodes(ctx, nsp)
 	if err != nil {
 		return []string{unnamed}, fmt.Errorf("redis: count nodes: %w", err)
 	}
+	expected := a.membership.expect(nsp, before, after)
 	open.expect(expected)
 	patience := time.NewTimer(a.config.RequestTimeout)
 	defer patience.Stop()
 	result := open.collect(ctx, patience.C, reply)
-	// Who had hardly any time to answer is not silent.
+	// Nodes that had hardly any time to answer are not silent.
 	if len(result.missing) == 0 || time.Since(asked) >= a.config.RequestTimeout/2 {
 		a.membership.settle(nsp, expected, result)
 	}
 	return result.missing, nil
 }
-
-const requestIDLength = 12
 
 func (a *Adapter) about(q adapter.Query) (nsp string, limit time.Duration) {
 	limit = a.config.RequestTimeout
@@ -99,49 +101,58 @@ func wait(ctx context.Context, start func(done func(error))) error {
 	}
 }
 
-// expect finds out who else has the namespace: those that listen for requests in it. Our own kind listens on a channel
-// with its name as well, so that Redis tells which of them are there. One that is alive and hears nothing at all is cut
-// off, and may have it too.
-func (a *Adapter) expect(ctx context.Context, nsp string) (expectation, error) {
+// countNodes asks Redis which other nodes listen for questions in a namespace at this moment. Nodes of our kind also
+// subscribe to a channel with their name there, so that it is known which ones do, and to their probes for as long as they
+// receive anything: one that is alive and has subscribed to neither is cut off, and may have the namespace.
+func (a *Adapter) countNodes(ctx context.Context, nsp string) (subscribers, error) {
 	request := a.dialect.requests(nsp)
-	peers, live := a.membership.known()
+	peers := a.membership.all()
 	channels := []string{request.channel}
-	probes := make([][]string, len(peers)) // of each
-	for i, p := range peers {
-		probes[i] = a.probesBeside(request, p)
+	for _, p := range peers {
 		channels = append(channels, a.dialect.answers(nsp, p.ID))
-		channels = append(channels, probes[i]...)
+		channels = append(channels, a.probesBeside(request, p)...)
 	}
 	counts, err := outlive(ctx, func() (map[string]int64, error) { return a.countSubscribers(ctx, channels) })
 	if err != nil {
 		a.refusals.Refused(refusedQuery, err)
-		return expectation{}, err
+		return subscribers{}, err
 	}
 	a.refusals.Granted(refusedQuery)
-	subscribers := int(counts[request.channel])
+	found := subscribers{total: int(counts[request.channel])}
 	if a.dialect.isOn(request) {
-		subscribers--
+		found.total--
 	}
-	var present []string
-	var suspects []member
-	subscribed := func(channel string) bool { return counts[channel] > 0 }
-	for i, p := range peers {
+	isSubscribed := func(channel string) bool { return counts[channel] > 0 }
+	isCutOff := func(p record) bool {
+		probes := a.probesBeside(request, p)
+		return p.Deaf || len(probes) > 0 && !slices.ContainsFunc(probes, isSubscribed)
+	}
+	suspects := make(map[string][]string) // by node, with the probes that it has not subscribed to
+	for _, p := range peers {
 		switch {
-		case subscribed(a.dialect.answers(nsp, p.ID)):
-			present = append(present, p.ID)
-		case live[p.ID] && len(probes[i]) > 0 && !slices.ContainsFunc(probes[i], subscribed):
-			suspects = append(suspects, p)
+		case isSubscribed(a.dialect.answers(nsp, p.ID)):
+			found.present = append(found.present, p.ID)
+		case isCutOff(p):
+			suspects[p.ID] = p.Probes
 		}
 	}
-	cutOff, err := outlive(ctx, func() ([]string, error) { return a.membership.unchanged(ctx, suspects) })
-	if err != nil {
-		return expectation{}, err
+	if len(suspects) == 0 {
+		return found, nil
 	}
-	return a.membership.expect(nsp, subscribers, present, cutOff), nil
+	// What is known of a suspect may be of some time ago: it may have left since, or probe elsewhere.
+	if err := a.membership.refresh(ctx); err != nil {
+		return subscribers{}, err
+	}
+	for _, p := range a.membership.alive() {
+		if probes, suspect := suspects[p.ID]; suspect && slices.Equal(probes, p.Probes) {
+			found.cutOff = append(found.cutOff, p.ID)
+		}
+	}
+	return found, nil
 }
 
-// probesBeside are the channels by which a peer tells that it hears the server where requests are published.
-func (a *Adapter) probesBeside(request interest, p member) []string {
+// probesBeside are the channels by which a peer shows that it receives from the server where questions are published.
+func (a *Adapter) probesBeside(request interest, p record) []string {
 	var channels []string
 	for _, probe := range p.Probes {
 		if a.dialect.sameServer(request.channel, probe) {

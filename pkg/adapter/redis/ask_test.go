@@ -222,8 +222,7 @@ func TestAsk_VanishedMachineStopsCountingWithItsHeartbeats(t *testing.T) {
 	for _, channel := range []string{requests, fmt.Sprintf("socket.io-response#/#%s#", "vanished")} {
 		s.listen(channel)
 	}
-	s.command("SET", "carillon:{nodes}:id:vanished", `{"id":"vanished"}`, "PX", 8000)
-	s.command("SADD", "carillon:{nodes}", "vanished")
+	s.fakeNode("vanished", `{"id":"vanished"}`)
 	n.knows(2)
 	if _, missing, _ := n.ask(); !slices.Equal(missing, []string{"vanished"}) {
 		t.Errorf("missing %q", missing)
@@ -232,7 +231,7 @@ func TestAsk_VanishedMachineStopsCountingWithItsHeartbeats(t *testing.T) {
 	if _, missing, took := n.ask(); len(missing) != 0 || took > asked/2 {
 		t.Errorf("missing %q after %s", missing, took)
 	}
-	if got := s.command("SMEMBERS", "carillon:{nodes}").Val().([]any); len(got) != 1 {
+	if got := s.command("ZRANGE", "carillon:{nodes}", 0, -1).Val().([]any); len(got) != 1 {
 		t.Errorf("list of nodes %v", got)
 	}
 }

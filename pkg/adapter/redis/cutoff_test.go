@@ -161,12 +161,11 @@ func TestAsk_NodeThatLeftIsNotTakenForCutOff(t *testing.T) {
 	}
 }
 
-// TestAsk_NodeThatTellsOfNoProbeIsNotTakenForCutOff: it is of the previous version, or has only just started.
+// TestAsk_NodeThatTellsOfNoProbeIsNotTakenForCutOff: it has only just started.
 func TestAsk_NodeThatTellsOfNoProbeIsNotTakenForCutOff(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	s.command("SET", "carillon:{nodes}:id:previous", `{"id":"previous","version":"0.1.0"}`, "PX", 100_000)
-	s.command("SADD", "carillon:{nodes}", "previous")
+	s.fakeNode("started", `{"id":"started","version":"0.1.0"}`)
 	n := readyNode(t, s, redis.Config{RequestTimeout: asked})
 	n.knows(2)
 	if _, missing, took := n.ask(); len(missing) != 0 || took > asked/2 {
@@ -178,17 +177,15 @@ func TestAsk_NodeThatTellsOfNoProbeIsNotTakenForCutOff(t *testing.T) {
 func TestAsk_NodeWhoseProbeMovedIsNotTakenForCutOff(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	tell := func(probe string) {
-		s.command("SET", "carillon:{nodes}:id:mover", `{"id":"mover","probes":["`+probe+`"]}`, "PX", 100_000)
-	}
+	tell := func(probe string) { s.fakeNode("mover", `{"id":"mover","probes":["`+probe+`"]}`) }
 	tell("old")
-	s.command("SADD", "carillon:{nodes}", "mover")
 	n := readyNode(t, s, redis.Config{})
 	n.knows(2)
 	if _, missing, _ := n.ask(); !slices.Equal(missing, []string{"mover"}) {
 		t.Errorf("missing %q while it has no probe", missing)
 	}
 	tell("new")
+	s.listen("new")
 	if _, missing, _ := n.ask(); len(missing) != 0 {
 		t.Errorf("missing %q after its probe moved", missing)
 	}

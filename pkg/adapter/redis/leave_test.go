@@ -12,16 +12,18 @@ import (
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 )
 
-// watched is a client's hook that looks at each batch of commands before it is sent.
-type watched func(commands []goredis.Cmder)
+// watched is a client's hook that looks at each command before it is sent.
+type watched func(command goredis.Cmder)
 
-func (w watched) DialHook(next goredis.DialHook) goredis.DialHook          { return next }
-func (w watched) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook { return next }
-func (w watched) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
-	return func(ctx context.Context, commands []goredis.Cmder) error {
-		w(commands)
-		return next(ctx, commands)
+func (w watched) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+func (w watched) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, command goredis.Cmder) error {
+		w(command)
+		return next(ctx, command)
 	}
+}
+func (w watched) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return next
 }
 
 // TestRun_NodeHearsUntilItHasSaidThatItLeaves, or others would take it for cut off.
@@ -37,8 +39,8 @@ func TestRun_NodeHearsUntilItHasSaidThatItLeaves(t *testing.T) {
 		client := s.client()
 		said := make(chan struct{})
 		once := sync.OnceFunc(func() { close(said) })
-		client.AddHook(watched(func(commands []goredis.Cmder) {
-			if !strings.Contains(fmt.Sprint(commands[0].Args()...), `"left":true`) {
+		client.AddHook(watched(func(command goredis.Cmder) {
+			if !strings.Contains(fmt.Sprint(command.Args()...), `"left":true`) {
 				return
 			}
 			defer once()

@@ -2,14 +2,11 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
@@ -18,28 +15,47 @@ import (
 // leaveTime is how long a node that ends may take to say so.
 const leaveTime = 500 * time.Millisecond
 
-// membership keeps this node's heartbeat in Redis, claims its tag there, and knows the other nodes by theirs.
+// membership keeps this node's record in Redis and its tag claimed, and knows the other nodes by their records.
 type membership struct {
 	// Static after construction.
-	client   goredis.UniversalClient
-	keys     memberKeys
+	register register
 	log      *zap.Logger
 	metrics  *metrics
 	refusals *redisconn.Refusals
-	gone     func(id string)       // hears of each node whose heartbeats have ended; must not block
-	adopt    func(tag string) bool // makes a tag that is ours the one for new ids, or declines; must not block
-	probes   func() []string       // what others are told in member.Probes
-	// announced: a heartbeat has been taken, once.
-	announced atomic.Bool
+	gone     func(id string)       // called for each node that has left or lapsed; must not block
+	adopt    func(tag string) bool // makes a claimed tag the one for new ids, or declines; must not block
+	describe func() record         // what this node writes about itself now, but for its claimed tag
+
+	announced atomic.Bool // a heartbeat has been accepted, once
 
 	// Owned by run.
-	failing bool // the last heartbeat was not taken
+	failing bool   // the last heartbeat was not accepted
+	written record // by the last heartbeat
+
+	// reading is held while changes are read and applied, one reader at a time: they come in order.
+	reading sync.Mutex
+	since   string // the last change that was applied; guarded by reading
 
 	mu sync.Mutex
 	// mu guards the following.
-	roster   *roster
-	self     member // but for its id; Tag is that of new ids
-	conflict bool   // another node has our tag
+	peers    *peers
+	tag      string // the claimed one, or to be claimed
+	conflict bool   // another node has it
+	lookUps  int    // of tags since the last heartbeat
+}
+
+func newMembership(a *Adapter) *membership {
+	return &membership{
+		register: register{client: a.client, keys: nodeKeys{prefix: a.config.Prefix}},
+		log:      a.log,
+		metrics:  a.metrics,
+		refusals: a.refusals,
+		gone:     a.questions.leave,
+		adopt:    a.adopt,
+		describe: a.describe,
+		peers:    newPeers(),
+		tag:      a.config.Tag,
+	}
 }
 
 // run sends heartbeats until ctx ends, and then says that the node leaves.
@@ -63,7 +79,7 @@ func (m *membership) run(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
-	if _, err := outlive(ctx, func() (struct{}, error) { return struct{}{}, m.leave(ctx) }); err != nil {
+	if _, err := outlive(ctx, func() (struct{}, error) { return struct{}{}, m.register.leave(ctx, m.self()) }); err != nil {
 		m.log.Debug("node leaves without saying so", zap.Error(err))
 	}
 }
@@ -85,213 +101,204 @@ func (m *membership) report(ctx context.Context, err error) {
 	}
 }
 
-// beat is one heartbeat: say that we are there, and see who else is.
+// self is the record of this node, the claimed tag first.
+func (m *membership) self() record {
+	r := m.describe()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var tags []string
+	if m.tag != "" {
+		tags = append(tags, m.tag)
+	}
+	for _, tag := range r.Tags {
+		if tag != m.tag {
+			tags = append(tags, tag)
+		}
+	}
+	r.Tags = tags
+	return r
+}
+
+// beat is one heartbeat: write that this node is there, and read what has changed about the others.
 func (m *membership) beat(ctx context.Context) error {
-	members, err := outlive(ctx, func() ([]member, error) { return m.exchange(ctx) })
+	self := m.self()
+	_, err := outlive(ctx, func() (struct{}, error) { return struct{}{}, m.exchange(ctx, self) })
 	if err != nil {
 		return err
 	}
-	now := time.Now()
 	m.mu.Lock()
-	joined, gone := m.roster.heard(members, now)
-	m.metrics.nodes.Set(float64(m.roster.count(now)))
+	m.lookUps = 0
 	m.mu.Unlock()
-	for _, other := range joined {
-		m.log.Info("node joined", zap.String("node", other.ID), zap.String("version", other.Version))
-	}
-	for _, other := range gone {
-		m.log.Warn("node gone", zap.String("node", other.ID))
-		m.gone(other.ID)
-	}
 	m.announced.Store(true)
 	return nil
 }
 
-func (m *membership) exchange(ctx context.Context) ([]member, error) {
-	self, _ := m.tagged()
-	self.Probes = m.probes()
-	pipe := m.client.Pipeline()
-	pipe.Set(ctx, m.keys.node(self.ID), self.encode(), heartbeatExpiry)
-	pipe.SAdd(ctx, m.keys.list(), self.ID)
-	pipe.Expire(ctx, m.keys.list(), listExpiry)
-	ids := pipe.SMembers(ctx, m.keys.list())
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, fmt.Errorf("redis: send heartbeat: %w", err)
-	}
-	if err := m.claim(ctx); err != nil {
-		return nil, fmt.Errorf("redis: claim tag %q: %w", self.Tag, err)
-	}
-	return m.read(ctx, self.ID, ids.Val())
-}
-
-// tagged is what this node says of itself, and whether it has the tag in it.
-func (m *membership) tagged() (self member, ours bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.self, m.self.Tag != "" && !m.conflict
-}
-
-// claim holds the tag for as long as a heartbeat lasts. One that another node has is given up for another: else both
-// nodes would go on to hear what is published to a socket of either.
-func (m *membership) claim(ctx context.Context) error {
-	self, before := m.tagged()
-	if self.Tag == "" {
-		return nil
-	}
-	holder, err := m.hold(ctx, self.Tag)
+func (m *membership) exchange(ctx context.Context, self record) error {
+	m.reading.Lock()
+	defer m.reading.Unlock()
+	changed := self.encode() != m.written.encode()
+	holder, news, err := m.register.beat(ctx, self, changed, m.since)
 	if err != nil {
 		return err
 	}
-	ours := holder == self.ID
-	m.settleTag(self.Tag, ours)
-	if ours {
+	m.written = self
+	if err := m.apply(ctx, news); err != nil {
+		return err
+	}
+	if len(self.Tags) == 0 {
 		return nil
 	}
-	if before {
-		m.metrics.tagConflicts.Inc()
-		m.log.Warn("tag belongs to another node", zap.String("tag", self.Tag), zap.String("node", holder))
+	if err := m.settleTag(ctx, self, holder); err != nil {
+		return fmt.Errorf("redis: claim tag: %w", err)
 	}
-	return m.redraw(ctx)
+	return nil
 }
 
-func (m *membership) settleTag(tag string, ours bool) {
+// refresh reads what has changed about the other nodes since the last heartbeat.
+func (m *membership) refresh(ctx context.Context) error {
+	_, err := outlive(ctx, func() (struct{}, error) {
+		m.reading.Lock()
+		defer m.reading.Unlock()
+		if m.since == "" {
+			return struct{}{}, nil // the first heartbeat reads everything
+		}
+		news, err := m.register.since(ctx, m.since)
+		if err == nil {
+			err = m.apply(ctx, news)
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// apply notes changes. The first of them is the last one known: when it is missing, others may be as well, and all
+// records are read. The caller holds reading.
+func (m *membership) apply(ctx context.Context, news []change) error {
+	var all []record
+	whole := m.since == "" || len(news) == 0 || news[0].at != m.since || len(news) > maxChanges+1
+	if whole {
+		var err error
+		if all, err = m.register.all(ctx, m.written.ID); err != nil {
+			return err
+		}
+	}
+	joined, gone := m.note(news, all, whole)
+	if m.since = ""; len(news) > 0 {
+		m.since = news[len(news)-1].at
+	}
+	for _, other := range joined {
+		m.log.Info("node joined", zap.String("node", other.ID), zap.String("version", other.Version))
+	}
+	for _, id := range gone {
+		m.log.Warn("node gone", zap.String("node", id))
+		m.gone(id)
+	}
+	return nil
+}
+
+// note changes what is known of the other nodes: all of it if whole, else what news tell.
+func (m *membership) note(news []change, all []record, whole bool) (joined []record, gone []string) {
+	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.self.Tag, m.conflict = tag, !ours
+	if whole {
+		joined = m.peers.replace(all, now)
+		news = nil
+	}
+	for _, c := range news[min(1, len(news)):] {
+		other, ok := decodeRecord(c.node, c.text)
+		switch {
+		case c.node == m.written.ID:
+		case c.text == "":
+			if m.peers.lose(c.node, now) {
+				gone = append(gone, c.node)
+			}
+		case ok:
+			isNew, isGone := m.peers.learn(other, now)
+			if isNew {
+				joined = append(joined, other)
+			}
+			if isGone {
+				gone = append(gone, c.node)
+			}
+		}
+	}
+	for _, other := range m.peers.expire(now) {
+		gone = append(gone, other.ID)
+	}
+	m.metrics.nodes.Set(float64(m.peers.count()))
+	return joined, gone
 }
 
-// redraw claims another tag. What cannot be had is tried again with the next heartbeat.
-func (m *membership) redraw(ctx context.Context) error {
-	tag := NewTag()
-	holder, err := m.hold(ctx, tag)
-	if err != nil || holder != m.self.ID {
+// settleTag keeps the tag, or gives it up for another where another node has it: else both nodes would go on to receive
+// what is published to a socket of either.
+func (m *membership) settleTag(ctx context.Context, self record, holder string) error {
+	tag := self.Tags[0]
+	m.mu.Lock()
+	before := m.conflict
+	m.conflict = holder != self.ID
+	m.mu.Unlock()
+	if holder == self.ID {
+		return nil
+	}
+	if !before {
+		m.metrics.tagConflicts.Inc()
+		m.log.Warn("tag belongs to another node", zap.String("tag", tag), zap.String("node", holder))
+	}
+	// Another tag is claimed. What cannot be had is tried again with the next heartbeat.
+	tag = NewTag()
+	key := m.register.keys.tag(tag)
+	taken, err := m.register.client.SetNX(ctx, key, self.ID, heartbeatExpiry).Result()
+	if err != nil || !taken {
 		return err
 	}
 	if !m.adopt(tag) {
-		return m.client.Del(ctx, m.keys.tag(tag)).Err()
+		return m.register.client.Del(ctx, key).Err()
 	}
-	m.settleTag(tag, true)
+	m.mu.Lock()
+	m.tag, m.conflict = tag, false
+	m.mu.Unlock()
 	m.log.Info("another tag drawn", zap.String("tag", tag))
 	return nil
 }
 
-// hold claims a tag, or keeps it, unless another node has it; holder is who does then.
-func (m *membership) hold(ctx context.Context, tag string) (holder string, err error) {
-	key := m.keys.tag(tag)
-	holder, err = m.client.Get(ctx, key).Result()
-	if errors.Is(err, goredis.Nil) {
-		var taken bool
-		if taken, err = m.client.SetNX(ctx, key, m.self.ID, heartbeatExpiry).Result(); taken {
-			holder = m.self.ID
-		}
-	} else if err == nil && holder == m.self.ID {
-		err = m.client.PExpire(ctx, key, heartbeatExpiry).Err()
-	}
-	return holder, err
-}
-
-// read reads the heartbeats of the other nodes, and takes those who have none any more off the list. One that is only
-// late puts itself back.
-func (m *membership) read(ctx context.Context, self string, ids []string) ([]member, error) {
-	var others, keys []string
-	for _, id := range ids[:min(len(ids), maxMembers)] {
-		if id != self {
-			others, keys = append(others, id), append(keys, m.keys.node(id))
-		}
-	}
-	if len(others) == 0 {
-		return nil, nil
-	}
-	texts, err := m.client.MGet(ctx, keys...).Result()
-	if err != nil {
-		return nil, fmt.Errorf("redis: read heartbeats: %w", err)
-	}
-	var members []member
-	var dead []any
-	for i, id := range others {
-		text, there := texts[i].(string)
-		if !there {
-			dead = append(dead, id)
-		} else if other, ok := decodeMember(id, text); ok {
-			members = append(members, other)
-		}
-	}
-	if len(dead) > 0 {
-		if err := m.client.SRem(ctx, m.keys.list(), dead...).Err(); err != nil {
-			return nil, fmt.Errorf("redis: take dead nodes off the list: %w", err)
-		}
-	}
-	return members, nil
-}
-
-func (m *membership) leave(ctx context.Context) error {
-	pipe := m.client.Pipeline()
-	last, ours := m.tagged()
-	last.Left = true
-	pipe.Set(ctx, m.keys.node(last.ID), last.encode(), heartbeatExpiry)
-	if ours {
-		pipe.Del(ctx, m.keys.tag(last.Tag))
-	}
-	_, err := pipe.Exec(ctx)
-	return err
-}
-
-// known are the other nodes that may have a connection to Redis, and which of them are alive.
-func (m *membership) known() (all []member, live map[string]bool) {
+// all are the records of the other nodes that may have a connection to Redis, alive those of the ones that are.
+func (m *membership) all() []record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.roster.known(time.Now())
+	return m.peers.all(func(*peer) bool { return true })
 }
 
-// unchanged leaves out those that have left since this node read their heartbeats, or probe elsewhere now. One whose
-// heartbeat is gone stays: Redis may have lost it.
-func (m *membership) unchanged(ctx context.Context, members []member) ([]string, error) {
-	if len(members) == 0 {
-		return nil, nil
-	}
-	keys := make([]string, len(members))
-	for i, known := range members {
-		keys[i] = m.keys.node(known.ID)
-	}
-	texts, err := m.client.MGet(ctx, keys...).Result()
-	if err != nil {
-		return nil, fmt.Errorf("redis: read heartbeats: %w", err)
-	}
-	var same []string
-	for i, known := range members {
-		text, there := texts[i].(string)
-		now, ok := decodeMember(known.ID, text)
-		if !there || ok && !now.Left && slices.Equal(now.Probes, known.Probes) {
-			same = append(same, known.ID)
-		}
-	}
-	return same, nil
-}
-
-func (m *membership) expect(nsp string, subscribers int, present, cutOff []string) expectation {
+func (m *membership) alive() []record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.roster.expect(nsp, subscribers, present, cutOff, time.Now())
+	return m.peers.all((*peer).alive)
 }
 
-func (m *membership) settle(nsp string, e expectation, o outcome) {
+func (m *membership) expect(nsp string, before, after subscribers) expectation {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.roster.silent(nsp, e, o.silent, o.others, time.Now())
+	return m.peers.expect(nsp, before, after, time.Now())
 }
 
-// isPeer reports whether a node of that name is one of our kind, as its heartbeats have shown.
+func (m *membership) settle(nsp string, e expectation, r outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.peers.settle(nsp, e, r.silent, r.silentStrangers, time.Now())
+}
+
+// isPeer reports whether a node of that name is one of our kind.
 func (m *membership) isPeer(id string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.roster.peers[id] != nil
+	return m.peers.byID[id] != nil
 }
 
-// answered takes in that a node has said something.
+// answered notes that a node has said something.
 func (m *membership) answered(id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.roster.answered(id)
+	m.peers.answered(id)
 }
 
 // outlive calls f and returns its result, or ErrAway when ctx ends first. go-redis waits for its own timeouts and not

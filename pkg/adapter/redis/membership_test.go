@@ -13,14 +13,23 @@ func (n *node) knows(nodes int) {
 	eventually(n.t, "knows the others", func() bool { return n.metric("redis_nodes") == float64(nodes) })
 }
 
+// fakeNode writes the record of a node as it would with a heartbeat, and sends no more of them.
+func (s *server) fakeNode(id, record string) {
+	s.t.Helper()
+	time := s.command("TIME").Val().([]any)
+	s.command("SET", "carillon:{nodes}:id:"+id, record, "PX", 100_000)
+	s.command("ZADD", "carillon:{nodes}", time[0].(string)+"000", id)
+	s.command("XADD", "carillon:{nodes}:changes", "*", "node", id, "record", record)
+}
+
 func TestHeartbeat_TellsWhoIsThereAndExpires(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	a := readyNode(t, s, redis.Config{NodeID: "a", Tag: "TAGa", Version: "1.2.3"})
+	a := readyNode(t, s, redis.Config{NodeID: "a", Tag: "TAGa", Version: "1.2.3", PeerAddress: "http://10.0.0.7:9091"})
 	b := readyNode(t, s, redis.Config{NodeID: "b"})
 	a.knows(2)
 	b.knows(2)
-	want := `{"id":"a","tag":"TAGa","version":"1.2.3","probes":["carillon:probe:a"]}`
+	want := `{"id":"a","tags":["TAGa"],"address":"http://10.0.0.7:9091","version":"1.2.3","probes":["carillon:probe:a"]}`
 	eventually(t, "says all of itself", func() bool { return s.command("GET", "carillon:{nodes}:id:a").Val() == want })
 	if got := s.command("GET", "carillon:{nodes}:tag:TAGa").Val(); got != "a" {
 		t.Errorf("tag claimed by %v", got)

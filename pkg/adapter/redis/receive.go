@@ -49,7 +49,7 @@ func (a *Adapter) refuse(nsp string, err error) receiveDrop {
 // missing.
 func (a *Adapter) refuseAnswer(nsp string, payload []byte, err error) receiveDrop {
 	if id, ok := rediswire.AnswerID(payload); ok && errors.Is(err, rediswire.ErrTooLarge) {
-		a.asks.receive(rediswire.Response{ID: id, Extent: rediswire.Extent{Cut: true}})
+		a.questions.receive(rediswire.Response{ID: id, Extent: rediswire.Extent{Cut: true}})
 	}
 	return a.refuse(nsp, err)
 }
@@ -93,6 +93,6 @@ func (a *Adapter) receiveResponse(payload []byte) receiveDrop {
 	case r.UID != "":
 		a.membership.answered(r.UID)
 	}
-	a.asks.receive(r)
+	a.questions.receive(r)
 	return ""
 }

@@ -1,0 +1,145 @@
+package redis
+
+import (
+	"slices"
+
+	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/pkg/adapter"
+)
+
+// unnamed stands for all nodes whose name is not known: Node's classic servers do not tell theirs.
+const unnamed = "?"
+
+// tally is which nodes have answered a question, and how much of their answers is still to come. It is a pure state
+// machine and not safe for concurrent use.
+type tally struct {
+	acked    bool                 // an answer is a Count, and then so many acknowledgements
+	expected expectation          // set once the question is published; nothing is complete before
+	answers  map[string]*progress // by node; those without name share one
+	unnamed  int                  // answers of nodes without name
+	cut      int                  // how many of these were not whole
+	gone     map[string]bool      // nodes that will not say any more
+}
+
+// progress is what has come from a node.
+type progress struct {
+	owed    int  // acknowledgements to come; below 0 while they overtake their number
+	begun   bool // the Count, or the first part of a list, has come
+	divided bool // more parts of the list follow
+	parts   int  // that have come
+	cut     bool // the list ended without all its entries
+}
+
+func newTally(q adapter.Query) tally {
+	_, acked := q.(adapter.BroadcastAsk)
+	return tally{acked: acked, answers: make(map[string]*progress), gone: make(map[string]bool)}
+}
+
+// receive notes a message, and reports whether it is one more part of an answer: false is for what was said before.
+func (t *tally) receive(r rediswire.Response) bool {
+	name := r.UID
+	if name == "" {
+		name = unnamed
+	}
+	a := t.answers[name]
+	if a == nil {
+		a = &progress{}
+		t.answers[name] = a
+	}
+	count, isCount := r.Reply.(adapter.Count)
+	switch {
+	case t.acked && !isCount:
+		a.owed--
+	case name == unnamed:
+		a.begun = true
+		a.owed += int(count)
+		t.unnamed++
+		if r.Extent.Cut {
+			t.cut++
+		}
+	case a.divided:
+		a.part(r.Extent)
+	case a.begun:
+		return false
+	default:
+		a.begun = true
+		a.owed += int(count)
+		a.part(r.Extent)
+	}
+	return true
+}
+
+// part notes the extent of a message of a list. The last one tells how many parts there were: one may have been lost.
+func (a *progress) part(extent rediswire.Extent) {
+	if a.divided = extent.More; a.divided {
+		a.parts++
+		return
+	}
+	a.cut = extent.Cut || extent.Parts != a.parts
+}
+
+// isOpen reports whether more is to come of what has begun.
+func (a *progress) isOpen() bool { return a.owed > 0 || a.divided }
+
+// isComplete reports whether no node is waited for any more. Once patience has ended only those are that have begun to
+// answer.
+func (t *tally) isComplete(patient bool) bool {
+	for name, a := range t.answers {
+		if a.isOpen() && !t.gone[name] {
+			return false
+		}
+	}
+	if !patient {
+		return true
+	}
+	for name, duty := range t.expected.peers {
+		if duty == dutyAwaited && !t.hasBegun(name) && !t.gone[name] {
+			return false
+		}
+	}
+	return t.silentStrangers() <= t.expected.excused
+}
+
+func (t *tally) hasBegun(name string) bool {
+	a := t.answers[name]
+	return a != nil && a.begun
+}
+
+// silentStrangers is how many nodes without a record have not answered. A node of our kind that is no part of the question
+// does not stand in for one.
+func (t *tally) silentStrangers() int {
+	answered := t.unnamed
+	for name, a := range t.answers {
+		if _, known := t.expected.peers[name]; !known && name != unnamed && a.begun {
+			answered++
+		}
+	}
+	return max(t.expected.strangers-answered, 0)
+}
+
+// outcome is what was missing when a question ended.
+type outcome struct {
+	missing         []string // nodes that owe an answer, or part of one
+	silent          []string // those among them with a name that said nothing at all
+	silentStrangers int      // and how many without a record
+}
+
+func (t *tally) result() outcome {
+	r := outcome{silentStrangers: t.silentStrangers()}
+	for name, duty := range t.expected.peers {
+		if duty != dutyNone && !t.hasBegun(name) {
+			r.silent = append(r.silent, name)
+		}
+	}
+	r.missing = append(r.missing, r.silent...)
+	for name, a := range t.answers {
+		if a.isOpen() || a.cut {
+			r.missing = append(r.missing, name)
+		}
+	}
+	slices.Sort(r.missing)
+	for range r.silentStrangers + t.cut {
+		r.missing = append(r.missing, unnamed)
+	}
+	return r
+}
