@@ -8,13 +8,16 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/carillon-io/carillon/internal/auth"
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/expression"
 	"github.com/carillon-io/carillon/internal/gateway"
@@ -66,7 +69,7 @@ func TestRules_ExamplesDoWhatThePageSays(t *testing.T) {
 			if len(e.script) == 0 {
 				t.Fatal("nobody tries it")
 			}
-			s := scene{t: t, url: serve(t, cfg), clients: map[string]*socketiotest.Client{}}
+			s := scene{t: t, url: serve(t, cfg), jwt: cfg.Auth.JWT, clients: map[string]*socketiotest.Client{}}
 			for i, line := range e.script {
 				s.play(line, i)
 			}
@@ -113,12 +116,13 @@ func serve(t *testing.T, cfg config.Config) string {
 type scene struct {
 	t       *testing.T
 	url     string
+	jwt     config.JWT
 	clients map[string]*socketiotest.Client
 	line    string
 }
 
 var (
-	connects = regexp.MustCompile(`^(\w+) connects(?: to (\S+))?(?: (\{.*?\}))?(?: +→ (.*))?$`)
+	connects = regexp.MustCompile(`^(\w+) connects(?: to (\S+))?(?: with token (\{.*?\}))?(?: (\{.*?\}))?(?: +→ (.*))?$`)
 	sends    = regexp.MustCompile(`^(\w+): (\S+)(.*?) +→ (.*)$`)
 	receives = regexp.MustCompile(`^(\w+) receives (\S+)(.*)$`)
 	leaves   = regexp.MustCompile(`^(\w+) leaves$`)
@@ -132,7 +136,7 @@ func (s *scene) play(line string, at int) {
 		line = strings.ReplaceAll(line, "{"+name+".sid}", c.ID())
 	}
 	if m := connects.FindStringSubmatch(line); m != nil {
-		s.connect(m[1], m[2], m[3], m[4])
+		s.connect(m[1], m[2], m[3], m[4], m[5])
 	} else if m := sends.FindStringSubmatch(line); m != nil {
 		s.send(m[1], m[2], m[3], m[4])
 	} else if m := receives.FindStringSubmatch(line); m != nil {
@@ -146,11 +150,18 @@ func (s *scene) play(line string, at int) {
 	}
 }
 
-func (s *scene) connect(name, namespace, auth, want string) {
+func (s *scene) connect(name, namespace, claims, payload, want string) {
 	s.t.Helper()
 	options := socketiotest.Options{Namespace: namespace}
-	if auth != "" {
-		options.Auth = json.RawMessage(auth)
+	if payload != "" {
+		options.Auth = json.RawMessage(payload)
+	}
+	if claims != "" {
+		token, err := auth.Sign(s.jwt, s.values(claims)[0].(map[string]any), time.Hour)
+		if err != nil {
+			s.t.Fatalf("%s: %v", s.line, err)
+		}
+		options.Header = http.Header{"Authorization": {"Bearer " + token}}
 	}
 	if want == "" {
 		s.clients[name] = socketiotest.Dial(s.t, s.url, options)

@@ -58,9 +58,9 @@ func (l *loader) checkEngine(e *Engine) {
 	positive(l, "engine.max_payload", e.MaxPayload)
 	atLeast(l, "engine.outbox", e.Outbox, 4*Kibibyte)
 	atLeast(l, "engine.outbox_hard", e.OutboxHard, e.Outbox)
-	if e.Outbox < e.MaxPayload {
-		l.warn("engine.outbox", "%s is less than engine.max_payload, %s: one large message from a client can make slow "+
-			"consumers of its receivers", e.Outbox, e.MaxPayload)
+	if e.OutboxHard < e.MaxPayload {
+		l.warn("engine.outbox_hard", "%s is less than engine.max_payload, %s: a large message closes receivers for whom "+
+			"another is waiting", e.OutboxHard, e.MaxPayload)
 	}
 }
 

@@ -275,8 +275,8 @@ func TestCheck_ImpossibleCombinations(t *testing.T) {
 }
 
 func TestCheck_WarnsOfAnOutboxSmallerThanAMessage(t *testing.T) {
-	_, warnings, err := config.Load(config.Source{File: []byte("engine: {outbox: 64KiB}")})
-	if err != nil || len(warnings) != 1 || warnings[0].Key != "engine.outbox" || warnings[0].Line != 1 {
+	_, warnings, err := config.Load(config.Source{File: []byte("engine: {outbox: 64KiB, outbox_hard: 128KiB}")})
+	if err != nil || len(warnings) != 1 || warnings[0].Key != "engine.outbox_hard" || warnings[0].Line != 1 {
 		t.Errorf("warnings %v, error %v", warnings, err)
 	}
 }

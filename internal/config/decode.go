@@ -258,7 +258,7 @@ func describe(key string, n *yaml.Node) string {
 
 // quote shows a value in a message, shortened when it is long and without the secrets of a URL.
 func quote(text string) string {
-	if strings.Contains(text, "://") {
+	if text = hideKey(text); strings.Contains(text, "://") {
 		text = URL(text).String()
 	}
 	const longest = 60

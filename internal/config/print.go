@@ -84,7 +84,7 @@ func encodeScalar(v reflect.Value) *yaml.Node {
 	case fmt.Stringer:
 		return stringNode(value.String())
 	}
-	return stringNode(v.String())
+	return stringNode(hideKey(v.String()))
 }
 
 // stringNode is text that no reader of YAML takes for anything else.

@@ -77,6 +77,7 @@ func TestPrint_LoadsAsTheSameConfiguration(t *testing.T) {
 
 func TestPrint_MasksSecrets(t *testing.T) {
 	cfg := config.Default()
+	cfg.Auth.JWT.PublicKey = "-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----"
 	cfg.Server.TLS = config.TLS{Cert: "cert.pem", Key: "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----"}
 	cfg.Peer.Secret = "hunter2"
 	cfg.Peer.Advertise = "http://hunter2@node:9091"
@@ -88,6 +89,7 @@ func TestPrint_MasksSecrets(t *testing.T) {
 	cfg.Auth.JWT.Secret = "hunter2"
 	cfg.Auth.JWT.JWKS = "https://me:hunter2@keys.example/jwks.json"
 	text := printed(t, cfg)
+	cfg.Auth.JWT.PublicKey = ""
 	logged, err := json.Marshal(cfg)
 	if err != nil {
 		t.Fatal(err)

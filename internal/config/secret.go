@@ -42,6 +42,14 @@ func (k PrivateKey) GoString() string { return k.String() }
 // MarshalText keeps the key out of JSON and of structured logs.
 func (k PrivateKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
+// hideKey replaces a text with a private key in it, such as a certificate and its key in one.
+func hideKey(text string) string {
+	if strings.Contains(text, "PRIVATE KEY-----") {
+		return mask
+	}
+	return text
+}
+
 // FileName returns text that names a file as it is, and the mask for what may be a secret in the place of one.
 func FileName(text string) string {
 	begins := func(prefix string) bool { return strings.HasPrefix(text, prefix) }
