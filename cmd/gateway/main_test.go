@@ -139,6 +139,7 @@ func TestCommandLine_WhatIsWrongExitsWith2AndSaysWhy(t *testing.T) {
 		"serve, no such file":       {[]string{"serve", "--config", "/nowhere.yaml"}, "/nowhere.yaml: no such file"},
 		"serve, faults":             {[]string{"serve", "--config", bad}, "engine.ping_timeout"},
 		"serve, faults in rules":    {[]string{"serve", "--config", rules}, `namespaces["/"].rules[0].if`},
+		"serve, all missing files":  {[]string{"serve", "--config", write(t, "server: {tls: {cert: /nowhere, key: /nowhere}, client_bundle: /nowhere}\n")}, "server.client_bundle"},
 		"serve, missing folder":     {[]string{"serve", "--config", bundle}, "server.client_bundle"},
 		"dev, no such file":         {[]string{"dev", "--config", "/nowhere.yaml"}, "/nowhere.yaml: no such file"},
 		"dev, faults":               {[]string{"dev", "--config", bad}, "engine.ping_timeout"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net"
 	"os"
 	"os/signal"
@@ -25,7 +26,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT names an OpenTelemetry collector that is to get trac
 		DisableFlagsInUseLine: true,
 		Args:                  arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			// From here on SIGHUP does not end the process, whether there is a node to hear of it yet or not.
+			// From here on SIGHUP does not end the process, even while there is no node yet to reload.
 			hangUps := make(chan os.Signal, 1)
 			signal.Notify(hangUps, syscall.SIGHUP)
 			source := &gateway.Source{File: file, Environ: os.Environ()}
@@ -41,7 +42,8 @@ OTEL_EXPORTER_OTLP_ENDPOINT names an OpenTelemetry collector that is to get trac
 				Config: cfg, Warnings: warnings, Source: source, Version: version, Log: os.Stderr, Tracing: traces, Pod: pod(),
 			})
 			if err != nil {
-				return err
+				// New stops at the first fault; Check names them all.
+				return cmp.Or(gateway.Check(cfg, nil), err)
 			}
 			go func() {
 				for range hangUps {

@@ -27,6 +27,57 @@ func (l *loader) checkServer(s *Server) {
 	}
 }
 
+// checkDoors checks the ways in and out beside Socket.IO, and what is kept of rooms.
+func (l *loader) checkDoors(c *Config) {
+	l.checkDoor("native.path", c.Native, c)
+	l.checkDoor("sse.path", c.SSE, c)
+	if c.Native.Path != "" && c.Native.Path == c.SSE.Path {
+		l.fault("sse.path", "%s is already native.path", quote(c.SSE.Path))
+	}
+	if c.API.Address != "" {
+		l.checkAddress("api.address", c.API.Address)
+	}
+	for i, key := range c.API.Keys {
+		l.notEmpty(indexKey("api.keys", i), string(key))
+	}
+	for i := range c.History {
+		key, history := indexKey("history", i), &c.History[i]
+		l.checkKept(key, history.Namespace, history.Rooms)
+		positive(l, key+".messages", history.Messages)
+		positive(l, key+".age", history.Age)
+	}
+	for i := range c.Presence {
+		key, presence := indexKey("presence", i), &c.Presence[i]
+		l.checkKept(key, presence.Namespace, presence.Rooms)
+		if presence.User.Kind != String || presence.User.Text == "" {
+			l.fault(key+".user", "must be a text that names the user, such as ${claims.sub}")
+		}
+		atLeast(l, key+".grace", presence.Grace, 0)
+	}
+}
+
+func (l *loader) checkDoor(key string, door Door, c *Config) {
+	if door.Path == "" {
+		return
+	}
+	l.checkPath(key, door.Path)
+	if strings.TrimSuffix(door.Path, "/") == strings.TrimSuffix(c.Server.Path, "/") {
+		l.fault(key, "%s is already server.path", quote(door.Path))
+	}
+}
+
+// checkKept checks which rooms an entry of history or presence is for.
+func (l *loader) checkKept(key, namespace string, rooms []string) {
+	l.checkNamespaceName(key+".namespace", namespace)
+	if len(rooms) == 0 {
+		l.fault(key+".rooms", "names no room")
+	}
+	for i, room := range rooms {
+		l.notEmpty(indexKey(key+".rooms", i), room)
+		l.checkPattern(indexKey(key+".rooms", i), room)
+	}
+}
+
 // checkPath checks the path of an endpoint.
 func (l *loader) checkPath(key, path string) {
 	switch {

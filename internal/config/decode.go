@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,52 +73,6 @@ func (l *loader) decodeSection(key string, n *yaml.Node, v reflect.Value) {
 				unknownValue(unknown, m.value, best), best)
 		}
 	}
-}
-
-// unknownKey is the path of a key nobody knows. A colon without a space behind it makes a value a part of the name.
-func unknownKey(section, name string) string {
-	if i := strings.IndexAny(name, ":= "); i > 0 {
-		name = name[:i] + "…"
-	}
-	return entryKey(section, name)
-}
-
-// unknownValue shows a scalar under a name nobody knows, unless its place, its name or the one probably meant is that of a
-// secret.
-func unknownValue(key string, n *yaml.Node, best string) string {
-	if n.Kind != yaml.ScalarNode || isNull(n) || maySecret(key) || maySecret(best) {
-		return ""
-	}
-	return " with value " + quote(n.Value)
-}
-
-// otherNames are words that people use for keys of ours, far from them by letters.
-var otherNames = map[string]string{
-	"pw": "password", "pwd": "password", "pass": "password", "user": "username", "login": "username", "uri": "url", "dsn": "url",
-	"host": "address", "hosts": "addresses", "port": "address", "cors": "origins",
-}
-
-// nearestKey returns what was probably meant by name in the section at key: one of the section's fields, or the same
-// name where it exists.
-func (l *loader) nearestKey(key, name string, fields []field) string {
-	names := make([]string, len(fields))
-	for i, f := range fields {
-		names[i] = f.name
-	}
-	if other := otherNames[foldName(name)]; slices.Contains(names, other) {
-		return joinKey(key, other)
-	}
-	best := nearest(name, names)
-	if editDistance(foldName(name), foldName(best)) > 2 {
-		for _, setting := range leaves(&l.config) {
-			for i, known := range setting.names {
-				if foldName(known) == foldName(name) {
-					return strings.Join(setting.names[:i+1], ".")
-				}
-			}
-		}
-	}
-	return joinKey(key, best)
 }
 
 // decodeMap replaces the whole map: entries of the base would otherwise stay in force unseen.

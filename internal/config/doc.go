@@ -9,6 +9,6 @@
 // names, resolves no host, and compiles no expression: a namespace's rules are checked for form and kept as written,
 // with their lines, for package policy.
 //
-// The package starts no goroutine and keeps no state. A Config is plain data: whoever loads one owns it, and it may be
-// read from anywhere as long as nobody writes to it. Input cannot cause a panic.
+// The package starts no goroutine and keeps no state. A Config is plain data: the caller of Load owns it, and goroutines may
+// share it as long as none writes to it. Input cannot cause a panic.
 package config

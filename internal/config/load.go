@@ -78,7 +78,7 @@ func LoadFile(path string, environ []string) (Config, []Warning, error) {
 type loader struct {
 	config   Config
 	readFile func(name string) ([]byte, error)
-	// origins tells where each key that was given stands. Its keys are paths of settings, of sections and of the entries
+	// origins maps each key that was given to where it stands. Its keys are paths of settings, of sections and of the entries
 	// and elements inside them.
 	origins map[string]origin
 	// variable is the environment variable being read; empty while reading the file.
@@ -96,7 +96,7 @@ type origin struct {
 // complete fills in what depends on other keys.
 func (l *loader) complete() {
 	c := &l.config
-	// A base that was loaded before says memory although nobody asked for it.
+	// A base that was loaded before says memory although its author did not.
 	_, asked := l.origins["adapter.kind"]
 	if c.Adapter.Kind == "" || c.Adapter.Kind == AdapterMemory && !asked {
 		c.Adapter.Kind = AdapterMemory

@@ -12,7 +12,7 @@ import (
 // unbuiltKey is a setting, or a section of them, whose part of the gateway does not exist yet.
 type unbuiltKey struct {
 	key string
-	// refuse makes the setting an error, because who sets it counts on protection or durability; otherwise it is a
+	// refuse makes the setting an error, because its author counts on protection or durability; otherwise it is a
 	// warning.
 	refuse bool
 	// asks reports whether the value wants the missing part at all; nil means that every value but the default does.

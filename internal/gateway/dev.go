@@ -20,7 +20,7 @@ import (
 	"github.com/carillon-io/carillon/internal/policy"
 )
 
-// DevOptions is what `gateway dev` was told.
+// DevOptions is what `gateway dev` was started with.
 type DevOptions struct {
 	Address string // of the demo; a busy port moves on to the next free one
 	File    string // configuration over the demo's; empty: none
@@ -181,7 +181,7 @@ func (d *Development) demoURL(clients net.Listener) string {
 	return fmt.Sprintf("%s://localhost:%d/", scheme, port(clients))
 }
 
-// publish is a command that every open page of the demo hears of.
+// publish is a command whose event reaches every open page of the demo.
 func (d *Development) publish() string {
 	where := []string{"--config", d.options.File}
 	if d.embedded || d.options.File == "" {

@@ -24,7 +24,7 @@ type reloader struct {
 	// Static after construction.
 	source  *Source // nil: there is nothing to read
 	started config.Config
-	done    func() // told of each configuration that was applied; may be nil
+	done    func() // called after each configuration that was applied; may be nil
 	success prometheus.Gauge
 	applied prometheus.Counter
 	refused prometheus.Counter
