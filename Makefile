@@ -5,7 +5,7 @@
 GO       ?= go
 LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),,sudo)
-DEBIAN   := redis-server haproxy chromium prometheus
+DEBIAN   := redis-server haproxy nginx-light chromium prometheus
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 

@@ -1,0 +1,75 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/carillon-io/carillon/test/program"
+)
+
+// The official client with tokens whose keys nginx serves, and with an issuer that is away.
+func TestTokens_WithTheOfficialClient(t *testing.T) {
+	redis := startRedis(t)
+	keys, served := startIssuer(t)
+	away := program.FreeAddress(t)
+	n, late := startTokenNode(t, redis, served), startTokenNode(t, redis, "http://"+away+"/jwks.json")
+	runJS(t, "tokens", "NODES=http://"+n.address+",http://"+late.address, "REDIS="+redis, "KEYS="+keys, "AWAY="+away)
+}
+
+// startIssuer runs nginx over a key set and returns the set's file, which is not there yet, and its URL.
+func startIssuer(t *testing.T) (file, url string) {
+	t.Helper()
+	dir, address := t.TempDir(), program.FreeAddress(t)
+	file = filepath.Join(dir, "jwks.json")
+	// As root nginx would serve as another user, who may not read the test's directory; else it only warns.
+	config := fmt.Sprintf(`
+daemon off;
+user root;
+pid nginx.pid;
+error_log stderr;
+events {}
+http {
+  access_log off;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+  server {
+    listen %s;
+    location = /.well-known/jwks.json {
+      alias %s;
+      default_type application/json;
+    }
+  }
+}
+`, address, file)
+	if err := os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "nginx", "nginx", "-p", dir, "-c", "nginx.conf", "-e", "stderr")
+	p.Await(func() bool { return program.Accepts(address) })
+	return file, "http://" + address + "/.well-known/jwks.json"
+}
+
+// startTokenNode runs a gateway that takes tokens of the issuer's keys.
+func startTokenNode(t *testing.T, redis, jwks string) node {
+	t.Helper()
+	n := node{address: program.FreeAddress(t), ops: program.FreeAddress(t)}
+	config := fmt.Sprintf(`
+server: {address: %q}
+ops: {address: %q}
+redis: {url: %q}
+drain: {delay: 0s, window: 1s}
+auth: {jwt: {jwks: %q, issuer: https://id.example, audience: chat}}
+namespaces:
+  "/":
+    connect:
+      require: token
+      do: [{join: ["user:${claims.sub}", "token:${has(claims.jti) ? claims.jti : 'none'}"]}]
+    rules:
+      - {event: who, ack: ["${claims}"]}
+      - {event: in, ack: ["${args[0] in rooms}"]}
+`, n.address, n.ops, redis, jwks)
+	n.Program = start(t, "gateway", gatewayBinary, "serve", "--config", program.WriteFile(t, "gateway.yaml", config))
+	n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })
+	return n
+}
