@@ -92,16 +92,25 @@ func (r Revision) DecodeBinary(data []byte) (p Packet, ok bool) {
 	return Packet{Type: Open + data[0], Binary: true, Data: data[1:]}, true
 }
 
-// fromBase64 decodes in place. As Node does, it takes both alphabets and does without padding.
+// fromBase64 decodes in place. As Node does, it takes both alphabets, does without padding, and skips white space: the
+// official Java client breaks lines, and ends the last one behind the padding.
 func fromBase64(text []byte) ([]byte, error) {
-	text = bytes.TrimRight(text, "=")
-	encoding := base64.RawStdEncoding
-	if bytes.ContainsAny(text, "-_") {
-		encoding = base64.RawURLEncoding
+	kept := text[:0]
+	for _, b := range text {
+		switch b {
+		case ' ', '\t', '\n', '\v', '\f', '\r':
+			continue
+		case '-':
+			b = '+'
+		case '_':
+			b = '/'
+		}
+		kept = append(kept, b)
 	}
-	n, err := encoding.Decode(text, text)
+	kept = bytes.TrimRight(kept, "=")
+	n, err := base64.RawStdEncoding.Decode(kept, kept)
 	if err != nil {
 		return nil, ErrMalformed
 	}
-	return text[:n], nil
+	return kept[:n], nil
 }
