@@ -16,6 +16,7 @@ type Violation uint16
 const (
 	ProtocolError Violation = 1002
 	NotUTF8       Violation = 1007
+	TooMany       Violation = 1008
 	TooLarge      Violation = 1009
 )
 
@@ -23,6 +24,8 @@ func (v Violation) Error() string {
 	switch v {
 	case NotUTF8:
 		return "text on the WebSocket is not UTF-8"
+	case TooMany:
+		return "the WebSocket message has too many fragments"
 	case TooLarge:
 		return "the WebSocket message exceeds the limit"
 	}

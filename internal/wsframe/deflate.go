@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -11,33 +12,51 @@ import (
 // permessage-deflate without context takeover: each message is compressed for itself, so that one result serves all its
 // recipients and an idle connection keeps no state.
 
-// OffersDeflate reports whether the lines of a client's Sec-WebSocket-Extensions hold an offer that can be accepted. One
-// with a smaller window for us, or with a parameter that we do not know, cannot.
-func OffersDeflate(lines []string) bool {
+// AnswerDeflate returns the value of Sec-WebSocket-Extensions that accepts the first offer of compression that can be
+// accepted, among the lines of the client's header; empty when there is none. An offer with a smaller window for us cannot,
+// nor one with parameters that RFC 7692 does not know or allow.
+func AnswerDeflate(lines []string) string {
 	for _, line := range lines {
 		for offer := range strings.SplitSeq(line, ",") {
-			if acceptable(offer) {
-				return true
+			if answer := answerOffer(offer); answer != "" {
+				return answer
 			}
 		}
 	}
-	return false
+	return ""
 }
 
-func acceptable(offer string) bool {
+func answerOffer(offer string) string {
 	name, parameters, _ := strings.Cut(offer, ";")
 	if strings.TrimSpace(name) != "permessage-deflate" {
-		return false
+		return ""
 	}
+	answer := "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+	seen := map[string]bool{}
 	for parameter := range strings.SplitSeq(parameters, ";") {
-		name, _, _ := strings.Cut(parameter, "=")
-		switch strings.TrimSpace(name) {
-		case "", "server_no_context_takeover", "client_no_context_takeover", "client_max_window_bits":
+		name, value, valued := strings.Cut(parameter, "=")
+		name, value = strings.TrimSpace(name), strings.Trim(strings.TrimSpace(value), `"`)
+		switch {
+		case name == "" && !valued:
+			continue
+		case seen[name]:
+			return ""
+		case (name == "server_no_context_takeover" || name == "client_no_context_takeover") && !valued:
+		case name == "client_max_window_bits" && (!valued || windowBits(value)):
+		case name == "server_max_window_bits" && value == "15": // what our compressor has
+			answer += "; server_max_window_bits=15"
 		default:
-			return false
+			return ""
 		}
+		seen[name] = true
 	}
-	return true
+	return answer
+}
+
+// windowBits reports whether value is one that RFC 7692 allows.
+func windowBits(value string) bool {
+	n, err := strconv.Atoi(value)
+	return err == nil && n >= 8 && n <= 15 && strconv.Itoa(n) == value
 }
 
 // flushed ends each compressed message and is left out on the wire; ended follows it where a reader wants an end.

@@ -5,23 +5,32 @@ import (
 	"testing"
 )
 
-func TestDeflate_OffersThatCanBeAnswered(t *testing.T) {
-	for offers, want := range map[string]bool{
-		"":                   false,
-		"permessage-deflate": true,
-		"permessage-deflate; client_max_window_bits":                                          true,
-		"permessage-deflate; server_no_context_takeover; client_no_context_takeover":          true,
-		"permessage-deflate; server_max_window_bits=10":                                       false,
-		"permessage-deflate;server_max_window_bits=15":                                        false,
-		"permessage-deflate; server_max_window_bits=10, permessage-deflate":                   true,
-		"permessage-deflate; something_new":                                                   false,
-		"x-webkit-deflate-frame":                                                              false,
-		"permessage-bzip2, permessage-deflate ; client_max_window_bits = 10":                  true,
-		"permessage-deflate-not":                                                              false,
-		"permessage-deflate; client_max_window_bits; server_max_window_bits=12, something; x": false,
+func TestDeflate_OffersThatCanBeAccepted(t *testing.T) {
+	const plain, none = "permessage-deflate; server_no_context_takeover; client_no_context_takeover", ""
+	const window = plain + "; server_max_window_bits=15"
+	for offers, want := range map[string]string{
+		"":                   none,
+		"permessage-deflate": plain,
+		"permessage-deflate; client_max_window_bits":                                          plain,
+		"permessage-deflate; server_no_context_takeover; client_no_context_takeover":          plain,
+		"permessage-deflate; server_max_window_bits=10":                                       none,
+		"permessage-deflate;server_max_window_bits=15":                                        window,
+		"permessage-deflate; client_max_window_bits; server_max_window_bits=15":               window, // Starscream, for Swift
+		`permessage-deflate; server_max_window_bits="15"`:                                     window,
+		"permessage-deflate; server_max_window_bits":                                          none,
+		"permessage-deflate; server_max_window_bits=15; server_max_window_bits=15":            none,
+		"permessage-deflate; server_max_window_bits=10, permessage-deflate":                   plain,
+		"permessage-deflate; something_new":                                                   none,
+		"permessage-deflate; server_no_context_takeover=1":                                    none,
+		"permessage-deflate; client_max_window_bits=7":                                        none,
+		"permessage-deflate; client_max_window_bits=08":                                       none,
+		"x-webkit-deflate-frame":                                                              none,
+		"permessage-bzip2, permessage-deflate ; client_max_window_bits = 10":                  plain,
+		"permessage-deflate-not":                                                              none,
+		"permessage-deflate; client_max_window_bits; server_max_window_bits=12, something; x": none,
 	} {
-		if got := OffersDeflate([]string{offers}); got != want {
-			t.Errorf("%q: %v, want %v", offers, got, want)
+		if got := AnswerDeflate([]string{offers}); got != want {
+			t.Errorf("%q: %q, want %q", offers, got, want)
 		}
 	}
 }

@@ -8,6 +8,10 @@ import (
 // ErrMore: what has arrived holds no further message.
 var ErrMore = errors.New("wsframe: more input is needed")
 
+// maxFragments is how many frames a message may have, as with Node's engine.io 6.6.13. Empty ones cost the client little
+// and are bounded by nothing else.
+const maxFragments = 10_000
+
 // Message is a whole message, or a control frame between messages or their fragments. Data is valid until Next or Space
 // is called.
 type Message struct {
@@ -41,9 +45,10 @@ type assembly struct {
 	final      bool    // the frame that is arriving is the last one
 	message    *[]byte // pooled
 	mask       [4]byte
-	position   int  // in the frame's payload
-	rest       int  // of the frame's payload
-	unmasked   int  // bytes of message
+	position   int // in the frame's payload
+	rest       int // of the frame's payload
+	unmasked   int // bytes of message
+	fragments  int
 	returned   bool // by Next
 }
 
@@ -101,6 +106,9 @@ func (r *Reader) frame(limit int) (Message, error) {
 	if a == nil {
 		a = &assembly{opcode: h.Opcode, compressed: h.Compressed, message: newBuffer()}
 		r.partial = a
+	}
+	if a.fragments++; a.fragments > maxFragments {
+		return Message{}, TooMany
 	}
 	a.final, a.mask, a.position, a.rest = h.Final, h.Mask, 0, int(h.Length)
 	return Message{}, nil

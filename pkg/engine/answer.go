@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -66,8 +67,7 @@ func (s *Session) writeAnswer(w http.ResponseWriter, r *http.Request, p *poll) e
 	if err == nil {
 		err = p.control.Flush()
 	}
-	if err != nil {
-		s.server.dropped(dropFailed, messagesIn(p.batch))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) { // middleware hides Flush: net/http flushes after the handler
 		return err
 	}
 	s.server.metrics.written(transportPolling, p.batch, out.written)

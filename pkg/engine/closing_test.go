@@ -1,13 +1,18 @@
 package engine_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // narrow opens a session on a connection whose kernel takes little, so that most of what is sent waits on our side.
@@ -36,6 +41,7 @@ func TestClose_WhatComesAfterOurCloseFrameDestroysNothing(t *testing.T) {
 		"large message":   "\x82\xff\x00\x00\x00\x00\x00\x03\x0d\x40" + mask + strings.Repeat("x", 200_000),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := start(t, engine.Config{})
 			conn, c := s.narrow()
 			const messages, size = 20, 5000
@@ -117,4 +123,81 @@ func TestClose_OfAClientThatTakesNothing(t *testing.T) {
 	c.session.Send(false, bin(strings.Repeat("x", 3<<20)))
 	c.session.Close(engine.ForcedClose)
 	s.wantClosed(c, engine.ForcedClose)
+}
+
+// An answer that the client was not there to take is lost, and counted.
+func TestPoll_AnAnswerNobodyWaitsForIsCounted(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	s := start(t, engine.Config{Registry: registry})
+	p := s.poll()
+	p.session.Send(false, text("one"), text("two"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/engine.io/?"+p.query, nil))
+	s.wantClosed(p.client, engine.TransportError)
+	if n := metric(t, registry, "carillon_dropped_total", "failed"); n != 2 || w.Body.Len() > 0 {
+		t.Errorf("%v messages are counted as lost, body %q", n, w.Body)
+	}
+}
+
+func TestDrain_ReturnsAlthoughAReceiverBlocks(t *testing.T) {
+	for name, window := range map[string]time.Duration{"while it closes": time.Hour, "while it waits": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hold := make(chan struct{})
+			s := start(t, engine.Config{}, func(c *client) { c.hold = hold })
+			var clients []*client
+			for range 2 {
+				ws, c := s.connect()
+				ws.text("4x")
+				s.eventually("the receiver is busy", func() bool { return engine.Blocked(c.session) })
+				clients = append(clients, c)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			drained := make(chan error, 1)
+			go func() { drained <- s.Drain(ctx, window) }()
+			cancel()
+			select {
+			case err := <-drained:
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v", err)
+				}
+			case <-time.After(time.Minute):
+				t.Error("did not return")
+			}
+			close(hold)
+			for _, c := range clients {
+				s.wantClosed(c, engine.ShuttingDown)
+			}
+		})
+	}
+}
+
+func TestPost_ABodyHasThirtySeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startInBubble(t, engine.Config{PingInterval: time.Hour})
+		p := s.poll()
+		conn := s.raw("POST /engine.io/?" + p.query + " HTTP/1.1\nHost: x\nContent-Length: 100\n\n4x")
+		defer conn.Close()
+		began := time.Now()
+		s.wantClosed(p.client, engine.TransportError)
+		passed(t, "end", began, 30*time.Second, 30*time.Second)
+	})
+}
+
+// The deadline of a body is not one for what its packets take.
+func TestPost_AReceiverMayTakeLongerThanABody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		s := startInBubble(t, engine.Config{}, func(c *client) { c.hold = hold })
+		p := s.poll()
+		posted := make(chan answer, 1)
+		go func() { posted <- p.post("4x") }()
+		synctest.Wait()
+		time.Sleep(35 * time.Second)
+		close(hold)
+		p.wantAnswer("POST", <-posted, 200, "ok")
+		s.wantMessage(p.client, "x", false)
+	})
 }

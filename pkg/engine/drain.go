@@ -9,8 +9,13 @@ import (
 // Refuse makes every further handshake be refused with 503; open sessions go on.
 func (s *Server) Refuse() { s.refusing.Store(true) }
 
+// cutWait is how long Drain waits, after its context has ended, for the sessions that it has cut.
+const cutWait = time.Second
+
 // Drain refuses handshakes and closes the open sessions' transports evenly over window in random order, with
-// ShuttingDown, each after its outbox was flushed. It returns when all have ended or ctx has; what is left then is cut.
+// ShuttingDown, each after its outbox was flushed. It returns when all have ended. When ctx ends before, the sessions left
+// are cut, and Drain returns ctx's error within a second: a Receiver that still blocks in Message is left behind, and so is
+// the goroutine that waits for it.
 func (s *Server) Drain(ctx context.Context, window time.Duration) error {
 	s.Refuse()
 	s.table.close()
@@ -27,38 +32,48 @@ func (s *Server) Drain(ctx context.Context, window time.Duration) error {
 			select {
 			case <-timer.C:
 			case <-ctx.Done():
-				return s.cut(ctx)
+				return s.cutAll(ctx, s.ended())
 			}
 		}
 		session.Close(ShuttingDown)
 	}
+	ended := s.ended()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return s.cutAll(ctx, ended)
+	}
+}
+
+// ended returns a channel that is closed when everything of the server has ended. No session may be opened any more.
+func (s *Server) ended() <-chan struct{} {
 	ended := make(chan struct{})
 	go func() {
 		s.running.Wait()
 		close(ended)
 	}()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		err := s.cut(ctx)
-		<-ended
-		return err
-	}
+	return ended
 }
 
-// cut ends what a drain has left.
-func (s *Server) cut(ctx context.Context) error {
+// cutAll cuts what a drain has left.
+func (s *Server) cutAll(ctx context.Context, ended <-chan struct{}) error {
 	s.logDrain("drain ran out of time", s.Sessions())
 	for _, session := range s.table.all() {
 		session.cut(ShuttingDown, cause("the drain ran out of time"))
 	}
-	s.running.Wait()
+	timer := time.NewTimer(cutWait)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+	}
 	return ctx.Err()
 }
 
-// Close ends every session at once, with ShuttingDown, and waits until each Receiver has been told. It must not be
-// called by a Receiver.
+// Close ends every session at once, with ShuttingDown, and waits until each Receiver has returned from Closed: also from a
+// Message that blocks, which should return when Session.Done is closed. Where that may take too long, Drain is the one with
+// a context. It must not be called by a Receiver.
 func (s *Server) Close() {
 	s.Refuse()
 	s.table.close()

@@ -10,7 +10,7 @@ import (
 type request struct {
 	sid       string
 	transport string
-	revision  eioproto.Revision // 0: none we know
+	revision  eioproto.Revision
 	base64    bool
 	jsonp     bool
 	callback  string
@@ -30,14 +30,12 @@ func readRequest(r *http.Request) request {
 	q := request{
 		sid:       last("sid"),
 		transport: last("transport"),
+		revision:  3, // as with Node's server, whatever else the client says
 		base64:    last("b64") != "",
 		upgrade:   offersUpgrade(r),
 	}
-	switch last("EIO") {
-	case "4":
+	if last("EIO") == "4" {
 		q.revision = 4
-	case "3", "":
-		q.revision = 3
 	}
 	if query.Has("j") {
 		q.jsonp, q.callback = true, eioproto.JSONPIndex(last("j"))
@@ -136,8 +134,6 @@ func (s *Server) checkHandshake(r *http.Request, q request) (*Refusal, string) {
 		return faultBadMethod.because("method " + r.Method), resultBadMethod
 	case q.transport == transportWebSocket && !q.upgrade:
 		return faultBadRequest.because("a WebSocket was named and none asked for"), resultBadRequest
-	case q.revision == 0:
-		return faultUnsupported.because("no revision of the protocol that is known here"), resultUnsupported
 	case q.revision == 3 && !s.config.EIO3:
 		return faultUnsupported.because("revision 3, which is off"), resultUnsupported
 	case s.refusing.Load():

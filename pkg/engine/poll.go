@@ -91,6 +91,9 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		s.limitAnswer(p)
 		err = s.writeAnswer(w, r, p)
 	}
+	if err != nil {
+		s.server.dropped(dropFailed, messagesIn(p.batch))
+	}
 	s.pollDone(p, err)
 }
 

@@ -16,6 +16,9 @@ const (
 	discardLimit = 8 << 20
 	discardTime  = 10 * time.Second
 
+	// bodyTime is how long a body may take to arrive, as with Node's engine.io 6.6.13.
+	bodyTime = 30 * time.Second
+
 	octetStream = "application/octet-stream"
 )
 
@@ -37,6 +40,7 @@ func (p *polling) cutPost() {
 // servePost takes in the packets of a POST.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	p := &post{control: http.NewResponseController(w), receiving: true}
+	_ = p.control.SetReadDeadline(time.Now().Add(bodyTime)) // where it is not supported the heartbeat decides
 	if s.refuses(w, r, s.startPost(p)) {
 		return
 	}
@@ -67,6 +71,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 
+	_ = p.control.SetReadDeadline(time.Time{}) // net/http watches the connection while the packets are handled
 	if !s.deliverPost(p, *body, octets) {
 		s.server.refuse(w, r, false, faultSwitched)
 		return

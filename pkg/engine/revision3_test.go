@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"encoding/hex"
+	"fmt"
 	"net/url"
 	"regexp"
 	"testing"
@@ -50,11 +51,26 @@ func unhex(s string) string {
 	return string(b)
 }
 
-func TestRevision3_OtherRevisionsAreUnsupported(t *testing.T) {
-	s := start(t, withEIO3)
-	for _, revision := range []string{"2", "5", "04", "abc"} {
-		a := s.do("GET", "transport=polling&EIO="+revision, "")
-		s.wantAnswer("EIO="+revision, a, 400, `{"code":5,"message":"Unsupported protocol version"}`)
+// As with Node's server, a client that does not say 4 is one of revision 3, whatever it says.
+func TestRevision3_IsWhatIsNotFour(t *testing.T) {
+	for _, query := range []string{"", "&EIO=", "&EIO=3", "&EIO=2", "&EIO=1", "&EIO=5", "&EIO=04", "&EIO=4.0", "&EIO=abc", "&EIO=4&EIO=3"} {
+		s := start(t, withEIO3)
+		p := s.poll("transport=polling" + query)
+		if n := p.session.Revision(); n != 3 {
+			t.Errorf("%q: revision %d", query, n)
+		}
+		p.wantPosted("2:4x")
+		s.wantMessage(p.client, "x", false)
+		ws := s.ws("transport=websocket" + query)
+		c := <-s.opened
+		ws.want(fmt.Sprintf(`0{"sid":"%s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`, c.session.ID()))
+		if n := c.session.Revision(); n != 3 {
+			t.Errorf("%q: revision %d", query, n)
+		}
+
+		s = start(t, engine.Config{})
+		a := s.do("GET", "transport=polling"+query, "")
+		s.wantAnswer(query, a, 400, `{"code":5,"message":"Unsupported protocol version"}`)
 	}
 }
 

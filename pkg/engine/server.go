@@ -42,13 +42,14 @@ type Server struct {
 	flushers  flushers
 	patience  time.Duration // closeStall
 
-	sessions    atomic.Int64
-	outboxBytes atomic.Int64 // bytes in all outboxes, those being written included
-	outboxes    atomic.Int64 // Limits.Outboxes
-	relieving   atomic.Bool  // relieve runs
-	refusing    atomic.Bool
-	wrapped     sync.Once      // the warning of a listener that wraps its connections
-	running     sync.WaitGroup // sessions, their connections' readers, the poller, relieve
+	sessions     atomic.Int64
+	outboxBytes  atomic.Int64 // bytes in all outboxes, those being written included
+	outboxes     atomic.Int64 // Limits.Outboxes
+	relieving    atomic.Bool  // relieve runs
+	refusing     atomic.Bool
+	wrapped      sync.Once      // the warning of a listener that wraps its connections
+	unhijackable sync.Once      // the warning of middleware that hides Hijack
+	running      sync.WaitGroup // sessions, their connections' readers, the poller, relieve
 }
 
 // New makes a server. It starts nothing.

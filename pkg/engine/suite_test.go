@@ -86,6 +86,9 @@ func TestSuite_HandshakeOverWebSocket(t *testing.T) {
 		c := <-s.opened
 		ws.want(`0{"sid":"` + c.session.ID() + `","upgrades":[],"pingInterval":300,"pingTimeout":200,"maxPayload":1000000}`)
 		for _, query := range []string{"EIO=abc&transport=websocket", "EIO=" + d.eio, "EIO=" + d.eio + "&transport=abc"} {
+			if d.eio == "3" && strings.HasPrefix(query, "EIO=abc") {
+				continue // that is revision 3
+			}
 			if a := s.do("GET", query, "", upgradeHeaders()...); a.status != 400 {
 				s.t.Errorf("upgrade %s: %d", query, a.status)
 			}

@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -24,13 +25,6 @@ var upgrader = websocket.Upgrader{
 	WriteBufferPool: new(sync.Pool),
 	CheckOrigin:     func(*http.Request) bool { return true }, // Config.Check has decided
 }
-
-// compressingUpgrader agrees to compression; it answers both no_context_takeover parameters and no other.
-var compressingUpgrader = func() websocket.Upgrader {
-	u := upgrader
-	u.EnableCompression = true
-	return u
-}()
 
 func validKey(r *http.Request) bool {
 	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key"))
@@ -55,12 +49,21 @@ func (s *Server) acceptWebSocket(w http.ResponseWriter, r *http.Request, c codec
 		r = r.Clone(r.Context())
 		r.Header.Set("Sec-WebSocket-Version", "13")
 	}
-	accept := &upgrader
-	if s.config.CompressWebSocket && wsframe.OffersDeflate(r.Header.Values("Sec-WebSocket-Extensions")) {
-		accept, c.deflate = &compressingUpgrader, true
+	if s.config.CompressWebSocket {
+		if answer := wsframe.AnswerDeflate(r.Header.Values("Sec-WebSocket-Extensions")); answer != "" {
+			header["Sec-WebSocket-Extensions"] = []string{answer} // gorilla refuses the name as net/http spells it
+			c.deflate = true
+		}
 	}
 	conn := &wsConn{codec: c, in: wsframe.Reader{Deflate: c.deflate}}
-	if _, err := accept.Upgrade(hijacker{w, conn}, r, header); err != nil {
+	hijack := &hijacker{ResponseWriter: w, conn: conn}
+	if _, err := upgrader.Upgrade(hijack, r, header); err != nil {
+		if errors.Is(hijack.err, http.ErrNotSupported) {
+			s.unhijackable.Do(func() {
+				s.config.Logger.Warn("no WebSocket is possible: middleware wraps http.ResponseWriter in a type that has neither Hijack nor Unwrap",
+					zap.String("type", fmt.Sprintf("%T", w)))
+			})
+		}
 		s.reportRefusal(r, faultBadRequest.because(err.Error()))
 		return nil, err
 	}

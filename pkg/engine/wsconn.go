@@ -46,11 +46,12 @@ type wsConn struct {
 type hijacker struct {
 	http.ResponseWriter
 	conn *wsConn
+	err  error // of hijacking
 }
 
-func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffers, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	if err != nil {
+	if h.err = err; err != nil {
 		return nil, nil, err
 	}
 	h.conn.Conn, h.conn.raw = conn, newRawConn(conn)
