@@ -13,6 +13,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/auth"
 	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/pkg/socketio"
 )
 
 // watchInterval is how often the files of the configuration are looked at. They are read rather than watched: a mounted
@@ -28,6 +29,7 @@ type reloader struct {
 	success prometheus.Gauge
 	applied prometheus.Counter
 	refused prometheus.Counter
+	removed prometheus.Counter // sockets
 
 	mu sync.Mutex // held while a configuration is applied
 	// mu guards the following.
@@ -58,9 +60,26 @@ func newReloader(o Options, registry prometheus.Registerer) *reloader {
 		applied: results.WithLabelValues("applied"),
 		refused: results.WithLabelValues("refused"),
 	}
+	r.removed = prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "carillon", Name: "config_removed_sockets_total",
+		Help: "Sockets disconnected because their namespace was taken out of the configuration.",
+	})
 	r.success.Set(1)
-	registry.MustRegister(r.success, results)
+	registry.MustRegister(r.success, r.removed, results)
 	return r
+}
+
+// closeNamespaces disconnects the sockets of namespaces that the policy no longer knows: an operator who takes a namespace
+// away has shut it.
+func (g *Gateway) closeNamespaces() {
+	for _, n := range g.socketio.Namespaces() {
+		if g.policy.Label(n.Name()) != "" {
+			continue
+		}
+		sockets := n.Close(socketio.ServerDisconnect)
+		g.reloader.removed.Add(float64(sockets))
+		g.logger.Info("namespace removed", zap.String("namespace", n.Name()), zap.Int("sockets", sockets))
+	}
 }
 
 // Reload reads the configuration again and puts in force what a running node can change: namespaces, limits, certificates,
@@ -117,6 +136,7 @@ func (g *Gateway) applyLocked(cfg config.Config) error {
 	if err := g.policy.Replace(cfg.Namespaces); err != nil {
 		return err
 	}
+	g.closeNamespaces()
 	replaceKeys()
 	renew()
 	g.limits.set(cfg.Limits)

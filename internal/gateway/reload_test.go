@@ -2,12 +2,14 @@ package gateway_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/carillon-io/carillon/internal/gateway"
+	"github.com/carillon-io/carillon/pkg/socketio/socketiotest"
 	"github.com/carillon-io/carillon/test/program"
 )
 
@@ -50,6 +52,46 @@ func TestReload_NewRulesHoldForOpenConnections(t *testing.T) {
 	}
 	c.asks(`["after"]`, "ping")
 	i.metric(t, "carillon_config_reload_success 1")
+}
+
+func TestReload_SocketsOfANamespaceThatIsTakenAwayAreDisconnected(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "carillon.yaml")
+	with := func(namespaces string) string {
+		return quick + "namespaces: {'/': {rules: [{event: ping, ack: [pong]}]}" + namespaces + "}\n"
+	}
+	save(t, file, with(", /room: {}, '/t-*': {}"))
+	i, log := runFile(t, file)
+	stays := connect(t, i.clients, nil)
+	room := socketiotest.Dial(t, i.clients, socketiotest.Options{Namespace: "/room"})
+	tenant := socketiotest.Dial(t, i.clients, socketiotest.Options{Namespace: "/t-1"})
+
+	save(t, file, with(""))
+	if err := i.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*socketiotest.Client{room, tenant} {
+		if got := c.Disconnected(); got != "io server disconnect" {
+			t.Errorf("the client ends with %q", got)
+		}
+	}
+	if r := socketiotest.DialRefused(t, i.clients, socketiotest.Options{Namespace: "/room"}); r.Message != "Invalid namespace" {
+		t.Errorf("a new client is answered %+v", r)
+	}
+	stays.asks(`["pong"]`, "ping")
+	i.metric(t, "carillon_config_removed_sockets_total 2")
+	if text := log.String(); !strings.Contains(text, `"namespace":"/room","sockets":1`) {
+		t.Errorf("the log does not say so:\n%s", text)
+	}
+	_, metrics := fetch(t, http.DefaultClient, http.MethodGet, i.ops+"/metrics", "")
+	if strings.Contains(metrics, `namespace=""`) {
+		t.Error("a series has a namespace without a name")
+	}
+
+	save(t, file, with(", /room: {}"))
+	if err := i.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	socketiotest.Dial(t, i.clients, socketiotest.Options{Namespace: "/room"})
 }
 
 func TestReload_AConfigurationWithAFaultIsRefusedWhole(t *testing.T) {

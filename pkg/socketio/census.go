@@ -41,14 +41,19 @@ func (c census) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(roomsDesc, prometheus.GaugeValue, float64(rooms))
 }
 
-// labelDynamic stands for all namespaces of OfFunc.
-const labelDynamic = "*"
+const (
+	labelDynamic = "*"       // all namespaces of OfFunc
+	labelRemoved = "removed" // those that NamespaceLabel no longer knows, while their last sockets leave
+)
 
 // label is the namespace's in metrics. What a client names must not become one.
 func (io *Server) label(n *Namespace) string {
 	switch {
 	case io.cfg.NamespaceLabel != nil:
-		return io.cfg.NamespaceLabel(n.name)
+		if label := io.cfg.NamespaceLabel(n.name); label != "" {
+			return label
+		}
+		return labelRemoved
 	case n.parent != nil:
 		return labelDynamic
 	}

@@ -51,6 +51,7 @@ carillon_inbound_dropped_total{reason="overloaded"} 0
 carillon_inbound_dropped_total{reason="refused"} 0
 carillon_inbound_dropped_total{reason="rooms"} 0
 carillon_inbound_dropped_total{reason="unhandled"} 0
+carillon_inbound_dropped_total{reason="unknown_namespace"} 0
 carillon_inbound_dropped_total{reason="violation"} 0
 carillon_rooms 0
 carillon_sockets{namespace="*"} 0

@@ -25,13 +25,13 @@ type Namespace struct {
 	prepared sync.Once
 	ready    bool // the parent's setup has returned; read after prepared
 
+	open      atomic.Bool  // at the adapter; the table's opening guards changes
 	connected atomic.Int64 // sockets
 	inbox     inbox
 
 	// The server's table guards the following.
 	dynamic bool // ends with its last holder
 	holders int  // sockets that enter, are in, or leave
-	open    bool // the adapter was told of it
 
 	mu sync.RWMutex
 	// mu guards the following. The slices are replaced, never changed.
@@ -107,11 +107,11 @@ func (n *Namespace) connectHandlers() []func(*Socket) {
 }
 
 // Sockets reports how many sockets of this node are connected to the namespace.
-func (n *Namespace) Sockets() int { return int(n.connected.Load()) }
+func (n *Namespace) Sockets() int { return int(n.living().connected.Load()) }
 
 // Socket returns the socket of that id; nil when none of this node is connected.
 func (n *Namespace) Socket(id string) *Socket {
-	r, _ := n.hub.ByID(id).(*recipient)
+	r, _ := n.living().hub.ByID(id).(*recipient)
 	return (*Socket)(r)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
 // registry is an adapter that remembers which namespaces are open.
@@ -92,6 +93,156 @@ func TestOfFunc_NamespacesExistWhileTheyHaveSockets(t *testing.T) {
 	receive(t, names.closed)
 	if got := names.list(); got != "/ /fixed" {
 		t.Errorf("open in the end: %s", got)
+	}
+}
+
+// A client that is refused costs the cluster nothing, whatever namespace it names.
+func TestOfFunc_ARefusedClientOpensNoNamespace(t *testing.T) {
+	names := &registry{closed: make(chan string, 8)}
+	server, url := serve(t, socketio.Config{Adapter: names})
+	server.OfFunc(func(nsp string) bool { return strings.HasPrefix(nsp, "/t-") }, func(n *socketio.Namespace) {
+		n.Use(func(_ context.Context, s *socketio.Socket) error {
+			if n.Name() == "/t-joins" {
+				return s.Join("r")
+			}
+			return nil
+		})
+		n.SetLogic(func(*socketio.Socket, *socketio.Values) socketio.Logic {
+			return logic{enter: func(context.Context) error {
+				if got := strings.Contains(names.list(), n.Name()); got != (n.Name() == "/t-joins") {
+					t.Errorf("%s is open before it lets a client in: %v", n.Name(), got)
+				}
+				if n.Name() != "/t-in" {
+					return errors.New("no")
+				}
+				return nil
+			}}
+		})
+	})
+	p := dial(t, url)
+	p.send(`40/t-out`)
+	p.expect(`44/t-out,{"message":"no"}`)
+	p.connect("/t-in")
+	if got := names.list(); got != "/ /t-in" {
+		t.Errorf("open: %s", got)
+	}
+	p.send(`41/t-in,`)
+	if name := receive(t, names.closed); name != "/t-in" {
+		t.Errorf("closed %s", name)
+	}
+	p.send(`40/t-joins`) // a room that is joined has to be heard of, so the namespace is open for that moment
+	p.expect(`44/t-joins,{"message":"no"}`)
+	if name := receive(t, names.closed); name != "/t-joins" {
+		t.Errorf("closed %s", name)
+	}
+}
+
+// On Redis a room and a namespace stand side by side with a # between them.
+func TestConnect_ANamespaceWithASeparatorIsInvalid(t *testing.T) {
+	names := &registry{closed: make(chan string, 8)}
+	server, url := serve(t, socketio.Config{Adapter: names, Parser: packet.MsgpackParser})
+	server.OfFunc(func(string) bool { return true }, echo)
+	for _, nsp := range []string{"/a#b", "/a#", "/#", "/a,b"} {
+		p := dial(t, url)
+		frame, err := packet.AppendMsgpack(nil, &packet.Packet{Type: packet.Connect, Namespace: nsp})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.send("b:" + string(frame))
+		if got := p.read(); !strings.Contains(got, "Invalid namespace") {
+			t.Errorf("%s: %q", nsp, got)
+		}
+	}
+	if got := names.list(); got != "/" {
+		t.Errorf("open: %s", got)
+	}
+}
+
+// What the setup of a namespace has started ends with it, and a handle that is kept addresses the one that comes after it.
+func TestNamespace_DoneAndTheHandleAfterIt(t *testing.T) {
+	server, url := serve(t, socketio.Config{})
+	made := make(chan *socketio.Namespace, 2)
+	server.OfFunc(func(nsp string) bool { return nsp == "/t" }, func(n *socketio.Namespace) {
+		made <- n
+		echo(n)
+	})
+	p, _ := join(t, url, "/t")
+	first := receive(t, made)
+	nothing(t, first.Done())
+	p.send(`41/t`)
+	receive(t, first.Done())
+	id := p.connect("/t")
+	second := receive(t, made)
+	nothing(t, second.Done())
+	if err := first.To(id).Emit("news"); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(`42/t,["news"]`)
+	if list, err := first.FetchSockets(within(t)); len(list) != 1 || err != nil {
+		t.Errorf("%v, %v", list, err)
+	}
+	if s := first.Socket(id); s == nil || s.ID() != id || first.Socket("nobody") != nil {
+		t.Errorf("socket by id: %v", s)
+	}
+	if got := first.Sockets(); got != 1 {
+		t.Errorf("%d sockets", got)
+	}
+}
+
+func TestNamespace_CloseDisconnectsAndRefuses(t *testing.T) {
+	names := &registry{closed: make(chan string, 8)}
+	server, url := serve(t, socketio.Config{Adapter: names})
+	reasons := make(chan socketio.Reason, 4)
+	entering, proceed := make(chan struct{}), make(chan struct{})
+	watched := func(n *socketio.Namespace) {
+		n.OnConnect(func(s *socketio.Socket) { s.OnDisconnect(func(r socketio.Reason) { reasons <- r }) })
+		n.Use(func(_ context.Context, s *socketio.Socket) error {
+			if s.Auth().JSON != nil {
+				close(entering)
+				<-proceed
+			}
+			return nil
+		})
+	}
+	fixed := server.Of("/fixed")
+	watched(fixed)
+	echo(server.Of("/"))
+	server.OfFunc(func(nsp string) bool { return nsp == "/t" }, watched)
+	p, _ := join(t, url, "/", "/fixed", "/t")
+	late := dial(t, url)
+	late.send(`40/fixed,{"wait":true}`)
+	receive(t, entering)
+	for _, n := range server.Namespaces() {
+		if n.Name() == "/" {
+			continue
+		}
+		if got := n.Close("closed for the night"); got != 1 {
+			t.Errorf("%s had %d sockets", n.Name(), got)
+		}
+		p.expect("41" + n.Name() + ",")
+		if r := receive(t, reasons); r != "closed for the night" {
+			t.Errorf("%s: %q", n.Name(), r)
+		}
+		receive(t, n.Done())
+		receive(t, names.closed)
+		if n.Close("again") != 0 {
+			t.Errorf("%s had sockets after its end", n.Name())
+		}
+	}
+	close(proceed) // a client that was on its way in does not stay
+	if got := late.read(); strings.HasPrefix(got, "40") {
+		late.expect("41/fixed,")
+	}
+	p.send(`40/fixed`)
+	p.expect(`44/fixed,{"message":"Invalid namespace"}`)
+	p.connect("/t")
+	if server.Of("/fixed") == fixed {
+		t.Error("the namespace has come back from its end")
+	}
+	p.connect("/fixed")
+	p.sync() // the connection was never closed
+	if got := names.list(); got != "/ /t /fixed" {
+		t.Errorf("open: %s", got)
 	}
 }
 

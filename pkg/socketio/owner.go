@@ -47,6 +47,7 @@ func (o *owner) Enter(ctx context.Context) error {
 		}
 		s.logic = logic
 	}
+	s.io.open(n)
 	n.hub.Touch(&s.member)
 	return nil
 }
@@ -59,6 +60,9 @@ func (o *owner) Joined() { o.nsp.connected.Add(1) }
 
 // Entered calls the connect handlers.
 func (o *owner) Entered() {
+	if o.nsp.ended() { // Namespace.Close was called before it could find the socket
+		o.conn.Disconnect(ServerDisconnect)
+	}
 	if o.logic != nil {
 		o.logic.Entered()
 	}

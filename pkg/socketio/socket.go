@@ -133,6 +133,7 @@ func (s *Socket) Join(rooms ...string) error {
 	if len(rooms) == 0 {
 		return nil
 	}
+	s.io.open(s.nsp)
 	return joined(s.nsp.hub.Join(&s.member, rooms))
 }
 
@@ -143,6 +144,7 @@ func (s *Socket) JoinThen(done func(error), rooms ...string) {
 		done(nil)
 		return
 	}
+	s.io.open(s.nsp)
 	s.nsp.hub.JoinThen(&s.member, rooms, func(err error) { done(joined(err)) })
 }
 

@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/carillon-io/carillon/internal/sio/conn"
+	"github.com/carillon-io/carillon/internal/sio/hub"
+	"github.com/carillon-io/carillon/pkg/rooms"
 )
 
 // table holds the namespaces of a server.
@@ -15,8 +17,8 @@ type table struct {
 	parents    []*ParentNamespace // only ever appended to
 	dynamic    int                // namespaces that go when their last socket does
 
-	// announce is held while the adapter is told of a namespace, so that it hears the latest state last.
-	announce sync.Mutex
+	// opening is held while the adapter is told to open or close a namespace, so that it is told the latest state last.
+	opening sync.Mutex
 }
 
 // Of returns the namespace of that name, made on first use; it stays. A leading slash is added where missing. A name
@@ -28,8 +30,8 @@ func (io *Server) Of(name string) *Namespace {
 	n := io.table.fixed(name)
 	if n == nil {
 		n = io.table.keep(newNamespace(io, name, io.parentOf(name)))
-		io.announce(name)
 	}
+	io.open(n)
 	n.prepare()
 	return n
 }
@@ -76,16 +78,14 @@ func (io *Server) acquire(name string) (*Namespace, error) {
 	if n := t.hold(name); n != nil {
 		return n, nil
 	}
+	if strings.ContainsAny(name, "#,") { // which separate a namespace from a room on Redis, and from the rest of a packet
+		return nil, conn.ErrInvalidNamespace
+	}
 	parent := io.parentOf(name)
 	if parent == nil {
 		return nil, conn.ErrInvalidNamespace
 	}
-	n, err := t.make(newNamespace(io, name, parent), io.limits.Load().Dynamic)
-	if err != nil {
-		return nil, err
-	}
-	io.announce(name)
-	return n, nil
+	return t.make(newNamespace(io, name, parent), io.limits.Load().Dynamic)
 }
 
 // release ends what acquire began. A dynamic namespace ends with its last holder.
@@ -99,7 +99,7 @@ func (io *Server) release(n *Namespace) {
 	}
 	t.mu.Unlock()
 	if last {
-		io.announce(n.name)
+		io.close(n)
 	}
 }
 
@@ -107,32 +107,74 @@ func (io *Server) release(n *Namespace) {
 func (t *table) removeLocked(n *Namespace) {
 	delete(t.namespaces, n.name)
 	if n.dynamic {
+		n.dynamic = false
 		t.dynamic--
 	}
 	close(n.done)
 }
 
-// living returns the namespace, or the one of its name that has come after its end.
-func (n *Namespace) living() *Namespace {
+// Close ends the namespace on this node: it disconnects the sockets, for the reason, and returns how many they were.
+// Clients that ask for the namespace are refused from now on, unless an OfFunc or Of makes one of its name again.
+func (n *Namespace) Close(reason Reason) (sockets int) {
+	t := &n.io.table
+	t.mu.Lock()
+	if t.namespaces[n.name] == n {
+		t.removeLocked(n)
+	}
+	t.mu.Unlock()
+	sockets = n.hub.Each(rooms.Target{}, func(m *hub.Member) {
+		if r, ok := m.Value().(*recipient); ok {
+			(*Socket)(r).DisconnectWith(reason)
+		}
+	})
+	n.io.close(n)
+	return sockets
+}
+
+// ended reports whether the namespace has ended on this node.
+func (n *Namespace) ended() bool {
 	select {
 	case <-n.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// living returns the namespace, or the one of its name that has come after its end.
+func (n *Namespace) living() *Namespace {
+	if n.ended() {
 		if successor := n.io.lookup(n.name); successor != nil {
 			return successor
 		}
-	default:
 	}
 	return n
 }
 
-// announce opens the namespace at the adapter when it exists, and closes it when it does not. Made and dropped by two
-// goroutines, it is the table that decides, not who comes last.
-func (io *Server) announce(name string) {
-	io.table.announce.Lock()
-	defer io.table.announce.Unlock()
-	if io.lookup(name) != nil {
-		io.cfg.Adapter.Open(name)
-	} else {
-		io.cfg.Adapter.Close(name)
+// open makes the namespace one of the cluster, if it is not. It is called when its first socket joins a room or is let
+// in, so that a client that is refused costs the cluster nothing.
+func (io *Server) open(n *Namespace) {
+	if n.open.Load() {
+		return
+	}
+	io.table.opening.Lock()
+	defer io.table.opening.Unlock()
+	if !n.open.Load() && io.lookup(n.name) == n {
+		io.cfg.Adapter.Open(n.name)
+		n.open.Store(true)
+	}
+}
+
+// close ends what open began, for a namespace that is no longer in the table. One of its name that has come since and is
+// open stays so.
+func (io *Server) close(n *Namespace) {
+	io.table.opening.Lock()
+	defer io.table.opening.Unlock()
+	if !n.open.Load() {
+		return
+	}
+	if successor := io.lookup(n.name); successor == nil || !successor.open.Load() {
+		io.cfg.Adapter.Close(n.name)
 	}
 }
 

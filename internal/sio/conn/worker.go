@@ -171,6 +171,9 @@ func (c *Conn) turnAway(s *Socket, cause error) {
 	case errors.Is(cause, ErrClose):
 		c.session.Close(engine.ForcedClose)
 	default:
+		if errors.Is(cause, ErrInvalidNamespace) {
+			c.set.tally.Dropped(tally.UnknownNamespace)
+		}
 		s.queuePacket(c.refusal(s.namespace, cause))
 	}
 }

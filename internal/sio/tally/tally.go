@@ -16,24 +16,25 @@ type Drop int
 
 // The reasons.
 const (
-	Malformed    Drop = iota // a packet that cannot be read; closes the connection
-	Violation                // a packet that has no place there; closes the connection
-	Attachments              // a packet whose attachments do not come; closes the connection
-	Namespaces               // a CONNECT over a limit of namespaces
-	Connects                 // a CONNECT over the rate of a connection; closes the connection
-	Auth                     // a CONNECT whose auth is too large
-	Disconnected             // an event of a socket that was refused or disconnected
-	Unhandled                // an event without a handler
-	Refused                  // an event that a middleware refused
-	Arguments                // an event whose arguments the handler does not take
-	Rooms                    // a join over the limit, ordered by the cluster
-	Overloaded               // an event of another server while too many wait
-	Encoding                 // a packet that a client's parser cannot carry
+	Malformed        Drop = iota // a packet that cannot be read; closes the connection
+	Violation                    // a packet that has no place there; closes the connection
+	Attachments                  // a packet whose attachments do not come; closes the connection
+	Namespaces                   // a CONNECT over a limit of namespaces
+	UnknownNamespace             // a CONNECT to a namespace that does not exist
+	Connects                     // a CONNECT over the rate of a connection; closes the connection
+	Auth                         // a CONNECT whose auth is too large
+	Disconnected                 // an event of a socket that was refused or disconnected
+	Unhandled                    // an event without a handler
+	Refused                      // an event that a middleware refused
+	Arguments                    // an event whose arguments the handler does not take
+	Rooms                        // a join over the limit, ordered by the cluster
+	Overloaded                   // an event of another server while too many wait
+	Encoding                     // a packet that a client's parser cannot carry
 )
 
 var dropLabels = [...]string{
-	Malformed: "malformed", Violation: "violation", Attachments: "attachments", Namespaces: "namespaces", Connects: "connects",
-	Auth: "auth", Disconnected: "disconnected", Unhandled: "unhandled", Refused: "refused", Arguments: "arguments",
+	Malformed: "malformed", Violation: "violation", Attachments: "attachments", Namespaces: "namespaces",
+	UnknownNamespace: "unknown_namespace", Connects: "connects", Auth: "auth", Disconnected: "disconnected", Unhandled: "unhandled", Refused: "refused", Arguments: "arguments",
 	Rooms: "rooms", Overloaded: "overloaded", Encoding: "encoding",
 }
 
