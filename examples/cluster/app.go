@@ -95,7 +95,7 @@ func (a *app) routes() http.Handler {
 	mux.HandleFunc("POST /promote", func(_ http.ResponseWriter, r *http.Request) {
 		user := r.FormValue("user")
 		a.main.To(userRoom(user)).SocketsJoin(staff)
-		_ = a.main.To(staff, userRoom(user)).Emit("promoted", user) // a string can always be sent
+		_ = a.main.To(staff).Emit("promoted", user) // a string can always be sent
 	})
 	mux.HandleFunc("POST /maintenance", func(w http.ResponseWriter, r *http.Request) {
 		message := r.FormValue("message")
