@@ -82,7 +82,7 @@ type Limits struct {
 type Bucket struct {
 	// Per second. 0: no limit.
 	Rate int `key:"rate"`
-	// How many at once.
+	// How many at once. 0: as many as the rate.
 	Burst int `key:"burst"`
 }
 

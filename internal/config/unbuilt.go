@@ -28,7 +28,6 @@ var unbuilt = []unbuiltKey{
 	{key: "adapter.kind", refuse: true, asks: func(c *Config) bool {
 		return c.Adapter.Kind == AdapterStreams
 	}},
-	{key: "limits.events", refuse: true},
 	{key: "routes", refuse: true},
 	{key: "native.path"},
 	{key: "sse.path"},

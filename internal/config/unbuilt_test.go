@@ -12,7 +12,6 @@ func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 	for _, c := range []struct{ key, value, shown string }{
 		{"socketio.recovery.enabled", "true", `"true": `},
 		{"adapter.kind", "streams", `"streams": `},
-		{"limits.events.rate", "10", `"10": `},
 		{"routes", "{orders: {}}", ""},
 		{"history", "[{rooms: [a]}]", ""},
 	} {

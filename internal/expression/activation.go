@@ -82,6 +82,8 @@ type Activation struct {
 	Args    packet.Args
 	Reason  string // of a disconnect
 	Budget  celjson.Budget
+	// MaxDepth is how many arrays and objects in each other may be sent; 0: as many as the codec writes.
+	MaxDepth int
 
 	args                              celjson.List
 	argsMade                          bool

@@ -1,6 +1,8 @@
 package expression
 
 import (
+	"errors"
+
 	"cel.dev/cel-go/cel"
 	"github.com/carillon-io/carillon/internal/celjson"
 	"github.com/carillon-io/carillon/internal/config"
@@ -19,14 +21,14 @@ func (t *Arguments) Event(name string, a *Activation) (args packet.Args, err err
 	if t.isClientsList() {
 		return packet.NewEvent(name, a.Args), nil
 	}
-	w := celjson.Writer{Budget: &a.Budget}
+	w := newWriter(a)
 	w.Literal("[")
 	w.String(name)
 	if err := t.write(&w, a, ","); err != nil {
 		return packet.Args{}, err
 	}
 	w.Literal("]")
-	return w.Args()
+	return finish(&w)
 }
 
 // Ack is the list of an acknowledgement.
@@ -35,13 +37,28 @@ func (t *Arguments) Ack(a *Activation) (args packet.Args, err error) {
 	if t.isClientsList() && len(a.Args.JSON) > 0 {
 		return a.Args, nil
 	}
-	w := celjson.Writer{Budget: &a.Budget}
+	w := newWriter(a)
 	w.Literal("[")
 	if err := t.write(&w, a, ""); err != nil {
 		return packet.Args{}, err
 	}
 	w.Literal("]")
-	return w.Args()
+	return finish(&w)
+}
+
+func newWriter(a *Activation) celjson.Writer {
+	w := celjson.Writer{Budget: &a.Budget}
+	w.MaxDepth = a.MaxDepth
+	return w
+}
+
+// finish returns what was written.
+func finish(w *celjson.Writer) (packet.Args, error) {
+	args, err := w.Args()
+	if errors.Is(err, packet.ErrLimit) {
+		err = Invalid("the arguments are nested too deep")
+	}
+	return args, err
 }
 
 // isClientsList reports whether the arguments are ${args} as a whole.

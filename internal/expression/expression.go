@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -46,6 +47,9 @@ type Expression struct {
 	program cel.Program
 	kind    *cel.Type // of its value, as far as checking can tell
 	path    *path     // when it merely picks a client's value; else nil
+
+	explained sync.Once
+	terms     []*Expression // of Explain
 }
 
 // Compile compiles an expression. A syntax error, an unknown variable or a wrong type is an error.
@@ -64,7 +68,9 @@ func Compile(env *cel.Env, source string) (*Expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("expression %q: %w", source, err)
 	}
-	return &Expression{source, env, checked, program, checked.OutputType(), pathOf(expr)}, nil
+	return &Expression{
+		Source: source, env: env, checked: checked, program: program, kind: checked.OutputType(), path: pathOf(expr),
+	}, nil
 }
 
 // Type is the type of the value, as far as checking can tell.

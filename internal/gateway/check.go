@@ -15,7 +15,7 @@ func Check(cfg config.Config, loaded error) error {
 	var unused certificate
 	_, faultyTLS := unused.prepare(cfg.Server.TLS)
 	if loaded == nil {
-		_, loaded = policy.New(cfg.Namespaces, policy.Options{})
+		_, loaded = policy.New(policyConfig(cfg), policy.Options{})
 	}
 	_, faultyKeys := auth.New(cfg.Auth, auth.Options{})
 	if err := errors.Join(loaded, faultyTLS, faultyKeys, checkBundle(cfg.Server.ClientBundle), checkRedis(cfg.Redis, loaded)); err != nil {

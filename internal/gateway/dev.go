@@ -117,7 +117,7 @@ func (d *Development) Run(ctx context.Context) error {
 		Root:            demo.Handler(publish, d.signer()),
 		LoopbackOrigins: true,
 		EmbeddedRedis:   d.embedded,
-		OnRefusal:       func(r policy.Refusal) { fmt.Fprintln(out, refusalLine(r)) },
+		OnDecision:      func(d *policy.Decision) { fmt.Fprint(out, d.Notice()) },
 		OnReload:        func() { fmt.Fprintf(out, "reloaded %s\n", d.options.File) },
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/podcost"
 	"github.com/carillon-io/carillon/internal/policy"
+	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 	"github.com/carillon-io/carillon/pkg/engine"
@@ -45,8 +46,8 @@ type Options struct {
 	LoopbackOrigins bool
 	// EmbeddedRedis says that the Redis is in this process and delivers patterns out of order with channels.
 	EmbeddedRedis bool
-	// OnRefusal hears of each event that the rules refuse; nil: only counters and the log do.
-	OnRefusal func(policy.Refusal)
+	// OnDecision is called with each decision of the rules; nil: they are only counted and logged.
+	OnDecision func(*policy.Decision)
 	// OnReload hears of each configuration put in force while the node runs; nil: only metrics and the log do.
 	OnReload func()
 }
@@ -128,11 +129,12 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 	if g.tokens, err = auth.New(o.Config.Auth, auth.Options{Logger: g.logger.Named("auth"), Registry: registry}); err != nil {
 		return err
 	}
-	g.policy, err = policy.New(o.Config.Namespaces, policy.Options{
-		Logger:    g.logger.Named("policy"),
-		Registry:  registry,
-		OnRefusal: o.OnRefusal,
-		Connected: func() bool { return g.adapter.State().Connected },
+	g.policy, err = policy.New(policyConfig(o.Config), policy.Options{
+		Logger:     g.logger.Named("policy"),
+		Registry:   registry,
+		OnDecision: o.OnDecision,
+		Connected:  func() bool { return g.adapter.State().Connected },
+		MaxDepth:   o.Config.SocketIO.MaxDepth + rediswire.Wrapping,
 		Tokens: policy.Tokens{
 			Verifier:    g.tokens,
 			Places:      auth.NewPlaces(o.Config.Auth.Token, origins.mayUseCookies),
@@ -222,6 +224,11 @@ var parsers = map[string]packet.Parser{
 	config.ParserDefault: packet.DefaultParser,
 	config.ParserMsgpack: packet.MsgpackParser,
 	config.ParserAuto:    packet.AutoParser,
+}
+
+// policyConfig is the part of a configuration that the rules follow.
+func policyConfig(cfg config.Config) policy.Config {
+	return policy.Config{Namespaces: cfg.Namespaces, Events: cfg.Limits.Events}
 }
 
 func (g *Gateway) serverConfig(tag func() string, origins *originPolicy, registry prometheus.Registerer) socketio.Config {

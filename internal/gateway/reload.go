@@ -133,7 +133,7 @@ func (g *Gateway) applyLocked(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := g.policy.Replace(cfg.Namespaces); err != nil {
+	if err := g.policy.Replace(policyConfig(cfg)); err != nil {
 		return err
 	}
 	g.closeNamespaces()

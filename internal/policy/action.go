@@ -21,28 +21,28 @@ type action struct {
 	connection    bool // disconnect
 }
 
-// effect is an action with all its expressions evaluated: what is left cannot fail for what the client sent.
-type effect struct {
+// operation is an action with all its expressions evaluated: it can no longer fail because of what the client sent.
+type operation struct {
 	verb       config.Verb
 	rooms      []string
 	message    message
 	connection bool
 }
 
-// prepare evaluates the action's expressions.
-func (x *action) prepare(a *expression.Activation) (effect, error) {
-	e := effect{verb: x.verb, connection: x.connection}
+// evaluate evaluates the action's expressions.
+func (x *action) evaluate(a *expression.Activation) (operation, error) {
+	o := operation{verb: x.verb, connection: x.connection}
 	var err error
 	switch x.verb {
 	case config.VerbJoin, config.VerbLeave:
-		e.rooms, err = x.rooms.Eval(a, x.verb == config.VerbJoin)
+		o.rooms, err = x.rooms.Eval(a, x.verb == config.VerbJoin)
 	case config.VerbEmit, config.VerbBroadcast, config.VerbReply:
-		e.message, err = x.message(a)
+		o.message, err = x.message(a)
 	}
 	if err != nil {
-		return effect{}, at(string(x.verb), err)
+		return operation{}, at(string(x.verb), err)
 	}
-	return e, nil
+	return o, nil
 }
 
 func (x *action) message(a *expression.Activation) (message, error) {
@@ -81,43 +81,43 @@ func (x *action) eventName(a *expression.Activation) (string, error) {
 	return name, nil
 }
 
-// prepareAll evaluates the expressions of all actions, before any of them is done.
-func prepareAll(actions []*action, a *expression.Activation) ([]effect, error) {
+// prepare evaluates the expressions of all actions, before any of them is done.
+func prepare(actions []*action, a *expression.Activation) ([]operation, error) {
 	if len(actions) == 0 {
 		return nil, nil
 	}
-	effects := make([]effect, len(actions))
+	operations := make([]operation, len(actions))
 	for i, x := range actions {
 		var err error
-		if effects[i], err = x.prepare(a); err != nil {
+		if operations[i], err = x.evaluate(a); err != nil {
 			return nil, err
 		}
 	}
-	return effects, nil
+	return operations, nil
 }
 
-// do does the effect. With done it also tells, once, when and how the cluster took it; an error returned is final and
-// may have been told done too. Effects the cluster has no part in do not call done: confirms says which do.
-func (e *effect) do(s socket, done func(error)) error {
-	switch e.verb {
+// do does the operation. If done is non-nil and confirms reports true, done is called exactly once with the cluster's
+// result. A returned error is final; done may have been called with it as well.
+func (o *operation) do(s socket, done func(error)) error {
+	switch o.verb {
 	case config.VerbJoin:
 		if done == nil {
-			return s.Join(e.rooms...)
+			return s.Join(o.rooms...)
 		}
-		s.JoinThen(done, e.rooms...)
+		s.JoinThen(done, o.rooms...)
 	case config.VerbLeave:
-		s.Leave(e.rooms...)
+		s.Leave(o.rooms...)
 	case config.VerbEmit, config.VerbBroadcast:
-		return s.Send(&e.message, done)
+		return s.Send(&o.message, done)
 	case config.VerbReply:
-		s.EmitArgs(e.message.args, e.message.volatile)
+		s.EmitArgs(o.message.args, o.message.volatile)
 	}
 	return nil
 }
 
 // confirms reports whether do calls done.
-func (e *effect) confirms() bool {
-	return e.verb == config.VerbJoin || e.verb == config.VerbEmit || e.verb == config.VerbBroadcast
+func (o *operation) confirms() bool {
+	return o.verb == config.VerbJoin || o.verb == config.VerbEmit || o.verb == config.VerbBroadcast
 }
 
 // at says where an error arose, and leaves one that a client may see so.

@@ -15,19 +15,21 @@ import (
 )
 
 // quiet is a socket that does nothing.
-type quiet struct{ sent int }
+type quiet struct {
+	nsp  string
+	sent int
+}
 
 const quietID = "tagaBCDEFGHIJKLMNOPQ"
 
 func (*quiet) ID() string                             { return quietID }
-func (*quiet) Nsp() string                            { return "/" }
+func (q *quiet) Nsp() string                          { return q.nsp }
 func (*quiet) Auth() packet.Args                      { return packet.Args{JSON: []byte(`{"user":"ann"}`)} }
 func (*quiet) Rooms(dst []string) []string            { return append(dst, quietID, "chat:1") }
 func (*quiet) In(room string) bool                    { return room == "chat:1" || room == quietID }
 func (*quiet) Join(...string) error                   { return nil }
 func (*quiet) JoinThen(done func(error), _ ...string) { done(nil) }
 func (*quiet) Leave(...string)                        {}
-func (*quiet) Claims() []byte                         { return nil }
 func (*quiet) Context() context.Context               { return nil }
 func (*quiet) Disconnect()                            {}
 func (*quiet) CloseConnection()                       {}
@@ -41,6 +43,8 @@ func (*quiet) Handshake() engine.Handshake {
 	}
 }
 
+func (*quiet) Recipients(*message) int { return 0 }
+
 func (q *quiet) Send(_ *message, done func(error)) error {
 	q.sent++
 	if done != nil {
@@ -48,6 +52,8 @@ func (q *quiet) Send(_ *message, done func(error)) error {
 	}
 	return nil
 }
+
+var noArgs packet.Args
 
 // answers is an acknowledgement that remembers what it was.
 type answers struct {
@@ -62,17 +68,17 @@ func (a *answers) SendArgs(args packet.Args) error {
 	return nil
 }
 
-func newQuietMember(t testing.TB, yaml string) *member {
+func newQuietLogic(t testing.TB, yaml string) *logic {
 	t.Helper()
 	c, _, err := config.Load(config.Source{File: []byte(yaml)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(c.Namespaces, Options{})
+	p, err := New(Config{Namespaces: c.Namespaces}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &member{policy: p, socket: &quiet{}, connection: new(connection)}
+	return &logic{policy: p, client: client{socket: &quiet{nsp: "/"}}, shared: new(conn.Values)}
 }
 
 const benchRules = `
@@ -102,7 +108,7 @@ var benchEvents = []struct {
 func BenchmarkEvent(b *testing.B) {
 	for _, e := range benchEvents {
 		b.Run(e.event, func(b *testing.B) {
-			m, args := newQuietMember(b, benchRules), packet.Args{JSON: []byte(e.args)}
+			m, args := newQuietLogic(b, benchRules), packet.Args{JSON: []byte(e.args)}
 			b.ReportAllocs()
 			for b.Loop() {
 				m.event(e.event, args, &answers{})
@@ -117,7 +123,7 @@ func TestEvent_CostsFewAllocations(t *testing.T) {
 		return
 	}
 	for _, e := range benchEvents {
-		m, args := newQuietMember(t, benchRules), packet.Args{JSON: []byte(e.args)}
+		m, args := newQuietLogic(t, benchRules), packet.Args{JSON: []byte(e.args)}
 		if got := testing.AllocsPerRun(100, func() { m.event(e.event, args, &answers{}) }); got > e.allocations {
 			t.Errorf("%s: %v allocations, at most %v", e.event, got, e.allocations)
 		}
@@ -153,7 +159,7 @@ func FuzzEvent(f *testing.F) {
 			f.Add(event, args, 2)
 		}
 	}
-	m := newQuietMember(f, fuzzRules)
+	m := newQuietLogic(f, fuzzRules)
 	f.Fuzz(func(t *testing.T, event, args string, attachments int) {
 		if !jsontext.Value(args).IsValid() || !strings.HasPrefix(args, "[") || !strings.HasSuffix(args, "]") {
 			return // the packet codec lets nothing else through

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -29,11 +30,11 @@ type compiler struct {
 	warnings     []config.Warning
 }
 
-// compile compiles all namespaces. The ruleset is whole only when no fault was found.
-func (c *compiler) compile(namespaces map[string]config.Namespace) *ruleset {
-	set := &ruleset{exact: make(map[string]*namespace)}
-	for _, key := range slices.Sorted(maps.Keys(namespaces)) {
-		written := namespaces[key]
+// compile compiles a configuration. The ruleset is whole only when no fault was found.
+func (c *compiler) compile(cfg Config) *ruleset {
+	set := &ruleset{exact: make(map[string]*namespace), buckets: make(buckets)}
+	for _, key := range slices.Sorted(maps.Keys(cfg.Namespaces)) {
+		written := cfg.Namespaces[key]
 		n := c.namespace(key, &written)
 		if strings.HasSuffix(key, "*") {
 			set.patterns = append(set.patterns, n)
@@ -45,6 +46,9 @@ func (c *compiler) compile(namespaces map[string]config.Namespace) *ruleset {
 		set.exact["/"] = &namespace{key: "/"}
 	}
 	slices.SortStableFunc(set.patterns, func(x, y *namespace) int { return cmp.Compare(len(y.key), len(x.key)) })
+	if limit := cfg.Events; limit.Rate > 0 {
+		set.events = &bucket{limit: rate.Limit(limit.Rate), burst: cmp.Or(limit.Burst, limit.Rate)}
+	}
 	return set
 }
 
@@ -54,23 +58,27 @@ func (c *compiler) namespace(key string, written *config.Namespace) *namespace {
 	n.requireToken = written.Connect.Require == config.RequireToken
 	n.connect.cond = c.condition(at+".connect.if", expression.InConnect, written.Connect.If)
 	n.connect.do = c.actions(at+".connect.do", expression.InConnect, written.Connect.Do)
-	n.leaving.do = c.actions(at+".disconnect.do", expression.InDisconnect, written.Disconnect.Do)
-	buckets := 0
+	n.disconnect.do = c.actions(at+".disconnect.do", expression.InDisconnect, written.Disconnect.Do)
 	labels := map[string]bool{labelNoRule: true, labelConnect: true, labelDisconnect: true, labelRefresh: true}
+	unnamed := map[string]int{}
 	for i := range written.Rules {
-		r := c.rule(fmt.Sprintf("%s.rules[%d]", at, i), &written.Rules[i])
-		if r.label = written.Rules[i].Name; r.label == "" {
-			r.label = strconv.Itoa(i+1) + " " + strings.Join(written.Rules[i].Event, ",")
+		w := &written.Rules[i]
+		r := c.rule(fmt.Sprintf("%s.rules[%d]", at, i), w)
+		events := strings.Join(w.Event, ",")
+		id := bucketID{namespace: key, rule: "name " + w.Name}
+		if r.label = w.Name; r.label == "" {
+			r.label = strconv.Itoa(i+1) + " " + events
+			id = bucketID{namespace: key, rule: "events " + events, nth: unnamed[events]}
+			unnamed[events]++
+		}
+		if r.bucket != nil {
+			r.bucket.id = id
 		}
 		if labels[r.label] {
 			err := fmt.Errorf("%q is the name of another rule or hook", r.label)
 			c.fault(fmt.Sprintf("%s.rules[%d].name", at, i), 0, err)
 		}
 		labels[r.label] = true
-		if r.bucket != nil {
-			r.bucket.index = buckets
-			buckets++
-		}
 		n.rules = append(n.rules, r)
 	}
 	return n
@@ -250,21 +258,44 @@ func (c *compiler) fault(at string, line int, err error) {
 	c.faults = append(c.faults, config.Fault{Key: at, Line: line, Message: err.Error()})
 }
 
-// appoint gives every rule and hook its judge, and with it the metrics, once the whole is known to be free of faults.
-func (s *ruleset) appoint(counter *prometheus.CounterVec, logger *zap.Logger) {
-	appoint := func(n *namespace) {
-		n.noRule = newJudge(counter, logger, n.key, labelNoRule)
-		n.refresh = newJudge(counter, logger, n.key, labelRefresh)
-		n.connect.judge = newJudge(counter, logger, n.key, labelConnect)
-		n.leaving.judge = newJudge(counter, logger, n.key, labelDisconnect)
-		for _, r := range n.rules {
-			r.judge = newJudge(counter, logger, n.key, r.label)
+// all yields the namespaces.
+func (s *ruleset) all() iter.Seq[*namespace] {
+	return func(yield func(*namespace) bool) {
+		for _, n := range s.exact {
+			if !yield(n) {
+				return
+			}
+		}
+		for _, n := range s.patterns {
+			if !yield(n) {
+				return
+			}
 		}
 	}
-	for _, n := range s.exact {
-		appoint(n)
+}
+
+// enforce gives every rule and hook its counters, once the whole is known to be free of faults, and the buckets of the
+// ruleset before that stay as they were.
+func (s *ruleset) enforce(counter *prometheus.CounterVec, logger *zap.Logger, before *ruleset) {
+	var kept buckets
+	if before != nil {
+		kept = before.buckets
 	}
-	for _, n := range s.patterns {
-		appoint(n)
+	s.unknown = newTally(counter, logger, labelUnknown, labelConnect)
+	s.removed = newTally(counter, logger, labelRemoved, labelNoRule)
+	for n := range s.all() {
+		n.noRule = newTally(counter, logger, n.key, labelNoRule)
+		n.connect.tally = newTally(counter, logger, n.key, labelConnect)
+		n.refresh = newTally(counter, logger, n.key, labelRefresh)
+		n.disconnect.tally = newTally(counter, logger, n.key, labelDisconnect)
+		for _, r := range n.rules {
+			r.tally = newTally(counter, logger, n.key, r.label)
+			if r.bucket != nil {
+				r.bucket = s.buckets.keep(kept, r.bucket)
+			}
+		}
+	}
+	if s.events != nil {
+		s.events = s.buckets.keep(kept, s.events)
 	}
 }

@@ -10,7 +10,12 @@
 // # How an event is decided
 //
 //	event ─ first rule whose event matches and whose if is true ─ none: denied
-//	        rate ─ schema ─ every expression of actions and ack ─ actions in order ─ ack
+//	        rate ─ schema ─ every expression of actions and ack ─ operations in order ─ ack
+//
+//	namespace   what one key of the configuration says: rules, and hooks for connect and disconnect
+//	action      what a rule does; an operation is one with every expression evaluated
+//	logic       decides for one socket; a connection is what all sockets of a client share
+//	tally       counts what one rule decided; a Decision is the record of a single one, where somebody reads it
 //
 // Nothing has been done when an expression fails, so a refused event has no half effects but those of an action that
 // the cluster or a limit refused. An expression that fails refuses the event; it never counts as false.
@@ -31,7 +36,7 @@
 // # Bounds
 //
 // What an event may cost is bounded by one budget for all of its expressions (celjson.BudgetUnits): TestCost and FuzzCost
-// try to break it. Over it the event is invalid; when the client goes, evaluation ends. A socket keeps at most one token
-// bucket for each rule of its namespace that has a rate. Log lines hold nothing a client sent, metrics' labels come
-// from the configuration.
+// try to break it. Over it the event is invalid; when the client goes, evaluation ends. A
+// connection keeps at most one token bucket for each rule that has a rate. Above level debug log lines hold nothing that a
+// client sent; metrics' labels come from the configuration.
 package policy

@@ -23,12 +23,18 @@ const (
 
 var decisionLabels = [decisions]string{"allowed", "denied", "invalid", "limited", "failed"}
 
-// Rule labels of what is decided by no rule. Rules cannot take these names.
+// Rule labels of decisions that no rule makes. Rules cannot take these names.
 const (
 	labelNoRule     = "no rule"
 	labelConnect    = "connect"
 	labelDisconnect = "disconnect"
 	labelRefresh    = refreshEvent
+)
+
+// Namespace labels beside the keys of the configuration, which begin with a slash.
+const (
+	labelUnknown = "unknown" // no key fits
+	labelRemoved = "removed" // no key fits any more
 )
 
 func newDecisionCounter(registry prometheus.Registerer) (*prometheus.CounterVec, error) {
@@ -37,7 +43,8 @@ func newDecisionCounter(registry prometheus.Registerer) (*prometheus.CounterVec,
 		Help: "What the rules decided about clients' events, by namespace (its key in the configuration) and by rule (its name, " +
 			"else its position and event): allowed, denied, invalid (the arguments do not fit), limited (over a rate or limit), " +
 			"failed (Redis or the cluster did not take it). connect and disconnect stand for those hooks, auth:refresh for renewed tokens, no rule for events that no " +
-			"rule is about, which are denied.",
+			"rule is about, which are denied. Namespace unknown: connects to one that the configuration does not know; removed: " +
+			"sockets of one that a reload took away.",
 	}, []string{"namespace", "rule", "decision"})
 	if registry != nil {
 		if err := registry.Register(counter); err != nil {
@@ -47,36 +54,31 @@ func newDecisionCounter(registry prometheus.Registerer) (*prometheus.CounterVec,
 	return counter, nil
 }
 
-// judge counts and reports what one rule decided. Safe for concurrent use.
-type judge struct {
+// tally counts the decisions of one rule, and logs refusals. Safe for concurrent use.
+type tally struct {
 	label  string
 	counts [decisions]prometheus.Counter
 	logger *zap.Logger
 	logged atomic.Int64 // Unix seconds of the last refusal that was logged
 }
 
-// newJudge makes every decision's count appear, at 0.
-func newJudge(counter *prometheus.CounterVec, logger *zap.Logger, namespace, label string) *judge {
-	j := &judge{label: label, logger: logger.With(zap.String("namespace", namespace), zap.String("rule", label))}
-	for d := range j.counts {
-		j.counts[d] = counter.WithLabelValues(namespace, label, decisionLabels[d])
+// newTally makes every decision's count appear, at 0.
+func newTally(counter *prometheus.CounterVec, logger *zap.Logger, namespace, label string) *tally {
+	t := &tally{label: label, logger: logger.With(zap.String("namespace", namespace), zap.String("rule", label))}
+	for d := range t.counts {
+		t.counts[d] = counter.WithLabelValues(namespace, label, decisionLabels[d])
 	}
-	return j
+	return t
 }
 
-// count counts a decision, and logs the first refusal in a minute. What the client sent stays out of the log: only a
-// debug log names the cause.
-func (j *judge) count(r *refusal) {
-	j.counts[r.decision()].Inc()
+// count counts a decision, and logs the first refusal in a minute, without anything that the client sent.
+func (t *tally) count(r *refusal) {
+	t.counts[r.decision()].Inc()
 	if r == nil {
 		return
 	}
-	last, now := j.logged.Load(), time.Now().Unix()
-	if now-last < int64(time.Minute/time.Second) || !j.logged.CompareAndSwap(last, now) {
-		return
-	}
-	j.logger.Info("refused", zap.String("code", string(r.code)))
-	if r.cause != nil {
-		j.logger.Debug("refused because", zap.Error(r.cause))
+	last, now := t.logged.Load(), time.Now().Unix()
+	if now-last >= int64(time.Minute/time.Second) && t.logged.CompareAndSwap(last, now) {
+		t.logger.Info("refused", zap.String("code", string(r.code)))
 	}
 }

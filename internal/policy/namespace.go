@@ -6,32 +6,37 @@ import (
 	"github.com/carillon-io/carillon/internal/expression"
 )
 
-// ruleset is one whole configuration, compiled. It is immutable.
+// ruleset is one whole configuration, compiled. It is immutable but for the counters.
 type ruleset struct {
 	exact    map[string]*namespace
 	patterns []*namespace // the longest first
+	buckets  buckets
+	events   *bucket // limits.events; nil: no limit
+
+	unknown *tally // connects to namespaces that the configuration does not know
+	removed *tally // events in namespaces that it does not know any more
 }
 
-// namespace is what one key of the configuration says. Immutable but for the counters.
+// namespace is what one key of the configuration says.
 type namespace struct {
 	key     string // a name, or a prefix ending in *
-	noRule  *judge
-	refresh *judge // of tokens
+	noRule  *tally
+	refresh *tally // of tokens
 	// requireToken lets in only sockets with a token.
 	requireToken bool
 	connect      hook
 	rules        []*rule
-	leaving      hook // disconnect
+	disconnect   hook
 }
 
 // hook is what happens at a connect or a disconnect.
 type hook struct {
-	judge *judge
+	tally *tally
 	cond  *expression.Expression // nil: always
 	do    []*action
 }
 
-// find returns what holds for a namespace: its name before patterns, a longer pattern before a shorter. nil when the
+// find returns the rules of a namespace: its name before patterns, a longer pattern before a shorter. nil when the
 // configuration does not know it.
 func (s *ruleset) find(name string) *namespace {
 	if n := s.exact[name]; n != nil {
@@ -43,4 +48,20 @@ func (s *ruleset) find(name string) *namespace {
 		}
 	}
 	return nil
+}
+
+// prepare evaluates a hook: its condition, then all expressions of its actions.
+func (h *hook) prepare(a *expression.Activation, d *Decision) ([]operation, *refusal) {
+	holds, err := d.try(h.tally.label, h.cond, a)
+	if err != nil {
+		return nil, invalid("the condition cannot be evaluated", err)
+	}
+	if !holds {
+		return nil, denied("not allowed")
+	}
+	operations, err := prepare(h.do, a)
+	if err != nil {
+		return nil, invalid("an expression cannot be evaluated", err)
+	}
+	return operations, nil
 }

@@ -3,9 +3,11 @@ package policy_test
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/carillon-io/carillon/internal/policy"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/socketio"
 )
@@ -71,6 +73,54 @@ func TestRate_BelongsToTheConnection(t *testing.T) {
 	}
 	if got := w.connect("/", "").ask(`"a"`); got != ok {
 		t.Error("another connection:", got)
+	}
+}
+
+// A reload fills no bucket but those of rules whose rate it changes, wherever they stand then.
+func TestRate_SurvivesAReload(t *testing.T) {
+	w := start(t, rules(`
+- {event: a, rate: 1/h}
+- {event: b, rate: 1/h}
+- {name: named, event: c, rate: 1/h}
+- {name: gone, event: d, rate: 1/h}`), setup{})
+	c := w.connect("/", "")
+	for _, event := range []string{`"a"`, `"b"`, `"c"`, `"d"`} {
+		if got := c.ask(event); got != ok {
+			t.Fatal(got)
+		}
+	}
+	if err := w.policy.Replace(load(t, rules(`
+- {event: new, rate: 1/h}
+- {name: named, event: [c, e], rate: 1/h}
+- {event: b, rate: 2/h}
+- {event: a, if: "true", rate: 1/h}`))); err != nil {
+		t.Fatal(err)
+	}
+	over := refused("overloaded", tooManyEvents)
+	for _, step := range []struct{ send, ack string }{
+		{`"a"`, over}, {`"e"`, over}, {`"b"`, ok}, {`"b"`, ok}, {`"b"`, over}, {`"new"`, ok}, {`"new"`, over},
+	} {
+		if got := c.ask(step.send); got != step.ack {
+			t.Errorf("%s: %s, want %s", step.send, got, step.ack)
+		}
+	}
+	if err := w.policy.Replace(load(t, rules(`- {name: gone, event: d, rate: 1/h}`))); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.ask(`"d"`); got != ok {
+		t.Error("the bucket of a rule that was gone is kept:", got)
+	}
+}
+
+// What a rule adds to a client's value must not make another node refuse what this one delivers.
+func TestDepth_IsRefusedAtTheSender(t *testing.T) {
+	w := start(t, rules(`- {event: e, do: [{broadcast: {event: m, args: [{a: ["${args[0]}"]}]}}]}`), setup{options: policy.Options{MaxDepth: 20}})
+	c := w.connect("/", "")
+	nested := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for depth, want := range map[int]string{17: ok, 18: refused("invalid", "broadcast: the arguments are nested too deep")} {
+		if got := c.ask(`"e",` + nested(depth)); got != want {
+			t.Errorf("%d: %s, want %s", depth, got, want)
+		}
 	}
 }
 

@@ -18,9 +18,13 @@ import (
 type Options struct {
 	Logger   *zap.Logger           // nil: none
 	Registry prometheus.Registerer // nil: metrics are kept, not registered
-	// OnRefusal is told of every refusal, from any goroutine. It must not block. nil: nobody is told.
-	OnRefusal func(Refusal)
-	Tokens    Tokens // how sockets prove who they are
+	// OnDecision is called with the record of every decision, from any goroutine. It must not block. nil: nothing is
+	// recorded, unless the logger is at level debug.
+	OnDecision func(*Decision)
+	// MaxDepth is how many arrays and objects in each other other nodes read; a rule that would send more refuses the event.
+	// 0: no limit but the codec's.
+	MaxDepth int
+	Tokens   Tokens // how sockets prove who they are
 	// Connected reports whether the cluster answers; while it does not, a connect does not wait for its joins to be
 	// known there. nil: it always does.
 	Connected func() bool
@@ -32,7 +36,8 @@ type Policy struct {
 	environments expression.Environments
 	counter      *prometheus.CounterVec
 	logger       *zap.Logger
-	onRefusal    func(Refusal)
+	onDecision   func(*Decision)
+	maxDepth     int
 	connected    func() bool
 	tokens       Tokens
 
@@ -41,8 +46,14 @@ type Policy struct {
 	current atomic.Pointer[ruleset]
 }
 
+// Config is what a Policy follows.
+type Config struct {
+	Namespaces map[string]config.Namespace
+	Events     config.Bucket // limits.events: of each connection
+}
+
 // New compiles the rules of all namespaces. A fault in them is a *config.Error that names them all.
-func New(namespaces map[string]config.Namespace, options Options) (*Policy, error) {
+func New(cfg Config, options Options) (*Policy, error) {
 	environments, err := expression.NewEnvironments()
 	if err != nil {
 		return nil, err
@@ -50,14 +61,15 @@ func New(namespaces map[string]config.Namespace, options Options) (*Policy, erro
 	p := &Policy{
 		environments: environments,
 		logger:       options.Logger,
-		onRefusal:    options.OnRefusal,
+		onDecision:   options.OnDecision,
+		maxDepth:     options.MaxDepth,
 		connected:    options.Connected,
 		tokens:       options.Tokens,
 	}
 	if p.logger == nil {
 		p.logger = zap.NewNop()
 	}
-	set, err := p.compile(namespaces)
+	set, err := p.compile(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -76,14 +88,14 @@ func Check(namespaces map[string]config.Namespace) ([]config.Fault, []config.War
 		return []config.Fault{{Key: "namespaces", Message: err.Error()}}, nil
 	}
 	c := compiler{environments: environments}
-	c.compile(namespaces)
+	c.compile(Config{Namespaces: namespaces})
 	return c.faults, c.warnings
 }
 
-// Replace compiles other rules and puts them in the place of the present ones: sockets follow them from their next
-// event on, with full token buckets. After a fault the present ones stand.
-func (p *Policy) Replace(namespaces map[string]config.Namespace) error {
-	set, err := p.compile(namespaces)
+// Replace compiles another configuration and puts it in the place of the present one: sockets follow it from their next
+// event on. Token buckets whose rate is the same stay as they are. After a fault the present configuration stands.
+func (p *Policy) Replace(cfg Config) error {
+	set, err := p.compile(cfg)
 	if err != nil {
 		return err
 	}
@@ -91,9 +103,9 @@ func (p *Policy) Replace(namespaces map[string]config.Namespace) error {
 	return nil
 }
 
-func (p *Policy) compile(namespaces map[string]config.Namespace) (*ruleset, error) {
+func (p *Policy) compile(cfg Config) (*ruleset, error) {
 	c := compiler{environments: p.environments}
-	set := c.compile(namespaces)
+	set := c.compile(cfg)
 	if len(c.faults) > 0 {
 		return nil, &config.Error{Faults: c.faults}
 	}
@@ -101,7 +113,7 @@ func (p *Policy) compile(namespaces map[string]config.Namespace) (*ruleset, erro
 }
 
 func (p *Policy) use(set *ruleset) {
-	set.appoint(p.counter, p.logger)
+	set.enforce(p.counter, p.logger, p.current.Load())
 	p.current.Store(set)
 }
 
@@ -112,7 +124,22 @@ func (p *Policy) Install(io *socketio.Server) {
 	for name := range p.current.Load().exact {
 		p.govern(io.Of(name))
 	}
-	io.OfFunc(func(name string) bool { return p.current.Load().find(name) != nil }, p.govern)
+	io.OfFunc(p.knows, p.govern)
+}
+
+// knows reports whether the configuration has rules for a namespace. The server asks when a client wants to connect to one
+// that does not exist yet, so no is a refusal, which no socket reports.
+func (p *Policy) knows(name string) bool {
+	set := p.current.Load()
+	if set.find(name) != nil {
+		return true
+	}
+	var d *Decision
+	if p.recording() {
+		d = &Decision{Namespace: name}
+	}
+	p.report(set.unknown, d, &refusal{code: Denied, message: invalidNamespace})
+	return false
 }
 
 // Label is the key of the configuration that a namespace falls under: what metrics call it. Empty when there is none.
@@ -136,9 +163,7 @@ func (p *Policy) Labels() []string {
 // govern makes a namespace's sockets follow the policy.
 func (p *Policy) govern(n *socketio.Namespace) {
 	n.SetLogic(func(s *socketio.Socket, shared *conn.Values) conn.Logic {
-		m := &member{policy: p, connection: conn.Shared[connection](shared)}
-		m.socket = serverSocket{s, m}
-		return m
+		return &logic{policy: p, client: client{socket: serverSocket{s}}, shared: shared}
 	})
 }
 

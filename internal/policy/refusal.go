@@ -6,6 +6,7 @@ import (
 	"github.com/carillon-io/carillon/internal/auth"
 	"github.com/carillon-io/carillon/internal/celjson"
 	"github.com/carillon-io/carillon/internal/expression"
+	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
@@ -23,18 +24,6 @@ const (
 	// Codes of tokens are those of auth.Code.
 )
 
-// Refusal describes an event, a connect or a disconnect that was not, or not wholly, done.
-type Refusal struct {
-	Namespace string // as the socket named it
-	SID       string
-	Event     string // empty for a connect or a disconnect
-	Rule      string // as in the metrics
-	Code      Code
-	Message   string // what the client was told
-	// Cause is what exactly went wrong, nil where the message says it all. It may hold parts of what the client sent.
-	Cause error
-}
-
 // refusal ends a rule.
 type refusal struct {
 	code    Code
@@ -44,8 +33,7 @@ type refusal struct {
 
 func denied(message string) *refusal { return &refusal{code: Denied, message: message} }
 
-// invalid refuses what the client sent. The client learns what is wrong where that can be said without a value of somebody
-// else's, else only where.
+// invalid refuses what the client sent. An error whose text may be shown is the message.
 func invalid(message string, cause error) *refusal {
 	var shown expression.Invalid
 	switch {
@@ -57,10 +45,13 @@ func invalid(message string, cause error) *refusal {
 	return &refusal{Invalid, message, cause}
 }
 
+// invalidNamespace is the official server's message for a namespace that does not exist.
+const invalidNamespace = "Invalid namespace"
+
 // tooCostly is the message of an event whose evaluation was ended: the client can send less.
 const tooCostly = "the event takes too much work to decide: send less"
 
-// refusalOf tells what an action's error means to the client; no error is no refusal.
+// refusalOf says what an operation's error means to the client; no error is no refusal.
 func refusalOf(err error) *refusal {
 	switch {
 	case err == nil:
@@ -69,6 +60,8 @@ func refusalOf(err error) *refusal {
 		return &refusal{Overloaded, "too many rooms", err}
 	case errors.Is(err, adapter.ErrFull):
 		return &refusal{Overloaded, "too much is waiting for the cluster", err}
+	case errors.Is(err, conn.ErrDisconnected):
+		return denied("the socket is disconnected")
 	case errors.Is(err, socketio.ErrReservedEvent):
 		return invalid("a reserved event name", err)
 	}
@@ -103,8 +96,8 @@ func (r *refusal) ack() packet.Args {
 }
 
 // connectError is a refusal to connect: {"message":M,"data":{"code":C,"message":M}}.
-func (r *refusal) connectError() *socketio.ConnectError {
-	return &socketio.ConnectError{Message: r.message, Data: connectErrorData{r.code, r.message}}
+func (r *refusal) connectError() *conn.ConnectError {
+	return &conn.ConnectError{Message: r.message, Data: connectErrorData{r.code, r.message}}
 }
 
 type connectErrorData struct {

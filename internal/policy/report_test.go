@@ -65,8 +65,7 @@ namespaces:
 	want := map[string]float64{}
 	for _, d := range []string{"allowed", "denied", "invalid", "limited", "failed"} {
 		for _, s := range []string{`"/x-*",rule="1 join,j*"`, `"/x-*",rule="mine"`, `"/x-*",rule="no rule"`, `"/x-*",rule="connect"`,
-			`"/x-*",rule="disconnect"`, `"/x-*",rule="auth:refresh"`,
-			`"/",rule="no rule"`, `"/",rule="connect"`, `"/",rule="disconnect"`, `"/",rule="auth:refresh"`} {
+			`"/x-*",rule="disconnect"`, `"/x-*",rule="auth:refresh"`, `"/",rule="auth:refresh"`, `"/",rule="no rule"`, `"/",rule="connect"`, `"/",rule="disconnect"`, `"unknown",rule="connect"`, `"removed",rule="no rule"`} {
 			want[`carillon_rule_decisions_total{decision="`+d+`",namespace=`+s+`}`] = 0
 		}
 	}
@@ -99,26 +98,115 @@ func TestMetrics_DecisionsAreCountedByRule(t *testing.T) {
 	}
 }
 
-func TestOnRefusal_IsToldEveryRefusalWithItsReason(t *testing.T) {
+// refusals returns the records of refusals so far, without what is not compared.
+func (w *world) refusals() []policy.Decision {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []policy.Decision
+	for _, d := range w.decisions {
+		if d.Code != "" {
+			all = append(all, policy.Decision{Namespace: d.Namespace, SID: d.SID, Event: d.Event, Rule: d.Rule, Code: d.Code, Message: d.Message, Cause: d.Cause})
+		}
+	}
+	return all
+}
+
+func TestOnDecision_HasEveryRefusalWithItsReason(t *testing.T) {
 	w := start(t, rules(`- {event: e, ack: ["${args[0]}"]}`), setup{})
 	c := w.connect("/", "")
 	c.ask(`"e"`)
 	c.emit(`"unknown"`)
 	c.ask(`"e",1`)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.refusals) != 2 {
-		t.Fatalf("%+v", w.refusals)
+	if got := w.dial(nil).tryJoin("/nowhere", ""); got != `4/nowhere,{"message":"Invalid namespace"}` {
+		t.Error(got)
 	}
-	if cause := w.refusals[0].Cause; cause == nil || cause.Error() != "no element 0" {
+	refusals := w.refusals()
+	if len(refusals) != 3 {
+		t.Fatalf("%+v", refusals)
+	}
+	if cause := refusals[0].Cause; cause == nil || cause.Error() != "no element 0" {
 		t.Error("cause:", cause)
 	}
-	w.refusals[0].Cause = nil
-	if want := []policy.Refusal{
+	refusals[0].Cause = nil
+	if want := []policy.Decision{
 		{Namespace: "/", SID: c.sid, Event: "e", Rule: "1 e", Code: policy.Invalid, Message: badAck},
 		{Namespace: "/", SID: c.sid, Event: "unknown", Rule: "no rule", Code: policy.Denied, Message: noRule},
-	}; !reflect.DeepEqual(w.refusals, want) {
-		t.Errorf("%+v, want %+v", w.refusals, want)
+		{Namespace: "/nowhere", Rule: "connect", Code: policy.Denied, Message: "Invalid namespace"},
+	}; !reflect.DeepEqual(refusals, want) {
+		t.Errorf("%+v, want %+v", refusals, want)
+	}
+	w.await(`carillon_rule_decisions_total{decision="denied",namespace="unknown",rule="connect"}`, 1)
+}
+
+func TestOnDecision_RecordsWhatWasTriedAndDone(t *testing.T) {
+	w := start(t, rules(`
+- {event: other}
+- {event: say, if: "size(args) == 2 && args[0] in rooms", do: [{emit: {to: "${args[0]}", event: said, args: ["${args[1]}"]}}]}
+- {name: loud, event: "s*", do: [{join: "${args[0]}"}, {broadcast: {event: said, exclude_sender: true}}], ack: [fine]}`), setup{})
+	a := w.connect("/", "")
+	w.connect("/", "")
+	a.ask(`"say","r"`)
+	a.ask(`"say","r",1`)
+	a.ask(`"say","nobody"`)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var got []string
+	for _, d := range w.decisions {
+		if d.Event == "" {
+			continue
+		}
+		line := fmt.Sprintf("%s%s by %s:", d.Event, d.Args.JSON, d.Rule)
+		for _, r := range d.Trials {
+			line += fmt.Sprintf(" [%s %v %v", r.Rule, r.Matches, r.Holds)
+			for _, term := range r.Terms {
+				line += fmt.Sprintf(" %s=%s%v", term.Source, term.Value, term.Err)
+			}
+			line += "]"
+		}
+		for _, x := range d.Actions {
+			line += fmt.Sprintf(" %s%q to %d", x.Verb, x.Rooms, x.Recipients)
+		}
+		got = append(got, line+" "+string(d.Ack.JSON))
+	}
+	want := []string{
+		`say["r"] by loud: [1 other false false] [2 say true false size(args) == 2=false<nil> size(args)=1<nil> args[0] in rooms=false<nil>` +
+			` args[0]="r"<nil> rooms=["SID"]<nil>] [loud true true] join["r"] to -1 broadcast[] to 1 ["fine"]`,
+		`say["r",1] by 2 say: [1 other false false] [2 say true true size(args) == 2=true<nil> size(args)=2<nil> args[0] in rooms=true<nil>` +
+			` args[0]="r"<nil> rooms=["SID", "r"]<nil>] emit["r"] to 1 [{"ok":true}]`,
+		`say["nobody"] by loud: [1 other false false] [2 say true false size(args) == 2=false<nil> size(args)=1<nil> args[0] in rooms=false<nil>` +
+			` args[0]="nobody"<nil> rooms=["SID", "r"]<nil>] [loud true true] join["nobody"] to -1 broadcast[] to 1 ["fine"]`,
+	}
+	for i := range want {
+		want[i] = strings.ReplaceAll(want[i], "SID", a.sid)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("recorded\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestLog_AtDebugEveryDecisionIsOneLineWithItsSocketAndCause(t *testing.T) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	w := start(t, rules(`
+- {event: a, ack: ["${args[0].n}"]}
+- {event: b, do: [{emit: {to: "empty", event: x}}]}`), setup{options: policy.Options{Logger: zap.New(core)}})
+	c := w.connect("/", "")
+	logs.TakeAll()
+	c.ask(`"a"`)
+	c.ask(`"a",{}`)
+	c.ask(`"b"`)
+	var got []string
+	for _, e := range logs.All() {
+		if e.Level == zapcore.DebugLevel {
+			got = append(got, fmt.Sprint(e.Message, " ", e.ContextMap()))
+		}
+	}
+	want := []string{
+		"refused map[cause:no element 0 code:invalid event:a message:" + badAck + " namespace:/ rule:1 a sid:" + c.sid + "]",
+		"refused map[cause:no such key: n code:invalid event:a message:" + badAck + " namespace:/ rule:1 a sid:" + c.sid + "]",
+		`done map[action 1:emit ["empty"]: 0 recipients on this node event:b namespace:/ rule:2 b sid:` + c.sid + "]",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("logged\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
@@ -151,7 +239,7 @@ func TestLoad_EveryFaultIsNamedWithItsKey(t *testing.T) {
 	source := func(s string) config.Expression { return config.Expression{Source: s, Line: 3} }
 	list := func(v ...config.Value) config.Value { return config.Value{Kind: config.List, List: v, Line: 8} }
 	emit := &config.Emit{To: text("${1.5 +}"), Event: text("connect"), Args: text("${sid} ${nsp}"), Except: list()}
-	_, err := policy.New(map[string]config.Namespace{
+	_, err := policy.New(policy.Config{Namespaces: map[string]config.Namespace{
 		"/": {
 			Connect: config.Connect{If: source("args[0] == 1"), Do: []config.Action{{Join: text("${event}")}}},
 			Rules: []config.Rule{
@@ -166,7 +254,7 @@ func TestLoad_EveryFaultIsNamedWithItsKey(t *testing.T) {
 			},
 			Disconnect: config.Disconnect{Do: []config.Action{{Broadcast: &config.Broadcast{Event: text("${args[0]}")}}}},
 		},
-	}, policy.Options{})
+	}}, policy.Options{})
 	var faults *config.Error
 	if !errors.As(err, &faults) {
 		t.Fatalf("%T %v", err, err)
@@ -258,7 +346,7 @@ func TestReplace_SocketsFollowTheNewRulesFromTheirNextEventOn(t *testing.T) {
 	if got := c.ask(`"a"`); got != ok {
 		t.Fatal(got)
 	}
-	if err := w.policy.Replace(map[string]config.Namespace{"/": {Connect: config.Connect{If: config.Expression{Source: "nope"}}}}); err == nil {
+	if err := w.policy.Replace(policy.Config{Namespaces: map[string]config.Namespace{"/": {Connect: config.Connect{If: config.Expression{Source: "nope"}}}}}); err == nil {
 		t.Error("a faulty configuration is taken")
 	}
 	if got := c.ask(`"a"`); got != refused("overloaded", tooManyEvents) {

@@ -7,69 +7,74 @@ import (
 	"github.com/carillon-io/carillon/internal/config"
 )
 
-// run does the effects of one rule, one after the other, and reports how many were done. The first that fails at once
+// run does the operations of one rule, one after the other, and reports how many were done. The first that fails at once
 // ends the run, and its error is returned. A disconnect comes last, wherever it stands in the rule: see runConfirmed.
-func run(s socket, effects []effect) (done int, err error) {
-	for err == nil && done < len(effects) {
-		err = effects[done].do(s, nil)
+func run(s socket, operations []operation, d *Decision) (done int, err error) {
+	for err == nil && done < len(operations) {
+		d.did(s, &operations[done])
+		err = operations[done].do(s, nil)
+		d.failed(err)
 		done++
 	}
-	leave(s, effects[:done])
+	disconnect(s, operations[:done])
 	return done, err
 }
 
-// runConfirmed is run for somebody who waits for what becomes of it. It never waits itself: finished is called once,
-// with the failure of the first effect that failed or nil, when the cluster has confirmed every effect that was done,
-// perhaps later and on another goroutine. A disconnect comes after that: the client would not hear the
-// acknowledgement otherwise.
-func runConfirmed(s socket, effects []effect, finished func(error)) (done int) {
+// runConfirmed is run for an event whose acknowledgement says what became of it. It does not wait: finished is called
+// once, with the failure of the first operation that failed or nil, when the cluster has confirmed every operation that
+// was done, perhaps later and on another goroutine. A disconnect comes after that, because the client would not receive
+// the acknowledgement otherwise.
+func runConfirmed(s socket, operations []operation, d *Decision, finished func(error)) (done int) {
 	c := &confirmations{open: 1}
-	for done < len(effects) && !c.failed() {
+	for done < len(operations) && !c.failed() {
 		settle := c.expect(done)
-		e := &effects[done]
-		if err := e.do(s, settle); err != nil || !e.confirms() {
+		o := &operations[done]
+		d.did(s, o)
+		err := o.do(s, settle)
+		d.failed(err)
+		if err != nil || !o.confirms() {
 			settle(err)
 		}
 		done++
 	}
 	c.finished = func(err error) {
 		finished(err)
-		leave(s, effects[:done])
+		disconnect(s, operations[:done])
 	}
 	c.settled(0, nil)
 	return done
 }
 
-// leave does the disconnect among the effects, if there is one.
-func leave(s socket, effects []effect) {
-	i := disconnectIn(effects)
+// disconnect does the disconnect among the operations, if there is one.
+func disconnect(s socket, operations []operation) {
+	i := disconnectIn(operations)
 	switch {
 	case i < 0:
-	case effects[i].connection:
+	case operations[i].connection:
 		s.CloseConnection()
 	default:
 		s.Disconnect()
 	}
 }
 
-// disconnectIn is the index of the first disconnect among the effects, -1 when there is none.
-func disconnectIn(effects []effect) int {
-	return slices.IndexFunc(effects, func(e effect) bool { return e.verb == config.VerbDisconnect })
+// disconnectIn is the index of the first disconnect among the operations, -1 when there is none.
+func disconnectIn(operations []operation) int {
+	return slices.IndexFunc(operations, func(o operation) bool { return o.verb == config.VerbDisconnect })
 }
 
-// confirmations gathers what becomes of the effects of one run.
+// confirmations collects the results of the operations of one run.
 type confirmations struct {
-	// Set before the run settles its own share of open, called by whoever settles the last.
+	// Set before the run's own settled call; called by the last one.
 	finished func(error)
 
 	mu sync.Mutex
 	// mu guards the following.
-	open     int // effects not settled, and one for the run itself
+	open     int // operations not settled, and one for the run itself
 	err      error
-	failedAt int // the effect err is of
+	failedAt int // the operation that err is of
 }
 
-// expect returns the function that settles effect i. Only its first call counts.
+// expect returns the function that settles operation i. Only its first call counts.
 func (c *confirmations) expect(i int) func(error) {
 	c.mu.Lock()
 	c.open++

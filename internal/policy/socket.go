@@ -3,24 +3,32 @@ package policy
 import (
 	"context"
 
-	"github.com/carillon-io/carillon/internal/expression"
 	"github.com/carillon-io/carillon/internal/sio/conn"
+	"github.com/carillon-io/carillon/pkg/engine"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
 // socket is what a rule needs of the client it runs for. Sockets of the server implement it through serverSocket.
 type socket interface {
-	expression.Subject
+	ID() string
+	Nsp() string
+	Handshake() engine.Handshake
+	Auth() packet.Args
+	// Rooms and In tell the membership as it is.
+	Rooms(dst []string) []string
+	In(room string) bool
 
 	// Context ends with the socket.
 	Context() context.Context
 
 	Join(rooms ...string) error
-	// JoinThen and Send call done, which Send takes as nil too, once and perhaps before they return.
+	// JoinThen and Send call done exactly once, perhaps before they return. Send takes nil, too.
 	JoinThen(done func(error), rooms ...string)
 	Leave(rooms ...string)
 	Send(m *message, done func(error)) error
+	// Recipients is how many sockets on this node Send would reach; unknown where nobody knows.
+	Recipients(m *message) int
 	EmitArgs(args packet.Args, volatile bool)
 	Disconnect()
 	DisconnectWith(reason conn.Reason)
@@ -37,15 +45,26 @@ type message struct {
 }
 
 // serverSocket is a socket of a server.
-type serverSocket struct {
-	*socketio.Socket
-	member *member
-}
+type serverSocket struct{ *socketio.Socket }
 
 func (s serverSocket) Nsp() string { return s.Namespace().Name() }
 
-// Send emits m. An error returned is one that done, if given, may have been told as well.
+// Send emits m. If it returns an error, done may have been called with it as well.
 func (s serverSocket) Send(m *message, done func(error)) error {
+	e := s.emitter(m)
+	if m.volatile {
+		e = e.Volatile()
+	}
+	if done != nil {
+		e = e.Published(done)
+	}
+	return e.EmitArgs(m.args)
+}
+
+// Recipients counts the sockets on this node.
+func (s serverSocket) Recipients(m *message) int { return len(s.emitter(m).LocalSockets()) }
+
+func (s serverSocket) emitter(m *message) socketio.Emitter {
 	var e socketio.Emitter
 	if m.excludeSender {
 		e = s.Socket.Except(m.except...)
@@ -55,11 +74,5 @@ func (s serverSocket) Send(m *message, done func(error)) error {
 	if len(m.to) > 0 {
 		e = e.To(m.to...)
 	}
-	if m.volatile {
-		e = e.Volatile()
-	}
-	if done != nil {
-		e = e.Published(done)
-	}
-	return e.EmitArgs(m.args)
+	return e
 }

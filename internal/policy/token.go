@@ -42,37 +42,29 @@ type proof struct {
 	token    atomic.Pointer[auth.Token]
 	deadline auth.Deadline
 
-	// Owned by the calls of the member.
+	// Owned by the calls of the logic.
 	refreshes *rate.Limiter // nil until the first
-}
-
-// Claims is the payload of the token, nil when there is none.
-func (s serverSocket) Claims() []byte {
-	if p := s.member.proof; p != nil {
-		return p.token.Load().Claims
-	}
-	return nil
 }
 
 // authenticate finds the socket's token and has it judged. A socket whose token cannot be judged now is sent away in a
 // way that makes its client come back.
-func (m *member) authenticate(ctx context.Context, n *namespace) error {
-	if !m.policy.tokens.looks() {
+func (l *logic) authenticate(ctx context.Context, n *namespace) error {
+	if !l.policy.tokens.looks() {
 		if n.requireToken { // only while a reload puts keys and rules in force, one after the other
-			return m.turnAway(n, auth.ErrUnavailable)
+			return l.turnAway(n, auth.ErrUnavailable)
 		}
 		return nil
 	}
-	token := m.policy.tokens.Places.Find(&auth.Request{
-		Auth: m.socket.Auth().JSON,
+	token := l.policy.tokens.Places.Find(&auth.Request{
+		Auth: l.client.Auth().JSON,
 		Handshake: func() (http.Header, url.Values) {
-			h := m.socket.Handshake()
+			h := l.client.Handshake()
 			return h.Headers, h.Query
 		},
 	})
 	if token == "" {
 		if n.requireToken {
-			return m.turnAway(n, auth.ErrMissing)
+			return l.turnAway(n, auth.ErrMissing)
 		}
 		return nil
 	}
@@ -81,15 +73,15 @@ func (m *member) authenticate(ctx context.Context, n *namespace) error {
 		err   error
 	}
 	judged := make(chan verdict, 1)
-	m.policy.tokens.Verifier.Verify(token, func(t *auth.Token, err error) { judged <- verdict{t, err} })
+	l.policy.tokens.Verifier.Verify(token, func(t *auth.Token, err error) { judged <- verdict{t, err} })
 	select {
 	case v := <-judged:
 		if v.err != nil {
-			return m.turnAway(n, v.err)
+			return l.turnAway(n, v.err)
 		}
-		m.proof = new(proof)
-		m.proof.deadline.Due = m.expired
-		m.proof.token.Store(v.token)
+		l.client.proof = new(proof)
+		l.client.proof.deadline.Due = l.expired
+		l.client.proof.token.Store(v.token)
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -97,9 +89,9 @@ func (m *member) authenticate(ctx context.Context, n *namespace) error {
 }
 
 // turnAway counts the refusal of a token and says what Enter returns for it.
-func (m *member) turnAway(n *namespace, err error) error {
+func (l *logic) turnAway(n *namespace, err error) error {
 	refused := refusalOfToken(err)
-	m.judged(n.connect.judge, "", refused)
+	l.report(n.connect.tally, l.record("", packet.Args{}), refused)
 	if refused.code == Unavailable {
 		return conn.ErrClose
 	}
@@ -115,55 +107,56 @@ func refusalOfToken(err error) *refusal {
 }
 
 // watchExpiry has the socket leave when its token expires.
-func (m *member) watchExpiry() {
-	if m.proof != nil && !m.policy.tokens.KeepExpired {
-		m.policy.deadlines.Set(&m.proof.deadline, m.proof.token.Load().Expires)
+func (l *logic) watchExpiry() {
+	if l.client.proof != nil && !l.policy.tokens.KeepExpired {
+		l.policy.deadlines.Set(&l.client.proof.deadline, l.client.proof.token.Load().Expires)
 	}
 }
 
 // unwatchExpiry ends what watchExpiry began.
-func (m *member) unwatchExpiry() {
-	if m.proof != nil {
-		m.policy.deadlines.End(&m.proof.deadline)
+func (l *logic) unwatchExpiry() {
+	if l.client.proof != nil {
+		l.policy.deadlines.End(&l.client.proof.deadline)
 	}
 }
 
 // expired disconnects the socket, unless its token was renewed in the meantime.
-func (m *member) expired() {
-	if t := m.proof.token.Load(); !t.Expires.IsZero() && !t.Expires.After(time.Now()) {
-		m.socket.DisconnectWith(reasonExpired)
+func (l *logic) expired() {
+	if t := l.client.proof.token.Load(); !t.Expires.IsZero() && !t.Expires.After(time.Now()) {
+		l.client.DisconnectWith(reasonExpired)
 	}
 }
 
-// refresh puts a new token in the place of the socket's. It must be of the same subject: the rooms, which the socket
+// renew puts a new token in the place of the socket's. It must be of the same subject: the rooms, which the socket
 // keeps, were given to that one.
-func (m *member) refresh(n *namespace, args packet.Args, ack acknowledger) {
-	settle := func(r *refusal) { m.settle(n.refresh, refreshEvent, r, ack, accepted) }
+func (l *logic) renew(n *namespace, args packet.Args, ack acknowledger) {
+	d := l.record(refreshEvent, packet.Args{}) // without the token
+	settle := func(r *refusal) { l.settle(n.refresh, d, r, ack, accepted) }
 	var token string
 	switch first, ok := args.At(0); {
-	case m.proof == nil:
+	case l.client.proof == nil:
 		settle(denied("there is no token to renew"))
 		return
 	case !ok || packet.Unmarshal(first, nil, &token) != nil || token == "":
 		settle(invalid("the argument must be a token", nil))
 		return
 	}
-	if m.proof.refreshes == nil {
-		m.proof.refreshes = rate.NewLimiter(refreshRate, refreshBurst)
+	if l.client.proof.refreshes == nil {
+		l.client.proof.refreshes = rate.NewLimiter(refreshRate, refreshBurst)
 	}
-	if !m.proof.refreshes.Allow() {
+	if !l.client.proof.refreshes.Allow() {
 		settle(&refusal{Overloaded, "too many refreshes", nil})
 		return
 	}
-	m.policy.tokens.Verifier.Verify(token, func(t *auth.Token, err error) {
+	l.policy.tokens.Verifier.Verify(token, func(t *auth.Token, err error) {
 		switch {
 		case err != nil:
 			settle(refusalOfToken(err))
-		case t.Subject != m.proof.token.Load().Subject:
+		case t.Subject != l.client.proof.token.Load().Subject:
 			settle(&refusal{Code(auth.Invalid), "the token is not of the same subject", nil})
 		default:
-			m.proof.token.Store(t)
-			m.watchExpiry()
+			l.client.proof.token.Store(t)
+			l.watchExpiry()
 			settle(nil)
 		}
 	})

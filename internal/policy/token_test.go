@@ -53,6 +53,22 @@ func sub(subject string) map[string]any { return map[string]any{"sub": subject} 
 
 func withToken(text string) string { return fmt.Sprintf(`{"token":%q}`, text) }
 
+// A condition that looks at the token itself is explained without it.
+func TestToken_IsNotShownByAnExplanation(t *testing.T) {
+	good := token(t, time.Hour, sub("ann"))
+	w := start(t, jwtKey+inRoot(`
+connect: {if: 'auth.token != "" && auth != {} && query.size() < 0'}`), withTokens(t, bySecret, auth.Options{}))
+	w.dial(nil).tryJoin("/", withToken(good))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.decisions) != 1 || len(w.decisions[0].Trials[0].Terms) == 0 {
+		t.Fatalf("%+v", w.decisions)
+	}
+	if text := w.decisions[0].Notice(); strings.Contains(text, good) {
+		t.Error(text)
+	}
+}
+
 const (
 	tokenRules = `
 connect:
@@ -291,8 +307,8 @@ func TestToken_IsNowhereToBeSeen(t *testing.T) {
 	found("metrics", fmt.Sprint(families))
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, r := range w.refusals {
-		found("a refusal", fmt.Sprintf("%+v %v", r, r.Cause))
+	for _, d := range w.decisions {
+		found("a decision", fmt.Sprintf("%+v %v %s", d, d.Cause, d.Notice()))
 	}
 	sockets, err := w.io.Of("/").FetchSockets(t.Context())
 	if err != nil || len(sockets) != 1 {

@@ -29,8 +29,8 @@ type world struct {
 	policy   *policy.Policy
 	registry *prometheus.Registry
 
-	mu       sync.Mutex
-	refusals []policy.Refusal
+	mu        sync.Mutex
+	decisions []*policy.Decision
 }
 
 // setup is what a world is made of beside its rules.
@@ -39,14 +39,14 @@ type setup struct {
 	options policy.Options
 }
 
-// load reads the namespaces of a configuration in YAML.
-func load(t testing.TB, yaml string) map[string]config.Namespace {
+// load reads what a policy follows from a configuration in YAML.
+func load(t testing.TB, yaml string) policy.Config {
 	t.Helper()
 	c, _, err := config.Load(config.Source{Name: "test.yaml", File: []byte(yaml)})
 	if err != nil {
 		t.Fatalf("the configuration is refused: %v\n%s", err, yaml)
 	}
-	return c.Namespaces
+	return policy.Config{Namespaces: c.Namespaces, Events: c.Limits.Events}
 }
 
 // rules is the configuration of the namespace / with these rules, indented by nothing.
@@ -58,10 +58,10 @@ func start(t *testing.T, yaml string, s setup) *world {
 	t.Helper()
 	w := &world{t: t, registry: prometheus.NewRegistry()}
 	s.options.Registry = w.registry
-	s.options.OnRefusal = func(r policy.Refusal) {
+	s.options.OnDecision = func(d *policy.Decision) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.refusals = append(w.refusals, r)
+		w.decisions = append(w.decisions, d)
 	}
 	var err error
 	if w.policy, err = policy.New(load(t, yaml), s.options); err != nil {

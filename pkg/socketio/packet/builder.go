@@ -18,6 +18,9 @@ const builderDepth = 10_000
 // taken along as far as they are used. The pieces must add up to one JSON array: brackets, commas and member names are
 // literal text too. The zero value is ready to use, for one list.
 type Builder struct {
+	// MaxDepth is how many arrays and objects in each other Args lets pass; 0: 10,000.
+	MaxDepth int
+
 	text         []byte
 	attachments  [][]byte
 	placeholders int // in text, written by the builder
@@ -75,10 +78,18 @@ func (b *Builder) Elements(list Args) bool {
 	return true
 }
 
-// Args returns the list. It is an error when the pieces do not add up to one, and ErrPlaceholder may apply. The builder
-// must not be used afterwards.
+// Args returns the list. It is an error when the pieces do not add up to one, and ErrLimit (MaxDepth) and ErrPlaceholder may apply.
+// The builder must not be used afterwards.
 func (b *Builder) Args() (Args, error) {
-	if end, err := validate(b.text, builderDepth); err != nil || b.text[0] != '[' || end < len(b.text) {
+	depth := b.MaxDepth
+	if depth == 0 {
+		depth = builderDepth
+	}
+	end, err := validate(b.text, depth)
+	if errors.Is(err, ErrLimit) {
+		return Args{}, err
+	}
+	if err != nil || b.text[0] != '[' || end < len(b.text) {
 		return Args{}, errNotList
 	}
 	if len(b.attachments) > 0 && CountPlaceholders(b.text) != b.placeholders {

@@ -1,0 +1,99 @@
+package policy
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/carillon-io/carillon/internal/expression"
+)
+
+// Notice is what a developer should see of a decision: a refusal with all that explains it, and messages that reached
+// nobody. It is empty for everything else. What clients chose is escaped, so that it cannot control a terminal.
+func (d *Decision) Notice() string {
+	var b strings.Builder
+	if d.Code != "" {
+		fmt.Fprintf(&b, "refused %s in %s: %s (%s)", d.subject(), printable(d.Namespace), printable(d.Message), d.Code)
+		if d.Cause != nil {
+			fmt.Fprintf(&b, ": %s", printable(d.Cause.Error()))
+		}
+		fmt.Fprintf(&b, "; rule %q", d.Rule)
+		if d.SID != "" {
+			fmt.Fprintf(&b, ", socket %s", d.SID)
+		}
+		b.WriteByte('\n')
+		if len(d.Args.JSON) > 0 {
+			fmt.Fprintf(&b, "    arguments %s\n", printable(string(d.Args.JSON)))
+		}
+		for i := range d.Trials {
+			if t := &d.Trials[i]; t.Condition != "" {
+				fmt.Fprintf(&b, "    rule %q: if %s is %s\n", t.Rule, printable(t.Condition), t.value())
+				writeTerms(&b, "        ", t.Terms)
+			}
+		}
+	}
+	for i := range d.Actions {
+		if x := &d.Actions[i]; x.Recipients == 0 {
+			fmt.Fprintf(&b, "%s in %s: %s has no recipient on this node\n", d.subject(), printable(d.Namespace), x.line())
+		}
+	}
+	return b.String()
+}
+
+func (d *Decision) subject() string {
+	if d.Event == "" {
+		return d.Rule // connect or disconnect
+	}
+	return strconv.Quote(d.Event)
+}
+
+// value is the value of the condition.
+func (t *Trial) value() string {
+	if t.Err != nil {
+		return "no value: " + printable(t.Err.Error())
+	}
+	return strconv.FormatBool(t.Holds)
+}
+
+func writeTerms(b *strings.Builder, indent string, terms []expression.Term) {
+	for _, term := range terms {
+		value := printable(term.Value)
+		if term.Err != nil {
+			value = "no value: " + printable(term.Err.Error())
+		}
+		fmt.Fprintf(b, "%s%s = %s\n", indent, printable(term.Source), value)
+	}
+}
+
+// line is the action in one line.
+func (x *Action) line() string {
+	text := string(x.Verb)
+	if len(x.Rooms) > 0 {
+		text += " to " + quoted(x.Rooms)
+	}
+	if len(x.Except) > 0 {
+		text += " except " + quoted(x.Except)
+	}
+	if len(x.Args.JSON) > 0 {
+		text += " " + printable(string(x.Args.JSON))
+	}
+	return text
+}
+
+func quoted(names []string) string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = strconv.Quote(cut(name))
+	}
+	return strings.Join(all, ", ")
+}
+
+// printable shortens s, and escapes what is no plain text.
+func printable(s string) string {
+	s = cut(s)
+	q := strconv.Quote(s)
+	if q = q[1 : len(q)-1]; strings.ReplaceAll(q, `\"`, `"`) == s {
+		return s
+	}
+	return strings.ReplaceAll(q, `\"`, `"`)
+}
