@@ -32,6 +32,13 @@ func TestRequests_BothWaysWithNode(t *testing.T) {
 // startEmbedded serves pkg/socketio in this process, with its API as an event that clients call.
 func startEmbedded(t *testing.T, url string, cfg redis.Config) string {
 	t.Helper()
+	_, address := embed(t, url, cfg)
+	return address
+}
+
+// embed is startEmbedded with the namespace in which that server acts.
+func embed(t *testing.T, url string, cfg redis.Config) (root *socketio.Namespace, address string) {
+	t.Helper()
 	options, err := goredis.ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +52,7 @@ func startEmbedded(t *testing.T, url string, cfg redis.Config) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := io.Of("/")
+	root = io.Of("/")
 	root.OnConnect(func(s *socketio.Socket) {
 		s.On("join", func(room string, ack socketio.Ack) {
 			s.JoinThen(func(err error) { _ = ack.Send(map[string]bool{"ok": err == nil}) }, room)
@@ -78,7 +85,7 @@ func startEmbedded(t *testing.T, url string, cfg redis.Config) string {
 			t.Fatal("the embedded server is not ready")
 		}
 	}
-	return server.URL
+	return root, server.URL
 }
 
 // call is one call of the server's API.
