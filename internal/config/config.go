@@ -57,16 +57,18 @@ type Drain struct {
 
 // Limits protect a node.
 type Limits struct {
-	// Connections of this node. 0: what the file-descriptor limit allows. Above it clients get 503 with Retry-After.
+	// Connections of this node, of which a polling client has two or three. 0: what the file-descriptor limit allows. Above it idle
+	// kept-alive connections are closed, and new clients get 503 with Retry-After.
 	Connections int `key:"connections"`
-	// Connections from one address.
+	// Clients from one address, or from one /64 of IPv6.
 	ConnectionsPerIP int `key:"connections_per_ip"`
 	// New connections per second, this node.
 	Handshakes int `key:"handshakes"`
 	// Requests for unknown sessions per second and address.
 	UnknownSIDs int `key:"unknown_sids"`
 	// Memory that may wait for all clients together: a size, or a percentage of GOMEMLIMIT or the container's memory. Above it the
-	// fullest outboxes go first.
+	// fullest outboxes go first. As much again may hold what clients have sent: messages of which a part has arrived, and what a
+	// connection keeps of its handshake. Above it the largest unfinished messages go first, and new clients get 503.
 	OutboxTotal Share `key:"outbox_total"`
 	// Rooms of one socket.
 	Rooms int `key:"rooms"`

@@ -73,9 +73,10 @@ func (l *limiter) set(cfg config.Limits) {
 		connections = l.descriptors
 	}
 	l.connections.limit.Store(int64(connections))
+	total := int(cfg.OutboxTotal.Of(memoryLimit()))
 	server := l.server()
 	server.Engine().SetLimits(engine.Limits{
-		Sessions: connections, PerAddress: cfg.ConnectionsPerIP, Outboxes: int(cfg.OutboxTotal.Of(memoryLimit())),
+		Sessions: connections, PerAddress: cfg.ConnectionsPerIP, Outboxes: total, Inbound: total,
 	})
 	server.SetLimits(socketio.Limits{
 		Rooms: cfg.Rooms, Dynamic: cfg.Namespaces, ConnectRate: cfg.Connects.Rate, ConnectBurst: cfg.Connects.Burst,

@@ -13,6 +13,10 @@ type Limits struct {
 	Sessions   int
 	PerAddress int // sessions of one client address, as Config.Client returns it; of IPv6, of one /64
 	Outboxes   int // bytes waiting for all clients together, before the fullest are slow consumers
+	// Inbound is how many bytes of memory may hold what clients have sent: messages of which a part has arrived, the
+	// handshakes of all sessions, and what Session.Hold counts. Over it the sessions with the largest unfinished messages
+	// are ended, and new sessions refused.
+	Inbound int
 }
 
 // What a client is asked to wait: sessions end more slowly than a second passes.
@@ -38,7 +42,8 @@ type admission struct {
 // SetLimits puts limits in force, instead of those before. Who is in stays; addresses are counted while they are limited
 // only. It may be called at any time.
 func (s *Server) SetLimits(l Limits) {
-	s.outboxes.Store(int64(l.Outboxes))
+	s.outboxes.limit.Store(int64(l.Outboxes))
+	s.inbound.limit.Store(int64(l.Inbound))
 	a := &s.admission
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -54,7 +59,10 @@ func (a *admission) limit() int {
 
 // admit counts a session in, or tells why there is no room for it.
 func (a *admission) admit(s *Session) (refusal *Refusal, result string) {
-	if full := s.server.config.Full; full != nil && full() {
+	if len(s.request) > maxHandshake {
+		return faultTooLarge, resultBadRequest
+	}
+	if full := s.server.config.Full; full != nil && full() || s.server.inbound.full(s.held) {
 		return faultTooMany, resultTooMany
 	}
 	a.mu.Lock()
@@ -74,6 +82,7 @@ func (a *admission) admit(s *Session) (refusal *Refusal, result string) {
 		s.byAddress = true
 	}
 	a.sessions++
+	s.server.inbound.add(s.held)
 	return nil, ""
 }
 
@@ -82,6 +91,7 @@ func (a *admission) discharge(s *Session) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.sessions--
+	s.server.inbound.add(-s.held)
 	if !s.byAddress {
 		return
 	}

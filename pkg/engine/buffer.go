@@ -27,11 +27,14 @@ func release(b *[]byte) {
 	}
 }
 
-// readLimited appends all of r to dst. What is longer than limit is errTooLarge, read no further than one byte beyond.
-func readLimited(dst []byte, r io.Reader, limit int) ([]byte, error) {
+// readLimited appends all of r to dst. What is longer than limit is errTooLarge, read no further than one byte beyond. It
+// calls grown with the memory that dst takes, first and whenever it has grown.
+func readLimited(dst []byte, r io.Reader, limit int, grown func(bytes int)) ([]byte, error) {
+	grown(cap(dst))
 	for {
 		if len(dst) == cap(dst) {
 			dst = append(dst, 0)[:len(dst)]
+			grown(cap(dst))
 		}
 		room := dst[len(dst):min(cap(dst), limit+1)]
 		n, err := r.Read(room)

@@ -19,6 +19,9 @@
 //
 // # Receiving
 //
+// What clients have sent and is held counts towards Limits.Inbound: unfinished messages and bodies, the handshakes that
+// sessions keep, and what Session.Hold counts. Over it the sessions with the largest unfinished messages are ended.
+//
 // A Receiver is called by one goroutine at a time: the reader of a WebSocket, or the handler of a POST. While it blocks
 // nothing more is read from that client, and its silence is not held against it.
 //

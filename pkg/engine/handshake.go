@@ -21,6 +21,10 @@ type Handshake struct {
 	Headers http.Header // Host included
 }
 
+// maxHandshake is how large a request may be that opens a session: its path, query and headers are kept for the session's
+// life. net/http's own default is 1 MB.
+const maxHandshake = 20 << 10
+
 // flatten keeps a request as one string: address, "s" where it is secure, path and query, then one line for each header
 // value. None of these can hold a line feed: net/http refuses such requests.
 func (s *Server) flatten(r *http.Request) string {

@@ -130,10 +130,18 @@ func newMetrics(registry prometheus.Registerer, s *Server) (*metrics, error) {
 		gauge("outbox_bytes",
 			"Bytes of memory waiting to be written to clients, of all clients together. When it rises, many clients read too slowly; near "+
 				"carillon_outbox_limit_bytes those with most waiting are disconnected.",
-			func() float64 { return float64(s.outboxBytes.Load()) }),
+			func() float64 { return float64(s.outboxes.bytes.Load()) }),
 		gauge("outbox_limit_bytes",
 			"Bytes of memory that may wait for all clients together, from limits.outbox_total; 0 is no limit.",
-			func() float64 { return float64(s.outboxes.Load()) }),
+			func() float64 { return float64(s.outboxes.limit.Load()) }),
+		gauge("inbound_bytes",
+			"Bytes of memory that hold what clients have sent: messages and POST bodies of which a part has arrived, and what each session "+
+				"keeps of its handshake and credentials. Near carillon_inbound_limit_bytes the largest unfinished messages end their "+
+				"sessions, and new clients are turned away.",
+			func() float64 { return float64(s.inbound.bytes.Load()) }),
+		gauge("inbound_limit_bytes",
+			"Bytes of memory that may hold what clients have sent, from limits.outbox_total; 0 is no limit.",
+			func() float64 { return float64(s.inbound.limit.Load()) }),
 	} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("engine: register metrics: %w", err)

@@ -45,7 +45,7 @@ func (s *Session) Send(volatile bool, frames ...*Frame) bool {
 	}
 	s.queue = append(s.queue, frames...)
 	s.queued += size
-	s.server.countOutbox(size)
+	s.server.outboxes.add(size)
 	if over {
 		s.watchLocked()
 	}
@@ -99,7 +99,7 @@ func (s *Session) takeLocked() []*Frame {
 
 // landLocked ends the flight of a batch and keeps its slice for reuse.
 func (s *Session) landLocked(batch []*Frame) {
-	s.server.outboxBytes.Add(-int64(s.flying))
+	s.server.outboxes.add(-s.flying)
 	s.flying = 0
 	s.progressedLocked()
 	if cap(batch) <= spareQueue && s.spare == nil {
@@ -112,7 +112,7 @@ func (s *Session) landLocked(batch []*Frame) {
 // running.
 func (s *Session) dropQueueLocked() {
 	s.server.dropped(dropEnded, messagesIn(s.queue))
-	s.server.outboxBytes.Add(-int64(s.queued + s.flying))
+	s.server.outboxes.add(-s.queued - s.flying)
 	s.queue, s.spare, s.queued, s.flying, s.slow = nil, nil, 0, 0, nil
 }
 

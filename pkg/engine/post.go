@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
@@ -24,9 +25,11 @@ const (
 
 // post is one POST. Session.mu guards it.
 type post struct {
+	session   *Session
 	control   *http.ResponseController
-	receiving bool // its body is arriving
-	cut       bool // by us
+	held      atomic.Int64 // bytes that count towards Limits.Inbound; the handler writes it
+	receiving bool         // its body is arriving
+	cut       bool         // by us
 }
 
 // cutPost cuts a POST whose body is still arriving. It may be called only while the handler runs.
@@ -39,7 +42,7 @@ func (p *polling) cutPost() {
 
 // servePost takes in the packets of a POST.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
-	p := &post{control: http.NewResponseController(w), receiving: true}
+	p := &post{session: s, control: http.NewResponseController(w), receiving: true}
 	_ = p.control.SetReadDeadline(time.Now().Add(bodyTime)) // where it is not supported the heartbeat decides
 	if s.refuses(w, r, s.startPost(p)) {
 		return
@@ -54,8 +57,9 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 
 	body := readBuffers.Get().(*[]byte)
 	defer release(body)
+	defer p.charge(0)
 	var err error
-	*body, err = readLimited((*body)[:0], r.Body, s.server.config.MaxPayload)
+	*body, err = readLimited((*body)[:0], r.Body, s.server.config.MaxPayload, p.charge)
 	s.server.metrics.bytesIn[transportPolling].Add(float64(len(*body)))
 	switch {
 	case errors.Is(err, errTooLarge):

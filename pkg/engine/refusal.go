@@ -17,6 +17,9 @@ var (
 	faultUnsupported      = &Refusal{
 		Status: http.StatusBadRequest, Code: 5, Message: "Unsupported protocol version",
 	}
+	faultTooLarge = &Refusal{
+		Status: http.StatusRequestHeaderFieldsTooLarge, Code: 3, Message: "Request header fields too large",
+	}
 	faultUnavailable = &Refusal{
 		Status: http.StatusServiceUnavailable, Code: 3, Message: "Server is shutting down", RetryAfter: time.Second,
 	}

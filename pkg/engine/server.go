@@ -42,14 +42,14 @@ type Server struct {
 	flushers  flushers
 	patience  time.Duration // closeStall
 
+	outboxes total // what waits for clients, and is being written
+	inbound  total // what clients have sent and is held
+
 	sessions     atomic.Int64
-	outboxBytes  atomic.Int64 // bytes in all outboxes, those being written included
-	outboxes     atomic.Int64 // Limits.Outboxes
-	relieving    atomic.Bool  // relieve runs
 	refusing     atomic.Bool
 	wrapped      sync.Once      // the warning of a listener that wraps its connections
 	unhijackable sync.Once      // the warning of middleware that hides Hijack
-	running      sync.WaitGroup // sessions, their connections' readers, the poller, relieve
+	running      sync.WaitGroup // sessions, their connections' readers, the poller, relief
 }
 
 // New makes a server. It starts nothing.
@@ -61,6 +61,8 @@ func New(h Handler, cfg Config) (*Server, error) {
 	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable(), patience: closeStall}
 	s.idle = idle.New(s.running.Go)
 	s.flushers.run = s.flushers.work
+	s.outboxes.init(s, "outboxes", (*Session).outboxBytes, (*Session).endFullOutbox)
+	s.inbound.init(s, "unfinished messages", (*Session).arriving, (*Session).endArriving)
 	s.metrics, err = newMetrics(cfg.Registry, s)
 	return s, err
 }

@@ -76,6 +76,7 @@ type Session struct {
 	queued    int           // bytes in queue
 	flying    int           // bytes taken and not yet written
 	slow      *slowness     // nil: no more than Config.Outbox waits
+	held      int           // bytes that count towards Limits.Inbound until the session ends
 	socket    *wsConn       // the transport; nil while polling
 	candidate *upgrade
 	polling   polling
@@ -99,6 +100,7 @@ func newSession(server *Server, c codec, r *http.Request) *Session {
 		context: server.keptContext(r),
 		opened:  server.now(),
 	}
+	s.held = len(s.request)
 	s.polling.lastPoll = s.opened
 	return s
 }

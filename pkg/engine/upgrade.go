@@ -82,10 +82,13 @@ func (s *Session) detach(u *upgrade) bool {
 	return true
 }
 
+// probeLimit is the longest message that a candidate may send before `5`.
+const probeLimit = 64
+
 // probe reads the candidate until it becomes the transport, or is given up and closed.
 func (s *Session) probe(u *upgrade) (switched bool) {
 	for {
-		m, err := u.conn.next(s.server.config.MaxPayload)
+		m, err := u.conn.next(probeLimit)
 		if err != nil {
 			s.detach(u)
 			u.conn.linger(err)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -33,6 +34,8 @@ type wsConn struct {
 	frequent uint8         // messages in a row that came soon after the one before
 
 	pong []byte // the newest one owed, as a frame. Session.mu guards it
+
+	held atomic.Int64 // bytes that count towards Limits.Inbound; the reader writes it
 
 	writeLock sync.Mutex // held across writes
 
@@ -254,6 +257,7 @@ func (c *wsConn) closeWrite() {
 // a socket with unread input makes the kernel reset it, and the peer would lose what it has not read yet.
 func (c *wsConn) linger(readErr error) {
 	c.in.Release()
+	c.charge()
 	p := newPatience(closeStall)
 	deadline := time.Now().Add(closeReply)
 	c.mu.Lock()

@@ -88,6 +88,9 @@ func (s *Session) readMessage(conn *wsConn) error {
 	if err != nil {
 		return err
 	}
+	if len(m.Data) > readBuffer {
+		conn.charge() // the receiver may take its time
+	}
 	if !s.receiveMessage(conn, m) {
 		return errEnded
 	}
@@ -141,7 +144,10 @@ func (c *wsConn) next(limit int) (wsframe.Message, error) {
 		m, err := c.in.Next(limit)
 		switch {
 		case errors.Is(err, wsframe.ErrMore):
-			err = c.fill()
+			c.charge()
+			if err = c.fill(); errors.Is(err, errIdle) {
+				c.charge()
+			}
 		case err != nil:
 		case m.Opcode == wsframe.Ping:
 			err = c.answerPing(m.Data)
@@ -167,7 +173,9 @@ func (c *wsConn) fill() error {
 	case c.raw != nil:
 		return c.rawFill()
 	}
-	n, err := c.Conn.Read(c.in.Space())
+	space := c.in.Space()
+	c.charge()
+	n, err := c.Conn.Read(space)
 	c.in.Filled(n)
 	switch {
 	case n > 0:

@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+)
+
+// total bounds memory of one kind over all sessions: when they hold more than the limit together, those that hold most
+// are ended until less is held.
+type total struct {
+	// Static after construction.
+	server *Server
+	what   string
+	of     func(*Session) int  // how much a session holds that it could be ended for
+	end    func(*Session) bool // false when it has ended by itself, or holds nothing more
+
+	bytes     atomic.Int64
+	limit     atomic.Int64 // 0: none
+	relieving atomic.Bool  // relieve runs
+}
+
+// reliefShare of the limit is what the fullest sessions are ended for beyond it, so that the next message does not have to
+// look for the fullest again.
+const reliefShare = 8
+
+func (t *total) init(s *Server, what string, of func(*Session) int, end func(*Session) bool) {
+	t.server, t.what, t.of, t.end = s, what, of, end
+}
+
+// add counts bytes that an open session has come to hold. The caller does not wait for the relief that may become due, so
+// that what comes until it has ended enough sessions goes beyond the limit.
+func (t *total) add(bytes int) {
+	held := t.bytes.Add(int64(bytes))
+	if limit := t.limit.Load(); bytes > 0 && limit > 0 && held > limit && t.relieving.CompareAndSwap(false, true) {
+		t.server.running.Go(func() { t.relieve(limit) })
+	}
+}
+
+// full reports whether the limit would be exceeded by so many bytes more.
+func (t *total) full(bytes int) bool {
+	limit := t.limit.Load()
+	return limit > 0 && t.bytes.Load()+int64(bytes) > limit
+}
+
+func (t *total) relieve(limit int64) {
+	defer t.relieving.Store(false)
+	type holder struct {
+		session *Session
+		bytes   int
+	}
+	var holders []holder
+	for _, session := range t.server.table.all() {
+		if n := t.of(session); n > 0 {
+			holders = append(holders, holder{session, n})
+		}
+	}
+	slices.SortFunc(holders, func(a, b holder) int { return cmp.Compare(b.bytes, a.bytes) })
+	excess := t.bytes.Load() - (limit - limit/reliefShare)
+	ended := 0
+	for _, h := range holders {
+		if excess <= 0 {
+			break
+		}
+		if t.end(h.session) {
+			excess -= int64(h.bytes)
+			ended++
+		}
+	}
+	t.server.config.Logger.Warn(t.what+" over their total", zap.Int("ended", ended), zap.Int64("bytes", t.bytes.Load()))
+}
+
+// outboxBytes is how many bytes wait for the client, those being written included.
+func (s *Session) outboxBytes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queued + s.flying
+}
+
+// endFullOutbox ends a session as a slow consumer.
+func (s *Session) endFullOutbox() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateClosed || s.queued+s.flying == 0 {
+		return false
+	}
+	s.server.metrics.slowConsumers.Inc()
+	s.cutLocked(SlowConsumer, cause("among the fullest outboxes when all together were over their total"))
+	return true
+}
