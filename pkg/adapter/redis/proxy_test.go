@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // proxy passes connections on, and can make some hear nothing any more without ending them.
@@ -18,6 +19,7 @@ type proxy struct {
 	closed bool
 	// What goes to the clients, or to the server, is held back.
 	muteIn, muteOut bool
+	latency         time.Duration // of what goes to the clients
 }
 
 type pair struct {
@@ -58,7 +60,10 @@ func (p *proxy) accept(listener net.Listener, group *sync.WaitGroup) {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.target)
+		p.mu.Lock()
+		target := p.target
+		p.mu.Unlock()
+		server, err := net.Dial("tcp", target)
 		if err != nil {
 			_ = client.Close()
 			continue
@@ -67,8 +72,10 @@ func (p *proxy) accept(listener net.Listener, group *sync.WaitGroup) {
 		p.mu.Lock()
 		p.pairs = append(p.pairs, c)
 		p.mu.Unlock()
-		group.Go(func() { c.pass(client, server, c.outbound, func() { p.held(&p.muteOut) }) })
-		group.Go(func() { c.pass(server, client, c.inbound, func() { p.held(&p.muteIn) }) })
+		group.Go(func() { c.pass(client, c.outbound, func() { p.held(&p.muteOut) }, write(server)) })
+		late := make(chan chunk, 10_000)
+		group.Go(func() { c.pass(server, c.inbound, func() { p.held(&p.muteIn) }, p.delay(late)) })
+		group.Go(func() { c.deliver(client, late) })
 	}
 }
 
@@ -109,22 +116,69 @@ func (c *pair) close() {
 	_ = c.server.Close()
 }
 
-func (c *pair) pass(from, to net.Conn, look func([]byte) bool, held func()) {
+func (c *pair) pass(from net.Conn, look func([]byte) bool, held func(), on func([]byte) error) {
 	defer c.close()
 	buffer := make([]byte, 1<<16)
 	for {
 		n, err := from.Read(buffer)
 		if err != nil {
+			_ = on(nil)
 			return
 		}
 		held()
-		if !look(buffer[:n]) {
-			continue
-		}
-		if _, err := to.Write(buffer[:n]); err != nil {
+		if look(buffer[:n]) && on(buffer[:n]) != nil {
 			return
 		}
 	}
+}
+
+func write(to net.Conn) func([]byte) error {
+	return func(data []byte) error {
+		_, err := to.Write(data)
+		return err
+	}
+}
+
+// chunk is what goes to a client, and when.
+type chunk struct {
+	at   time.Time
+	data []byte
+}
+
+// delay passes on with the latency of the moment; nil is the end.
+func (p *proxy) delay(late chan<- chunk) func([]byte) error {
+	return func(data []byte) error {
+		if data == nil {
+			close(late)
+			return nil
+		}
+		p.mu.Lock()
+		latency := p.latency
+		p.mu.Unlock()
+		late <- chunk{time.Now().Add(latency), bytes.Clone(data)}
+		return nil
+	}
+}
+
+func (c *pair) deliver(to net.Conn, late <-chan chunk) {
+	defer c.close()
+	for chunk := range late {
+		time.Sleep(time.Until(chunk.at))
+		_, _ = to.Write(chunk.data)
+	}
+}
+
+// lead sends connections to come to another server.
+func (p *proxy) lead(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+}
+
+func (p *proxy) slow(latency time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.latency = latency
 }
 
 func (c *pair) outbound(data []byte) bool {
