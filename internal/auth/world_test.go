@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"sync"
@@ -105,7 +106,7 @@ func verifier(t testing.TB, cfg config.Auth, o auth.Options) *auth.Verifier {
 	return v
 }
 
-// judge returns the verdict about a token, which must be there at once unless wait says that it may take a fetch.
+// judge returns the verdict about a token, after a fetch where it takes one.
 func judge(v *auth.Verifier, token string) (*auth.Token, error) {
 	type verdict struct {
 		token *auth.Token
@@ -119,11 +120,12 @@ func judge(v *auth.Verifier, token string) (*auth.Token, error) {
 
 // reason is how an error shows in tables: the reason of an *auth.Error behind its code, empty for none.
 func reason(err error) string {
-	switch err := err.(type) {
-	case nil:
+	var verdict *auth.Error
+	switch {
+	case err == nil:
 		return ""
-	case *auth.Error:
-		return fmt.Sprintf("%s: %s", err.Code, err.Reason)
+	case errors.As(err, &verdict):
+		return fmt.Sprintf("%s: %s", verdict.Code, verdict.Reason)
 	}
 	return err.Error()
 }
