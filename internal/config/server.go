@@ -47,7 +47,8 @@ type Ops struct {
 
 // Peer is how gateway nodes reach one another directly.
 type Peer struct {
-	// host:port to listen on for other nodes.
+	// host:port to listen on for other nodes, when there can be any. Where another process has the default, any free port
+	// will do.
 	Address string `key:"address"`
 	// URL that other nodes dial. Empty: http://, the address of this pod or host, and the port of peer.address.
 	Advertise URL `key:"advertise"`

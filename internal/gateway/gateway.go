@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/carillon-io/carillon/internal/auth"
@@ -66,7 +67,8 @@ type Gateway struct {
 	pod      *Pod   // nil: not in Kubernetes, or without the right to patch it
 	socketio *socketio.Server
 	adapter  adapter.Adapter
-	tracing  *tracing // nil: off
+	redis    goredis.UniversalClient // nil: none
+	tracing  *tracing                // nil: off
 	panics   *prometheus.CounterVec
 	close    func() error // releases what New opened
 
@@ -150,7 +152,7 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 		return err
 	}
 	g.limits.set(o.Config.Limits)
-	if len(o.Config.Peer.Nodes) > 0 {
+	if hasPeers(o.Config) && !o.EmbeddedRedis {
 		if err := g.newPeers(o, tag, registry); err != nil {
 			return err
 		}
@@ -191,6 +193,7 @@ func (g *Gateway) joinCluster(o Options, registry prometheus.Registerer) (tag fu
 		Version:        o.Version,
 		Prefix:         cfg.Redis.Prefix,
 		Tag:            first,
+		PeerAddress:    g.peerAddress,
 		Queue:          redis.Queue{Messages: cfg.Redis.Queue.Messages, Bytes: int(cfg.Redis.Queue.Bytes), Age: cfg.Redis.Queue.Age},
 		RequestTimeout: cfg.Adapter.RequestTimeout,
 		OwnResponses:   cfg.Adapter.OwnResponses,
@@ -205,7 +208,7 @@ func (g *Gateway) joinCluster(o Options, registry prometheus.Registerer) (tag fu
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	g.adapter, g.close = shared, client.Close
+	g.adapter, g.redis, g.close = shared, client, client.Close
 	if first != "" {
 		tag = shared.Tag
 	}

@@ -39,6 +39,10 @@ func run(t *testing.T, text string) *instance {
 func runWith(t *testing.T, o gateway.Options) *instance {
 	t.Helper()
 	o.Clients, o.Ops, o.Version = listen(t), listen(t), "test"
+	if o.Peers == nil {
+		o.Peers = listen(t)
+		t.Cleanup(func() { o.Peers.Close() }) // a node without peers leaves it alone
+	}
 	g, err := gateway.New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/gorilla/websocket"
 
 	"github.com/carillon-io/carillon/internal/gateway"
@@ -153,6 +154,22 @@ func TestPeers_ANodeThatLeavesLetsGoOfWhatItRelays(t *testing.T) {
 	}
 	if !websocket.IsCloseError(err, websocket.CloseGoingAway) {
 		t.Errorf("closed with %v; want 1001", err)
+	}
+}
+
+func TestPeers_OfOneRedisFindOneAnotherAndAgreeOnASecret(t *testing.T) {
+	server := miniredis.RunT(t)
+	text := quick + echo + "redis: {url: 'redis://" + server.Addr() + "'}\n"
+	var nodes [3]*instance
+	for i := range nodes {
+		nodes[i] = run(t, text)
+		nodes[i].eventually(t, http.StatusOK, `"ready":true`)
+	}
+	w := &wanderer{t: t, nodes: nodes}
+	w.connect()
+	for i := range 6 {
+		w.want(http.MethodPost, fmt.Sprintf(`42%d["echo",%d]`, i, i), "ok")
+		w.want(http.MethodGet, "", fmt.Sprintf("43%d[%d]", i, i))
 	}
 }
 

@@ -33,7 +33,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return err
 	}
 	if g.peers != nil {
-		if err := g.peers.endpoint.listen(); err != nil {
+		if err := g.peers.listen(g.logger); err != nil {
 			g.ops.abort()
 			g.clients.abort()
 			return err
@@ -63,6 +63,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	start(g.clients.serve)
 	if g.peers != nil {
 		start(g.peers.endpoint.serve)
+		running.Go(func() { g.peers.secret.run(cluster) })
 	}
 	running.Go(func() { g.tuneMemory(cluster) })
 	running.Go(func() { g.tokens.Run(cluster) })

@@ -49,12 +49,6 @@ func launchNode(t *testing.T, name, redis string) node {
 // those of more namespaces.
 func launchNodeWith(t *testing.T, name, redis, engine, namespaces string) node {
 	t.Helper()
-	return launchNodeAt(t, name, redis, program.FreeAddress(t), engine, namespaces)
-}
-
-// launchNodeAt is launchNodeWith with an address for the node's peers.
-func launchNodeAt(t *testing.T, name, redis, peer, engine, namespaces string) node {
-	t.Helper()
 	policy, err := os.ReadFile("policy.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +62,7 @@ engine: {%s}
 redis: {url: %q}
 drain: {delay: 0s, window: 1s}
 log: {level: info, format: json}
-%s%s`, n.address, n.ops, peer, engine, redis, policy, namespaces)
+%s%s`, n.address, n.ops, program.FreeAddress(t), engine, redis, policy, namespaces)
 	n.Program = start(t, name, gatewayBinary, "serve", "--config", program.WriteFile(t, "gateway.yaml", config))
 	return n
 }

@@ -30,18 +30,12 @@ func TestRoll_ThreeNodesOneAfterTheOther(t *testing.T) {
 		"PIDS="+strings.Join(pids, ","), "CONFIGS="+strings.Join(configs, ","), "OPS="+strings.Join(ops, ","))
 }
 
-// startPeers runs three nodes of one cluster, which reach one another.
+// startPeers runs three nodes of one cluster.
 func startPeers(t *testing.T, redis string) []node {
 	t.Helper()
-	var peers []string
-	for range 3 {
-		peers = append(peers, program.FreeAddress(t))
-	}
-	t.Setenv("CARILLON_PEER_SECRET", "a secret of this test")
-	t.Setenv("CARILLON_PEER_NODES", "http://"+strings.Join(peers, ",http://"))
 	var nodes []node
-	for i, peer := range peers {
-		nodes = append(nodes, launchNodeAt(t, fmt.Sprintf("node %d", i), redis, peer, "eio3: true", ""))
+	for i := range 3 {
+		nodes = append(nodes, launchNodeWith(t, fmt.Sprintf("node %d", i), redis, "eio3: true", ""))
 	}
 	for _, n := range nodes {
 		n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })

@@ -26,9 +26,9 @@ type Config struct {
 	// one like any room, which costs a command per socket, but suits servers that deliver patterns and channels out of
 	// order with each other, as miniredis does.
 	Tag string
-	// PeerAddress is the base URL at which other nodes hand over requests for this node's sessions; Adapter.Owners tells
-	// theirs. Empty: there is none.
-	PeerAddress string
+	// PeerAddress returns the base URL at which other nodes hand over requests for this node's sessions; Adapter.Owners
+	// returns theirs. It must not wait, and is first called by Run. Empty, or a nil func: there is none.
+	PeerAddress func() string
 	// Version is what this node tells the others of itself.
 	Version string
 	// Queue bounds the messages waiting for Redis.

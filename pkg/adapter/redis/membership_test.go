@@ -25,7 +25,7 @@ func (s *server) fakeNode(id, record string) {
 func TestHeartbeat_TellsWhoIsThereAndExpires(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	a := readyNode(t, s, redis.Config{NodeID: "a", Tag: "TAGa", Version: "1.2.3", PeerAddress: "http://10.0.0.7:9091"})
+	a := readyNode(t, s, redis.Config{NodeID: "a", Tag: "TAGa", Version: "1.2.3", PeerAddress: func() string { return "http://10.0.0.7:9091" }})
 	b := readyNode(t, s, redis.Config{NodeID: "b"})
 	a.knows(2)
 	b.knows(2)

@@ -56,11 +56,14 @@ func (m *membership) mayLookUp() bool {
 
 // describe is what this node writes about itself.
 func (a *Adapter) describe() record {
-	state := a.State()
+	state, address := a.State(), ""
+	if a.config.PeerAddress != nil {
+		address = a.config.PeerAddress()
+	}
 	return record{
 		ID:      a.config.NodeID,
 		Tags:    a.tags.all(),
-		Address: a.config.PeerAddress,
+		Address: address,
 		Version: a.config.Version,
 		Probes:  a.dialect.probes(),
 		Deaf:    state.Ready && state.Deaf,

@@ -20,8 +20,8 @@ func (n *node) owners(tag string) []string {
 func TestOwners_AreKnownByTheirRecords(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	first := readyNode(t, s, redis.Config{NodeID: "first", Tag: "TAGa", PeerAddress: "http://first"})
-	second := readyNode(t, s, redis.Config{NodeID: "second", Tag: "TAGa", PeerAddress: "http://second"})
+	first := readyNode(t, s, redis.Config{NodeID: "first", Tag: "TAGa", PeerAddress: func() string { return "http://first" }})
+	second := readyNode(t, s, redis.Config{NodeID: "second", Tag: "TAGa", PeerAddress: func() string { return "http://second" }})
 	third := readyNode(t, s, redis.Config{NodeID: "third", Tag: "TAGc"}) // cannot be reached
 	tag := second.awaitTag("TAGa")
 	if got := second.Tags(); !slices.Equal(got, []string{tag, "TAGa"}) {
