@@ -39,9 +39,9 @@ func (r *records) pass(d time.Duration) {
 
 // beat is one heartbeat, and tells what it brought: joined nodes by their name, lapsed ones with a minus, and "?" when
 // what was known last is not in the stream any more.
-func (r *records) beat(id string, tags ...string) (news []string) {
+func (r *records) beat(id string) (news []string) {
 	r.t.Helper()
-	_, changes, err := r.register.beat(r.t.Context(), record{ID: id, Tags: tags}, false, r.since[id])
+	_, changes, err := r.register.beat(r.t.Context(), record{ID: id}, false, r.since[id])
 	if err != nil {
 		r.t.Fatal(err)
 	}
