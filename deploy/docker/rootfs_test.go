@@ -22,7 +22,15 @@ const root = "../.." // of the source tree
 func tree(t *testing.T, under string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), under)
-	for _, name := range []string{"LICENSE", "go.mod", "go.sum", "cmd", "internal", "pkg", "tools", "deploy/docker/rootfs.sh"} {
+	ignored, err := os.ReadFile(filepath.Join(root, ".dockerignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(ignored)) {
+		name, let := strings.CutPrefix(strings.TrimSpace(line), "!")
+		if !let {
+			continue
+		}
 		to := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
 			t.Fatal(err)
