@@ -83,14 +83,15 @@ func startProxy(t *testing.T, nodes ...node) string {
 // startProxyWith runs HAProxy with cookie stickiness, with these options and servers of its backend, and returns its address.
 func startProxyWith(t *testing.T, backend string) string {
 	t.Helper()
-	return startProxyOf(t, `
+	return startHAProxy(t, `
+backend carillon
   balance roundrobin
   cookie carillon insert indirect nocache
 `+backend)
 }
 
-// startProxyOf runs HAProxy with this backend and returns its address.
-func startProxyOf(t *testing.T, backend string) string {
+// startHAProxy runs HAProxy with a backend named carillon and returns its address.
+func startHAProxy(t *testing.T, backend string) string {
 	t.Helper()
 	address := program.FreeAddress(t)
 	config := fmt.Sprintf(`
@@ -100,10 +101,10 @@ defaults
   timeout client 60s
   timeout server 60s
   timeout tunnel 1h
+  timeout check 10s
 frontend clients
   bind %s
-  default_backend nodes
-backend nodes
+  default_backend carillon
 %s`, address, backend)
 	p := start(t, "haproxy", "haproxy", "-db", "-f", program.WriteFile(t, "haproxy.cfg", config))
 	p.Await(func() bool { return program.Accepts(address) })

@@ -3,6 +3,9 @@ package e2e
 import (
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,9 +13,63 @@ import (
 	"github.com/carillon-io/carillon/test/program"
 )
 
-func TestRelay_RoundRobinWithoutStickiness(t *testing.T) {
-	nodes := startPeers(t, startRedis(t))
-	runJS(t, "relay", "PROXY="+startRoundRobin(t, nodes))
+// Each configuration of docs/operations.md, with the nodes' addresses in the place of its own.
+func TestOperations_TheDocumentedBalancersWork(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	redis := startRedis(t)
+	nodes := startPeers(t, redis)
+	var written []string // what the page says, then what is so here
+	for i, n := range nodes {
+		_, port, err := net.SplitHostPort(n.ops)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := fmt.Sprintf("gateway-%d:8080", i+1)
+		for _, cookie := range []string{"", fmt.Sprintf(" cookie %c", 'a'+i)} {
+			written = append(written, name+cookie+" check port 9090", n.address+cookie+" check port "+port)
+		}
+		written = append(written, name, n.address)
+	}
+	here := strings.NewReplacer(written...)
+	blocks := map[string]int{}
+	for _, block := range fences.FindAllStringSubmatch(string(page), -1) {
+		language, text := block[1], here.Replace(block[2])
+		blocks[language]++
+		t.Run(fmt.Sprintf("%s %d", language, blocks[language]), func(t *testing.T) {
+			front := ""
+			if language == "haproxy" {
+				front = startHAProxy(t, text)
+			} else {
+				front = startNginx(t, text)
+			}
+			runJS(t, "relay", "PROXY="+front, "CLIENTS=30")
+		})
+	}
+	if blocks["haproxy"] != 2 || blocks["nginx"] != 1 {
+		t.Errorf("tried %v", blocks)
+	}
+}
+
+var fences = regexp.MustCompile("(?s)```(haproxy|nginx)\n(.*?)```")
+
+// startNginx runs nginx with what stands in its http section, on an address of its own, and returns that.
+func startNginx(t *testing.T, http string) string {
+	t.Helper()
+	address, dir := program.FreeAddress(t), t.TempDir()
+	config := "daemon off;\npid nginx.pid;\nevents {}\nhttp {\naccess_log off;\n"
+	for _, temp := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		config += temp + "_temp_path " + temp + ";\n"
+	}
+	config += strings.Replace(http, "listen 8000;", "listen "+address+";", 1) + "}\n"
+	if err := os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "nginx", "nginx", "-p", dir, "-c", "nginx.conf", "-e", "stderr")
+	p.Await(func() bool { return program.Accepts(address) })
+	return "http://" + address
 }
 
 func TestRoll_ThreeNodesOneAfterTheOther(t *testing.T) {
@@ -54,9 +111,9 @@ func startRoundRobin(t *testing.T, nodes []node) string {
 		}
 		fmt.Fprintf(&servers, "  server node%d %s check port %s inter 200ms fall 1 rise 1\n", i, n.address, port)
 	}
-	return startProxyOf(t, `
+	return startHAProxy(t, `
+backend carillon
   balance roundrobin
-  timeout check 10s
   option httpchk GET /readyz
 `+servers.String())
 }
