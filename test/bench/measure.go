@@ -78,6 +78,13 @@ func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64
 	defer running.wait()
 	defer stop()
 	args := pinned(b.load, append([]string{b.program("sioload")}, s.args(at, b.short)...)...)
+	if s.token {
+		token, err := b.newToken()
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "-token", token)
+	}
 	redis := ""
 	if s.redis {
 		address, err := running.startRedis(ctx, b)
@@ -93,7 +100,7 @@ func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64
 	}
 	var urls []string
 	for range nodes {
-		address, err := running.startPeer(ctx, b, peer, redis)
+		address, err := running.startPeer(ctx, b, peer, redis, s.token)
 		if err != nil {
 			return nil, err
 		}

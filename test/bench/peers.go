@@ -38,8 +38,8 @@ func (s *servers) startRedis(ctx context.Context, b *bench) (address string, err
 	return address, s.start(ctx, pinned(b.load, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", b.dir), address)
 }
 
-// startPeer starts a server, as a node of a cluster when redis is given.
-func (s *servers) startPeer(ctx context.Context, b *bench, peer, redis string) (address string, err error) {
+// startPeer starts a server, as a node of a cluster when redis is given, and with token as one that checks tokens.
+func (s *servers) startPeer(ctx context.Context, b *bench, peer, redis string, token bool) (address string, err error) {
 	address, err = freeAddress()
 	if err != nil {
 		return "", err
@@ -50,7 +50,7 @@ func (s *servers) startPeer(ctx context.Context, b *bench, peer, redis string) (
 		_, port, _ := net.SplitHostPort(address)
 		args = []string{"node", "test/bench/peer.mjs", port, redis}
 	case carillon:
-		args, err = s.gateway(b, address, redis)
+		args, err = s.gateway(b, address, redis, token)
 	default:
 		args = []string{b.program(peer), address}
 	}
@@ -60,7 +60,7 @@ func (s *servers) startPeer(ctx context.Context, b *bench, peer, redis string) (
 	return address, s.start(ctx, pinned(b.servers, args...), address)
 }
 
-func (s *servers) gateway(b *bench, address, redis string) ([]string, error) {
+func (s *servers) gateway(b *bench, address, redis string, token bool) ([]string, error) {
 	ops, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -71,6 +71,9 @@ func (s *servers) gateway(b *bench, address, redis string) ([]string, error) {
 		return nil, err
 	}
 	text := fmt.Sprintf("server: {address: %q}\nops: {address: %q}\nredis: {url: %q}\nlog: {level: error}\n%s", address, ops, redis, rules)
+	if token {
+		text += fmt.Sprintf("auth: {jwt: {public_key: %q}}\n", b.publicKey())
+	}
 	file, err := os.CreateTemp(b.dir, "gateway-*.yaml")
 	if err != nil {
 		return nil, err

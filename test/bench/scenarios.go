@@ -12,6 +12,7 @@ type scenario struct {
 	load        func(at float64) string // sioload's arguments; nil for what is measured in this process
 	peers       []string
 	redis       bool
+	token       bool                 // clients bring an ES256 token
 	nodes       func(at float64) int // nil: one
 	figures     []figure
 	growth      *growth // nil for a comparison at one point
@@ -79,6 +80,10 @@ func scenarios(top int) []scenario {
 			{field: "handshake_cpu_s_per_k", text: "CPU ms per handshake", target: atMost(.5, 0)},
 			{field: "connect_p99_ms", text: "p99 ms"},
 		}},
+		{name: "connect-token", title: "the same with an ES256 token each", load: load("connect -n 10000 -hold 100ms"), token: true,
+			peers: []string{carillon}, figures: []figure{
+				{field: "handshakes_s", text: "handshakes/s"}, {field: "handshake_cpu_s_per_k", text: "CPU ms per handshake"},
+			}},
 		{name: "idle", title: "10,000 idle connections, 30 s", load: load("connect -n 10000 -hold 30s"), peers: all, figures: []figure{
 			{field: "rss_per_conn_kb", text: "RSS KB per connection", target: target{floor: .4, plainGoal: 2, lower: true}},
 			{field: "hold_cpu_cores", text: "CPU cores for all"},

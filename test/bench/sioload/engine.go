@@ -51,8 +51,9 @@ type Engine struct {
 	auxPids   []int
 	cpus      map[int]bool
 	timeout   int64
-	retries   int   // of a failed handshake
-	nap       int64 // idle workers sleep this long instead of blocking in epoll_wait
+	retries   int    // of a failed handshake
+	auth      []byte // sent with CONNECT; empty: nothing
+	nap       int64  // idle workers sleep this long instead of blocking in epoll_wait
 	_         [64]byte
 	delivered atomic.Int64 // pub/sub deliveries seen, all workers
 	_         [64]byte
@@ -685,7 +686,7 @@ func (w *Worker) packet(c *Conn, p []byte) error {
 			}
 			c.sid = sid
 		}
-		w.Send(c, []byte("40"))
+		w.Send(c, []byte("40"), w.e.auth)
 	case '1':
 		return errors.New("engine closed by server")
 	}

@@ -42,6 +42,7 @@ func main() {
 	pid := fs.String("pid", "", "server pids, comma separated: RSS and CPU are read from /proc")
 	aux := fs.String("aux-pid", "", "further pids (Redis): CPU only, shown apart")
 	cpus := fs.String("cpus", "", "the server's cores (0-1): their busy time is shown as well")
+	token := fs.String("token", "", "sent with each CONNECT, as auth.token")
 	label := fs.String("label", "", "copied into the output")
 	fs.IntVar(&o.n, "n", 100, "connections (connect, echo), subscribers (fanout, multi), slots (churn)")
 	fs.IntVar(&o.concurrency, "concurrency", 100, "handshakes under way at once")
@@ -119,6 +120,9 @@ func main() {
 	}
 	if *cpus != "" {
 		e.cpus = parseCPUs(*cpus)
+	}
+	if *token != "" {
+		e.auth = fmt.Appendf(nil, `{"token":%q}`, *token)
 	}
 	e.nap, e.timeout, e.retries = int64(*nap), int64(*hsTimeout), *retries
 	if cmd == "connect" {
