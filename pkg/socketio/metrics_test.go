@@ -46,6 +46,7 @@ carillon_inbound_dropped_total{reason="connects"} 0
 carillon_inbound_dropped_total{reason="disconnected"} 0
 carillon_inbound_dropped_total{reason="encoding"} 0
 carillon_inbound_dropped_total{reason="malformed"} 0
+carillon_inbound_dropped_total{reason="memory"} 0
 carillon_inbound_dropped_total{reason="namespaces"} 0
 carillon_inbound_dropped_total{reason="overloaded"} 0
 carillon_inbound_dropped_total{reason="refused"} 0

@@ -32,6 +32,7 @@ type Conn struct {
 	// Owned by the reader.
 	decoder  packet.Decoder
 	overdue  *time.Timer   // while attachments are due
+	held     int           // what the decoder holds of a packet that is not complete
 	refused  bool          // broke the protocol: further messages are ignored
 	connects time.Duration // since the set's start, when the CONNECTs so far are paid for
 
@@ -78,7 +79,7 @@ func (c *Conn) Message(data []byte, binary bool) {
 		return
 	}
 	c.awaitAttachments(!ok)
-	if !ok {
+	if !c.hold() || !ok {
 		return
 	}
 	switch p.Type {
@@ -93,6 +94,28 @@ func (c *Conn) Message(data []byte, binary bool) {
 	default:
 		c.refuse(tally.Violation, errPacketType)
 	}
+}
+
+// hold counts what the decoder holds of a packet that is not complete as the session's. Where all clients together hold too
+// much, it closes the connection and returns false.
+func (c *Conn) hold() bool {
+	held := c.decoder.Held()
+	if held == c.held {
+		return true
+	}
+	if !c.session.Hold(held - c.held) {
+		c.overMemory()
+		return false
+	}
+	c.held = held
+	return true
+}
+
+// overMemory closes the connection, whose client may try again later.
+func (c *Conn) overMemory() {
+	c.refused = true
+	c.set.tally.Dropped(tally.Memory)
+	c.session.Close(engine.Limit)
 }
 
 // Closed ends every socket on the connection.
@@ -140,6 +163,11 @@ func (c *Conn) connect(p *packet.Packet) {
 	if cause != nil {
 		c.mu.Unlock()
 		c.send(c.refusal(p.Namespace, cause))
+		return
+	}
+	if !c.session.Hold(len(p.Data)) {
+		c.mu.Unlock()
+		c.overMemory()
 		return
 	}
 	s := c.newSocket(p.Namespace, p.Data)
@@ -277,6 +305,7 @@ func (c *Conn) endLocked(s *Socket, by step, how *departure) (was stage, ok bool
 	s.endContext()
 	if i := slices.Index(c.sockets, s); i >= 0 {
 		c.sockets = slices.Delete(c.sockets, i, i+1)
+		c.session.Hold(-len(s.auth))
 	}
 	if was == joined {
 		if c.joined--; c.joined == 0 && !c.closed {

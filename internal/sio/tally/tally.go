@@ -23,6 +23,7 @@ const (
 	UnknownNamespace             // a CONNECT to a namespace that does not exist
 	Connects                     // a CONNECT over the rate of a connection; closes the connection
 	Auth                         // a CONNECT whose auth is too large
+	Memory                       // what clients have sent takes too much memory in all; closes the connection
 	Disconnected                 // an event of a socket that was refused or disconnected
 	Unhandled                    // an event without a handler
 	Refused                      // an event that a middleware refused
@@ -34,7 +35,7 @@ const (
 
 var dropLabels = [...]string{
 	Malformed: "malformed", Violation: "violation", Attachments: "attachments", Namespaces: "namespaces",
-	UnknownNamespace: "unknown_namespace", Connects: "connects", Auth: "auth", Disconnected: "disconnected", Unhandled: "unhandled", Refused: "refused", Arguments: "arguments",
+	UnknownNamespace: "unknown_namespace", Connects: "connects", Auth: "auth", Memory: "memory", Disconnected: "disconnected", Unhandled: "unhandled", Refused: "refused", Arguments: "arguments",
 	Rooms: "rooms", Overloaded: "overloaded", Encoding: "encoding",
 }
 

@@ -136,6 +136,18 @@ func (d *Decoder) Binary(data []byte) (Packet, bool, error) {
 	return w.packet, true, nil
 }
 
+// Held is how many bytes of memory the packet holds whose attachments are due.
+func (d *Decoder) Held() int {
+	if d.pending == nil {
+		return 0
+	}
+	n := len(d.pending.packet.Data)
+	for _, attachment := range d.pending.packet.Attachments {
+		n += len(attachment)
+	}
+	return n
+}
+
 // payload checks the JSON text behind the header and puts a copy of it into the packet.
 func (d *Decoder) payload(p *Packet, text []byte) error {
 	if len(text) == 0 {
