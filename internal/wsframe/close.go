@@ -8,6 +8,9 @@ import (
 // CloseCode is the code of a Close frame, 0 for one without. As an error it means that the peer has sent that frame.
 type CloseCode uint16
 
+// GoingAway is the code of a server that shuts down.
+const GoingAway CloseCode = 1001
+
 func (CloseCode) Error() string { return "the peer has closed the WebSocket" }
 
 // Violation is what the protocol or a limit forbids. Its number is the code of the Close frame that answers it.

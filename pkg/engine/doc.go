@@ -48,8 +48,10 @@
 // in both cases; only Session.Close and Server.Drain deliver them first.
 //
 //	what ends it                          reason                  how
-//	Session.Close, Server.Drain           the caller's            delivers the outbox, then gently; cut when the client
+//	Session.Close                         the caller's            delivers the outbox, then gently; cut when the client
 //	                                                              takes nothing for 5 s, or after a minute
+//	Server.Drain                          server shutting down    the same, but so that the client comes back: no close
+//	                                                              packet to a waiting GET, Close frame 1001
 //	Session.Close(SlowConsumer)           slow consumer           cut
 //	the outbox, or all of them, too full  slow consumer           cut
 //	Drain's context has ended             server shutting down    cut

@@ -16,7 +16,12 @@ const cutWait = time.Second
 // ShuttingDown, each after its outbox was flushed. It returns when all have ended. When ctx ends before, the sessions left
 // are cut, and Drain returns ctx's error within a second: a Receiver that still blocks in Message is left behind, and so is
 // the goroutine that waits for it.
+//
+// A drained client is to come back, to another server or the next process. Some take a close packet, or a Close frame
+// without a code, for a disconnect that is meant, and stay away. So a waiting GET gets what is queued, else a noop, and
+// the client's next request is answered as any with an unknown session; a Close frame says 1001.
 func (s *Server) Drain(ctx context.Context, window time.Duration) error {
+	s.draining.Store(true)
 	s.Refuse()
 	s.table.close()
 	sessions := s.table.all()

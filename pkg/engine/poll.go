@@ -188,7 +188,13 @@ func (s *Session) answerLocked(batch []*Frame) {
 
 // answerLastLocked gives the GET in the seat what is queued and the end of the session.
 func (s *Session) answerLastLocked() {
-	batch := append(s.takeLocked(), frameNoop, frameClose)
+	batch := s.takeLocked()
+	switch {
+	case !s.drainedLocked():
+		batch = append(batch, frameNoop, frameClose)
+	case len(batch) == 0:
+		batch = append(batch, frameNoop)
+	}
 	p := s.polling.seat
 	s.polling.seat = nil
 	p.answer(batch...)

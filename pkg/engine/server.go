@@ -47,6 +47,7 @@ type Server struct {
 
 	sessions     atomic.Int64
 	refusing     atomic.Bool
+	draining     atomic.Bool
 	wrapped      sync.Once      // the warning of a listener that wraps its connections
 	unhijackable sync.Once      // the warning of middleware that hides Hijack
 	running      sync.WaitGroup // sessions, their connections' readers, the poller, relief

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -27,7 +29,7 @@ func TestDrain_ClosesEvenlyOverTheWindow(t *testing.T) {
 			c.session.Send(false, text("last"))
 			go func() {
 				ws.want("4last")
-				ws.wantClose(1005)
+				ws.wantClose(1001)
 				ends <- time.Since(began)
 			}()
 		}
@@ -46,6 +48,84 @@ func TestDrain_ClosesEvenlyOverTheWindow(t *testing.T) {
 			t.Errorf("handshake: %d", a.status)
 		}
 	})
+}
+
+// A client that is drained comes back by itself: none of the endings by which clients know a disconnect that is meant.
+func TestDrain_EndsPollingWithoutAClosePacket(t *testing.T) {
+	for _, query := range []string{"EIO=4&transport=polling", "EIO=3&transport=polling"} {
+		s := start(t, withEIO3)
+		waits, queued, meant := s.poll(query), s.poll(query), s.poll(query)
+		one := func(packet string) string {
+			if query[4] == '3' {
+				return strconv.Itoa(len(packet)) + ":" + packet
+			}
+			return packet
+		}
+		waiting := waits.getWaiting()
+		queued.session.Send(false, text("last"))
+		meant.session.Close(engine.ForcedClose)
+		drained := make(chan error, 1)
+		go func() { drained <- s.Drain(t.Context(), 0) }()
+		s.wantAnswer("a GET that waits", <-waiting, 200, one("6"))
+		s.wantAnswer("what is queued", queued.get(), 200, one("4last"))
+		if a := meant.get(); !strings.HasSuffix(a.body, one("1")) {
+			t.Errorf("a disconnect that is meant: %q", a.body)
+		}
+		for _, p := range []poller{waits, queued} {
+			s.wantClosed(p.client, engine.ShuttingDown)
+			s.wantAnswer("the next GET", p.get(), 400, `{"code":1,"message":"Session ID unknown"}`)
+		}
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestDrain_CutEndsPollingWithoutAClosePacket(t *testing.T) {
+	s := start(t, engine.Config{})
+	p := s.poll()
+	waiting := p.getWaiting()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Drain(ctx, time.Hour); err == nil {
+		t.Error("no error")
+	}
+	s.wantAnswer("a GET that waits", <-waiting, 200, "6")
+	s.wantClosed(p.client, engine.ShuttingDown)
+}
+
+// A session that is disconnected on purpose during a drain keeps the ending that says so.
+func TestDrain_LeavesOtherEndingsAsTheyAre(t *testing.T) {
+	s := start(t, engine.Config{})
+	type ended struct{ which, code int }
+	ends := make(chan ended, 2)
+	var clients []*client
+	for i := range 2 {
+		ws, c := s.connect()
+		clients = append(clients, c)
+		go func() {
+			_, _, err := ws.ReadMessage()
+			var closed *websocket.CloseError
+			if !errors.As(err, &closed) {
+				t.Errorf("read: %v", err)
+				closed = &websocket.CloseError{}
+			}
+			ends <- ended{i, closed.Code}
+		}()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	drained := make(chan error, 1)
+	go func() { drained <- s.Drain(ctx, 24*time.Hour) }() // one at once, the other after half a day
+	first := <-ends
+	clients[1-first.which].session.Close(engine.ForcedClose)
+	second := <-ends
+	if first.code != 1001 || second.code != 1005 {
+		t.Errorf("drained with %d, disconnected with %d", first.code, second.code)
+	}
+	s.wantClosed(clients[first.which], engine.ShuttingDown)
+	s.wantClosed(clients[second.which], engine.ForcedClose)
+	cancel()
+	<-drained
 }
 
 func TestDrain_CutsWhatIsLeft(t *testing.T) {

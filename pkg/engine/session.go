@@ -176,7 +176,7 @@ func (s *Session) Close(reason CloseReason) {
 		return
 	}
 	if s.polling.seat != nil && s.lease == leaseNone {
-		s.endLocked(reason, errClosed)
+		s.endLocked(reason, errClosed) // nothing is queued: it would have been sent
 		return
 	}
 	s.setDueLocked(s.server.now() + closePoll)
@@ -214,6 +214,9 @@ func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
 	}
 	s.dropQueueLocked()
 	farewell := frameClose
+	if s.drainedLocked() {
+		farewell = frameNoop
+	}
 	if why == TransportClose {
 		farewell = frameNoop
 		s.tombstone = s.socket == nil && s.polling.seat == nil && s.polling.next == nil
@@ -230,6 +233,17 @@ func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
 	s.server.admission.discharge(s)
 	s.server.closed(s.reason, s.transportLocked())
 	go s.finish(cause, cut)
+}
+
+func (s *Session) drained() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.drainedLocked()
+}
+
+// drainedLocked reports whether the session ends, or has ended, because of a drain.
+func (s *Session) drainedLocked() bool {
+	return s.state != stateOpen && s.reason == ShuttingDown && s.server.draining.Load()
 }
 
 // finish ends the transport and calls Receiver.Closed. It runs on its own goroutine: a broadcast that finds a slow

@@ -272,7 +272,7 @@ func (c *wsConn) linger(readErr error) {
 	_ = c.Conn.SetWriteDeadline(deadline) // for a writer that is blocked now, too
 	c.writeLock.Lock()
 	if c.mayWrite() {
-		_, err := c.Conn.Write(closeFrame(readErr))
+		_, err := c.Conn.Write(c.closeFrame(readErr))
 		c.wrote(true, err) // TLS would try for another five seconds
 	}
 	c.writeLock.Unlock()

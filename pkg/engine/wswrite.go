@@ -21,7 +21,7 @@ func (c *wsConn) writeBatch(w *flusher, pong []byte, batch []*Frame, last bool) 
 	}
 	var closing []byte
 	if last {
-		closing = closeFrame(nil)
+		closing = c.closeFrame(nil)
 	}
 	switch {
 	case c.raw != nil:
@@ -76,15 +76,17 @@ func (c *wsConn) send(frame []byte) error {
 	return err
 }
 
-// closeFrame is the Close frame that answers what ended the reading: a violation its code, a Close frame its own; all
-// else closes without one.
-func closeFrame(readErr error) []byte {
+// closeFrame is the Close frame that answers what ended the reading: a violation its code, a Close frame its own. A drain
+// has a code, too; all else closes without one.
+func (c *wsConn) closeFrame(readErr error) []byte {
 	var code wsframe.CloseCode
 	var v wsframe.Violation
-	if errors.As(readErr, &v) {
+	switch {
+	case errors.As(readErr, &v):
 		code = wsframe.CloseCode(v)
-	} else {
-		_ = errors.As(readErr, &code)
+	case errors.As(readErr, &code):
+	case c.session != nil && c.session.drained():
+		code = wsframe.GoingAway
 	}
 	return wsframe.AppendClose(nil, code)
 }
