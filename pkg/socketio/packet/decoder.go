@@ -156,7 +156,7 @@ func (d *Decoder) payload(p *Packet, text []byte) error {
 	if p.Type == Disconnect {
 		return errPayload
 	}
-	end, err := validate(text, d.maxDepth())
+	end, rewrite, err := validateForeign(text, d.maxDepth())
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,11 @@ func (d *Decoder) payload(p *Packet, text []byte) error {
 	if p.Type == Connect && d.NamespaceQuery {
 		return nil // a 2.x client authenticates by its query alone
 	}
-	p.Data = bytes.Clone(text)
+	if rewrite {
+		p.Data = normalize(text)
+	} else {
+		p.Data = bytes.Clone(text)
+	}
 	return nil
 }
 

@@ -185,7 +185,7 @@ func TestDecoder_PacketOwnsItsMemory(t *testing.T) {
 }
 
 func TestDecoder_KeepsTheSendersSpelling(t *testing.T) {
-	const data = `[ "a", {"z":1,"a":1e2, "z":-0.0} , "\u00e9\/" ]`
+	const data = `[ "a", {"z":1,"a":1e2, "b":-0.0} , "\u00e9\/" ]`
 	if got := mustDecode(t, "2"+data+" \n").Data; string(got) != data {
 		t.Errorf("got %s, want %s", got, data)
 	}
@@ -203,7 +203,7 @@ func TestDecoder_SpellsPlaceholdersOneWay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := `["x",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0,"_placeholder":null}]`
+		want := `["x",{"_placeholder":true,"num":1},{"_placeholder":null,"num":0}]`
 		if done && string(p.Data) != want {
 			t.Errorf("got %s, want %s", p.Data, want)
 		}

@@ -124,7 +124,12 @@ func (d *Decoder) msgpackData(p *Packet, data []byte) error {
 	if err := checkPayload(p.Type, s.text); err != nil {
 		return err
 	}
-	p.Data = bytes.Clone(s.text)
+	// A placeholder is one level deeper than the bytes it stands for, and a Buffer two.
+	if _, rewrite, err := validateForeign(s.text, d.maxDepth()+2); err == nil && rewrite {
+		p.Data = normalize(s.text)
+	} else {
+		p.Data = bytes.Clone(s.text)
+	}
 	if len(s.attachments) > 0 {
 		p.Attachments = make([][]byte, len(s.attachments))
 		for i, a := range s.attachments {

@@ -6,7 +6,7 @@ import (
 )
 
 // splitQuery takes a 2.x client's namespace apart: its path, percent-encoded as in a URL, and its query as the text of
-// a JSON object of strings, nil when it has none. Of parameters with the same name readers keep the last. Dot segments
+// a JSON object of strings, nil when it has none. Of parameters with the same name the last counts. Dot segments
 // are names like any other.
 func splitQuery(namespace string) (path string, query []byte) {
 	namespace, _, _ = strings.Cut(namespace, "#")
@@ -27,6 +27,9 @@ func splitQuery(namespace string) (path string, query []byte) {
 	}
 	if query != nil {
 		query = append(query, '}')
+		if _, repeated, err := validateForeign(query, 1); err == nil && repeated {
+			query = normalize(query)
+		}
 	}
 	return escapePath(path), query
 }

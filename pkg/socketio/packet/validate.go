@@ -11,14 +11,14 @@ import (
 // packet that comes in, hence the string scan by words.
 func validate(text []byte, maxDepth int) (end int, err error) {
 	v := validator{text: text, maxDepth: maxDepth}
-	end = v.value(0, 0)
-	switch {
-	case v.tooDeep:
-		return 0, errDepth
-	case end < 0 || skipSpace(text, end) < len(text):
-		return 0, errJSON
-	}
-	return end, nil
+	return v.all()
+}
+
+// validateForeign is validate for text of clients, and reports whether normalize has something to change in it.
+func validateForeign(text []byte, maxDepth int) (end int, rewrite bool, err error) {
+	v := validator{text: text, maxDepth: maxDepth, unique: true}
+	end, err = v.all()
+	return end, v.rewrite, err
 }
 
 // validator's methods check what begins at index i and return the index behind it, or -1.
@@ -26,6 +26,21 @@ type validator struct {
 	text     []byte
 	maxDepth int
 	tooDeep  bool
+
+	unique  bool // look for what normalize changes
+	names   nameStack
+	rewrite bool // there is something that normalize changes, or a collision of hashes
+}
+
+func (v *validator) all() (end int, err error) {
+	end = v.value(0, 0)
+	switch {
+	case v.tooDeep:
+		return 0, errDepth
+	case end < 0 || skipSpace(v.text, end) < len(v.text):
+		return 0, errJSON
+	}
+	return end, nil
 }
 
 func (v *validator) value(i, depth int) int {
@@ -87,12 +102,17 @@ func (v *validator) object(i, depth int) int {
 	if i < len(v.text) && v.text[i] == '}' {
 		return i + 1
 	}
+	base := v.names.count
 	for {
 		if i == len(v.text) || v.text[i] != '"' {
 			return -1
 		}
-		if i = v.str(i + 1); i < 0 {
+		name := i + 1
+		if i = v.str(name); i < 0 {
 			return -1
+		}
+		if v.unique {
+			v.names.push(hashName(v.text[name-1 : i]))
 		}
 		i = skipSpace(v.text, i)
 		if i == len(v.text) || v.text[i] != ':' {
@@ -109,6 +129,7 @@ func (v *validator) object(i, depth int) int {
 		case ',':
 			i = skipSpace(v.text, i+1)
 		case '}':
+			v.rewrite = v.names.pop(base) || v.rewrite
 			return i + 1
 		default:
 			return -1
@@ -185,6 +206,7 @@ func escape(text []byte, i int) int {
 }
 
 func (v *validator) number(i int) int {
+	start, exponent := i, 0
 	if v.text[i] == '-' {
 		i++
 	}
@@ -203,7 +225,16 @@ func (v *validator) number(i int) int {
 		if i < len(v.text) && (v.text[i] == '+' || v.text[i] == '-') {
 			i++
 		}
-		return v.digits(i)
+		if exponent = i; v.text[i-1] == '-' {
+			exponent = len(v.text)
+		}
+		if i = v.digits(i); i < 0 {
+			return -1
+		}
+		exponent = i - exponent
+	}
+	if v.unique && mayBeHuge(i-start, exponent) && isHuge(v.text[start:i]) {
+		v.rewrite = true
 	}
 	return i
 }
