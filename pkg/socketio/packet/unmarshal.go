@@ -1,8 +1,12 @@
 package packet
 
 import (
+	"bytes"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -38,16 +42,93 @@ func (a Args) Values() ([]any, error) {
 }
 
 // Unmarshal decodes JSON text, whose placeholders number attachments, into v. A []byte filled from an attachment shares
-// its memory and must not be changed.
+// its memory and must not be changed. Whole numbers may be spelled as 1.0 or 1e3, as clients do whose language has doubles
+// only: they fit integers.
 func Unmarshal(text []byte, attachments [][]byte, v any) error {
+	err := unmarshal(text, attachments, v)
+	if err == nil {
+		return nil
+	}
+	if plain, changed := spellWhole(text); changed {
+		return unmarshal(plain, attachments, v)
+	}
+	return err
+}
+
+// foreign are the types of encoding/json that the JSON package does not know.
+var foreign = json.UnmarshalFromFunc(unmarshalNumber)
+
+func unmarshal(text []byte, attachments [][]byte, v any) error {
 	if len(attachments) == 0 {
-		return json.Unmarshal(text, v, jsonv1.DefaultOptionsV1())
+		return json.Unmarshal(text, v, jsonv1.DefaultOptionsV1(), json.WithUnmarshalers(foreign))
 	}
 	s := source(attachments)
 	return json.Unmarshal(text, v, jsonv1.DefaultOptionsV1(), json.WithUnmarshalers(json.JoinUnmarshalers(
+		foreign,
 		json.UnmarshalFromFunc(s.bytes),
 		json.UnmarshalFromFunc(s.any),
 	)))
+}
+
+// unmarshalNumber fills encoding/json's Number: from a number, or a string that spells one, and null leaves it alone.
+func unmarshalNumber(dec *jsontext.Decoder, v *stdjson.Number) error {
+	text, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	switch kind := text.Kind(); {
+	case kind == 'n':
+		return nil
+	case kind == '0':
+		*v = stdjson.Number(text)
+		return nil
+	case kind == '"':
+		if number := unquote(text); isNumber(number) {
+			*v = stdjson.Number(number)
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is no number", text.Kind())
+}
+
+func isNumber(text string) bool {
+	if text == "" || text[0] != '-' && !isDigit(text[0]) {
+		return false
+	}
+	end, err := validate([]byte(text), 0)
+	return err == nil && end == len(text)
+}
+
+// spellWhole writes the whole numbers of a text without points and exponents, as far as a double holds them, and reports
+// whether there were any.
+func spellWhole(text []byte) (plain []byte, changed bool) {
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case c == '"':
+			end := skipString(text, i)
+			plain = append(plain, text[i:end]...)
+			i = end
+		case c == '-' || isDigit(c):
+			end := skipValue(text, i)
+			number := text[i:end]
+			i = end
+			if !bytes.ContainsAny(number, ".eE") {
+				plain = append(plain, number...)
+				continue
+			}
+			f, err := strconv.ParseFloat(string(number), 64)
+			if err != nil || f != math.Trunc(f) || math.Abs(f) >= 1e21 { // from there on JavaScript has exponents too
+				plain = append(plain, number...)
+				continue
+			}
+			changed = true
+			plain = strconv.AppendFloat(plain, f+0, 'f', -1, 64) // + 0: there is no integer -0
+		default:
+			plain = append(plain, c)
+			i++
+		}
+	}
+	return plain, changed
 }
 
 // source decodes what may stand for one of the attachments.
