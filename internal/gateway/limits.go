@@ -101,10 +101,9 @@ func (l *limiter) check(r *http.Request) *engine.Refusal {
 	return nil
 }
 
-// hasSession reports whether a request names a session, of whatever kind; as for the engine, the last name given counts.
+// hasSession reports whether a request names a session, of whatever kind.
 func hasSession(r *http.Request) bool {
-	names := r.URL.Query()["sid"]
-	return len(names) > 0 && names[len(names)-1] != ""
+	return engine.ParseQuery(r.URL.RawQuery).Get("sid") != ""
 }
 
 // unknown answers requests for sessions that this node does not hold: the peers know, or there are none.

@@ -15,9 +15,9 @@ type Handshake struct {
 	Time    time.Time
 	Address string // without port
 	Secure  bool
-	XDomain bool   // an Origin header was there
-	URL     string // path and query
-	Query   url.Values
+	XDomain bool        // an Origin header was there
+	URL     string      // path and query
+	Query   url.Values  // as ParseQuery reads it
 	Headers http.Header // Host included
 }
 
@@ -74,7 +74,7 @@ func (s *Session) Handshake() Handshake {
 	}
 	h.XDomain = h.Headers.Get("Origin") != ""
 	_, query, _ := strings.Cut(target, "?")
-	h.Query, _ = url.ParseQuery(query) // what can be read of it
+	h.Query = ParseQuery(query)
 	return h
 }
 

@@ -18,27 +18,19 @@ type request struct {
 }
 
 func readRequest(r *http.Request) request {
-	query := r.URL.Query()
-	// Where a name is repeated, the last one counts.
-	last := func(name string) string {
-		values := query[name]
-		if len(values) == 0 {
-			return ""
-		}
-		return values[len(values)-1]
-	}
+	query := ParseQuery(r.URL.RawQuery)
 	q := request{
-		sid:       last("sid"),
-		transport: last("transport"),
+		sid:       query.Get("sid"),
+		transport: query.Get("transport"),
 		revision:  3, // as with Node's server, whatever else the client says
-		base64:    last("b64") != "",
+		base64:    query.Get("b64") != "",
 		upgrade:   offersUpgrade(r),
 	}
-	if last("EIO") == "4" {
+	if query.Get("EIO") == "4" {
 		q.revision = 4
 	}
 	if query.Has("j") {
-		q.jsonp, q.callback = true, eioproto.JSONPIndex(last("j"))
+		q.jsonp, q.callback = true, eioproto.JSONPIndex(query.Get("j"))
 	}
 	return q
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/engine"
 )
 
 // handshakeInfo is a handshake in the words of Node's adapters.
@@ -33,7 +34,7 @@ func (s *Socket) info() adapter.SocketInfo {
 	}
 	h := s.Handshake()
 	about := handshakeInfo{
-		Headers: make(map[string]string, len(h.Headers)), Query: make(map[string]string, len(h.Query)),
+		Headers: make(map[string]string, len(h.Headers)), Query: map[string]string{},
 		Time: h.Time.Format(jsTime), Issued: h.Time.UnixMilli(), Address: h.Address, XDomain: h.XDomain, Secure: h.Secure,
 		URL: s.io.private.url(h.URL),
 	}
@@ -42,10 +43,9 @@ func (s *Socket) info() adapter.SocketInfo {
 			about.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
 		}
 	}
-	for name := range h.Query {
-		if !s.io.private.parameters[name] {
-			about.Query[name] = h.Query.Get(name)
-		}
+	_, query, _ := strings.Cut(about.URL, "?")
+	for name, values := range engine.ParseQuery(query) {
+		about.Query[name] = values[0]
 	}
 	info.Handshake = s.io.conns.JSON(about)
 	return info

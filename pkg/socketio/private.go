@@ -2,11 +2,12 @@ package socketio
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
+
+	"github.com/carillon-io/carillon/pkg/engine"
 )
 
-// private is what of a handshake nobody else is told of.
+// private names what of a handshake stays on this node.
 type private struct {
 	headers    map[string]bool // in canonical spelling
 	parameters map[string]bool // of the query
@@ -26,8 +27,8 @@ func newPrivate(cfg *Config) private {
 	return p
 }
 
-// url returns path and query without the private parameters. What cannot be read is left out too: nobody can tell what
-// it is.
+// url returns path and query without the private parameters. A semicolon separates parameters here, too: some proxies
+// and servers hold it for a separator.
 func (p *private) url(target string) string {
 	path, query, found := strings.Cut(target, "?")
 	if !found {
@@ -35,13 +36,11 @@ func (p *private) url(target string) string {
 	}
 	var kept []string
 	for pair := range strings.SplitSeq(query, "&") {
-		values, err := url.ParseQuery(pair)
-		if err != nil {
-			continue
-		}
 		secret := false
-		for name := range values {
-			secret = secret || p.parameters[name]
+		for part := range strings.SplitSeq(pair, ";") {
+			for name := range engine.ParseQuery(part) {
+				secret = secret || p.parameters[name]
+			}
 		}
 		if !secret {
 			kept = append(kept, pair)
