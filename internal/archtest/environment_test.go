@@ -51,7 +51,7 @@ func TestProcess_OnlyTheCommandReadsFlagsAndEnvironment(t *testing.T) {
 // The keys of the configuration are read in one place; the others are given a struct.
 func TestConfiguration_OnlyConfigKnowsItsKeys(t *testing.T) {
 	each(t, func(p listed, name string, file *ast.File, _ *token.FileSet) {
-		if p.ImportPath == "internal/config" {
+		if p.ImportPath == "internal/config" || p.ImportPath == "internal/policytest" { // which reads cases
 			return
 		}
 		for _, path := range imports(file) {

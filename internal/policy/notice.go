@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/expression"
 )
 
@@ -40,6 +41,55 @@ func (d *Decision) Notice() string {
 	return b.String()
 }
 
+// Explanation says what was decided, by which rule, what the conditions of the rules before were, and what would be done.
+func (d *Decision) Explanation() string {
+	var b strings.Builder
+	outcome := "allowed"
+	if d.Code != "" {
+		outcome = "refused: " + string(d.Code)
+	}
+	fmt.Fprintf(&b, "%s in %s is %s", d.subject(), printable(d.Namespace), outcome)
+	switch {
+	case d.Rule == labelNoRule:
+		b.WriteString(": no rule decides")
+	case d.Event != "":
+		fmt.Fprintf(&b, ", by rule %q", d.Rule)
+	}
+	b.WriteByte('\n')
+	if d.Message != "" {
+		fmt.Fprintf(&b, "  message: %s\n", printable(d.Message))
+	}
+	if d.Cause != nil {
+		fmt.Fprintf(&b, "  cause: %s\n", printable(d.Cause.Error()))
+	}
+	for i := range d.Trials {
+		t := &d.Trials[i]
+		switch {
+		case !t.Matches:
+			fmt.Fprintf(&b, "  rule %q is about other events\n", t.Rule)
+			continue
+		case t.Condition == "":
+			if d.Event != "" {
+				fmt.Fprintf(&b, "  rule %q has no condition: it decides\n", t.Rule)
+			}
+			continue
+		}
+		verdict := "it is passed over"
+		if t.Decides() {
+			verdict = "it decides"
+		}
+		fmt.Fprintf(&b, "  rule %q: %s\n    if %s is %s\n", t.Rule, verdict, printable(t.Condition), t.value())
+		writeTerms(&b, "      ", t.Terms)
+	}
+	for i := range d.Actions {
+		fmt.Fprintf(&b, "  action %d: %s\n", i+1, d.Actions[i].line())
+	}
+	if d.Acked {
+		fmt.Fprintf(&b, "  ack: %s\n", printable(string(d.Ack.JSON)))
+	}
+	return b.String()
+}
+
 func (d *Decision) subject() string {
 	if d.Event == "" {
 		return d.Rule // connect or disconnect
@@ -69,13 +119,24 @@ func writeTerms(b *strings.Builder, indent string, terms []expression.Term) {
 func (x *Action) line() string {
 	text := string(x.Verb)
 	if len(x.Rooms) > 0 {
-		text += " to " + quoted(x.Rooms)
+		if x.Verb == config.VerbEmit {
+			text += " to"
+		}
+		text += " " + quoted(x.Rooms)
 	}
 	if len(x.Except) > 0 {
 		text += " except " + quoted(x.Except)
 	}
 	if len(x.Args.JSON) > 0 {
 		text += " " + printable(string(x.Args.JSON))
+	}
+	switch {
+	case x.Verb == config.VerbDisconnect && x.Connection:
+		text += " the connection"
+	case x.Verb == config.VerbDisconnect:
+		text += " from the namespace"
+	case x.ExcludeSender:
+		text += ", not to the sender"
 	}
 	return text
 }

