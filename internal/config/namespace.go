@@ -28,7 +28,7 @@ type Connect struct {
 	If Expression `key:"if,omitempty"`
 	// Actions, in order: join, emit, broadcast, reply.
 	Do []Action `key:"do,omitempty"`
-	// A backend that decides who may join. Without it none is asked.
+	// A backend that decides who may join. Without it none is asked. *(not in this version)*
 	Ask *Ask `key:"ask,omitempty"`
 }
 
@@ -98,9 +98,9 @@ const (
 type Action struct {
 	// Rooms to enter: a name, or a list of names.
 	Join Value `key:"join,omitempty"`
-	// Beside join: how many kept messages of the room to send.
+	// Beside join: how many kept messages of the room to send. *(not in this version)*
 	History Value `key:"history,omitempty"`
-	// Beside join: the message after which kept ones are sent.
+	// Beside join: the message after which kept ones are sent. *(not in this version)*
 	Since Value `key:"since,omitempty"`
 	// Rooms to leave.
 	Leave Value `key:"leave,omitempty"`
@@ -110,7 +110,7 @@ type Action struct {
 	Broadcast *Broadcast `key:"broadcast,omitempty"`
 	// Sends an event to the socket itself.
 	Reply *Reply `key:"reply,omitempty"`
-	// Route that the event is appended to.
+	// Route that the event is appended to. *(not in this version)*
 	Forward string `key:"forward,omitempty"`
 	// namespace: the socket leaves it. connection: the client is cut off.
 	Disconnect string `key:"disconnect,omitempty"`

@@ -77,7 +77,7 @@ const (
 
 // Adapter is how nodes share what they emit.
 type Adapter struct {
-	// memory (one node), pubsub (classic channels, as Node's redis adapter), sharded (sharded Pub/Sub, Redis 7), or streams. Empty: pubsub
+	// memory (one node), pubsub (classic channels, as Node's redis adapter), sharded (sharded Pub/Sub, Redis 7), or streams *(not in this version)*. Empty: pubsub
 	// with a Redis, else memory.
 	Kind string `key:"kind"`
 	// Prefix of the channels, the same in all Node servers and emitters of the cluster.

@@ -29,7 +29,7 @@ func TestReference_IsCurrent(t *testing.T) {
 	top := reflect.ValueOf(&defaults).Elem()
 	for _, f := range fieldsOf(top.Type()) {
 		fmt.Fprintf(&r, "\n## %s\n\n", f.name)
-		r.entry("%s%s", r.comment(top.Type(), f), reloaded(f.live))
+		r.entry("%s%s%s", r.comment(top.Type(), f), reloaded(f.live), missing(f.name))
 		r.WriteByte('\n')
 		r.describe(f.name, top.Field(f.index), f.live)
 		if f.name == "namespaces" {
@@ -72,7 +72,7 @@ or JSON document each, such as ` + "`CARILLON_NAMESPACES`" + `. A key that is te
 **Reload.** SIGHUP, and a change of the file or of one that it names, put in force what is marked *(reloaded)*, without dropping a
 connection. A file with a fault is refused whole. The other keys need a restart, which the log says once.
 
-**Not built yet.** A key whose part is missing in this version is one warning, or an error where it promises protection or
+**Not built yet.** What is marked *(not in this version)* is one warning at start, or an error where it promises protection or
 durability.
 `
 
@@ -90,6 +90,16 @@ func reloaded(live bool) string {
 	return ""
 }
 
+// missing marks a key whose part is not built.
+func missing(key string) string {
+	for _, u := range unbuilt {
+		if u.key == key && u.asks == nil {
+			return " *(not in this version)*"
+		}
+	}
+	return ""
+}
+
 // describe writes an entry for v, which is at key, and for what stands in it.
 func (r *reference) describe(key string, v reflect.Value, live bool) {
 	t := v.Type()
@@ -97,7 +107,7 @@ func (r *reference) describe(key string, v reflect.Value, live bool) {
 	case isSection(t):
 		for _, f := range fieldsOf(t) {
 			at, field := joinKey(key, f.name), v.Field(f.index)
-			text := r.comment(t, f) + reloaded(f.live && !live)
+			text := r.comment(t, f) + reloaded(f.live && !live) + missing(at)
 			if isSection(field.Type()) {
 				r.entry("- `%s`: %s", at, text)
 			} else {

@@ -19,7 +19,7 @@ type unbuiltKey struct {
 	asks func(c *Config) bool
 }
 
-// unbuilt lists what is not built. Whoever builds a part deletes its lines.
+// unbuilt lists what is not built. A commit that builds a part deletes its lines, and makes docs/configuration.md anew.
 var unbuilt = []unbuiltKey{
 	{key: "socketio.recovery.enabled", refuse: true},
 	{key: "socketio.recovery.window"},
