@@ -9,7 +9,7 @@ DEBIAN   := redis-server haproxy nginx-light chromium prometheus
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 
-.PHONY: help run build client image test deps format lint unit allocations e2e chart manifests reference schemas bench bench-docs bench-compare fuzz
+.PHONY: help run build client image test deps format lint unit allocations e2e soak chart manifests reference schemas bench bench-docs bench-compare fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -66,6 +66,11 @@ allocations:
 # make e2e    real Redis, HAProxy, official clients, Chromium, Prometheus
 e2e: deps
 	$(GO) test -race -count=1 -timeout 10m ./test/e2e/... ./test/observability/...
+
+# make soak   Redis mistreated for SOAK (10m), alone and as a cluster: every message is accounted for
+SOAK ?= 10m
+soak:
+	$(GO) test -tags soak -count=1 -timeout 2h -run TestSoak -v ./pkg/adapter/redis -args -soak $(SOAK)
 
 # make chart  the Helm chart and deploy/k8s: rendered, validated, compared with the gateway's defaults
 chart: deps

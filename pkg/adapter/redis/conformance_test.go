@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 
@@ -12,55 +13,77 @@ import (
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 )
 
-func TestAdapter_Conforms(t *testing.T) {
-	cases := map[string]redis.Config{
-		"rooms one by one": {},
-		"node pattern":     {Tag: "AAA"},
-		"own responses":    {OwnResponses: true, Key: "other[key]*"},
-	}
-	for name, cfg := range cases {
-		t.Run(name, func(t *testing.T) {
-			adaptertest.Run(t, 3, func(t *testing.T, n int) []adapter.Adapter {
-				s := startServer(t)
-				adapters := make([]adapter.Adapter, n)
-				for i := range adapters {
-					cfg := cfg
-					if cfg.Tag != "" {
-						cfg.Tag += string(rune('A' + i)) // the suite has a room that the first node's pattern covers
-					}
-					a, err := redis.New(s.client(), cfg)
-					if err != nil {
-						t.Fatal(err)
-					}
-					adapters[i] = a
+// clients makes the clients of one case.
+type clients func(t *testing.T) func() goredis.UniversalClient
+
+// conforms runs the suite. One Redis serves many cases, so each has channels and keys of its own.
+func conforms(t *testing.T, name string, of clients, cfg redis.Config, options ...adaptertest.Option) {
+	t.Run(name, func(t *testing.T) {
+		adaptertest.Run(t, 3, func(t *testing.T, n int) []adapter.Adapter {
+			client, made := of(t), make([]adapter.Adapter, n)
+			for i := range made {
+				cfg := cfg
+				cfg.Key, cfg.Prefix = cfg.Key+t.Name(), t.Name()
+				if strings.HasPrefix(cfg.Key, "{") {
+					cfg.Key += "}" // puts all channels into one slot
 				}
-				return adapters
-			})
-		})
+				if cfg.Tag != "" {
+					cfg.Tag += string(rune('A' + i)) // the suite has a room that the first node's pattern covers
+				}
+				a, err := redis.New(client(), cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				made[i] = a
+			}
+			return made
+		}, options...)
+	})
+}
+
+func TestConforms_OnOneRedis(t *testing.T) {
+	s := startServer(t)
+	client := func(*testing.T) func() goredis.UniversalClient {
+		return func() goredis.UniversalClient { return s.client() }
+	}
+	for name, cfg := range map[string]redis.Config{
+		"rooms one by one":              {},
+		"node pattern":                  {Tag: "AAA"},
+		"own responses":                 {OwnResponses: true, Key: "other[key]*"},
+		"whole namespaces":              {Interest: redis.InterestNamespace, Tag: "AAA"},
+		"sharded static":                {Sharding: &redis.Sharding{Mode: redis.ModeStatic}},
+		"sharded dynamic":               {Sharding: &redis.Sharding{Mode: redis.ModeDynamic}},
+		"sharded dynamic-private":       {Sharding: &redis.Sharding{Mode: redis.ModeDynamicPrivate}},
+		"sharded with classic emitters": {Sharding: &redis.Sharding{ClassicEmitters: true}, Tag: "AAA"},
+	} {
+		conforms(t, name, client, cfg)
 	}
 }
 
-func TestAdapter_ConformsOnACluster(t *testing.T) {
-	s := newServer(t)
-	s.start("--cluster-enabled", "yes")
-	s.command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-	eventually(t, "cluster is up", func() bool {
-		return strings.Contains(s.command("CLUSTER", "INFO").Val().(string), "cluster_state:ok")
-	})
-	adaptertest.Run(t, 3, func(t *testing.T, n int) []adapter.Adapter {
-		adapters := make([]adapter.Adapter, n)
-		for i := range adapters {
-			client := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{s.address}})
-			t.Cleanup(func() { _ = client.Close() })
-			// One cluster serves all cases, so each has channels of its own.
-			a, err := redis.New(client, redis.Config{Key: t.Name()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			adapters[i] = a
-		}
-		return adapters
-	})
+// TestConforms_OnACluster: classic messages all go through one master. Sharded channels are spread over three, which keep no
+// order between them unless the key puts all of them into one slot.
+func TestConforms_OnACluster(t *testing.T) {
+	c := startCluster(t, 3, false)
+	client := func(*testing.T) func() goredis.UniversalClient {
+		return func() goredis.UniversalClient { return c.client() }
+	}
+	sharding := func(mode redis.Mode) redis.Config { return redis.Config{Sharding: &redis.Sharding{Mode: mode}} }
+	conforms(t, "classic", client, redis.Config{})
+	conforms(t, "sharded static", client, sharding(redis.ModeStatic))
+	conforms(t, "sharded dynamic", client, sharding(redis.ModeDynamic), adaptertest.OrderPerTarget)
+	conforms(t, "sharded dynamic-private", client, sharding(redis.ModeDynamicPrivate), adaptertest.OrderPerTarget)
+	inOneSlot := sharding(redis.ModeDynamic)
+	inOneSlot.Key = "{"
+	conforms(t, "sharded in one slot", client, inOneSlot)
+}
+
+// TestConforms_OnMiniredis: a server without CLIENT INFO, CLIENT KILL and ROLE will do.
+func TestConforms_OnMiniredis(t *testing.T) {
+	client := func(t *testing.T) func() goredis.UniversalClient {
+		mini := miniredis.RunT(t) // its goroutines are counted as the case's
+		return func() goredis.UniversalClient { return clientWith(t, &goredis.Options{Addr: mini.Addr()}) }
+	}
+	conforms(t, "classic", client, redis.Config{})
 }
 
 func TestNew_RefusesWhatCannotWork(t *testing.T) {

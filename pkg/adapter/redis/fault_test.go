@@ -76,9 +76,7 @@ func TestSubscription_KilledConnectionIsReplacedAndCounted(t *testing.T) {
 	other.mustPublish(broadcast(`["own"]`, own))
 	n.awaitHeard(append(want, `["own"]`)...)
 	for _, channel := range []string{"socket.io-request#/#", "socket.io#/#"} {
-		if got := s.subscribers(channel); got != 2 {
-			t.Errorf("%d subscribers of %s instead of one per node", got, channel)
-		}
+		eventually(t, "subscribed once by each node", func() bool { return s.subscribers(channel) == 2 })
 	}
 }
 

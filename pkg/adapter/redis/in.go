@@ -153,7 +153,6 @@ func (s *server) refused(reply error) (err error) {
 	})
 	switch {
 	case moved:
-		s.env.metrics.resubscribes.Inc()
 	case denied:
 		s.env.refusals.Refused(refusedSubscribe, reply)
 	default:

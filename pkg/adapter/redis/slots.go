@@ -218,7 +218,6 @@ func (p *slots) change(next *routes) {
 		if s.end != nil {
 			s.end()
 		}
-		p.env.metrics.resubscribes.Inc()
 		p.log.Info("shard gone", zap.String("address", s.address))
 	}
 	for _, s := range p.servers() {
@@ -320,6 +319,9 @@ func (p *slots) leave(s *server) {
 	current := p.routes.Load()
 	serves := func(slot uint16) bool { return current[slot] == s }
 	released := s.release(serves)
+	if len(released) > 0 { // what is published before they are subscribed elsewhere is missed
+		p.env.metrics.resubscribes.Inc()
+	}
 	if !serves(s.currentProbe().slot) && slices.Contains(current[:], s) {
 		s.setProbe(probeIn(&p.env.config, serves))
 	}
