@@ -52,10 +52,10 @@ func Sender(payload []byte) (uid []byte, ok bool) {
 	return uid, err == nil
 }
 
-// DecodeBroadcast reads what arrived on the channel of channelRoom in nsp (empty: on that of the namespace). The
-// recipients are those the message names, as in Node. channelRoom only serves to deliver once what an old emitter
-// published once per room, each time with all rooms named: on a room's channel the target is that room without the
-// members of the rooms named before it, who get the message on the channel of theirs.
+// DecodeBroadcast reads a message that arrived on the channel of channelRoom in nsp (empty: on that of the namespace). Its
+// recipients are those that the message names, as in Node. Old emitters publish a message for several rooms once on the
+// channel of each, with all rooms named each time. So that a member of two rooms gets it once, the target of a message on
+// the channel of one of its rooms is that room, without the members of the rooms named before it.
 //
 // Attachments are parts of payload; nothing else is. The caller must not change payload afterwards.
 func DecodeBroadcast(nsp, channelRoom string, payload []byte, limits Limits) (adapter.Broadcast, error) {

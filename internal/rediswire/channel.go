@@ -21,7 +21,7 @@ func RoomChannel(key, nsp, room string) string { return key + "#" + nsp + "#" + 
 // wait for, so a node subscribes to it exactly once.
 func RequestChannel(key, nsp string) string { return key + "-request#" + nsp + "#" }
 
-// ResponseChannel is where answers are published for everybody to see, as Node does unless told otherwise.
+// ResponseChannel is where answers are published for all nodes to see, as Node does by default.
 func ResponseChannel(key, nsp string) string { return key + "-response#" + nsp + "#" }
 
 // OwnResponseChannel is where answers are published for the node uid alone.
@@ -37,8 +37,8 @@ func BroadcastTo(key string, b *adapter.Broadcast) string {
 	return BroadcastChannel(key, b.Namespace)
 }
 
-// NodePattern is the glob that matches, in every namespace, the room channels of the sockets of the node whose socket
-// ids begin with tag.
+// NodePattern is the glob that matches, in every namespace, the channels of the own rooms of sockets whose ids begin with
+// tag.
 func NodePattern(key, tag string) string {
 	return globEscape.Replace(key) + "#*#" + globEscape.Replace(tag) + strings.Repeat("?", idLength-tagLength) + "#"
 }

@@ -25,8 +25,8 @@ const (
 	clusterAcked       = 12
 )
 
-// onlyRooms is our own member of a fetch: who understands it answers with the names of the rooms alone. Node's servers
-// have no question for all rooms; they answer with sockets, which tell their rooms.
+// onlyRooms is our own member of a fetch: nodes of this project answer with the names of the rooms alone. Node's servers
+// have no question for all rooms; they answer with sockets, and each socket lists its rooms.
 const onlyRooms = "onlyRooms"
 
 // ClusterMessage is a message of the sharded adapter. Exactly one of Command, Query and Reply is set.

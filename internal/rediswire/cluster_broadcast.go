@@ -8,10 +8,10 @@ import (
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
-// ClusterBroadcast reads what most messages of the sharded adapter are, broadcasts in JSON that nobody acknowledges, in
+// ClusterBroadcast reads the most common message of the sharded adapter, a broadcast in JSON without acknowledgements, in
 // one pass and without transcoding: uid and the event's text are parts of payload, which the caller must not change
-// afterwards. room is the name of the channel's room, or empty. ok is false for all other messages, also for what is
-// wrong or merely uncommon: DecodeCluster tells what those are.
+// afterwards. room is the name of the channel's room, or empty. ok is false for all other messages, and for malformed and
+// uncommon ones: DecodeCluster reads those.
 func ClusterBroadcast(
 	nsp, room string, payload []byte, limits Limits,
 ) (uid []byte, b adapter.Broadcast, ok bool) {
@@ -26,7 +26,7 @@ func ClusterBroadcast(
 	return p.uid, b, true
 }
 
-// plainBroadcast is a broadcast as it is read. Of each method's result false means that DecodeCluster is to see to it.
+// plainBroadcast is a broadcast as it is read. Each method returns false to fall back to DecodeCluster.
 type plainBroadcast struct {
 	text  msgjson.TextReader
 	room  string
@@ -78,7 +78,7 @@ func (p *plainBroadcast) readData(b *adapter.Broadcast) bool {
 			known = !p.hasOptions && p.readOptions(b)
 			p.hasOptions = true
 		case "requestId":
-			known = false // somebody waits for acknowledgements
+			known = false // the sender waits for acknowledgements
 		default:
 			known = p.skipOther(key)
 		}

@@ -51,7 +51,7 @@ func jsLength(s string) int {
 	return n
 }
 
-// NodeChannel is the sharded channel on which the node uid hears answers.
+// NodeChannel is the sharded channel on which the node uid receives answers.
 func NodeChannel(key, nsp, uid string) string { return RoomChannel(key, nsp, uid) }
 
 // ShardedBroadcastTo is the sharded channel on which every node expects b.

@@ -12,7 +12,7 @@ import (
 // DecodeRequest reads a request that arrived in nsp, in JSON or msgpack. Attachments are parts of payload; nothing else
 // is.
 //
-// The requests of Socket.IO 2.x servers, who number them otherwise, are refused with ErrType.
+// The requests of Socket.IO 2.x servers, which number them otherwise, are refused with ErrType.
 func DecodeRequest(nsp string, payload []byte, limits Limits) (Request, error) {
 	var m requestMembers
 	err := eachMember(payload, limits, m.read)

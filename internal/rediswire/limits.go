@@ -18,7 +18,7 @@ const (
 	// Wrapping is how many levels rules and publishers may put around what a client sent: a node that reads from Redis
 	// accepts so many more than one that reads from a client, or an event would reach only the sender's own node.
 	Wrapping = 32
-	// DefaultDepth is the deepest nesting that nodes read unless they are told otherwise.
+	// DefaultDepth is the deepest nesting that nodes read by default.
 	DefaultDepth = msgjson.DefaultDepth + Wrapping
 	// writeDepth bounds the recursion of writers. Each node decides for itself how deep it reads.
 	writeDepth = 1 << 12

@@ -48,8 +48,8 @@ type options struct {
 	timeout    time.Duration
 }
 
-// targetOnly leaves of several rooms the one of the channel. The excluded rooms can only take away members that the
-// channels of those rooms reach, since the same message was published there.
+// targetOnly reduces the target to the channel's own room, for old emitters publish once per room. The rooms that are
+// excluded can only take away members whom the channels of those rooms reach, since the same message was published there.
 func (o *options) targetOnly(channelRoom string) {
 	if channelRoom == "" || len(o.target.Rooms) < 2 {
 		return

@@ -11,12 +11,12 @@
 //
 // # What a nil error means
 //
-// That Redis took the message, not that anybody was there to hear it: Pub/Sub keeps nothing. A message is published
+// That Redis took the message, not that any client received it: Pub/Sub keeps nothing. A message is published
 // with one command and never repeated here. go-redis itself repeats a command whose answer got lost, which can publish
 // it twice; give the client MaxRetries: -1 to leave that decision to the caller of Emit.
 //
-// Messages published one after the other through one Redis arrive in that order. On Redis Cluster go-redis deals them
-// out to the masters, which does not keep an order between them.
+// Messages published one after the other in one namespace arrive in that order. On Redis Cluster all of them are published
+// at one master for that.
 //
 // A gateway subscribes to the channel of a room when the first of its sockets joins. So that an event emitted right after
 // SocketsJoin is not published on a channel without subscribers, the emitter addresses such a room on the channel of the
@@ -25,5 +25,5 @@
 // # What there is not
 //
 // No acknowledgements and no answers of any kind, since nothing can be sent to this process. Messages of the sharded
-// and streams adapters of Node have other forms; servers of those kinds do not hear this emitter.
+// and streams adapters of Node have other forms; servers of those kinds do not receive what this emitter publishes.
 package emitter

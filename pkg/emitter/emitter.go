@@ -186,10 +186,29 @@ func (e Emitter) request(ctx context.Context, r *rediswire.Request) error {
 }
 
 func (e Emitter) publish(ctx context.Context, channel string, payload []byte) error {
-	if err := e.client.Publish(ctx, channel, payload).Err(); err != nil {
+	err := e.publishAtOneServer(ctx, channel, payload)
+	if err != nil {
 		return fmt.Errorf("emitter: publish on %s: %w", channel, err)
 	}
 	return nil
+}
+
+// publishAtOneServer publishes everything of a namespace at the same master of a Redis Cluster. All masters pass messages
+// on to each other, but keep no order between what was published at one and at another; a room could then be addressed
+// before the command arrives that makes sockets join it.
+func (e Emitter) publishAtOneServer(ctx context.Context, channel string, payload []byte) error {
+	cluster, ok := e.client.(*goredis.ClusterClient)
+	if !ok {
+		return e.client.Publish(ctx, channel, payload).Err()
+	}
+	master, err := cluster.MasterForKey(ctx, rediswire.BroadcastChannel(e.key, e.nsp))
+	if err != nil {
+		return err
+	}
+	if err = master.Publish(ctx, channel, payload).Err(); err != nil {
+		cluster.ReloadState(ctx) // another server may be the master now
+	}
+	return err
 }
 
 // union is a new list of both, each name once, in the order first met.

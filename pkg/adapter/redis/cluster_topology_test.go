@@ -1,6 +1,8 @@
 package redis_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -8,7 +10,9 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
+	"github.com/carillon-io/carillon/pkg/emitter"
 )
 
 func TestTLS_OnACluster(t *testing.T) {
@@ -123,5 +127,46 @@ func TestACL_RecommendedGatewayUserOnACluster(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What an emitter publishes in a namespace goes through one master, or a room could be addressed before the command comes
+// that makes sockets join it.
+func TestEmitter_OnAClusterKeepsTheOrderOfANamespace(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, 3, false)
+	n := readyNodeWith(t, c.client(), redis.Config{})
+	e := emitter.New(c.client(), emitter.Config{})
+	var want []string
+	for i := range 50 {
+		room := fmt.Sprint("room-", i)
+		for _, err := range []error{e.SocketsJoin(t.Context(), room), e.To(room).Emit(t.Context(), "x", i), e.To("a").Emit(t.Context(), "a")} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		want = append(want, fmt.Sprintf("join [%s]", room), fmt.Sprintf(`["x",%d]`, i))
+	}
+	eventually(t, "all delivered", func() bool { return len(n.delivered()) == len(want) })
+	var got []string
+	for _, command := range n.delivered() {
+		switch command := command.(type) {
+		case adapter.Join:
+			got = append(got, fmt.Sprint("join ", command.Rooms))
+		case adapter.Broadcast:
+			got = append(got, string(command.Args.JSON))
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("delivered %q", got)
+	}
+	masters := 0
+	for _, s := range c.servers {
+		if s.info("commandstats", `cmdstat_publish:calls=(\d+)`) >= 150 {
+			masters++
+		}
+	}
+	if masters != 1 {
+		t.Errorf("published at %d masters", masters)
 	}
 }

@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -184,8 +183,8 @@ func (r *records) follower(t *testing.T, id string, gone func(string)) *membersh
 func TestMembership_MissedChangesAreMadeUpFor(t *testing.T) {
 	for name, lose := range map[string]func(r *records){
 		"too many changes": func(r *records) {
-			for i := range 2 * maxChanges {
-				if _, _, err := r.register.beat(t.Context(), record{ID: "busy", Version: fmt.Sprint(i)}, true, ""); err != nil {
+			for range 2 * maxChanges {
+				if _, err := r.server.XAdd(r.keys.changes(), "*", []string{"node", "busy", "record", `{"id":"busy"}`}); err != nil {
 					t.Fatal(err)
 				}
 			}

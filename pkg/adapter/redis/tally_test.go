@@ -114,7 +114,7 @@ func (g *gateway) isAwaited(now time.Time) bool { return !g.lapsed && !now.Befor
 
 func TestModel_AQuestionWaitsForWhatAnswersAndNamesTheRest(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
-	for i := range uint64(20_000) {
+	for i := range uint64(5_000) {
 		if !playModel(t, seed+i) {
 			t.Fatalf("seed %d", seed+i)
 		}
