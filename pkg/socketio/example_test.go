@@ -425,7 +425,7 @@ func (w *wire) send(packet string) {
 func (w *wire) read() string {
 	_ = w.ws.SetReadDeadline(time.Now().Add(patience))
 	_, data, err := w.ws.ReadMessage()
-	if websocket.IsCloseError(err, websocket.CloseNoStatusReceived, websocket.CloseNormalClosure) {
+	if websocket.IsCloseError(err, websocket.CloseNoStatusReceived, websocket.CloseGoingAway, websocket.CloseNormalClosure) {
 		return "closed"
 	}
 	if err != nil {

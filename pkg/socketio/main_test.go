@@ -118,7 +118,7 @@ func (p *peer) read() string {
 		_ = p.ws.SetReadDeadline(time.Now().Add(patience))
 		kind, data, err := p.ws.ReadMessage()
 		switch {
-		case websocket.IsCloseError(err, websocket.CloseNoStatusReceived, websocket.CloseNormalClosure):
+		case websocket.IsCloseError(err, websocket.CloseNoStatusReceived, websocket.CloseGoingAway, websocket.CloseNormalClosure):
 			return "closed"
 		case err != nil:
 			p.t.Fatalf("read: %v", err)
