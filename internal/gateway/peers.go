@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -24,6 +26,7 @@ type peers struct {
 	relay    *relay.Relay
 	endpoint endpoint
 	secret   peerSecret
+	sessions localSessions
 	static   *relay.Static // nil: the cluster knows who has which tag
 }
 
@@ -42,13 +45,14 @@ func hasPeers(cfg config.Config) bool {
 // newPeers makes the listener for the other nodes: those that the configuration lists, else those of the cluster.
 func (g *Gateway) newPeers(o Options, tag func() string, registry prometheus.Registerer) error {
 	cfg := o.Config.Peer
-	p := &peers{secret: peerSecret{client: g.redis, key: o.Config.Redis.Prefix + ":{nodes}:secret", log: g.logger.Named("peers")}}
+	p := &peers{secret: peerSecret{client: g.redis, key: secretKey(o.Config.Redis), log: g.logger.Named("peers")}}
 	if cfg.Secret != "" {
 		p.secret.client = nil
 		p.secret.use([]byte(cfg.Secret))
 	}
+	p.sessions = localSessions{g.socketio.Engine(), make(chan shedding, 1)}
 	r := relay.Config{
-		Unknown: localSessions{g.socketio.Engine()},
+		Unknown: p.sessions,
 		Secret:  p.secret.get,
 		Client:  trustedProxies(o.Config.Server.TrustedProxies).client,
 		Allow:   g.limits.mayGuess,
@@ -75,7 +79,7 @@ func (g *Gateway) newPeers(o Options, tag func() string, registry prometheus.Reg
 	if p.relay, err = relay.New(r); err != nil {
 		return err
 	}
-	p.endpoint = newEndpoint("peers", o.Peers, cfg.Address, p.relay.Owner(localSessions{g.socketio.Engine()}),
+	p.endpoint = newEndpoint("peers", o.Peers, cfg.Address, p.relay.Owner(p.sessions),
 		o.Config.Server.HeaderTimeout, g.httpLog("peers"))
 	p.endpoint.server.Protocols = new(http.Protocols)
 	p.endpoint.server.Protocols.SetHTTP1(true) // for upgrades
@@ -106,10 +110,42 @@ func parseNodes(urls []config.URL) ([]*url.URL, error) {
 	return nodes, nil
 }
 
-// localSessions serves relayed requests from this node's own sessions.
-type localSessions struct{ *engine.Server }
+// localSessions are this node's own sessions, as peers see them.
+type localSessions struct {
+	*engine.Server
+	orders chan shedding // room for one; never closed
+}
+
+// shedding is what a peer asked to be closed.
+type shedding struct {
+	sessions int
+	window   time.Duration
+}
 
 func (l localSessions) ServeHTTP(w http.ResponseWriter, r *http.Request) { l.Local().ServeHTTP(w, r) }
+
+// Shed takes one order at a time. One that comes while another is carried out waits, a third is dropped: it was worked out
+// from numbers that will not be true any more.
+func (l localSessions) Shed(n int, window time.Duration) {
+	select {
+	case l.orders <- shedding{n, window}:
+	default:
+	}
+}
+
+// run carries out what peers ask for until ctx ends.
+func (l localSessions) run(ctx context.Context, log *zap.Logger) {
+	for {
+		select {
+		case order := <-l.orders:
+			log.Info("shedding sessions", zap.Int("sessions", order.sessions), zap.Duration("window", order.window))
+			n := l.Server.Shed(ctx, order.sessions, order.window)
+			log.Info("shed sessions", zap.Int("sessions", n))
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 // listen opens the listener. Where nobody chose its address, another node of this machine may have it: any free port will
 // do then, since nodes tell one another where they are.

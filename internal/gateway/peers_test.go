@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -193,4 +194,38 @@ func TestPeers_RefuseForgeriesAsTheProtocolDoes(t *testing.T) {
 	if err == nil || response == nil || response.StatusCode != http.StatusBadRequest {
 		t.Errorf("an upgrade of a guess: %v, %v", response, err)
 	}
+}
+
+func TestRebalance_ANodeWithFarTooManyShedsTheSurplus(t *testing.T) {
+	server := miniredis.RunT(t)
+	text := quick + echo + "redis: {url: 'redis://" + server.Addr() + "'}\n"
+	full, empty := run(t, text), run(t, text)
+	for _, node := range []*instance{full, empty} {
+		node.eventually(t, http.StatusOK, `"ready":true`)
+	}
+	for range 10 {
+		conn, _, err := websocket.DefaultDialer.Dial("ws://"+full.address+"/socket.io/?EIO=4&transport=websocket", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	full.metric(t, `carillon_connections{transport="websocket"} 10`)
+	table := func(r gateway.Rebalancing) string {
+		t.Helper()
+		var out strings.Builder
+		if err := gateway.Rebalance(t.Context(), load(t, text), r, &out); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	for _, r := range []gateway.Rebalancing{{Above: 2.5, Rate: 1e6}, {Above: 1.5, Rate: 1e6, Dry: true}} {
+		table(r)
+	}
+	full.metric(t, `carillon_connections{transport="websocket"} 10`)
+	said := table(gateway.Rebalancing{Above: 1.5, Rate: 1e6})
+	if !regexp.MustCompile(`(?m)\s10\s+5$`).MatchString(said) || !regexp.MustCompile(`(?m)\s0\s+0$`).MatchString(said) {
+		t.Errorf("it said:\n%s", said)
+	}
+	full.metric(t, `carillon_connections{transport="websocket"} 5`)
 }

@@ -10,6 +10,8 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/config"
 )
 
 // How often the agreed secret is looked at: until there is one, and later, when a Redis that lost its keys needs it again.
@@ -17,6 +19,9 @@ const (
 	secretAgain = time.Second
 	secretCheck = 10 * time.Second
 )
+
+// secretKey is where nodes of one Redis keep their secret: with the other keys of nodes, in one slot of a Redis Cluster.
+func secretKey(cfg config.Redis) string { return cfg.Prefix + ":{nodes}:secret" }
 
 // peerSecret is the key that signs relayed requests: from the configuration, or agreed on in Redis, where the first node
 // draws it.

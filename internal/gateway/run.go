@@ -64,6 +64,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.peers != nil {
 		start(g.peers.endpoint.serve)
 		running.Go(func() { g.peers.secret.run(cluster) })
+		running.Go(func() { g.peers.sessions.run(cluster, g.logger) })
 	}
 	running.Go(func() { g.tuneMemory(cluster) })
 	running.Go(func() { g.tokens.Run(cluster) })

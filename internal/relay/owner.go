@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,6 +22,8 @@ const headerRefused = "Carillon-Relay-Refused"
 const (
 	releasePath = "/carillon/release" // by a draining node: end the session's waiting poll
 	tagsPath    = "/carillon/tags"    // by a node with a static list of peers
+	loadPath    = "/carillon/load"    // by who rebalances: how many sessions are here
+	shedPath    = "/carillon/shed"    // close so many of them
 )
 
 var errBody = errors.New("relay: body does not match its signature")
@@ -35,6 +39,10 @@ type Sessions interface {
 	http.Handler
 	// Release ends the poll that waits for the session, if one does, with a noop.
 	Release(sid string)
+	// Sessions is how many there are.
+	Sessions() int
+	// Shed closes n sessions' transports evenly over window, as at a drain. It does not wait for that.
+	Shed(n int, window time.Duration)
 }
 
 // Owner serves what other nodes relay to this one.
@@ -47,13 +55,7 @@ func (r *Relay) Owner(sessions Sessions) http.Handler {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
-		switch req.URL.Path {
-		case releasePath:
-			sessions.Release(req.URL.Query().Get("sid"))
-			w.WriteHeader(http.StatusNoContent)
-			return
-		case tagsPath:
-			r.config.writeTags(w)
+		if r.answer(w, req, sessions) {
 			return
 		}
 		c := client{address: req.Header.Get(headerClient), scheme: req.Header.Get(headerScheme)}
@@ -62,6 +64,37 @@ func (r *Relay) Owner(sessions Sessions) http.Handler {
 		}
 		sessions.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), clientKey{}, c)))
 	})
+}
+
+// answer answers what nodes ask one another beside clients' requests; false when it is none of that.
+func (r *Relay) answer(w http.ResponseWriter, req *http.Request, sessions Sessions) bool {
+	query := req.URL.Query()
+	switch req.URL.Path {
+	case releasePath:
+		sessions.Release(query.Get("sid"))
+		w.WriteHeader(http.StatusNoContent)
+	case tagsPath:
+		writeJSON(w, tags{Node: r.config.Node, Tags: r.config.Tags()})
+	case loadPath:
+		writeJSON(w, Load{Node: r.config.Node, Sessions: sessions.Sessions()})
+	case shedPath:
+		n, err := strconv.Atoi(query.Get("sessions"))
+		window, wrong := time.ParseDuration(query.Get("window"))
+		if err != nil || wrong != nil || n < 0 || window < 0 {
+			w.WriteHeader(http.StatusBadRequest)
+			return true
+		}
+		sessions.Shed(n, window)
+		w.WriteHeader(http.StatusAccepted)
+	default:
+		return false
+	}
+	return true
+}
+
+func writeJSON(w http.ResponseWriter, answer any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(answer) // the asking node sees what it does not get
 }
 
 // believe checks the signature, and reads the body of a POST to compare it with its hash. The error is one of refusals.
@@ -73,7 +106,7 @@ func (r *Relay) believe(w http.ResponseWriter, req *http.Request) error {
 	if err := r.seen.verify(req, secret, time.Now()); err != nil {
 		return err
 	}
-	if req.Method != http.MethodPost || req.URL.Path == releasePath {
+	if req.Header.Get(headerBody) == "" && req.ContentLength == 0 {
 		return nil
 	}
 	if req.ContentLength < 0 || !r.bodies.take(req.ContentLength) {

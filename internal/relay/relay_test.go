@@ -46,9 +46,12 @@ func (d *directory) Owners(_ context.Context, tag string) ([]string, error) {
 type sessions struct {
 	serve    http.HandlerFunc
 	released chan string
+	shed     chan string
 }
 
 func (s *sessions) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r) }
+func (s *sessions) Sessions() int                                    { return 12 }
+func (s *sessions) Shed(n int, window time.Duration)                 { s.shed <- fmt.Sprint(n, window) }
 func (s *sessions) Release(sid string)                               { s.released <- sid }
 
 // node is a gateway as far as the relay sees it: a listener for clients, and one for peers.
@@ -58,6 +61,7 @@ type node struct {
 	clients  *httptest.Server
 	peers    *httptest.Server
 	released chan string
+	shed     chan string
 	misses   atomic.Int64
 	limited  atomic.Bool
 }
@@ -65,7 +69,7 @@ type node struct {
 // newNode makes a node that relays by directory and serves relayed requests by serve.
 func newNode(t *testing.T, d Directory, serve http.HandlerFunc, change func(*Config)) *node {
 	t.Helper()
-	n := &node{registry: prometheus.NewRegistry(), released: make(chan string, 8)}
+	n := &node{registry: prometheus.NewRegistry(), released: make(chan string, 8), shed: make(chan string, 8)}
 	cfg := Config{
 		Directory: d,
 		Unknown:   http.HandlerFunc(unknownHere),
@@ -87,7 +91,7 @@ func newNode(t *testing.T, d Directory, serve http.HandlerFunc, change func(*Con
 		w.Header().Set("Access-Control-Allow-Origin", "*") // as the engine does before it knows that it lacks the session
 		n.relay.ServeHTTP(w, r)
 	}))
-	n.peers = httptest.NewUnstartedServer(n.relay.Owner(&sessions{serve, n.released}))
+	n.peers = httptest.NewUnstartedServer(n.relay.Owner(&sessions{serve, n.released, n.shed}))
 	n.peers.Config.Protocols = new(http.Protocols)
 	n.peers.Config.Protocols.SetHTTP1(true)
 	n.peers.Config.Protocols.SetUnencryptedHTTP2(true)
@@ -337,6 +341,8 @@ func TestOwner_RefusesWhatNoPeerSigned(t *testing.T) {
 		"another body":   func(r *http.Request) { sign(r, []byte(secret), time.Now()) },
 		"a release":      func(r *http.Request) { r.URL.Path = releasePath },
 		"tags":           func(r *http.Request) { r.URL.Path = tagsPath },
+		"load":           func(r *http.Request) { r.URL.Path = loadPath },
+		"shedding":       func(r *http.Request) { r.URL.Path = shedPath },
 	} {
 		if status := post(change); status != http.StatusForbidden {
 			t.Errorf("%s: %d; want 403", name, status)
@@ -538,6 +544,28 @@ func awaitParked(t *testing.T, halves ...*half) {
 				t.Fatal("an idle WebSocket keeps its goroutine")
 			}
 		}
+	}
+}
+
+func TestPeers_AskForTheLoadAndHaveItShed(t *testing.T) {
+	n := newNode(t, &directory{}, nil, nil)
+	peers := Peers{Secret: func() []byte { return []byte(secret) }, Client: &http.Client{Transport: &http.Transport{}}}
+	defer peers.Client.CloseIdleConnections()
+	if load, err := peers.Load(t.Context(), n.peers.URL); err != nil || load != (Load{"node", 12}) {
+		t.Errorf("load %v, %v", load, err)
+	}
+	if err := peers.Shed(t.Context(), n.peers.URL, 7, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-n.shed; got != "7 1m0s" {
+		t.Errorf("sheds %s; want 7 1m0s", got)
+	}
+	if err := peers.Shed(t.Context(), n.peers.URL, -1, time.Minute); err == nil {
+		t.Error("sheds -1")
+	}
+	peers.Secret = func() []byte { return []byte("another") }
+	if _, err := peers.Load(t.Context(), n.peers.URL); err == nil || !strings.Contains(err.Error(), "forged") {
+		t.Errorf("with another secret: %v", err)
 	}
 }
 

@@ -2,8 +2,6 @@ package relay
 
 import (
 	"context"
-	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,11 +15,6 @@ type tags struct {
 	Tags []string `json:"tags"`
 }
 
-func (c *Config) writeTags(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(tags{Node: c.Node, Tags: c.Tags()}) // the asking node counts what it does not get
-}
-
 // How long a static list's answers are believed, and how often a tag that none of them names makes it ask again.
 const (
 	tagsAge   = 5 * time.Second
@@ -32,10 +25,9 @@ const (
 // use.
 type Static struct {
 	// Static after construction.
-	node   string
-	nodes  []*url.URL
-	secret func() []byte
-	client *http.Client
+	node  string
+	nodes []*url.URL
+	peers Peers
 
 	mu sync.Mutex
 	// mu guards the following. It is held while the nodes are asked: requests that need the answer wait for it.
@@ -46,7 +38,7 @@ type Static struct {
 // NewStatic makes a directory of the nodes at these base URLs. node is this process's own name: it may stand in the
 // list itself.
 func NewStatic(node string, nodes []*url.URL, secret func() []byte) *Static {
-	return &Static{node: node, nodes: nodes, secret: secret, client: &http.Client{Transport: &http.Transport{}}}
+	return &Static{node: node, nodes: nodes, peers: Peers{Secret: secret, Client: &http.Client{Transport: &http.Transport{}}}}
 }
 
 // Owners implements [Directory]. A node that does not answer has no tags.
@@ -65,7 +57,7 @@ func (s *Static) ask(ctx context.Context) map[string][]string {
 	answers := make([]tags, len(s.nodes))
 	var asking sync.WaitGroup
 	for i, node := range s.nodes {
-		asking.Go(func() { answers[i] = s.askOne(ctx, node) })
+		asking.Go(func() { answers[i], _ = s.peers.tags(ctx, node.String()) }) // one that does not answer has no tags
 	}
 	asking.Wait()
 	owners := make(map[string][]string)
@@ -82,28 +74,5 @@ func (s *Static) ask(ctx context.Context) map[string][]string {
 	return owners
 }
 
-func (s *Static) askOne(ctx context.Context, node *url.URL) (answer tags) {
-	secret := s.secret()
-	if secret == nil {
-		return tags{}
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, node.JoinPath(tagsPath).String(), nil)
-	if err != nil {
-		return tags{}
-	}
-	vouch(req.Header, client{})
-	sign(req, secret, time.Now())
-	response, err := s.client.Do(req)
-	if err != nil {
-		return tags{}
-	}
-	defer func() { _ = response.Body.Close() }() // read as far as it is of use
-	const most = 64 << 10
-	if json.NewDecoder(io.LimitReader(response.Body, most)).Decode(&answer) != nil {
-		return tags{}
-	}
-	return answer
-}
-
 // Close gives idle connections up.
-func (s *Static) Close() { s.client.CloseIdleConnections() }
+func (s *Static) Close() { s.peers.Client.CloseIdleConnections() }

@@ -1,6 +1,10 @@
 package redis
 
-import "context"
+import (
+	"context"
+
+	goredis "github.com/redis/go-redis/v9"
+)
 
 // maxLookUps bounds the look-ups of unknown tags between two heartbeats. Tags of new nodes are known after that anyway, so
 // only guesses could ask for more.
@@ -31,6 +35,22 @@ func (a *Adapter) Owners(ctx context.Context, tag string) ([]string, error) {
 		}
 	}
 	return addresses, nil
+}
+
+// Nodes returns the addresses of all nodes of a cluster that are alive and have one, by their ids: for a process that is
+// none of them. prefix is Config.Prefix.
+func Nodes(ctx context.Context, client goredis.UniversalClient, prefix string) (map[string]string, error) {
+	records, err := register{client: client, keys: nodeKeys{prefix}}.all(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	nodes := make(map[string]string)
+	for _, r := range records {
+		if r.Address != "" && !r.Left {
+			nodes[r.ID] = r.Address
+		}
+	}
+	return nodes, nil
 }
 
 // Tags are what the ids of this node's sockets begin with: the one for new ids and those that it has given up.

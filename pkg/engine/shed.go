@@ -1,0 +1,26 @@
+package engine
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// Shed closes the transports of n sessions, chosen at random, evenly over window, as Drain does: their clients connect
+// anew. It returns how many it has closed, when the last one was told or ctx ends. New sessions are let in meanwhile.
+func (s *Server) Shed(ctx context.Context, n int, window time.Duration) int {
+	sessions := s.table.all()
+	n = min(n, len(sessions))
+	rand.Shuffle(len(sessions), func(i, j int) { sessions[i], sessions[j] = sessions[j], sessions[i] })
+	for i, session := range sessions[:n] {
+		if i > 0 {
+			select {
+			case <-time.After(window / time.Duration(n)):
+			case <-ctx.Done():
+				return i
+			}
+		}
+		session.Close(ShuttingDown)
+	}
+	return n
+}
