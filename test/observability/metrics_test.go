@@ -59,7 +59,11 @@ var contract = map[string]struct {
 	}}},
 	"carillon_drain_sessions_remaining": {dto.MetricType_GAUGE, nil},
 	"carillon_config_reload_success":    {dto.MetricType_GAUGE, nil},
-	"carillon_build_info":               {dto.MetricType_GAUGE, map[string][]string{"version": nil, "go": nil}},
+	"carillon_jwks_keys":                {dto.MetricType_GAUGE, nil},
+	"carillon_jwks_fetches_total": {dto.MetricType_COUNTER, map[string][]string{
+		"result": {"ok", "timeout", "unreachable", "status", "redirect", "too_large", "malformed"},
+	}},
+	"carillon_build_info": {dto.MetricType_GAUGE, map[string][]string{"version": nil, "go": nil}},
 }
 
 // scrape is what /metrics says, and the same parsed.
