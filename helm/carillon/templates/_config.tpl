@@ -84,3 +84,9 @@ takes over by itself is left out; TLS counts as on or off, since certificates ar
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
+
+{{- /* carillon.urlPort is the port that a URL of http or https is asked on. */ -}}
+{{- define "carillon.urlPort" -}}
+{{- $url := urlParse . -}}
+{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (eq $url.scheme "http" | ternary "80" "443") -}}
+{{- end }}
