@@ -81,6 +81,7 @@ func (c *compiler) namespace(key string, written *config.Namespace) *namespace {
 		labels[r.label] = true
 		n.rules = append(n.rules, r)
 	}
+	c.warnOfEvents(at, n.rules)
 	return n
 }
 
@@ -104,6 +105,7 @@ func (c *compiler) rule(at string, written *config.Rule) *rule {
 		}
 	}
 	if written.Deny.Kind != config.Absent {
+		c.warnOfText(at+".deny", written.Deny)
 		r.deny = c.template(at+".deny", expression.InRule, written.Deny)
 	}
 	switch {
@@ -126,6 +128,7 @@ func (c *compiler) condition(at string, where expression.Place, written config.E
 		c.fault(at, written.Line, err)
 		return nil
 	}
+	c.warnOfCondition(at, written.Line, e)
 	if !e.MayBeBool() {
 		c.fault(at, written.Line, fmt.Errorf("%q is a %s, neither true nor false", written.Source, e.Type()))
 	}
@@ -174,6 +177,8 @@ func (c *compiler) action(at string, where expression.Place, written *config.Act
 }
 
 func (c *compiler) message(x *action, at string, where expression.Place, event, args config.Value) {
+	c.warnOfAudience(at, x)
+	c.warnOfText(at+".event", event)
 	x.event = c.template(at+".event", where, event)
 	if name, ok := x.event.Constant(); ok && packet.ReservedEvent(name) {
 		c.fault(at+".event", event.Line, fmt.Errorf("%q is a reserved name and cannot be emitted", name))
@@ -207,6 +212,7 @@ func (c *compiler) room(at string, where expression.Place, written config.Value)
 		c.fault(at, written.Line, errors.New("must be the name of a room or a list of names"))
 		return &expression.Template{}
 	}
+	c.warnOfRoom(at, where, written)
 	t := c.template(at, where, written)
 	if name, ok := t.Constant(); ok {
 		if err := expression.CheckRoom(name); err != nil {
@@ -227,6 +233,7 @@ func (c *compiler) template(at string, where expression.Place, written config.Va
 
 // arguments compiles a list of arguments; nothing written is an empty one.
 func (c *compiler) arguments(at string, where expression.Place, written config.Value) *expression.Arguments {
+	c.warnOfText(at, written)
 	list := &expression.Arguments{}
 	switch written.Kind {
 	case config.Absent:
