@@ -63,10 +63,11 @@ var allowed = map[string][]string{
 	"cmd/gateway": {"docs", "internal/auth", "internal/config", "internal/gateway", "internal/policytest", "pkg/emitter"},
 
 	// Examples show what users can do: with the packages under pkg/, and nothing else.
-	"examples/chat":    {"pkg/socketio"},
-	"examples/cluster": {"pkg/adapter/redis", "pkg/socketio"},
-	"docs":             nil,
-	"deploy/docker":    nil,
+	"examples/chat":       {"pkg/socketio"},
+	"examples/cluster":    {"pkg/adapter/redis", "pkg/socketio"},
+	"examples/middleware": {"pkg/engine", "pkg/socketio"},
+	"docs":                nil,
+	"deploy/docker":       nil,
 
 	"internal/archtest": nil,
 }
