@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"container/list"
+	"context"
 	"net"
 	"net/http"
 	"sync"
@@ -67,6 +68,34 @@ func (c *connections) over() bool {
 	return limit > 0 && c.open.Load() > limit
 }
 
+// refuse reports that there is no room for the session that r asks for. Its connection, which is closed after the refusal,
+// counts no more.
+func (c *connections) refuse(r *http.Request) bool {
+	if !c.full() {
+		return false
+	}
+	if conn, ok := r.Context().Value(connKey{}).(counted); ok {
+		conn.leave()
+	}
+	return true
+}
+
+// connKey is the context's key of a request's connection.
+type connKey struct{}
+
+// keep is called by net/http with the context of each connection's requests.
+func (c *connections) keep(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, plain(conn))
+}
+
+// plain is the connection below TLS.
+func plain(conn net.Conn) net.Conn {
+	if encrypted, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		return encrypted.NetConn()
+	}
+	return conn
+}
+
 // admit reports whether a connection that has been counted is served.
 func (c *connections) admit(conn net.Conn) bool {
 	if !c.full() {
@@ -93,10 +122,7 @@ func (c *connections) closeIdle() bool {
 	conn := c.idle.Remove(longest).(net.Conn)
 	delete(c.elements, conn)
 	c.mu.Unlock()
-	if encrypted, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = encrypted.NetConn() // TLS would write first
-	}
-	_ = conn.Close() // fails only when it is closed
+	_ = plain(conn).Close() // TLS would write first. Fails only when it is closed
 	return true
 }
 
@@ -111,6 +137,10 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 		delete(c.elements, conn)
 	}
 }
+
+// kernelBuffer bounds what the kernel holds for a client that does not read, which no outbox counts; left alone it takes
+// megabytes. It also shows sooner whether a client that polls takes its answer.
+const kernelBuffer = 256 << 10
 
 // countedListener accepts connections and counts them.
 type countedListener struct {
@@ -128,9 +158,10 @@ func (l countedListener) Accept() (net.Conn, error) {
 		c.open.Add(1)
 		var conn net.Conn
 		if tcp, ok := accepted.(*net.TCPConn); ok {
-			conn = &countedTCP{TCPConn: tcp, connections: c}
+			_ = tcp.SetWriteBuffer(kernelBuffer) // without it the kernel's own limit holds
+			conn = &countedTCP{TCPConn: tcp, place: place{connections: c}}
 		} else {
-			conn = &countedConn{Conn: accepted, connections: c}
+			conn = &countedConn{Conn: accepted, place: place{connections: c}}
 		}
 		if c.admit(accepted) {
 			return conn, nil
@@ -143,30 +174,39 @@ func (l countedListener) Accept() (net.Conn, error) {
 	}
 }
 
+// counted is a connection that counts until it is closed, or about to be.
+type counted interface{ leave() }
+
+// place is one connection's place among those that are counted.
+type place struct {
+	connections *connections
+	left        atomic.Bool
+}
+
+func (p *place) leave() {
+	if p.left.CompareAndSwap(false, true) {
+		p.connections.open.Add(-1)
+	}
+}
+
 // countedTCP keeps what *net.TCPConn can do, its descriptor above all: the engine parks no connection without it.
 type countedTCP struct {
 	*net.TCPConn
-	connections *connections
-	closed      atomic.Bool
+	place
 }
 
 func (c *countedTCP) Close() error {
-	if c.closed.CompareAndSwap(false, true) {
-		defer c.connections.open.Add(-1)
-	}
+	defer c.leave()
 	return c.TCPConn.Close()
 }
 
 // countedConn is any other connection.
 type countedConn struct {
 	net.Conn
-	connections *connections
-	closed      atomic.Bool
+	place
 }
 
 func (c *countedConn) Close() error {
-	if c.closed.CompareAndSwap(false, true) {
-		defer c.connections.open.Add(-1)
-	}
+	defer c.leave()
 	return c.Conn.Close()
 }

@@ -64,6 +64,7 @@ func (e *endpoint) listen() error {
 func (e *endpoint) count(c *connections) {
 	e.counted = c
 	e.server.ConnState = c.changed
+	e.server.ConnContext = c.keep
 }
 
 // serve accepts until stop or abort is called, over TLS where the server is configured for it.

@@ -258,7 +258,7 @@ func (g *Gateway) serverConfig(tag func() string, origins *originPolicy, registr
 				return g.limits.check(r)
 			},
 			Context:  func(*http.Request) context.Context { return context.Background() }, // nothing reads a request's here
-			Full:     g.limits.connections.full,
+			Full:     g.limits.connections.refuse,
 			Cookie:   sessionCookie(cfg.Server.Cookie),
 			Client:   trustedProxies(cfg.Server.TrustedProxies).client,
 			Headers:  origins.headers,

@@ -57,12 +57,12 @@ func (a *admission) limit() int {
 	return a.limits.Sessions
 }
 
-// admit counts a session in, or tells why there is no room for it.
-func (a *admission) admit(s *Session) (refusal *Refusal, result string) {
+// admit counts a session in that r asks for, or tells why there is no room for it.
+func (a *admission) admit(s *Session, r *http.Request) (refusal *Refusal, result string) {
 	if len(s.request) > maxHandshake {
 		return faultTooLarge, resultBadRequest
 	}
-	if full := s.server.config.Full; full != nil && full() || s.server.inbound.full(s.held) {
+	if full := s.server.config.Full; full != nil && full(r) || s.server.inbound.full(s.held) {
 		return faultTooMany, resultTooMany
 	}
 	a.mu.Lock()

@@ -45,9 +45,9 @@ type Config struct {
 	// Check may refuse a request before anything else is looked at (origin, limits); nil accepts. It returns a *Refusal
 	// or nil.
 	Check func(r *http.Request) *Refusal
-	// Full, when not nil, reports that there is no room for another session beside what Limits say: it is then refused like
-	// one too many. It must not block.
-	Full func() bool
+	// Full, when not nil, reports that there is no room for another session, which r asks for, beside what Limits say: it is
+	// then refused like one too many, and its connection closed. It must not block.
+	Full func(r *http.Request) bool
 	// Client tells the address of the client behind trusted proxies, and whether it came over TLS; nil: what holds for the
 	// connection.
 	Client func(r *http.Request) (address string, secure bool)

@@ -151,10 +151,14 @@ func TestSetLimits_TheLargestUnfinishedMessagesGoFirst(t *testing.T) {
 	s.SetLimits(engine.Limits{Inbound: 4 << 20})
 	healthy, c := s.connect()
 	small, large := s.handshake(), s.handshake()
+	others := make([]net.Conn, 8)
+	for i := range others {
+		others[i] = s.handshake() // before the total is reached, when new sessions are refused
+	}
 	write(t, small, masked(0x81, 900_000, 10_000))
 	write(t, large, masked(0x81, 900_000, 800_000))
-	for range 8 {
-		write(t, s.handshake(), masked(0x81, 900_000, 500_000))
+	for _, conn := range others {
+		write(t, conn, masked(0x81, 900_000, 500_000))
 	}
 	if got := readAll(t, large); got != "" {
 		t.Errorf("read %q", got)

@@ -144,7 +144,7 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 	}
 	c := codec{revision: q.revision, base64: q.base64, jsonp: q.jsonp, callback: q.callback}
 	session := newSession(s, c, r)
-	if refusal, result := s.admission.admit(session); refusal != nil {
+	if refusal, result := s.admission.admit(session, r); refusal != nil {
 		s.handshake(transportPolling, result)
 		s.refuse(w, r, false, refusal)
 		return

@@ -3,8 +3,10 @@ package engine
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 )
 
 // cause says what ended a session, where no error of another package does.
@@ -43,6 +45,11 @@ func (s *Server) reportRefusal(r *http.Request, refusal *Refusal) {
 	}
 }
 
+// newSeldom is how often sessions that end for a limit of this server are warnings.
+func newSeldom() map[CloseReason]*rate.Sometimes {
+	return map[CloseReason]*rate.Sometimes{SlowConsumer: {Interval: time.Minute}, Limit: {Interval: time.Minute}}
+}
+
 // quoted is what a client sent, fit for a log line.
 func quoted(text string) string {
 	const most = 64
@@ -59,15 +66,20 @@ func (f *Refusal) because(cause string) *Refusal {
 	return &refusal
 }
 
-// logEnd writes the line of a session that has ended.
+// logEnd writes the line of a session that has ended. The first in a minute that ended for a limit of this server is a
+// warning, which says where to look.
 func (s *Session) logEnd(cause error) {
-	entry := s.server.config.Logger.Check(zap.DebugLevel, "session ended")
-	if entry == nil {
-		return
-	}
 	s.mu.Lock()
 	reason, transport := s.reason, s.transportLocked()
 	s.mu.Unlock()
+	level := zap.DebugLevel
+	if seldom := s.server.seldom[reason]; seldom != nil {
+		seldom.Do(func() { level = zap.WarnLevel })
+	}
+	entry := s.server.config.Logger.Check(level, "session ended")
+	if entry == nil {
+		return
+	}
 	entry.Write(zap.String("sid", s.id), zap.String("address", s.address()), zap.String("transport", transport),
 		zap.String("reason", string(reason)), zap.NamedError("cause", cause), zap.Duration("after", s.server.now()-s.opened))
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/engine"
@@ -127,6 +128,25 @@ func TestLog_EveryEndOfASessionHasItsCause(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestLog_EndsForALimitAreWarningsOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, entries := observer.New(zap.WarnLevel)
+		s := startInBubble(t, engine.Config{Logger: zap.New(log)})
+		for minute := range 3 {
+			for _, reason := range []engine.CloseReason{engine.SlowConsumer, engine.SlowConsumer, engine.Limit, engine.ForcedClose} {
+				p := s.poll()
+				p.session.Close(reason)
+				p.get()
+				s.wantClosed(p.client, reason)
+			}
+			if n := entries.Len(); n != 2*(minute+1) {
+				t.Errorf("%d warnings in minute %d", n, minute)
+			}
+			time.Sleep(time.Minute)
+		}
+	})
 }
 
 type contextKey struct{}

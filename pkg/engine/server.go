@@ -9,6 +9,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/idle"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 )
 
 // Handler is told of each new session.
@@ -41,6 +42,7 @@ type Server struct {
 	admission admission
 	flushers  flushers
 	patience  time.Duration // closeStall
+	seldom    map[CloseReason]*rate.Sometimes
 
 	outboxes total // what waits for clients, and is being written
 	inbound  total // what clients have sent and is held
@@ -59,7 +61,7 @@ func New(h Handler, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable(), patience: closeStall}
+	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable(), patience: closeStall, seldom: newSeldom()}
 	s.idle = idle.New(s.running.Go)
 	s.flushers.run = s.flushers.work
 	s.outboxes.init(s, "outboxes", (*Session).outboxBytes, (*Session).endFullOutbox)

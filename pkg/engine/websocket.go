@@ -88,7 +88,7 @@ func (s *Server) warnOfWrapper(conn net.Conn) {
 // of our own reads.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec) {
 	session := newSession(s, c, r)
-	if refusal, result := s.admission.admit(session); refusal != nil {
+	if refusal, result := s.admission.admit(session, r); refusal != nil {
 		s.handshake(transportWebSocket, result)
 		s.refuse(w, r, true, refusal)
 		return
