@@ -101,22 +101,27 @@ func (m *membership) report(ctx context.Context, err error) {
 	}
 }
 
-// self is the record of this node, the claimed tag first.
+// self is the record of this node.
 func (m *membership) self() record {
 	r := m.describe()
+	r.Tags = m.claimedFirst(r.Tags)
+	return r
+}
+
+// claimedFirst are the tags of this node, the claimed one first.
+func (m *membership) claimedFirst(all []string) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var tags []string
+	tags := make([]string, 0, len(all)+1)
 	if m.tag != "" {
 		tags = append(tags, m.tag)
 	}
-	for _, tag := range r.Tags {
+	for _, tag := range all {
 		if tag != m.tag {
 			tags = append(tags, tag)
 		}
 	}
-	r.Tags = tags
-	return r
+	return tags
 }
 
 // beat is one heartbeat: write that this node is there, and read what has changed about the others.

@@ -54,7 +54,7 @@ func Nodes(ctx context.Context, client goredis.UniversalClient, prefix string) (
 }
 
 // Tags are what the ids of this node's sockets begin with: the one for new ids and those that it has given up.
-func (a *Adapter) Tags() []string { return a.membership.self().Tags }
+func (a *Adapter) Tags() []string { return a.membership.claimedFirst(a.tags.all()) }
 
 // NodeID is the name of this node in the cluster.
 func (a *Adapter) NodeID() string { return a.config.NodeID }
