@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -73,9 +74,16 @@ func start(t *testing.T, yaml string, s setup) *world {
 	w.policy.Install(w.io)
 	server := httptest.NewServer(w.io)
 	w.url = "ws" + strings.TrimPrefix(server.URL, "http") + "/socket.io/?EIO=4&transport=websocket"
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.io.Run(ctx) }()
 	t.Cleanup(func() {
 		w.io.Close()
 		server.Close()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	})
 	return w
 }

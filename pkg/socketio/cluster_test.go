@@ -90,7 +90,7 @@ func run(t *testing.T, configs []socketio.Config) (nodes []*socketio.Server, url
 		running.Wait()
 	})
 	for _, cfg := range configs {
-		server, url := serve(t, cfg)
+		server, url := listen(t, cfg)
 		running.Go(func() {
 			if err := server.Run(ctx); err != nil {
 				t.Error(err)

@@ -20,8 +20,24 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is how long a test waits for what must happen.
 const patience = 10 * time.Second
 
-// serve starts a server on loopback.
+// serve starts a server on loopback, and runs its adapter.
 func serve(t testing.TB, cfg socketio.Config) (*socketio.Server, string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	io, url := listen(t, cfg)
+	go func() { ended <- io.Run(ctx) }()
+	return io, url
+}
+
+// listen starts a server whose Run the caller calls.
+func listen(t testing.TB, cfg socketio.Config) (*socketio.Server, string) {
 	t.Helper()
 	io, err := socketio.New(cfg)
 	if err != nil {

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/internal/sio/hub"
 	"github.com/carillon-io/carillon/internal/sio/tally"
+	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/engine"
 	"go.uber.org/zap"
 )
@@ -26,9 +28,11 @@ type Server struct {
 	tally   *tally.Tally
 	log     *zap.Logger
 
-	limits  atomic.Pointer[Limits] // in force
-	table   table
-	servers sync.WaitGroup // one for each namespace that works on other servers' events
+	running   chan struct{}          // closed by Run, and by New where Run need not be called
+	forgotten atomic.Bool            // a request has waited for Run in vain
+	limits    atomic.Pointer[Limits] // in force
+	table     table
+	servers   sync.WaitGroup // one for each namespace that works on other servers' events
 }
 
 // New makes a server. It starts nothing; Run does, and with the Local adapter Run need not be called.
@@ -37,7 +41,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	io := &Server{cfg: cfg, private: newPrivate(&cfg), log: cfg.Logger}
+	io := &Server{cfg: cfg, private: newPrivate(&cfg), log: cfg.Logger, running: make(chan struct{})}
 	io.SetLimits(Limits{
 		Rooms: cfg.MaxRooms, Dynamic: cfg.MaxDynamic, ConnectRate: cfg.ConnectRate, ConnectBurst: cfg.ConnectBurst,
 	})
@@ -71,8 +75,19 @@ func New(cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("socketio: register metrics: %w", err)
 		}
 	}
+	if io.isLocal() {
+		close(io.running)
+	}
 	io.Of("/")
 	return io, nil
+}
+
+func (io *Server) isLocal() bool {
+	switch io.cfg.Adapter.(type) {
+	case adapter.Local, *adapter.Local:
+		return true
+	}
+	return false
 }
 
 // ServeHTTP serves every request below Config.Path, whatever follows it, and Config.Path itself without its last slash. It may
@@ -82,17 +97,53 @@ func (io *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	if !io.awaitRun(r.Context()) {
+		http.Error(w, "socketio: Server.Run has not been called, which connects the adapter", http.StatusServiceUnavailable)
+		return
+	}
 	io.engine.ServeHTTP(w, r)
 }
 
-// Run connects the adapter and serves the cluster until ctx ends. It is called once.
+// Run connects the adapter and serves the cluster until ctx ends. It is called once. With an adapter other than Local no
+// request is served before: a server that looks alive, and whose events reach no other node, is worse than none.
 func (io *Server) Run(ctx context.Context) error {
+	if !io.isLocal() {
+		close(io.running)
+	}
 	err := io.cfg.Adapter.Run(ctx, node{io})
 	io.servers.Wait()
 	if err != nil {
 		return fmt.Errorf("socketio: run the adapter: %w", err)
 	}
 	return nil
+}
+
+// runWithin is how long the first request waits for Run, which programs call on a goroutine of its own.
+const runWithin = 5 * time.Second
+
+// awaitRun reports whether Run has been called where it must be, and waits for it a moment.
+func (io *Server) awaitRun(ctx context.Context) bool {
+	select {
+	case <-io.running:
+		return true
+	default:
+	}
+	if io.forgotten.Load() {
+		return false
+	}
+	late := time.NewTimer(runWithin)
+	defer late.Stop()
+	select {
+	case <-io.running:
+		return true
+	case <-ctx.Done():
+		return false
+	case <-late.C:
+	}
+	if !io.forgotten.Swap(true) {
+		io.log.Error("Server.Run has not been called: requests are refused")
+	}
+	return false
 }
 
 // Engine is the server's Engine.IO layer.
