@@ -49,6 +49,9 @@ var (
 	errToken = &socketio.ConnectError{Message: "log in first", Data: map[string]string{"code": "token"}}
 )
 
+// user is the name of a socket's user. A type of its own, its values meet no other package's.
+type user string
+
 // admit lets in clients with a token, in auth or found by withUser, and makes every device of that user reachable under the
 // user's name.
 func (c *chat) admit(_ context.Context, s *socketio.Socket) error {
@@ -58,18 +61,19 @@ func (c *chat) admit(_ context.Context, s *socketio.Socket) error {
 	}
 	name, ok := c.tokens.verify(auth.Token)
 	if auth.Token == "" {
-		name, ok = s.Session().Context().Value(userKey{}).(string)
+		name, ok = s.Context().Value(userKey{}).(string)
 	}
 	if !ok {
 		return errToken
 	}
-	s.SetData(name)
+	socketio.SetValue(s, user(name))
 	return s.Join(userRoom(name))
 }
 
 // connected sets a socket's handlers. They run one at a time for each client, so they may wait.
 func (c *chat) connected(s *socketio.Socket) {
-	name := s.Data().(string)
+	u, _ := socketio.Value[user](s) // admit has set it
+	name := string(u)
 	s.On("enter", func(room string, ack socketio.Ack) { reply(ack, c.enter(s, name, room)) })
 	s.On("leave", func(room string, ack socketio.Ack) { reply(ack, c.leave(s, name, room)) })
 	s.On("message", func(room, text string, ack socketio.Ack) { reply(ack, c.message(s, name, room, text)) })

@@ -35,16 +35,16 @@ func serve(t *testing.T, client string) string {
 	return web.URL
 }
 
-// user is a client of the chat.
-type user struct {
+// client is a client of the chat.
+type client struct {
 	*socketiotest.Client
 	t *testing.T
 }
 
 // enter connects as name, and hears that count are online then.
-func enter(t *testing.T, url, name string, count int) user {
+func enter(t *testing.T, url, name string, count int) client {
 	t.Helper()
-	u := user{socketiotest.Dial(t, url, socketiotest.Options{Auth: map[string]string{"token": login(t, url, name).Value}}), t}
+	u := client{socketiotest.Dial(t, url, socketiotest.Options{Auth: map[string]string{"token": login(t, url, name).Value}}), t}
 	u.Expect("online", count)
 	return u
 }
@@ -63,7 +63,7 @@ func login(t *testing.T, url, name string) *http.Cookie {
 }
 
 // hears reads a private message and acknowledges it, beside what the sender does.
-func (u user) hears(from, to, text string) (heard <-chan struct{}) {
+func (u client) hears(from, to, text string) (heard <-chan struct{}) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -74,7 +74,7 @@ func (u user) hears(from, to, text string) (heard <-chan struct{}) {
 }
 
 // asks sends an event and reads its acknowledgement.
-func (u user) asks(answer, event string, args ...any) {
+func (u client) asks(answer, event string, args ...any) {
 	u.t.Helper()
 	if got := u.EmitWithAck(event, args...); string(got.JSON) != "["+answer+"]" {
 		u.t.Fatalf("%s was answered %s, want %s", event, got.JSON, answer)
@@ -147,7 +147,7 @@ func TestClock_TicksUntilItsContextEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ada := user{socketiotest.Connect(t, c.io, socketiotest.Options{Auth: map[string]string{"token": c.tokens.sign("ada")}}), t}
+		ada := client{socketiotest.Connect(t, c.io, socketiotest.Options{Auth: map[string]string{"token": c.tokens.sign("ada")}}), t}
 		ada.Expect("online", 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -193,7 +193,7 @@ func TestConnect_NeedsATokenInAuthOrInTheCookie(t *testing.T) {
 	ada.Expect("online", 1)
 	bob := enter(t, url, "bob", 2)
 	ada.Expect("online", 2)
-	heard := user{ada, t}.hears("bob", "ada", "it is you")
+	heard := client{ada, t}.hears("bob", "ada", "it is you")
 	bob.asks(ok, "private", "ada", "it is you")
 	<-heard
 }
