@@ -246,7 +246,9 @@ func (r *Reader) bulk(n int64) ([]byte, error) {
 		}
 		r.names = append(r.names, chunk...)
 		n -= int64(len(chunk))
-		r.discard(int64(len(chunk)))
+		if err := r.discard(int64(len(chunk))); err != nil {
+			return nil, err
+		}
 	}
 	return r.names[start:], r.end()
 }

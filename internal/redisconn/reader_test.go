@@ -52,7 +52,7 @@ func TestPush_ReadsWhatASubscriptionReceives(t *testing.T) {
 		r := reader(text + bulk("message", "next", "x"))
 		got, err := r.Push()
 		if err != nil || got.Kind != want.Kind || !bytes.Equal(got.Channel, want.Channel) || got.Size != want.Size ||
-			!bytes.Equal(got.Pattern, want.Pattern) || !bytes.Equal(got.Payload, want.Payload) || got.Err != want.Err {
+			!bytes.Equal(got.Pattern, want.Pattern) || !bytes.Equal(got.Payload, want.Payload) || !errors.Is(got.Err, want.Err) {
 			t.Errorf("%.60q: %+v, %v", text, got, err)
 		}
 		if next, err := r.Push(); err != nil || string(next.Channel) != "next" {

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -34,6 +33,7 @@ type publisher struct {
 	batch   []message
 	results []result
 	buffer  []byte
+	refused bool // there are error replies among the results
 	again   []message
 	// shy: Redis has refused for now. One message finds out whether it still does, since those of a batch that are taken
 	// could not be overtaken by those that are not.
@@ -44,6 +44,7 @@ type publisher struct {
 type result struct {
 	receivers int64
 	err       error
+	again     bool // it goes back into the queue
 }
 
 // publish sends messages until ctx ends, and then for at most flushTime what still waits.
@@ -52,10 +53,7 @@ func (s *server) publish(ctx context.Context) {
 	defer cancel()
 	p := &publisher{server: s, hard: hard}
 	defer p.disconnect()
-	for {
-		if !p.connect(ctx) {
-			break
-		}
+	for p.connect(ctx) {
 		for p.sendBatch(ctx) {
 		}
 		if p.link == nil {
@@ -64,7 +62,7 @@ func (s *server) publish(ctx context.Context) {
 		select {
 		case <-s.queue.ready:
 		case <-p.link.over:
-			p.lose(ctx)
+			p.lose()(ctx)
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
@@ -101,11 +99,13 @@ func (p *publisher) sendBatch(ctx context.Context) bool {
 	if len(p.batch) == 0 {
 		return false
 	}
+	rest := func(context.Context) {}
 	if !p.link.send(p) {
-		p.lose(ctx)
+		rest = p.lose()
 	}
 	p.settle(ctx)
 	clear(p.batch)
+	rest(ctx)
 	return true
 }
 
@@ -132,31 +132,13 @@ func (p *publisher) encode() []byte {
 func (p *publisher) settle(ctx context.Context) {
 	p.again = p.again[:0]
 	down := false
-	// From the end: a message that was not taken can only be sent again when none behind it was taken, or they would
-	// arrive in another order. On a cluster that holds for each slot.
-	var taken map[uint16]bool
-	for i := len(p.batch) - 1; i >= 0; i-- {
-		m, r := &p.batch[i], &p.results[i]
-		if m.answered != nil || !redisconn.IsReply(r.err) {
-			continue
-		}
-		slot, address, moved := redisconn.MovedTo(r.err, p.address)
-		moved = moved && p.events.moved(p.server, slot, address)
-		if !moved && !redisconn.NotNow(r.err) {
-			continue
-		}
-		down = down || !moved
-		if taken == nil {
-			taken = p.takenBehind(i)
-		}
-		if !taken[m.slot] {
-			p.again = append(p.again, *m)
-			m.answered, m.done, r.err = nil, nil, errAgain
-		}
+	if p.refused {
+		down = p.sort()
 	}
-	reverse(p.again)
 	for i := range p.batch {
-		p.finish(&p.batch[i], p.results[i])
+		if !p.results[i].again {
+			p.finish(&p.batch[i], p.results[i])
+		}
 	}
 	p.events.settled(p.server, p.again)
 	clear(p.again)
@@ -168,17 +150,28 @@ func (p *publisher) settle(ctx context.Context) {
 	}
 }
 
-var errAgain = errors.New("redis: to be sent again")
-
-// takenBehind are the slots of messages of the batch behind i that were taken.
-func (p *publisher) takenBehind(i int) map[uint16]bool {
+// sort finds the messages that Redis refused and would take later, or elsewhere. One can only be sent again when none behind
+// it was taken, or they would arrive in another order; on a cluster that holds for each slot. down means that Redis refuses
+// for now.
+func (p *publisher) sort() (down bool) {
 	taken := make(map[uint16]bool)
-	for j := i + 1; j < len(p.batch); j++ {
-		if p.batch[j].answered == nil && p.results[j].err == nil {
-			taken[p.batch[j].slot] = true
+	for i := len(p.batch) - 1; i >= 0; i-- {
+		m, r := &p.batch[i], &p.results[i]
+		slot, address, moved := redisconn.MovedTo(r.err, p.address)
+		moved = moved && p.events.moved(p.server, slot, address)
+		later := redisconn.NotNow(r.err)
+		down = down || later
+		switch {
+		case m.answered != nil:
+		case (moved || later) && !taken[m.slot]:
+			r.again = true
+			p.again = append(p.again, *m)
+		case r.err == nil:
+			taken[m.slot] = true
 		}
 	}
-	return taken
+	reverse(p.again)
+	return down
 }
 
 func reverse(messages []message) {
@@ -199,8 +192,6 @@ func (p *publisher) finish(m *message, r result) {
 			p.env.metrics.out.Inc()
 		}
 		m.finish(r.receivers, nil)
-		return
-	case r.err == errAgain:
 		return
 	case redisconn.IsReply(r.err):
 		if what = dropRefused; !p.env.refusals.Refused(right, r.err) {
@@ -241,12 +232,15 @@ func (p *publisher) attach(c *redisconn.Conn) {
 	wakeUp(p.probing)
 }
 
-func (p *publisher) lose(ctx context.Context) {
+// lose ends the connection. What it returns waits before the next one, if this one was short.
+func (p *publisher) lose() (rest func(context.Context)) {
 	p.log.Warn("publisher connection lost", zap.Error(p.link.err))
 	short := time.Since(p.link.since) < time.Second
 	p.disconnect()
-	if short {
-		p.wait.Sleep(ctx)
+	return func(ctx context.Context) {
+		if short {
+			p.wait.Sleep(ctx)
+		}
 	}
 }
 
@@ -290,7 +284,7 @@ func newLink(ctx context.Context, c *redisconn.Conn) *link {
 // that came, and unknown for the rest.
 func (l *link) send(p *publisher) bool {
 	commands := p.encode()
-	p.results = p.results[:0]
+	p.results, p.refused = p.results[:0], false
 	for range p.batch {
 		p.results = append(p.results, result{err: adapter.ErrUnknown})
 	}
@@ -316,7 +310,8 @@ func (p *publisher) readResults(c *redisconn.Conn) error {
 		if err != nil && !redisconn.IsReply(err) {
 			return fmt.Errorf("redis: publish: %w", err)
 		}
-		p.results[i] = result{n, err}
+		p.results[i] = result{receivers: n, err: err}
+		p.refused = p.refused || err != nil
 		role = role || p.asksRole(i)
 	}
 	if role {

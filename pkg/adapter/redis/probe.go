@@ -12,6 +12,9 @@ const (
 	probeLimit = 5 * time.Second
 	// fenceRetry spaces the probes that waiters ask for while Redis does not take any.
 	fenceRetry = 200 * time.Millisecond
+	// apartFirst and apartLast bound the intervals at which both connections are made anew for being with different servers.
+	apartFirst = 10 * time.Second
+	apartLast  = 10 * time.Minute
 	// maxPatience bounds the time that a new connection gets before it is replaced for being deaf.
 	maxPatience = time.Minute
 )
@@ -25,6 +28,9 @@ type prober struct {
 	retryAt  time.Time // no probe for waiters before
 	returned uint64    // the last probe that came back
 	unheard  uint64    // the last probe that no connection of the server received, by the server's own account
+	// apartAfter is when apart may say so again, and apartWait the interval.
+	apartAfter time.Time
+	apartWait  time.Duration
 	// missingSince is when Redis took the first probe that has not come back; zero when none is out.
 	missingSince time.Time
 	// since is when the present connection last confirmed anything, and, once it has the probe channel, when it got that;
@@ -75,6 +81,8 @@ func (p *prober) answered(number uint64, receivers int64, taken bool, now time.T
 	}
 	if receivers == 0 {
 		p.unheard = number
+	} else {
+		p.apartAfter, p.apartWait = time.Time{}, 0
 	}
 	if p.returned < number && p.missingSince.IsZero() {
 		p.missingSince = now
@@ -114,8 +122,16 @@ func (p *prober) received(payload []byte, now time.Time) (took time.Duration, fe
 }
 
 // apart reports whether the last probe came back although the server that took it gave it to no connection: it is not the
-// server that we are subscribed at, but one that passes messages on to it, as a master does to its replica.
-func (p *prober) apart() bool { return p.unheard > 0 && p.unheard == p.returned }
+// server that we are subscribed at, but one that passes messages on to it, as a master does to its replica. It says so at
+// growing intervals only, since a proxy may count otherwise than Redis.
+func (p *prober) apart(now time.Time) bool {
+	if p.unheard == 0 || p.unheard != p.returned || now.Before(p.apartAfter) {
+		return false
+	}
+	p.apartWait = min(max(4*p.apartWait, apartFirst), apartLast)
+	p.apartAfter = now.Add(p.apartWait)
+	return true
+}
 
 // deaf reports whether Redis takes probes and none comes back. The connection is to blame, and to be replaced, when it
 // has had the time for it: longer after each one that was replaced for it.

@@ -87,15 +87,24 @@ func TestProber_ServerThatDidNotGiveUsTheProbeIsAnotherOne(t *testing.T) {
 		if answerFirst {
 			p.answered(n, 0, true, at(0))
 		}
-		if p.apart() {
+		if p.apart(at(0)) {
 			t.Error("apart before the probe is back")
 		}
 		p.received(text(n), at(0))
 		if !answerFirst {
 			p.answered(n, 0, true, at(0))
 		}
-		if !p.apart() {
+		if !p.apart(at(0)) {
 			t.Error("not apart")
+		}
+		var told []int
+		for second := range 3600 {
+			if p.apart(at(float64(second))) {
+				told = append(told, second)
+			}
+		}
+		if len(told) < 6 || len(told) > 12 || told[0] != 10 { // a proxy that counts otherwise must not end us every second
+			t.Errorf("told at %v", told)
 		}
 	}
 }

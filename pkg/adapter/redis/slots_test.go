@@ -2,6 +2,8 @@ package redis
 
 import (
 	"context"
+	"encoding/binary"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -102,5 +104,73 @@ func TestSlots_InterestsFollowTheirSlot(t *testing.T) {
 	p.apply([]redisconn.Range{{Last: redisconn.Slots - 1, Address: "second:1"}}, &goredis.Options{})
 	if got := names(second); len(got) != 3 || len(names(first)) != 0 || len(p.servers()) != 1 {
 		t.Errorf("the second has %q, the first %q, %d servers", got, names(first), len(p.servers()))
+	}
+}
+
+// TestSlots_OrderHoldsWhateverMoves has messages of a few slots pushed, taken, answered and refused while the slots move back
+// and forth between two servers, in random order: each message is carried out once, and those of a slot in their order.
+func TestSlots_OrderHoldsWhateverMoves(t *testing.T) {
+	first := rand.Uint64()
+	for seed := first; seed < first+300; seed++ {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		p, a, b := twoServers(t)
+		servers := []*server{a, b}
+		const slots = 4
+		var (
+			at      [slots]int // who serves a slot in truth
+			pushed  [slots]int
+			done    [slots]int
+			batches [2][]message
+			took    [2]bool // a batch is out
+		)
+		answer := func(i int) {
+			s := servers[i]
+			var again []message
+			for _, m := range batches[i] {
+				slot, number := m.slot, int(binary.BigEndian.Uint32(m.payload))
+				if at[slot] != i {
+					p.moved(s, slot, servers[1-i].address)
+					again = append(again, m)
+					continue
+				}
+				if number != done[slot] {
+					t.Fatalf("seed %d: %d of slot %d instead of %d", seed, number, slot, done[slot])
+				}
+				done[slot]++
+			}
+			s.events.settled(s, again)
+			took[i] = false
+		}
+		step := func(i int) {
+			if took[i] {
+				answer(i)
+				return
+			}
+			batches[i] = slices.Clone(servers[i].queue.take(nil, 1+rng.IntN(3), 1000))
+			took[i] = true
+		}
+		for range 400 {
+			slot := uint16(rng.IntN(slots))
+			switch n := rng.IntN(10); {
+			case n < 4 && pushed[slot]-done[slot] < 20:
+				p.push(message{slot: slot, payload: binary.BigEndian.AppendUint32(nil, uint32(pushed[slot]))})
+				pushed[slot]++
+			case n < 8:
+				step(rng.IntN(2))
+			case n < 9:
+				at[slot] = 1 - at[slot]
+			default: // the map of the cluster tells, as it was a while ago
+				p.moved(servers[rng.IntN(2)], slot, servers[at[slot]].address)
+			}
+		}
+		for range 200 {
+			step(0)
+			step(1)
+		}
+		if pushed != done {
+			t.Fatalf("seed %d: pushed %v, carried out %v", seed, pushed, done)
+		}
+		a.queue.close()
+		b.queue.close()
 	}
 }

@@ -93,10 +93,7 @@ func (s *server) returned(payload []byte) {
 // server that we publish at receives everything, but is not counted among the subscribers.
 func (s *server) together() {
 	s.mu.Lock()
-	apart := s.prober.apart()
-	if apart {
-		s.prober.unheard = 0
-	}
+	apart := s.prober.apart(time.Now())
 	s.mu.Unlock()
 	if apart {
 		s.log.Warn("the connections are with different servers")
