@@ -144,16 +144,16 @@ func (d *Dialer) introduce(ctx context.Context, conn *goredis.Conn, c *Conn) err
 }
 
 func parseIdentity(info string) identity {
-	var who identity
+	var found identity
 	for field := range strings.FieldsSeq(info) {
 		switch name, value, _ := strings.Cut(field, "="); name {
 		case "id":
-			who.id = value
+			found.id = value
 		case "addr":
-			who.address = value
+			found.address = value
 		}
 	}
-	return who
+	return found
 }
 
 var errLent = errors.New("redis: connection is not go-redis' any more")

@@ -39,7 +39,7 @@ func code(err error) string {
 }
 
 // NotNow reports whether Redis did not carry a command out but would later: while a script runs, while it loads its data, or
-// while a cluster has nobody to serve the slot.
+// while a cluster has no server for the slot.
 func NotNow(err error) bool {
 	return slices.Contains([]string{"BUSY", "LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN"}, code(err))
 }

@@ -7,9 +7,7 @@ import (
 	"sync/atomic"
 
 	goredis "github.com/redis/go-redis/v9"
-	"go.uber.org/zap"
 
-	"github.com/carillon-io/carillon/internal/joined"
 	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
@@ -17,28 +15,16 @@ import (
 
 // Adapter connects a server to its cluster over Redis Pub/Sub.
 type Adapter struct {
-	*env
+	*inbox
 
 	// Static after construction.
-	limits     rediswire.Limits
-	client     goredis.UniversalClient
-	log        *zap.Logger
-	sets       []*set
-	dialect    *set // the one of them that this node speaks in; it listens to all
-	questions  *questions
-	membership *membership
-	tags       *tags        // of the classic set
-	joined     joined.Rooms // by commands of this node
+	client  goredis.UniversalClient
+	sets    []*set
+	dialect *set // the one of them that this node speaks in; it listens to all
 
 	tag atomic.Pointer[string] // of new ids
 
 	showing sync.Mutex // while redis_up is worked out and set
-
-	// delivering has the node above receive one message at a time where there are several connections.
-	delivering sync.Mutex
-
-	node    adapter.Node // set by Run before running
-	running atomic.Bool
 
 	starting sync.Mutex
 	// starting guards the following.
@@ -73,12 +59,14 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 		namespaces: newNamespaces(),
 	}
 	a := &Adapter{
-		env:       e,
-		limits:    rediswire.Limits{Bytes: cfg.MaxMessage, Depth: cfg.MaxDepth + rediswire.Wrapping},
-		client:    client,
-		log:       cfg.Logger,
-		questions: newQuestions(m),
-		tags:      newTags(cfg.Key, cfg.Tag),
+		inbox: &inbox{
+			env:       e,
+			limits:    rediswire.Limits{Bytes: cfg.MaxMessage, Depth: cfg.MaxDepth + rediswire.Wrapping},
+			log:       cfg.Logger,
+			questions: newQuestions(m),
+			tags:      newTags(cfg.Key, cfg.Tag),
+		},
+		client: client,
 	}
 	a.membership = newMembership(a)
 	a.tag.Store(&cfg.Tag)
@@ -94,7 +82,7 @@ func (a *Adapter) makeSets(client goredis.UniversalClient, source redisconn.Sour
 	cfg := &a.config
 	probe := cfg.Prefix + ":probe:" + cfg.NodeID
 	if cfg.Sharding != nil {
-		d := &sharded{adapter: a, mode: cfg.Sharding.Mode.wire()}
+		d := &sharded{inbox: a.inbox, mode: cfg.Sharding.Mode.wire()}
 		s := &set{dialect: d, env: a.env}
 		if cluster, ok := client.(*goredis.ClusterClient); ok {
 			s.placement = newSlots(cluster, d.speech(), a.env, a.showConnected)
@@ -107,7 +95,7 @@ func (a *Adapter) makeSets(client goredis.UniversalClient, source redisconn.Sour
 		a.sets = append(a.sets, s)
 	}
 	if cfg.Sharding == nil || cfg.Sharding.ClassicEmitters {
-		d := &classic{adapter: a, wide: cfg.Interest == InterestNamespace}
+		d := &classic{inbox: a.inbox, wide: cfg.Interest == InterestNamespace}
 		s := &set{dialect: d, env: a.env}
 		in := interest{channel: probe, kind: kindProbe}
 		s.placement = newSingle(source, d.speech(), in, a.env, a.showConnected)

@@ -19,7 +19,7 @@ type division struct {
 
 // answer encodes a reply for the node that asked: in one message, or in several when that node is of our kind. Node's
 // servers count messages as answers, so theirs is cut. encode appends nothing but the message that it is asked for.
-func (a *Adapter) answer(
+func (a *inbox) answer(
 	asker string, reply adapter.Reply, encode func(adapter.Reply, rediswire.Extent) ([]byte, error),
 ) ([][]byte, error) {
 	whole, err := encode(reply, rediswire.Extent{})

@@ -71,7 +71,7 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 	return result.missing, nil
 }
 
-func (a *Adapter) about(q adapter.Query) (nsp string, limit time.Duration) {
+func (a *inbox) about(q adapter.Query) (nsp string, limit time.Duration) {
 	limit = a.config.RequestTimeout
 	switch q := q.(type) {
 	case adapter.FetchSockets:

@@ -12,8 +12,9 @@ import (
 
 // classic is the dialect of Node's createAdapter.
 type classic struct {
-	adapter *Adapter
-	push    func(message) // for answers, which go out on the channels that were asked on
+	*inbox
+
+	push func(message) // for answers, which go out on the channels that were asked on
 	// wide: with the interest in whole namespaces one pattern for each covers its channel and those of all rooms. Nothing
 	// that it covers is subscribed as well, or messages would come twice.
 	wide bool
@@ -25,7 +26,7 @@ func (d *classic) speech() *speech {
 
 func (d *classic) slot(string) uint16 { return 0 }
 
-func (d *classic) key() string { return d.adapter.config.Key }
+func (d *classic) key() string { return d.config.Key }
 
 // pattern covers the own rooms of sockets whose ids begin with tag.
 func (d *classic) pattern(tag string) interest {
@@ -41,7 +42,7 @@ func (d *classic) answers(nsp, node string) string {
 }
 
 func (d *classic) open(nsp string) []interest {
-	own := d.answers(nsp, d.adapter.config.NodeID)
+	own := d.answers(nsp, d.config.NodeID)
 	return append(d.certain(nsp), d.requests(nsp), interest{channel: own, kind: kindOwn, namespace: nsp})
 }
 
@@ -64,7 +65,7 @@ func (d *classic) rooms(nsp string, names []string) []interest {
 	interests := make([]interest, 0, len(names))
 	for _, room := range names {
 		channel := rediswire.RoomChannel(d.key(), nsp, room)
-		if tag := d.adapter.tags.covers(channel); tag == "" {
+		if tag := d.tags.covers(channel); tag == "" {
 			interests = append(interests, interest{channel: channel, kind: kindRoom, namespace: nsp, room: room})
 		}
 	}
@@ -73,16 +74,16 @@ func (d *classic) rooms(nsp string, names []string) []interest {
 
 func (d *classic) wanted(in interest) bool {
 	// The pattern of a tag that is new may have come to cover the room.
-	if in.kind == kindRoom && d.adapter.tags.covers(in.channel) != "" {
+	if in.kind == kindRoom && d.tags.covers(in.channel) != "" {
 		return false
 	}
-	return d.adapter.wanted(in)
+	return d.inbox.wanted(in)
 }
 
 func (d *classic) command(c adapter.Command) (m message, err error) {
-	cfg := &d.adapter.config
+	cfg := &d.config
 	if b, ok := c.(adapter.Broadcast); ok {
-		if d.adapter.justJoined(&b) {
+		if d.justJoined(&b) {
 			m.channel = rediswire.BroadcastChannel(cfg.Key, b.Namespace)
 		} else {
 			m.channel = rediswire.BroadcastTo(cfg.Key, &b)
@@ -96,9 +97,9 @@ func (d *classic) command(c adapter.Command) (m message, err error) {
 }
 
 func (d *classic) query(id string, q adapter.Query) (m message, err error) {
-	nsp, _ := d.adapter.about(q)
+	nsp, _ := d.about(q)
 	m.channel = rediswire.RequestChannel(d.key(), nsp)
-	m.payload, err = rediswire.AppendRequest(nil, &rediswire.Request{UID: d.adapter.config.NodeID, ID: id, Query: q})
+	m.payload, err = rediswire.AppendRequest(nil, &rediswire.Request{UID: d.config.NodeID, ID: id, Query: q})
 	return m, err
 }
 
@@ -111,7 +112,7 @@ func (d *classic) count(
 // receive takes every message of the subscription, one after the other: the order in which a publisher published is the
 // order in which the node gets to see it, whatever channels it went through.
 func (d *classic) receive(in interest, channel, payload []byte) receiveDrop {
-	a := d.adapter
+	a := d.inbox
 	if in.kind == kindPattern || in.kind == kindNamespace {
 		var ok bool
 		if in, ok = d.resolve(in, string(channel)); !ok {
@@ -132,7 +133,7 @@ func (d *classic) receive(in interest, channel, payload []byte) receiveDrop {
 
 // resolve finds out which channel's interest a message for a pattern is for.
 func (d *classic) resolve(in interest, channel string) (interest, bool) {
-	known := d.adapter.namespaces.isOpen
+	known := d.namespaces.isOpen
 	if in.kind == kindNamespace {
 		known = func(nsp string) bool { return nsp == in.namespace }
 	}
@@ -145,7 +146,7 @@ func (d *classic) resolve(in interest, channel string) (interest, bool) {
 
 // receiveBroadcast skips what is not for this node before it decodes anything.
 func (d *classic) receiveBroadcast(in interest, payload []byte) receiveDrop {
-	a := d.adapter
+	a := d.inbox
 	if !a.hasMember(in) {
 		return droppedNoMember
 	}
@@ -165,7 +166,7 @@ func (d *classic) receiveBroadcast(in interest, payload []byte) receiveDrop {
 // receiveRequest acts on a request. Our own requests come back to us as well: what they ask for has been done here by
 // the server above. Those of emitters name no sender, and are for all nodes.
 func (d *classic) receiveRequest(in interest, payload []byte) receiveDrop {
-	a := d.adapter
+	a := d.inbox
 	nsp, received := in.namespace, time.Now()
 	r, err := rediswire.DecodeRequest(nsp, payload, a.limits)
 	switch {

@@ -50,7 +50,7 @@ type Config struct {
 	Interest Interest
 	// Linger is how long a room that nobody here is in any more stays subscribed; default 1 s.
 	Linger time.Duration
-	// Logger hears of changes of state; nil: nobody does.
+	// Logger logs changes of state; nil: nothing is logged.
 	Logger *zap.Logger
 	// Tracing takes spans of what goes through Redis; nil: there are none, and nothing is spent on them.
 	Tracing *Tracing

@@ -52,6 +52,6 @@ func roomFor(b *adapter.Broadcast) []byte {
 
 // justJoined reports whether a broadcast is for a room that a command of this node has just made sockets join: other nodes
 // may not have subscribed to its channel yet, and receive it on that of the namespace.
-func (a *Adapter) justJoined(b *adapter.Broadcast) bool {
+func (a *inbox) justJoined(b *adapter.Broadcast) bool {
 	return len(b.Target.Rooms) == 1 && a.joined.Has(b.Namespace, b.Target.Rooms[0])
 }

@@ -70,7 +70,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "carillon_redis_messages_total",
 		Help: "Messages received from Redis (in) and published to it (out), without this node's probes. Every message comes in " +
-			"again at who published it.",
+			"again at its publisher.",
 	}, []string{"direction"})
 	publishDropped := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "carillon_redis_publish_dropped_total",

@@ -328,7 +328,7 @@ func (p *publisher) readResults(c *redisconn.Conn) error {
 }
 
 // asksRole reports whether the message is followed by a question for the server's role: a master that has been demoted
-// keeps its connections and accepts PUBLISH, but nobody else hears of it.
+// keeps its connections and accepts PUBLISH, and passes it on to no other server.
 func (p *publisher) asksRole(i int) bool { return p.batch[i].answered != nil && p.link.conn.TellsRole }
 
 func (l *link) answers() {

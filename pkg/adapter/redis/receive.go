@@ -2,15 +2,37 @@ package redis
 
 import (
 	"errors"
+	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 
+	"github.com/carillon-io/carillon/internal/joined"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
+// inbox is what every dialect does with what it receives, and what it needs to know for that.
+type inbox struct {
+	*env
+
+	// Static after construction.
+	limits     rediswire.Limits
+	log        *zap.Logger
+	questions  *questions
+	membership *membership
+	tags       *tags        // of the classic set
+	joined     joined.Rooms // by commands of this node
+
+	// delivering has the node above receive one message at a time where there are several connections.
+	delivering sync.Mutex
+
+	node    adapter.Node // set by Run before running
+	running atomic.Bool
+}
+
 // wanted reports whether this node wants an interest at this moment.
-func (a *Adapter) wanted(in interest) bool {
+func (a *inbox) wanted(in interest) bool {
 	switch in.kind {
 	case kindRoom:
 		return a.running.Load() && a.node.Holds(in.namespace, in.room)
@@ -24,7 +46,7 @@ func (a *Adapter) wanted(in interest) bool {
 }
 
 // hasMember reports whether a message for an interest concerns this node.
-func (a *Adapter) hasMember(in interest) bool {
+func (a *inbox) hasMember(in interest) bool {
 	if in.kind == kindRoom {
 		return a.node.Holds(in.namespace, in.room)
 	}
@@ -32,7 +54,7 @@ func (a *Adapter) hasMember(in interest) bool {
 }
 
 // refuse says why rediswire does not accept a message.
-func (a *Adapter) refuse(nsp string, err error) receiveDrop {
+func (a *inbox) refuse(nsp string, err error) receiveDrop {
 	a.log.Debug("message refused", zap.String("namespace", nsp), zap.Error(err))
 	switch {
 	case errors.Is(err, rediswire.ErrTooLarge):
@@ -47,7 +69,7 @@ func (a *Adapter) refuse(nsp string, err error) receiveDrop {
 
 // refuseAnswer is refuse for what may be an answer. One that is too long is an answer all the same, whose content is
 // missing.
-func (a *Adapter) refuseAnswer(nsp string, payload []byte, err error) receiveDrop {
+func (a *inbox) refuseAnswer(nsp string, payload []byte, err error) receiveDrop {
 	if id, ok := rediswire.AnswerID(payload); ok && errors.Is(err, rediswire.ErrTooLarge) {
 		a.questions.receive(rediswire.Response{ID: id, Extent: rediswire.Extent{Cut: true}})
 	}
@@ -55,7 +77,7 @@ func (a *Adapter) refuseAnswer(nsp string, payload []byte, err error) receiveDro
 }
 
 // heardFrom records that a node has said something, and reports whether it is another one.
-func (a *Adapter) heardFrom(uid string) bool {
+func (a *inbox) heardFrom(uid string) bool {
 	if uid == a.config.NodeID {
 		return false
 	}
@@ -65,7 +87,7 @@ func (a *Adapter) heardFrom(uid string) bool {
 
 // answerQuery has the node above answer a query. A namespace that has been closed is still asked about until its channel is
 // unsubscribed, and counts as a node that will answer: it does so at once and with nothing.
-func (a *Adapter) answerQuery(nsp string, q adapter.Query, reply func(adapter.Reply)) {
+func (a *inbox) answerQuery(nsp string, q adapter.Query, reply func(adapter.Reply)) {
 	if a.namespaces.isOpen(nsp) {
 		a.node.Answer(q, reply)
 		return
@@ -83,7 +105,7 @@ func (a *Adapter) answerQuery(nsp string, q adapter.Query, reply func(adapter.Re
 }
 
 // receiveResponse hands an answer to the query that waits for it.
-func (a *Adapter) receiveResponse(payload []byte) receiveDrop {
+func (a *inbox) receiveResponse(payload []byte) receiveDrop {
 	r, err := rediswire.DecodeResponse(payload, a.limits)
 	switch {
 	case err != nil:

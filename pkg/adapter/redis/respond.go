@@ -10,7 +10,7 @@ import (
 // respond publishes an answer of this node. Node's servers listen for answers to server-side emits on the shared
 // channel only.
 func (d *classic) respond(nsp string, r *rediswire.Request, reply adapter.Reply) {
-	a := d.adapter
+	a := d.inbox
 	channel := rediswire.ResponseChannel(a.config.Key, nsp)
 	if a.config.OwnResponses && r.UID != "" && r.Type != rediswire.TypeServerEmit {
 		channel = rediswire.OwnResponseChannel(a.config.Key, nsp, r.UID)
@@ -31,7 +31,7 @@ func (d *classic) respond(nsp string, r *rediswire.Request, reply adapter.Reply)
 
 // respond publishes an answer of this node on the channel of the one that asked.
 func (d *sharded) respond(nsp string, asked *rediswire.ClusterMessage, reply adapter.Reply) {
-	a := d.adapter
+	a := d.inbox
 	answer := rediswire.ClusterMessage{ID: asked.ID, Type: rediswire.TypeBroadcastAsk}
 	if _, ok := asked.Query.(adapter.ServerAsk); ok {
 		answer.Type = rediswire.TypeServerEmit
@@ -51,7 +51,7 @@ func (d *sharded) respond(nsp string, asked *rediswire.ClusterMessage, reply ada
 	}
 }
 
-func (a *Adapter) unanswerable(nsp string, err error) {
+func (a *inbox) unanswerable(nsp string, err error) {
 	a.log.Warn("answer cannot be encoded", zap.String("namespace", nsp), zap.Error(err))
 	a.metrics.publishDropped[dropInvalid].Inc()
 }

@@ -59,7 +59,7 @@ type speech struct {
 // events are what a server tells its placement.
 type events struct {
 	connected func()                                               // connected has changed
-	trouble   func()                                               // no connection, or nobody serves a slot
+	trouble   func()                                               // no connection, or no server for a slot
 	moved     func(from *server, slot uint16, address string) bool // false: that is of no use
 	settled   func(from *server, again []message)                  // the outcome of a batch is known
 }

@@ -12,13 +12,14 @@ import (
 
 // sharded is the dialect of Node's createShardedAdapter.
 type sharded struct {
-	adapter *Adapter
-	mode    rediswire.Mode
-	push    func(message) // for answers
+	*inbox
+
+	mode rediswire.Mode
+	push func(message) // for answers
 }
 
 func (d *sharded) speech() *speech {
-	return &speech{publish: "SPUBLISH", sharded: true, wanted: d.adapter.wanted, receive: d.receive}
+	return &speech{publish: "SPUBLISH", sharded: true, wanted: d.wanted, receive: d.receive}
 }
 
 func (d *sharded) slot(channel string) uint16 { return rediswire.Slot(channel) }
@@ -28,15 +29,15 @@ func (d *sharded) interest(channel string, k kind, nsp, room string) interest {
 }
 
 func (d *sharded) requests(nsp string) interest {
-	return d.interest(rediswire.BroadcastChannel(d.adapter.config.Key, nsp), kindBroadcast, nsp, "")
+	return d.interest(rediswire.BroadcastChannel(d.config.Key, nsp), kindBroadcast, nsp, "")
 }
 
 func (d *sharded) answers(nsp, node string) string {
-	return rediswire.NodeChannel(d.adapter.config.Key, nsp, node)
+	return rediswire.NodeChannel(d.config.Key, nsp, node)
 }
 
 func (d *sharded) open(nsp string) []interest {
-	own := d.interest(d.answers(nsp, d.adapter.config.NodeID), kindOwn, nsp, "")
+	own := d.interest(d.answers(nsp, d.config.NodeID), kindOwn, nsp, "")
 	return []interest{d.requests(nsp), own}
 }
 
@@ -49,8 +50,8 @@ func (d *sharded) listening(nsp string) []interest { return d.open(nsp)[1:] }
 func (d *sharded) rooms(nsp string, names []string) []interest {
 	interests := make([]interest, 0, len(names))
 	for _, room := range names {
-		if d.mode.HasChannel(room) && room != d.adapter.config.NodeID {
-			channel := rediswire.RoomChannel(d.adapter.config.Key, nsp, room)
+		if d.mode.HasChannel(room) && room != d.config.NodeID {
+			channel := rediswire.RoomChannel(d.config.Key, nsp, room)
 			interests = append(interests, d.interest(channel, kindRoom, nsp, room))
 		}
 	}
@@ -60,22 +61,22 @@ func (d *sharded) rooms(nsp string, names []string) []interest {
 func (d *sharded) command(c adapter.Command) (message, error) {
 	nsp := adapter.NamespaceOf(c)
 	var channel string
-	if b, ok := c.(adapter.Broadcast); ok && !d.adapter.justJoined(&b) {
-		channel = rediswire.ShardedBroadcastTo(d.adapter.config.Key, d.mode, &b)
+	if b, ok := c.(adapter.Broadcast); ok && !d.justJoined(&b) {
+		channel = rediswire.ShardedBroadcastTo(d.config.Key, d.mode, &b)
 	} else {
-		channel = rediswire.BroadcastChannel(d.adapter.config.Key, nsp)
+		channel = rediswire.BroadcastChannel(d.config.Key, nsp)
 	}
 	return d.message(channel, nsp, rediswire.ClusterMessage{Command: c})
 }
 
 func (d *sharded) query(id string, q adapter.Query) (message, error) {
-	nsp, _ := d.adapter.about(q)
-	channel := rediswire.BroadcastChannel(d.adapter.config.Key, nsp)
+	nsp, _ := d.about(q)
+	channel := rediswire.BroadcastChannel(d.config.Key, nsp)
 	return d.message(channel, nsp, rediswire.ClusterMessage{ID: id, Query: q})
 }
 
 func (d *sharded) message(channel, nsp string, m rediswire.ClusterMessage) (message, error) {
-	m.UID = d.adapter.config.NodeID
+	m.UID = d.config.NodeID
 	var payload []byte
 	if b, ok := m.Command.(adapter.Broadcast); ok {
 		payload = roomFor(&b)
@@ -92,7 +93,7 @@ func (d *sharded) count(
 
 // receive takes every message on sharded channels. What it is decides what is done with it, not where it came.
 func (d *sharded) receive(in interest, _, payload []byte) receiveDrop {
-	a := d.adapter
+	a := d.inbox
 	// Questions are answered for as long as their channel is subscribed, which may be longer than the namespace is open.
 	if in.kind == kindRoom && !a.hasMember(in) {
 		return droppedNoMember

@@ -15,7 +15,7 @@ import (
 	"github.com/carillon-io/carillon/internal/rediswire"
 )
 
-// reloadInterval spaces the attempts to find out who serves what while some master cannot be reached.
+// reloadInterval spaces the attempts to load the map of slots while some master cannot be reached.
 const reloadInterval = 300 * time.Millisecond
 
 // checkInterval spaces them while all is well. A master that was frozen and comes back as a replica serves subscriptions
@@ -32,7 +32,7 @@ type slots struct {
 	topology  redisconn.Topology // owned by watch
 	nowhere   *queue             // of messages for slots that no server is known to serve
 	connected func()             // that of some server has changed
-	stale     chan struct{}      // who serves what may have changed; never closed
+	stale     chan struct{}      // the map of slots may have changed; never closed
 	group     sync.WaitGroup
 
 	routes atomic.Pointer[routes]
@@ -114,8 +114,8 @@ func (p *slots) run(ctx context.Context) {
 	p.nowhere.close()
 }
 
-// watch finds out who serves what, at first, now and then, and whenever something is wrong. It waits a little each time,
-// for the news to have come round among the masters.
+// watch loads the map of slots at the start, every checkInterval, and whenever something is wrong. It waits a little each
+// time, so that the masters have told one another.
 func (p *slots) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		ranges, options, err := p.topology.Load(ctx)
@@ -138,7 +138,7 @@ func (p *slots) watch(ctx context.Context) {
 	}
 }
 
-// apply records who serves what. Slots that no server is said to serve stay where they are.
+// apply records a map of slots. Those that it does not name stay where they are.
 func (p *slots) apply(ranges []redisconn.Range, options *goredis.Options) {
 	p.mu.Lock()
 	p.options = options

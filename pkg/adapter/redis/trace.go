@@ -41,7 +41,7 @@ func traceID(channel string, payload []byte) trace.TraceID {
 }
 
 // span begins a span of a message that is sampled; else it returns nil. The zero time is now.
-func (a *Adapter) span(
+func (a *inbox) span(
 	name string, kind trace.SpanKind, at time.Time, channel string, payload []byte, c adapter.Command,
 ) trace.Span {
 	t := a.config.Tracing
@@ -86,7 +86,7 @@ func describe(c adapter.Command) (kind string, target rooms.Target) {
 }
 
 // traced begins the span of a message to be published. What it returns takes the place of done, and ends the span.
-func (a *Adapter) traced(m message, c adapter.Command, done func(error)) func(error) {
+func (a *inbox) traced(m message, c adapter.Command, done func(error)) func(error) {
 	span := a.span("publish", trace.SpanKindProducer, time.Time{}, m.channel, m.payload, c)
 	if span == nil {
 		return done
@@ -103,7 +103,7 @@ func (a *Adapter) traced(m message, c adapter.Command, done func(error)) func(er
 }
 
 // deliver hands the node above a command that was read at that time from the channel of an interest.
-func (a *Adapter) deliver(in interest, payload []byte, at time.Time, c adapter.Command) {
+func (a *inbox) deliver(in interest, payload []byte, at time.Time, c adapter.Command) {
 	span := a.span("receive", trace.SpanKindConsumer, at, in.channel, payload, c)
 	sockets := a.node.Deliver(c)
 	if span != nil {
