@@ -13,8 +13,9 @@ const (
 	SlowConsumer   CloseReason = "slow consumer"
 	ShuttingDown   CloseReason = "server shutting down"
 	Limit          CloseReason = "limit"
+	Rebalanced     CloseReason = "rebalanced" // Shed
 )
 
 var closeReasons = []CloseReason{
-	TransportError, TransportClose, ForcedClose, PingTimeout, ParseError, SlowConsumer, ShuttingDown, Limit,
+	TransportError, TransportClose, ForcedClose, PingTimeout, ParseError, SlowConsumer, ShuttingDown, Limit, Rebalanced,
 }

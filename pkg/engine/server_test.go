@@ -128,6 +128,26 @@ func TestDrain_LeavesOtherEndingsAsTheyAre(t *testing.T) {
 	<-drained
 }
 
+func TestShed_ClosesSomeAsADrainDoes(t *testing.T) {
+	s := start(t, engine.Config{})
+	p := s.poll()
+	waiting := p.getWaiting()
+	if n := s.Shed(t.Context(), 5, 0); n != 1 {
+		t.Errorf("%d of 1 shed", n)
+	}
+	s.wantAnswer("a GET that waits", <-waiting, 200, "6")
+	s.wantClosed(p.client, engine.Rebalanced)
+	s.wantAnswer("the next GET", p.get(), 400, `{"code":1,"message":"Session ID unknown"}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 3 {
+		s.poll() // the server goes on letting clients in
+	}
+	if n := s.Shed(ctx, 2, time.Hour); n != 1 {
+		t.Errorf("%d shed although it is over", n)
+	}
+}
+
 func TestDrain_CutsWhatIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startInBubble(t, engine.Config{})

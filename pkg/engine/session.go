@@ -241,9 +241,9 @@ func (s *Session) drained() bool {
 	return s.drainedLocked()
 }
 
-// drainedLocked reports whether the session ends, or has ended, because of a drain.
+// drainedLocked reports whether the session ends, or has ended, so that its client goes elsewhere.
 func (s *Session) drainedLocked() bool {
-	return s.state != stateOpen && s.reason == ShuttingDown && s.server.draining.Load()
+	return s.state != stateOpen && (s.reason == Rebalanced || s.reason == ShuttingDown && s.server.draining.Load())
 }
 
 // finish ends the transport and calls Receiver.Closed. It runs on its own goroutine: a broadcast that finds a slow

@@ -18,4 +18,5 @@ const (
 	ShuttingDown            = Reason(engine.ShuttingDown)
 	SlowConsumer            = Reason(engine.SlowConsumer)
 	Limit                   = Reason(engine.Limit)
+	Rebalanced              = Reason(engine.Rebalanced)
 )
