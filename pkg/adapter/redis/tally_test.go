@@ -208,6 +208,9 @@ func (w *world) ask() string {
 	if leaving != "" {
 		w.gateways[leaving].subscribed = false
 	}
+	if w.servers > 0 && w.random.IntN(8) == 0 {
+		w.servers-- // one of Node's does the same
+	}
 	e := w.peers.expect("/", before, w.count(), w.now)
 	y.expected = e
 	for i, id := range answers[early:] {
