@@ -5,11 +5,11 @@
 GO       ?= go
 LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),,sudo)
-DEBIAN   := redis-server haproxy nginx-light chromium prometheus
+DEBIAN   := redis-server haproxy nginx-light chromium prometheus python3-venv
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 
-.PHONY: help run build client image test deps format lint unit allocations e2e soak chart manifests reference schemas bench bench-docs bench-compare fuzz
+.PHONY: help run build client image test deps debian format lint unit allocations e2e soak chart manifests reference schemas bench bench-docs bench-compare fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -36,12 +36,19 @@ image:
 
 test: deps format lint unit allocations e2e chart
 
-deps: test/node_modules
+deps: debian test/node_modules test/.venv
+
+debian:
 	@for p in $(DEBIAN); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
 		$(AS_ROOT) apt-get update -qq && \
 		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
+
+test/.venv: test/requirements.txt | debian
+	python3 -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
 
 test/node_modules: test/package-lock.json
 	cd test && npm ci --no-audit --no-fund --loglevel=error
