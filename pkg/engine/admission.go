@@ -59,7 +59,7 @@ func (a *admission) limit() int {
 
 // admit counts a session in that r asks for, or tells why there is no room for it.
 func (a *admission) admit(s *Session, r *http.Request) (refusal *Refusal, result string) {
-	if len(s.request) > maxHandshake {
+	if s.request.size() > maxHandshake {
 		return faultTooLarge, resultBadRequest
 	}
 	if full := s.server.config.Full; full != nil && full(r) || s.server.inbound.full(s.held) {
@@ -115,8 +115,4 @@ func network(address string) string {
 	return prefix.String()
 }
 
-// address is the client's, as flatten wrote it.
-func (s *Session) address() string {
-	address, _, _ := strings.Cut(s.request, "\n")
-	return address
-}
+func (s *Session) address() string { return s.request.address() }

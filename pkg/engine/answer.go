@@ -35,12 +35,12 @@ func (s *Session) writeAnswer(w http.ResponseWriter, r *http.Request, p *poll) e
 	}
 
 	var whole []byte // the body, when it cannot be written piece by piece
-	if encoding != "" || c.jsonp {
+	if encoding != "" || s.polling.jsonp {
 		whole = make([]byte, 0, length)
 		c.encode(p.batch, func(piece []byte) { whole = append(whole, piece...) })
-		if c.jsonp {
+		if s.polling.jsonp {
 			var err error
-			if whole, err = eioproto.JSONPCall(c.callback, whole); err != nil {
+			if whole, err = eioproto.JSONPCall(s.polling.callback, whole); err != nil {
 				return err
 			}
 		}

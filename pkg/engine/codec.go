@@ -5,10 +5,8 @@ import "github.com/carillon-io/carillon/internal/eioproto"
 // codec is how one session's packets look on the wire. It is chosen at the handshake and never changes.
 type codec struct {
 	revision eioproto.Revision
-	base64   bool   // the client asked for text only
-	deflate  bool   // the WebSocket's messages may be compressed
-	jsonp    bool   // polling answers are JavaScript calls
-	callback string // the JSONP callback's index
+	base64   bool // the client asked for text only
+	deflate  bool // the WebSocket's messages may be compressed
 }
 
 // frame returns the WebSocket frame of f for this session.
@@ -39,7 +37,7 @@ func (c *codec) payload(batch []*Frame) eioproto.Form {
 	if c.revision == 4 {
 		return eioproto.Separated
 	}
-	if !c.base64 && !c.jsonp {
+	if !c.base64 {
 		for _, f := range batch {
 			if f.binary {
 				return eioproto.Octets

@@ -12,14 +12,14 @@ const (
 func Polling(s *Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.polling.seat != nil || s.polling.next != nil
+	return s.polling != nil && s.polling.seat != nil || s.polling != nil && s.polling.next != nil
 }
 
 // Posting reports whether a POST of the session is arriving or being delivered.
 func Posting(s *Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.polling.posting != nil
+	return s.polling != nil && s.polling.posting != nil
 }
 
 // Waiting returns the bytes in the outbox, those being written included.

@@ -8,9 +8,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unique"
 )
 
-// Handshake is what is kept of a session's first request. It is parsed on demand from one flat copy.
+// Handshake is what is kept of a session's first request. It is parsed on demand.
 type Handshake struct {
 	Time    time.Time
 	Address string // without port
@@ -25,52 +26,62 @@ type Handshake struct {
 // life. net/http's own default is 1 MB.
 const maxHandshake = 20 << 10
 
-// flatten keeps a request as one string: address, "s" where it is secure, path and query, then one line for each header
-// value. None of these can hold a line feed: net/http refuses such requests.
-func (s *Server) flatten(r *http.Request) string {
+// kept is what a session keeps of its first request.
+type kept struct {
+	own    string                // address, path and query, and the headers that differ from client to client, a line each
+	common unique.Handle[string] // the lines of the other headers, which many sessions share
+	secure bool
+}
+
+// commonHeaders have the same values for all clients that use the same browser on the same page.
+var commonHeaders = map[string]bool{
+	"Accept": true, "Accept-Encoding": true, "Accept-Language": true, "Cache-Control": true, "Connection": true, "Dnt": true,
+	"Origin": true, "Pragma": true, "Priority": true, "Referer": true, "Sec-Ch-Ua": true, "Sec-Ch-Ua-Mobile": true,
+	"Sec-Ch-Ua-Platform": true, "Sec-Fetch-Dest": true, "Sec-Fetch-Mode": true, "Sec-Fetch-Site": true, "Sec-Gpc": true,
+	"Sec-Websocket-Extensions": true, "Sec-Websocket-Protocol": true, "Sec-Websocket-Version": true, "Upgrade": true,
+	"User-Agent": true, "Via": true, "X-Forwarded-Host": true, "X-Forwarded-Proto": true, "X-Forwarded-Port": true,
+}
+
+// keep flattens a request. Nothing in it can hold a line feed: net/http refuses such requests.
+func (s *Server) keep(r *http.Request) kept {
 	address, secure := s.client(r)
-	var b strings.Builder
-	n := len(address) + len(r.RequestURI) + len(r.Host) + len("\n\n\nHost:")
-	for name, values := range r.Header {
-		for _, v := range values {
-			n += len(name) + len(v) + 2
-		}
-	}
-	b.Grow(n + 1)
-	b.WriteString(address)
-	b.WriteByte('\n')
-	if secure {
-		b.WriteByte('s')
-	}
-	b.WriteByte('\n')
-	b.WriteString(r.RequestURI)
-	b.WriteString("\nHost:" + r.Host)
+	var own, common strings.Builder
+	own.WriteString(address + "\n" + r.RequestURI)
+	common.WriteString("\nHost:" + r.Host)
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		b := &own
+		if commonHeaders[name] {
+			b = &common
+		}
 		for _, v := range r.Header[name] {
-			b.WriteByte('\n')
-			b.WriteString(name)
-			b.WriteByte(':')
-			b.WriteString(v)
+			b.WriteString("\n" + name + ":" + v)
 		}
 	}
-	return b.String()
+	return kept{strings.Clone(own.String()), unique.Make(common.String()), secure}
+}
+
+func (k *kept) size() int { return len(k.own) + len(k.common.Value()) }
+
+func (k *kept) address() string {
+	address, _, _ := strings.Cut(k.own, "\n")
+	return address
 }
 
 // Handshake describes the request that opened the session.
 func (s *Session) Handshake() Handshake {
-	address, rest, _ := strings.Cut(s.request, "\n")
-	secure, rest, _ := strings.Cut(rest, "\n")
-	target, rest, _ := strings.Cut(rest, "\n")
+	address, rest, _ := strings.Cut(s.request.own, "\n")
+	target, lines, _ := strings.Cut(rest, "\n")
 	h := Handshake{
 		Time:    s.server.epoch.Add(s.opened),
 		Address: address,
-		Secure:  secure != "",
+		Secure:  s.request.secure,
 		URL:     target,
 		Headers: http.Header{},
 	}
-	for line := range strings.SplitSeq(rest, "\n") {
-		name, value, _ := strings.Cut(line, ":")
-		h.Headers[name] = append(h.Headers[name], value)
+	for line := range strings.SplitSeq(lines+s.request.common.Value(), "\n") {
+		if name, value, found := strings.Cut(line, ":"); found {
+			h.Headers[name] = append(h.Headers[name], value)
+		}
 	}
 	h.XDomain = h.Headers.Get("Origin") != ""
 	_, query, _ := strings.Cut(target, "?")

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// heartbeat is a session's one timer and what it waits for. Session.mu guards it.
+// heartbeat is a session's one deadline and what it is for. Session.mu guards it.
 //
 // Revision 4: a ping is due an interval after the last pong; an unanswered ping ends the session after the timeout,
 // which other traffic extends once. Revision 3: the client pings, and its silence for interval and timeout together
@@ -13,11 +13,11 @@ import (
 // goes on pinging for as long as it takes. A revision 3 client whose ping we did not read has had no pong either: it has
 // left by the time its silence would end it, so that a Receiver that blocks longer loses it.
 //
-// The timer also serves a session that is closing, and a closed one that is kept as a tombstone.
+// The deadline also serves a session that is closing, and a closed one that is kept as a tombstone.
 type heartbeat struct {
-	timer     *time.Timer
 	due       time.Duration // since the server's epoch
-	armed     time.Duration // when the timer fires; 0: it does not. Later than due never, earlier often
+	armed     time.Duration // when alarms call; 0: they do not. Later than due never, earlier often
+	place     int           // in alarms, from 1. alarmHeap.mu guards it
 	awaiting  bool          // a ping is unanswered
 	extended  bool          // and other traffic has extended the wait
 	blocked   bool          // Receiver.Message runs since blockedAt
@@ -25,11 +25,12 @@ type heartbeat struct {
 	blockedAt time.Duration
 }
 
-func (b *heartbeat) stop() {
-	if b.timer != nil {
-		b.timer.Stop()
+// disarmLocked gives the deadline up.
+func (s *Session) disarmLocked() {
+	if s.beat.armed != 0 {
+		s.server.alarms.cancel(s)
+		s.beat.armed = 0
 	}
-	b.armed = 0
 }
 
 // startHeartbeatLocked sets the first deadline. The first ping comes up to a tenth early, at random, or the clients of
@@ -48,26 +49,21 @@ func (s *Session) silenceLocked() time.Duration {
 	return s.server.now() + s.server.config.PingInterval + s.server.config.PingTimeout
 }
 
-// setDueLocked moves the deadline. The timer is only touched when it would fire too late; when it fires too early it
-// re-arms itself, which saves a reset for each pong.
+// setDueLocked moves the deadline. The alarm is only touched when it would come too late; when it comes too early it is set
+// again, which saves a change for each pong.
 func (s *Session) setDueLocked(due time.Duration) {
 	s.beat.due = due
 	s.armLocked(due)
 }
 
-// armLocked makes the timer fire at a time, or before it.
+// armLocked has onTimer called at a time, or before it.
 func (s *Session) armLocked(at time.Duration) {
 	b := &s.beat
 	if b.armed != 0 && b.armed <= at {
 		return
 	}
 	b.armed = at
-	wait := at - s.server.now()
-	if b.timer == nil {
-		b.timer = time.AfterFunc(wait, s.onTimer)
-		return
-	}
-	b.timer.Reset(wait)
+	s.server.alarms.set(s, at)
 }
 
 func (s *Session) onTimer() {

@@ -142,8 +142,8 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 		}
 		return
 	}
-	c := codec{revision: q.revision, base64: q.base64, jsonp: q.jsonp, callback: q.callback}
-	session := newSession(s, c, r)
+	session := &Session{polling: &polling{jsonp: q.jsonp, callback: q.callback, lastPoll: s.now()}}
+	session.init(s, codec{revision: q.revision, base64: q.base64 || q.jsonp}, r)
 	if refusal, result := s.admission.admit(session, r); refusal != nil {
 		s.handshake(transportPolling, result)
 		s.refuse(w, r, false, refusal)
@@ -184,7 +184,8 @@ func (s *Server) mayUpgrade(w http.ResponseWriter, r *http.Request, q request) b
 		w.Header().Set("Sec-WebSocket-Version", "13, 8")
 		refuse(&Refusal{Status: http.StatusBadRequest, Code: 3, Message: "Missing or invalid Sec-WebSocket-Version header"})
 	case q.transport == transportPolling:
-		if conn, err := s.acceptWebSocket(w, r, q.webSocketCodec()); err == nil {
+		conn := &wsConn{}
+		if s.acceptWebSocket(conn, w, r, q.webSocketCodec()) == nil {
 			conn.linger(nil)
 		}
 	default:

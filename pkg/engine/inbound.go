@@ -25,7 +25,7 @@ func (s *Session) arriving() int {
 	if s.socket != nil {
 		n += int(s.socket.held.Load())
 	}
-	if s.polling.posting != nil {
+	if s.polling != nil && s.polling.posting != nil {
 		n += int(s.polling.posting.held.Load())
 	}
 	return n

@@ -118,7 +118,7 @@ func (s *Session) sit(p *poll) verdict {
 	switch {
 	case s.tombstone:
 		s.tombstone = false
-		s.beat.stop()
+		s.disarmLocked()
 		s.server.table.remove(s.id)
 		p.answer(frameNoop)
 		return accepted
@@ -173,7 +173,7 @@ func (s *Server) Release(sid string) {
 	}
 	session.mu.Lock()
 	defer session.mu.Unlock()
-	if session.state == stateOpen && session.polling.seat != nil && session.lease == leaseNone {
+	if session.state == stateOpen && session.polling != nil && session.polling.seat != nil && session.lease == leaseNone {
 		session.answerLocked([]*Frame{frameNoop})
 	}
 }

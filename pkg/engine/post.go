@@ -34,7 +34,7 @@ type post struct {
 
 // cutPost cuts a POST whose body is still arriving. It may be called only while the handler runs.
 func (p *polling) cutPost() {
-	if p.posting != nil && p.posting.receiving {
+	if p != nil && p.posting != nil && p.posting.receiving {
 		p.posting.cut = true
 		_ = p.posting.control.SetReadDeadline(time.Unix(1, 0)) // where it is not supported the body ends by itself
 	}
@@ -127,13 +127,13 @@ func (s *Session) deliverPost(p *post, body []byte, octets bool) bool {
 		return !switched
 	}
 	defer s.inbound.Unlock()
-	if s.codec.jsonp {
+	if s.polling.jsonp {
 		var found bool
 		if body, found = eioproto.JSONPBody(body); !found {
 			return true
 		}
 	}
-	if err := s.codec.revision.Decode(body, octets && !s.codec.jsonp, s.receive); err != nil {
+	if err := s.codec.revision.Decode(body, octets && !s.polling.jsonp, s.receive); err != nil {
 		s.end(ParseError, err)
 	}
 	return true

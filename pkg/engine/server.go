@@ -41,6 +41,7 @@ type Server struct {
 
 	admission admission
 	flushers  flushers
+	alarms    alarms
 	patience  time.Duration // closeStall
 	seldom    map[CloseReason]*rate.Sometimes
 
@@ -64,6 +65,7 @@ func New(h Handler, cfg Config) (*Server, error) {
 	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable(), patience: closeStall, seldom: newSeldom()}
 	s.idle = idle.New(s.running.Go)
 	s.flushers.run = s.flushers.work
+	s.alarms.server = s
 	s.outboxes.init(s, "outboxes", (*Session).outboxBytes, (*Session).endFullOutbox)
 	s.inbound.init(s, "unfinished messages", (*Session).arriving, (*Session).endArriving)
 	s.metrics, err = newMetrics(cfg.Registry, s)

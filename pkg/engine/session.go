@@ -48,8 +48,8 @@ type Session struct {
 	// Static after construction.
 	server    *Server
 	id        string
-	codec     codec  // of the polling transport; a WebSocket has its own
-	request   string // the handshake, flat
+	codec     codec // of the polling transport; a WebSocket has its own
+	request   kept
 	context   context.Context
 	opened    time.Duration
 	byAddress bool // counted by address, too: static once admitted
@@ -78,31 +78,33 @@ type Session struct {
 	slow      *slowness     // nil: no more than Config.Outbox waits
 	held      int           // bytes that count towards Limits.Inbound until the session ends
 	socket    *wsConn       // the transport; nil while polling
-	candidate *upgrade
-	polling   polling
+	polling   *polling      // nil for a session that began on a WebSocket
 }
 
 // polling is the part of a session that only its polling transport uses.
 type polling struct {
+	// Static after construction.
+	jsonp    bool   // answers are JavaScript calls
+	callback string // the index of the function they call
+
+	// Session.mu guards the following.
 	seat     *poll         // a GET waiting, nothing sent
 	next     *poll         // a GET that came while the answer to the one before was still being written
 	writing  *poll         // the holder of leasePoll
 	posting  *post         // a POST arriving or being delivered
+	upgrade  *upgrade      // a WebSocket that wants to become the transport
 	lastPoll time.Duration // when a GET last sat or was answered
 }
 
-func newSession(server *Server, c codec, r *http.Request) *Session {
-	s := &Session{
-		server:  server,
-		id:      newID(server.config.Tag()),
-		codec:   c,
-		request: server.flatten(r),
-		context: server.keptContext(r),
-		opened:  server.now(),
-	}
-	s.held = len(s.request)
-	s.polling.lastPoll = s.opened
-	return s
+// init fills in a session that r opens.
+func (s *Session) init(server *Server, c codec, r *http.Request) {
+	s.server = server
+	s.id = newID(server.config.Tag())
+	s.codec = c
+	s.request = server.keep(r)
+	s.context = server.keptContext(r)
+	s.opened = server.now()
+	s.held = s.request.size()
 }
 
 // open makes a session known and tells the handler; false when the server has been closed. For a WebSocket handshake
@@ -221,13 +223,15 @@ func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
 		farewell = frameNoop
 		s.tombstone = s.socket == nil && s.polling.seat == nil && s.polling.next == nil
 	}
-	s.polling.seat.answer(farewell)
-	s.polling.next.answer(farewell)
-	s.polling.seat, s.polling.next = nil, nil
+	if p := s.polling; p != nil {
+		p.seat.answer(farewell)
+		p.next.answer(farewell)
+		p.seat, p.next = nil, nil
+	}
 	if s.tombstone {
 		s.setDueLocked(s.server.now() + tombstone)
 	} else {
-		s.beat.stop()
+		s.disarmLocked()
 		s.server.table.remove(s.id)
 	}
 	s.server.admission.discharge(s)
@@ -252,14 +256,16 @@ func (s *Session) finish(cause error, cut bool) {
 	defer s.server.running.Done()
 	s.logEnd(cause)
 	s.mu.Lock()
-	s.polling.cutPost()
-	if p := s.polling.writing; p != nil {
-		p.hurry(cut)
-	}
-	socket, candidate := s.socket, s.candidate
-	if candidate != nil {
-		candidate.stop()
-		s.candidate = nil
+	socket, candidate := s.socket, (*upgrade)(nil)
+	if p := s.polling; p != nil {
+		p.cutPost()
+		if p.writing != nil {
+			p.writing.hurry(cut)
+		}
+		if candidate = p.upgrade; candidate != nil {
+			candidate.stop()
+			p.upgrade = nil
+		}
 	}
 	s.mu.Unlock()
 	if candidate != nil {

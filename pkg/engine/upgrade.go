@@ -32,8 +32,8 @@ func (u *upgrade) stop() {
 
 // serveUpgrade answers 101 in any case, as the reference does, and closes the WebSocket when the session cannot use it.
 func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request, c codec) {
-	conn, err := s.server.acceptWebSocket(w, r, c)
-	if err != nil {
+	conn := &wsConn{}
+	if s.server.acceptWebSocket(conn, w, r, c) != nil {
 		return
 	}
 	u := s.attach(conn)
@@ -54,7 +54,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request, c codec) 
 func (s *Session) attach(conn *wsConn) *upgrade {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == stateClosed || s.socket != nil || s.candidate != nil {
+	if s.state == stateClosed || s.socket != nil || s.polling.upgrade != nil {
 		return nil
 	}
 	timeout := s.server.config.UpgradeTimeout
@@ -65,7 +65,7 @@ func (s *Session) attach(conn *wsConn) *upgrade {
 			conn.end()
 		}
 	})
-	s.candidate = u
+	s.polling.upgrade = u
 	s.server.running.Add(1)
 	return u
 }
@@ -75,10 +75,10 @@ func (s *Session) detach(u *upgrade) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u.stop()
-	if s.candidate != u {
+	if s.polling.upgrade != u {
 		return false
 	}
-	s.candidate = nil
+	s.polling.upgrade = nil
 	return true
 }
 
@@ -119,7 +119,7 @@ func (s *Session) answerProbe(u *upgrade) bool {
 	s.server.metrics.written(transportWebSocket, []*Frame{answer}, len(answer.wire.frame))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.candidate == u && u.tick == nil {
+	if s.polling.upgrade == u && u.tick == nil {
 		u.tick = time.AfterFunc(noopTick, func() { s.noop(u) })
 	}
 	return true
@@ -130,7 +130,7 @@ func (s *Session) answerProbe(u *upgrade) bool {
 func (s *Session) noop(u *upgrade) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.candidate != u || s.state != stateOpen {
+	if s.polling.upgrade != u || s.state != stateOpen {
 		return
 	}
 	if s.polling.seat != nil && s.lease == leaseNone {
@@ -144,13 +144,13 @@ func (s *Session) switchTo(u *upgrade) bool {
 	s.server.metrics.received(eioproto.Upgrade)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.candidate != u || s.state == stateClosed {
+	if s.polling.upgrade != u || s.state == stateClosed {
 		return false
 	}
 	u.stop()
 	_ = u.conn.Conn.SetWriteDeadline(time.Time{}) // a dead connection is found by the reader
 	u.conn.session = s
-	s.candidate, s.socket = nil, u.conn
+	s.polling.upgrade, s.socket = nil, u.conn
 	s.server.upgraded()
 	now := s.server.now()
 	for _, p := range []*poll{s.polling.seat, s.polling.next} {

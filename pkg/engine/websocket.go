@@ -38,7 +38,7 @@ func knownVersion(r *http.Request) bool {
 
 // acceptWebSocket answers 101 with the headers already set on w. When it returns an error the request has been
 // answered, or the connection is gone.
-func (s *Server) acceptWebSocket(w http.ResponseWriter, r *http.Request, c codec) (*wsConn, error) {
+func (s *Server) acceptWebSocket(conn *wsConn, w http.ResponseWriter, r *http.Request, c codec) error {
 	header := w.Header().Clone()
 	if offered := r.Header.Get("Sec-WebSocket-Protocol"); offered != "" {
 		first, _, _ := strings.Cut(offered, ",")
@@ -55,7 +55,7 @@ func (s *Server) acceptWebSocket(w http.ResponseWriter, r *http.Request, c codec
 			c.deflate = true
 		}
 	}
-	conn := &wsConn{codec: c, in: wsframe.Reader{Deflate: c.deflate}}
+	conn.codec, conn.in.Deflate = c, c.deflate
 	hijack := &hijacker{ResponseWriter: w, conn: conn}
 	if _, err := upgrader.Upgrade(hijack, r, header); err != nil {
 		if errors.Is(hijack.err, http.ErrNotSupported) {
@@ -65,12 +65,12 @@ func (s *Server) acceptWebSocket(w http.ResponseWriter, r *http.Request, c codec
 			})
 		}
 		s.reportRefusal(r, faultBadRequest.because(err.Error()))
-		return nil, err
+		return err
 	}
 	if conn.raw == nil {
 		s.warnOfWrapper(conn.Conn)
 	}
-	return conn, nil
+	return nil
 }
 
 // warnOfWrapper says once that a listener keeps idle connections from being parked.
@@ -87,14 +87,19 @@ func (s *Server) warnOfWrapper(conn net.Conn) {
 // serveWebSocket opens a session on a WebSocket. The handler returns, which frees what net/http holds, and a goroutine
 // of our own reads.
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec) {
-	session := newSession(s, c, r)
+	both := &struct { // one object: they live and die together
+		Session
+		wsConn
+	}{}
+	session := &both.Session
+	session.init(s, c, r)
 	if refusal, result := s.admission.admit(session, r); refusal != nil {
 		s.handshake(transportWebSocket, result)
 		s.refuse(w, r, true, refusal)
 		return
 	}
-	conn, err := s.acceptWebSocket(w, r, c)
-	if err != nil {
+	conn := &both.wsConn
+	if err := s.acceptWebSocket(conn, w, r, c); err != nil {
 		s.admission.discharge(session)
 		s.handshake(transportWebSocket, resultBadRequest)
 		return
