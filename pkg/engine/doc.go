@@ -35,7 +35,7 @@
 // SyscallConn: a wrapper that only counts should embed *net.TCPConn. One for each waiting GET and arriving POST, which
 // net/http started; a flusher for each processor, more when they
 // have fallen behind; one for each write that waits for its peer or is under TLS; one for each end of a session, which
-// calls Receiver.Closed. An idle polling session has none. A session has one timer. Server.Close and Server.Drain wait
+// calls Receiver.Closed. An idle polling session has none. Deadlines of sessions are in a few heaps, each with one timer. Server.Close and Server.Drain wait
 // for all of them but net/http's.
 //
 // # Ending
