@@ -201,3 +201,23 @@ func TestPost_AReceiverMayTakeLongerThanABody(t *testing.T) {
 		s.wantMessage(p.client, "x", false)
 	})
 }
+
+// Who is sent away comes back: python-socketio stays away after a close packet, others after a Close frame without a code.
+func TestSession_SentAwayHasNoClosePacket(t *testing.T) {
+	s := start(t, engine.Config{})
+	waits, queued := s.poll(), s.poll()
+	waiting := waits.getWaiting()
+	queued.session.Send(false, text("last"))
+	ws, c := s.connect()
+	for _, session := range []*engine.Session{waits.session, queued.session, c.session} {
+		session.SendAway(engine.Limit)
+	}
+	s.wantAnswer("a GET that waits", <-waiting, 200, "6")
+	s.wantAnswer("what is queued", queued.get(), 200, "4last")
+	ws.wantClose(1001)
+	for _, p := range []poller{waits, queued} {
+		s.wantClosed(p.client, engine.Limit)
+		s.wantAnswer("the next GET", p.get(), 400, `{"code":1,"message":"Session ID unknown"}`)
+	}
+	s.wantClosed(c, engine.Limit)
+}

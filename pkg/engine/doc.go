@@ -45,13 +45,15 @@
 // after its last progress, because closing a socket with unread input makes the kernel reset it and destroys what the
 // client has not read. With polling a waiting GET is answered, and an answer that is being written has two more seconds.
 // Cut means: the socket is closed with a reset, whatever is under way. Frames still in the outbox are dropped and counted
-// in both cases; only Session.Close and Server.Drain deliver them first.
+// in both cases; only Session.Close, SendAway and what calls them deliver them first.
 //
 //	what ends it                          reason                  how
 //	Session.Close                         the caller's            delivers the outbox, then gently; cut when the client
 //	                                                              takes nothing for 5 s, or after a minute
-//	Server.Drain                          server shutting down    the same, but so that the client comes back: no close
+//	Session.SendAway                      the caller's            the same, but so that the client comes back: no close
 //	                                                              packet to a waiting GET, Close frame 1001
+//	Server.Drain                          server shutting down    sent away
+//	Server.Shed                           rebalanced              sent away
 //	Session.Close(SlowConsumer)           slow consumer           cut
 //	the outbox, or all of them, too full  slow consumer           cut
 //	Drain's context has ended             server shutting down    cut

@@ -40,7 +40,7 @@ func (s *Server) Drain(ctx context.Context, window time.Duration) error {
 				return s.cutAll(ctx, s.ended())
 			}
 		}
-		session.Close(ShuttingDown)
+		session.SendAway(ShuttingDown)
 	}
 	ended := s.ended()
 	select {

@@ -190,7 +190,7 @@ func (s *Session) answerLocked(batch []*Frame) {
 func (s *Session) answerLastLocked() {
 	batch := s.takeLocked()
 	switch {
-	case !s.drainedLocked():
+	case !s.toReturnLocked():
 		batch = append(batch, frameNoop, frameClose)
 	case len(batch) == 0:
 		batch = append(batch, frameNoop)

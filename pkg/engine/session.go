@@ -69,6 +69,7 @@ type Session struct {
 	beat      heartbeat
 	closing   *patience // with the client of a WebSocket in stateClosing
 	tombstone bool      // closed by the client, and one late GET may still be answered
+	returns   bool      // SendAway was called: the client is to come back
 	reason    CloseReason
 	done      chan struct{} // of Done; nil until it is asked for
 	queue     []*Frame      // the outbox
@@ -160,7 +161,13 @@ func (s *Session) Done() <-chan struct{} {
 
 // Close flushes what is queued, then closes the transport. Only the first reason counts. A SlowConsumer is cut off at
 // once: it would not take what is queued.
-func (s *Session) Close(reason CloseReason) {
+func (s *Session) Close(reason CloseReason) { s.close(reason, false) }
+
+// SendAway is Close for a client that is to connect anew, elsewhere or later. Some clients take a close packet in a waiting
+// GET, or a Close frame without a code, for a disconnect that is meant, and stay away: there is neither.
+func (s *Session) SendAway(reason CloseReason) { s.close(reason, true) }
+
+func (s *Session) close(reason CloseReason, returns bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != stateOpen {
@@ -170,7 +177,7 @@ func (s *Session) Close(reason CloseReason) {
 		s.cutLocked(SlowConsumer, errClosed)
 		return
 	}
-	s.state, s.reason, s.slow = stateClosing, reason, nil
+	s.state, s.reason, s.slow, s.returns = stateClosing, reason, nil, returns
 	s.polling.cutPost()
 	if s.socket != nil {
 		s.closeSocketLocked()
@@ -216,7 +223,7 @@ func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
 	}
 	s.dropQueueLocked()
 	farewell := frameClose
-	if s.drainedLocked() {
+	if s.toReturnLocked() {
 		farewell = frameNoop
 	}
 	if why == TransportClose {
@@ -239,15 +246,16 @@ func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
 	go s.finish(cause, cut)
 }
 
-func (s *Session) drained() bool {
+func (s *Session) toReturn() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.drainedLocked()
+	return s.toReturnLocked()
 }
 
-// drainedLocked reports whether the session ends, or has ended, so that its client goes elsewhere.
-func (s *Session) drainedLocked() bool {
-	return s.state != stateOpen && (s.reason == Rebalanced || s.reason == ShuttingDown && s.server.draining.Load())
+// toReturnLocked reports whether the session ends, or has ended, in a way that makes its client come back: it was sent
+// away, or cut by a drain before its turn.
+func (s *Session) toReturnLocked() bool {
+	return s.state != stateOpen && (s.returns || s.reason == ShuttingDown && s.server.draining.Load())
 }
 
 // finish ends the transport and calls Receiver.Closed. It runs on its own goroutine: a broadcast that finds a slow

@@ -20,7 +20,7 @@ func (s *Server) Shed(ctx context.Context, n int, window time.Duration) int {
 				return i
 			}
 		}
-		session.Close(Rebalanced)
+		session.SendAway(Rebalanced)
 	}
 	return n
 }

@@ -76,8 +76,8 @@ func (c *wsConn) send(frame []byte) error {
 	return err
 }
 
-// closeFrame is the Close frame that answers what ended the reading: a violation its code, a Close frame its own. A drain
-// has a code, too; all else closes without one.
+// closeFrame is the Close frame that answers what ended the reading: a violation its code, a Close frame its own. A client
+// that is sent away gets a code, too; all else closes without one.
 func (c *wsConn) closeFrame(readErr error) []byte {
 	var code wsframe.CloseCode
 	var v wsframe.Violation
@@ -85,7 +85,7 @@ func (c *wsConn) closeFrame(readErr error) []byte {
 	case errors.As(readErr, &v):
 		code = wsframe.CloseCode(v)
 	case errors.As(readErr, &code):
-	case c.session != nil && c.session.drained():
+	case c.session != nil && c.session.toReturn():
 		code = wsframe.GoingAway
 	}
 	return wsframe.AppendClose(nil, code)

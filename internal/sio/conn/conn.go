@@ -115,7 +115,7 @@ func (c *Conn) hold() bool {
 func (c *Conn) overMemory() {
 	c.refused = true
 	c.set.tally.Dropped(tally.Memory)
-	c.session.Close(engine.Limit)
+	c.session.SendAway(engine.Limit)
 }
 
 // Closed ends every socket on the connection.
@@ -139,7 +139,7 @@ func (c *Conn) connect(p *packet.Packet) {
 	if !c.mayConnect() {
 		c.refused = true
 		c.set.tally.Dropped(tally.Connects)
-		c.session.Close(engine.Limit)
+		c.session.SendAway(engine.Limit)
 		return
 	}
 	c.mu.Lock()

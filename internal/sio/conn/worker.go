@@ -167,9 +167,9 @@ func (c *Conn) turnAway(s *Socket, cause error) {
 	switch {
 	case errors.Is(cause, ErrLimit):
 		c.set.tally.Dropped(tally.Namespaces)
-		c.session.Close(engine.Limit)
+		c.session.SendAway(engine.Limit)
 	case errors.Is(cause, ErrClose):
-		c.session.Close(engine.ForcedClose)
+		c.session.SendAway(engine.ForcedClose)
 	default:
 		if errors.Is(cause, ErrInvalidNamespace) {
 			c.set.tally.Dropped(tally.UnknownNamespace)
