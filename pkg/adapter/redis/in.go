@@ -205,11 +205,10 @@ func (s *server) command(ctx context.Context) {
 	var buffer []byte
 	for {
 		for {
-			c, command, ok := s.next()
-			if !ok {
+			var c *redisconn.Conn
+			if c, buffer = s.commands(buffer[:0]); c == nil {
 				break
 			}
-			buffer = command.append(buffer[:0])
 			if err := c.Write(buffer); err != nil {
 				s.log.Debug("subscription command", zap.Error(err))
 				c.Close()
@@ -227,6 +226,21 @@ func (s *server) command(ctx context.Context) {
 		case <-s.wake:
 		case <-timer.C:
 		}
+	}
+}
+
+// commands appends all that may be sent now, which is one batch: on a cluster that may be a thousand commands. c is where to;
+// nil means that there is nothing to send.
+func (s *server) commands(b []byte) (c *redisconn.Conn, commands []byte) {
+	for {
+		to, command, ok := s.next()
+		if !ok {
+			return c, b
+		}
+		if to != c {
+			c, b = to, b[:0] // what was for a connection that is over is of no use
+		}
+		b = command.append(b)
 	}
 }
 

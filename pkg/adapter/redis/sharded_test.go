@@ -173,7 +173,9 @@ func TestSharded_KilledConnectionsAreReplaced(t *testing.T) {
 
 func TestSharded_ManyRoomsOnACluster(t *testing.T) {
 	c := startCluster(t, 3, false)
-	n, other := readyNodeWith(t, c.client(), dynamic()), readyNodeWith(t, c.client(), dynamic())
+	cfg := dynamic()
+	cfg.RequestTimeout = time.Minute
+	n, other := readyNodeWith(t, c.client(), cfg), readyNodeWith(t, c.client(), dynamic())
 	var names []string
 	for i := range 20_000 {
 		names = append(names, fmt.Sprint("room-", i))

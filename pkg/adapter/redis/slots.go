@@ -214,6 +214,7 @@ func (p *slots) change(next *routes) {
 	p.mu.Unlock()
 	lost.drop()
 	for _, s := range gone {
+		p.env.metrics.resubscribes.Inc()
 		p.leave(s)
 		if s.end != nil {
 			s.end()
@@ -319,7 +320,8 @@ func (p *slots) leave(s *server) {
 	current := p.routes.Load()
 	serves := func(slot uint16) bool { return current[slot] == s }
 	released := s.release(serves)
-	if len(released) > 0 { // what is published before they are subscribed elsewhere is missed
+	// What is published before they are subscribed elsewhere is missed. A server that is gone was counted as such.
+	if len(released) > 0 && slices.Contains(current[:], s) {
 		p.env.metrics.resubscribes.Inc()
 	}
 	if !serves(s.currentProbe().slot) && slices.Contains(current[:], s) {
