@@ -18,8 +18,9 @@ type logic struct {
 	shared *conn.Values // of the connection
 
 	// Owned by the calls, which are made one at a time for all sockets of a connection.
-	set     *ruleset // the one that rules belongs to
-	rules   *namespace
+	set     *ruleset    // of the last look
+	rules   *namespace  // the last that there were; nil: never any
+	removed bool        // set has no rules for the namespace
 	limits  *connection // nil until first needed
 	leaving bool        // a disconnect was decided on: later events are refused
 	client  client
@@ -49,7 +50,14 @@ func (c *client) Claims() []byte {
 // current returns the present rules of the socket's namespace; nil when the configuration has none.
 func (l *logic) current() *namespace {
 	if set := l.policy.current.Load(); set != l.set {
-		l.set, l.rules = set, set.find(l.client.Nsp())
+		n := set.find(l.client.Nsp())
+		l.set, l.removed = set, n == nil
+		if n != nil {
+			l.rules = n
+		}
+	}
+	if l.removed {
+		return nil
 	}
 	return l.rules
 }
@@ -188,8 +196,9 @@ func (l *logic) join(rooms []string) <-chan error {
 func (l *logic) Entered() {
 	l.watchExpiry() // not before: a client that has no answer yet does not understand a DISCONNECT
 	n := l.current()
-	if n == nil {
-		return // the configuration changed meanwhile
+	if n == nil { // a reload took the namespace away while the socket was on its way in
+		l.client.DisconnectWith(conn.ServerDisconnect)
+		return
 	}
 	d := l.entering
 	_, err := run(l.client.socket, l.after, d)
@@ -197,10 +206,12 @@ func (l *logic) Entered() {
 	l.report(n.connect.tally, d, refusalOf(err))
 }
 
-// Leave does what the configuration says about a disconnect, while the rooms still stand.
+// Leave does what the configuration says about a disconnect, while the rooms still stand. In a namespace that a reload took
+// away it is what the configuration said before.
 func (l *logic) Leave(reason conn.Reason) {
 	l.unwatchExpiry()
-	n := l.current()
+	l.current()
+	n := l.rules
 	if n == nil || len(n.disconnect.do) == 0 {
 		return
 	}

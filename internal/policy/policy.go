@@ -142,7 +142,7 @@ func (p *Policy) knows(name string) bool {
 	return false
 }
 
-// Label is the key of the configuration that a namespace falls under: what metrics call it. Empty when there is none.
+// Label is the key of the configuration that a namespace falls under, which is what metrics call it. Empty when there is none.
 func (p *Policy) Label(namespace string) string {
 	if n := p.current.Load().find(namespace); n != nil {
 		return n.key

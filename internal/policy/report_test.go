@@ -14,6 +14,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/policy"
+	"github.com/carillon-io/carillon/pkg/socketio"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -341,7 +342,7 @@ func TestSpecExample_LoadsAndBehaves(t *testing.T) {
 }
 
 func TestReplace_SocketsFollowTheNewRulesFromTheirNextEventOn(t *testing.T) {
-	w := start(t, "namespaces:\n  \"/\": {rules: [{event: a, rate: 1/h}]}\n  \"/x\": {rules: [{event: a}]}\n", setup{})
+	w := start(t, "namespaces:\n  \"/\": {rules: [{event: a, rate: 1/h}]}\n  \"/x\": {rules: [{event: a}], disconnect: {do: [{broadcast: {event: left}}]}}\n", setup{})
 	c, x := w.connect("/", ""), w.connect("/x", "")
 	if got := c.ask(`"a"`); got != ok {
 		t.Fatal(got)
@@ -361,6 +362,9 @@ func TestReplace_SocketsFollowTheNewRulesFromTheirNextEventOn(t *testing.T) {
 	if got := x.ask(`"a"`); got != refused("denied", "the namespace is closed") {
 		t.Error("in a namespace that is gone:", got)
 	}
+	w.await(`carillon_rule_decisions_total{decision="denied",namespace="removed",rule="no rule"}`, 1)
+	w.io.Of("/x").Close(socketio.ServerDisconnect) // as the gateway does
+	w.await(`carillon_rule_decisions_total{decision="allowed",namespace="/x",rule="disconnect"}`, 1)
 	if got := w.dial(nil).tryJoin("/x", ""); got != `4/x,{"message":"Invalid namespace"}` {
 		t.Error("to a namespace that is gone:", got)
 	}

@@ -60,6 +60,8 @@ func TestValues(t *testing.T) {
 
 		{"${args} leaves as the client's own text", `{event: e, ack: "${args}"}`,
 			`"e",{"b":1.0,"a":1E2,"c":-0} , "\u00e9"`, `[{"b":1.0,"a":1E2,"c":-0} , "\u00e9"]`},
+		{"of equal members only the last leaves", `{event: e, ack: "${args}"}`, `"e",{"b":1,"a":2,"b":3}`, `[{"b":3,"a":2}]`},
+		{"a number beyond a double leaves as null", `{event: e, ack: "${args}"}`, `"e",{"a":1e400}`, `[{"a":null}]`},
 		{"${args[1]} leaves as the client's own text", `{event: e, ack: ["${args[1]}"]}`, `"e",0,{"b":1.00,"a":[ 1 ]}`, `[{"b":1.00,"a":[ 1 ]}]`},
 		{"a member leaves as the client's own text", `{event: e, ack: ["${args[0].x}"]}`, `"e",{"x":1.00}`, `[1.00]`},
 		{"an object picked by a condition keeps its text", `{event: e, ack: ["${true ? args[0] : args[1]}"]}`, `"e",{"b":1.00,"a":2}`, `[{"b":1.00,"a":2}]`},
