@@ -40,12 +40,13 @@ var allowed = map[string][]string{
 	"pkg/engine":     {"internal/eioproto", "internal/idle", "internal/wsframe"},
 	"internal/relay": {"internal/idle"},
 
+	"internal/origin":    nil,
 	"internal/sio/tally": nil,
 	"internal/sio/wire":  {"pkg/engine", "pkg/socketio/packet"},
 	"internal/sio/conn":  {"internal/sio/tally", "internal/sio/wire", "pkg/engine", "pkg/socketio/packet"},
 	"internal/sio/hub":   {"internal/sio/tally", "internal/sio/wire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/socketio": {
-		"internal/sio/conn", "internal/sio/hub", "internal/sio/tally", "internal/sio/wire",
+		"internal/origin", "internal/sio/conn", "internal/sio/hub", "internal/sio/tally", "internal/sio/wire",
 		"pkg/adapter", "pkg/engine", "pkg/rooms", "pkg/socketio/packet",
 	},
 
@@ -56,7 +57,7 @@ var allowed = map[string][]string{
 	"internal/policy":           {"internal/auth", "internal/celjson", "internal/config", "internal/expression", "internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/socketio", "pkg/socketio/packet"},
 
 	"internal/gateway": {
-		"internal/auth", "internal/config", "internal/demo", "internal/msgjson", "internal/podcost", "internal/policy",
+		"internal/auth", "internal/config", "internal/demo", "internal/msgjson", "internal/origin", "internal/podcost", "internal/policy",
 		"internal/rediswire", "internal/relay",
 		"pkg/adapter", "pkg/adapter/redis", "pkg/emitter", "pkg/engine", "pkg/rooms", "pkg/socketio", "pkg/socketio/packet",
 	},

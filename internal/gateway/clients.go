@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
+	"github.com/carillon-io/carillon/internal/origin"
 	"github.com/carillon-io/carillon/pkg/engine"
 )
 
@@ -27,7 +30,7 @@ func (h *clientHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.root.ServeHTTP(w, r)
 	case !ours:
 		http.NotFound(w, r)
-	case h.origins.preflight(w, r):
+	case h.origins.Preflight(w, r):
 	case h.bundle.serve(w, r, name):
 	default:
 		h.socketio.ServeHTTP(w, r)
@@ -42,9 +45,21 @@ func sessionCookie(name string) *http.Cookie {
 	return &http.Cookie{Name: name, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }
 
+// originPolicy says which pages are let in, and warns of those that are not.
+type originPolicy struct {
+	*origin.Policy
+	logger *zap.Logger
+	log    rate.Sometimes // how often a refusal is a warning
+}
+
+func newOriginPolicy(entries []string, loopback bool, logger *zap.Logger) (*originPolicy, error) {
+	p, err := origin.New(entries, loopback)
+	return &originPolicy{Policy: p, logger: logger, log: rate.Sometimes{Interval: time.Minute}}, err
+}
+
 // check refuses requests from pages that are not let in.
 func (p *originPolicy) check(r *http.Request) *engine.Refusal {
-	if p.allows(r) {
+	if p.Allows(r) {
 		return nil
 	}
 	origin, host := r.Header.Get("Origin"), r.Host

@@ -139,7 +139,7 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 		MaxDepth:   o.Config.SocketIO.MaxDepth + rediswire.Wrapping,
 		Tokens: policy.Tokens{
 			Verifier:    g.tokens,
-			Places:      auth.NewPlaces(o.Config.Auth.Token, origins.mayUseCookies),
+			Places:      auth.NewPlaces(o.Config.Auth.Token, origins.MayUseCookies),
 			KeepExpired: o.Config.Auth.Expiry == config.ExpiryKeep,
 		},
 	})
@@ -261,7 +261,7 @@ func (g *Gateway) serverConfig(tag func() string, origins *originPolicy, registr
 			Full:     g.limits.connections.refuse,
 			Cookie:   sessionCookie(cfg.Server.Cookie),
 			Client:   trustedProxies(cfg.Server.TrustedProxies).client,
-			Headers:  origins.headers,
+			Headers:  origins.Headers,
 			Logger:   g.logger.Named("engine"),
 			Registry: registry,
 		},

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/carillon-io/carillon/pkg/engine"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 	"github.com/carillon-io/carillon/pkg/socketio/socketiotest"
@@ -254,4 +255,56 @@ func TestRun_ForgottenRefusesRequests(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Config.Origins is all that a page of another origin needs.
+func TestOrigins_LetInRefuseAndAnswerPreflights(t *testing.T) {
+	_, url := serve(t, socketio.Config{Origins: []string{"https://app.example"}, Engine: engine.Config{
+		Headers: func(_ *http.Request, h http.Header) { h.Set("X-Own", "1") },
+		Check: func(r *http.Request) *engine.Refusal {
+			if r.Header.Get("X-Banned") != "" {
+				return &engine.Refusal{Status: http.StatusTeapot}
+			}
+			return nil
+		},
+	}})
+	for name, c := range map[string]struct {
+		method, origin, banned string
+		status                 int
+		allow                  string
+	}{
+		"no browser":             {http.MethodGet, "", "", http.StatusOK, ""},
+		"own page":               {http.MethodGet, url, "", http.StatusOK, ""},
+		"listed":                 {http.MethodGet, "https://app.example", "", http.StatusOK, "https://app.example"},
+		"another":                {http.MethodGet, "https://evil.example", "", http.StatusForbidden, ""},
+		"listed, asks first":     {http.MethodOptions, "https://app.example", "", http.StatusNoContent, "https://app.example"},
+		"the application's hook": {http.MethodGet, "https://app.example", "1", http.StatusTeapot, "https://app.example"},
+	} {
+		r, err := http.NewRequestWithContext(within(t), c.method, url+"/socket.io/?EIO=4&transport=polling", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for header, value := range map[string]string{"Origin": c.origin, "X-Banned": c.banned} {
+			if value != "" {
+				r.Header.Set(header, value)
+			}
+		}
+		if c.method == http.MethodOptions {
+			r.Header.Set("Access-Control-Request-Method", http.MethodGet)
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if got := answer.Header.Get("Access-Control-Allow-Origin"); answer.StatusCode != c.status || got != c.allow {
+			t.Errorf("%s: %d, allowed %q", name, answer.StatusCode, got)
+		}
+		if c.method == http.MethodGet && answer.Header.Get("X-Own") == "" {
+			t.Errorf("%s: without the application's header", name)
+		}
+	}
+	if _, err := socketio.New(socketio.Config{Origins: []string{"app.example"}}); err == nil {
+		t.Error("an origin without a scheme is taken")
+	}
 }

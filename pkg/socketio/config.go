@@ -16,7 +16,12 @@ import (
 // Config configures a Server; the zero value is Node's defaults on one node.
 type Config struct {
 	// Path is where the server is mounted, with both slashes; anything else is answered 404. Default "/socket.io/".
-	Path           string
+	Path string
+	// Origins are the pages of other hosts that may use the server, over polling and WebSocket alike: https://host[:port],
+	// https://*.host, null, or *, which lets in all without their cookies. Requests of other pages are refused, and browsers
+	// get the headers and preflight answers of CORS. nil: Engine.Check and Engine.Headers decide alone, and every page
+	// may use WebSocket.
+	Origins        []string
 	Engine         engine.Config   // its Logger and Registry default to the ones below
 	Adapter        adapter.Adapter // nil: adapter.Local
 	Parser         packet.Parser   // of clients and server; default packet.DefaultParser

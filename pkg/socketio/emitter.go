@@ -81,10 +81,9 @@ func (e Emitter) EmitArgs(args Args) error {
 	return nil
 }
 
-// SocketsJoin makes the addressed sockets join rooms. Sockets of this node are in them when it returns. Another node joins
-// its own as soon as it receives the order, but what is sent to one of those rooms right behind it can pass before that
-// node has subscribed to the room, and is then lost there: use Socket.JoinThen where the join is made by the socket's own
-// node, or send to a room that the sockets were in before.
+// SocketsJoin makes the addressed sockets join rooms. Sockets of this node are in them when it returns; what this process
+// sends to the rooms afterwards reaches those of other nodes too. What another process sends right then may pass before
+// their node has subscribed to the room: where that matters, have the socket's own node call Socket.JoinThen.
 func (e Emitter) SocketsJoin(rooms ...string) {
 	e.apply(adapter.Join{Namespace: e.nsp.name, Target: e.target, Rooms: rooms})
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/origin"
 	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/internal/sio/hub"
 	"github.com/carillon-io/carillon/internal/sio/tally"
@@ -21,6 +22,7 @@ import (
 type Server struct {
 	// Static after construction.
 	cfg     Config
+	origins *origin.Policy // nil: any
 	private private
 	engine  *engine.Server
 	conns   *conn.Set
@@ -45,6 +47,9 @@ func New(cfg Config) (*Server, error) {
 	io.SetLimits(Limits{
 		Rooms: cfg.MaxRooms, Dynamic: cfg.MaxDynamic, ConnectRate: cfg.ConnectRate, ConnectBurst: cfg.ConnectBurst,
 	})
+	if err := io.useOrigins(); err != nil {
+		return nil, fmt.Errorf("socketio: %w", err)
+	}
 	if io.tally, err = tally.New(cfg.Logger, cfg.Registry); err != nil {
 		return nil, fmt.Errorf("socketio: register metrics: %w", err)
 	}
@@ -67,7 +72,7 @@ func New(cfg Config) (*Server, error) {
 		Tally:             io.tally,
 		NewSocket:         io.newSocket,
 	})
-	if io.engine, err = engine.New(io.conns, cfg.Engine); err != nil {
+	if io.engine, err = engine.New(io.conns, io.cfg.Engine); err != nil {
 		return nil, fmt.Errorf("socketio: make the engine: %w", err)
 	}
 	if cfg.Registry != nil {
@@ -97,6 +102,9 @@ func (io *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	if io.origins != nil && io.origins.Preflight(w, r) {
+		return
+	}
 	if !io.awaitRun(r.Context()) {
 		http.Error(w, "socketio: Server.Run has not been called, which connects the adapter", http.StatusServiceUnavailable)
 		return
@@ -114,6 +122,36 @@ func (io *Server) Run(ctx context.Context) error {
 	io.servers.Wait()
 	if err != nil {
 		return fmt.Errorf("socketio: run the adapter: %w", err)
+	}
+	return nil
+}
+
+// useOrigins has the engine ask Config.Origins before the application's own hooks.
+func (io *Server) useOrigins() (err error) {
+	if io.cfg.Origins == nil {
+		return nil
+	}
+	if io.origins, err = origin.New(io.cfg.Origins, false); err != nil {
+		return err
+	}
+	check, headers := io.cfg.Engine.Check, io.cfg.Engine.Headers
+	io.cfg.Engine.Check = func(r *http.Request) *engine.Refusal {
+		switch {
+		case !io.origins.Allows(r):
+			return &engine.Refusal{
+				Status: http.StatusForbidden, Code: 4, Message: "Forbidden",
+				Cause: fmt.Sprintf("Origin %q is neither listed nor the Host %q", r.Header.Get("Origin"), r.Host),
+			}
+		case check != nil:
+			return check(r)
+		}
+		return nil
+	}
+	io.cfg.Engine.Headers = func(r *http.Request, h http.Header) {
+		io.origins.Headers(r, h)
+		if headers != nil {
+			headers(r, h)
+		}
 	}
 	return nil
 }

@@ -1,4 +1,5 @@
-package gateway
+// Package origin decides which pages' browsers may use a server, and answers what CORS asks of one. It is a leaf.
+package origin
 
 import (
 	"fmt"
@@ -7,34 +8,28 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"time"
-
-	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 )
 
-// originPolicy decides which pages' browsers may use this node, over polling and WebSocket alike. A request without Origin
+// Policy decides which pages' browsers may use a server, over polling and WebSocket alike. A request without Origin
 // passes: browsers send one wherever it matters. So does one whose Origin is the host it was sent to, whatever is listed:
-// it comes from this node's own pages, or from a native client, which has no other.
-type originPolicy struct {
+// it comes from the server's own pages, or from a native client, which has no other.
+type Policy struct {
 	any       bool // every origin, without credentials
 	loopback  bool // every page served from this machine, on whatever port
 	listed    map[string]struct{}
-	wildcards []wildcardOrigin
-	logger    *zap.Logger
-	log       rate.Sometimes // how often a refusal is a warning
+	wildcards []wildcard
 }
 
-// wildcardOrigin is scheme://*.host: the names below host, not host itself.
-type wildcardOrigin struct {
+// wildcard is scheme://*.host: the names below host, not host itself.
+type wildcard struct {
 	scheme string
 	suffix string // ".host" or ".host:port"
 }
 
-func newOriginPolicy(entries []string, loopback bool, logger *zap.Logger) (*originPolicy, error) {
-	p := &originPolicy{
-		loopback: loopback, listed: make(map[string]struct{}), logger: logger, log: rate.Sometimes{Interval: time.Minute},
-	}
+// New returns the policy that lets in the origins listed: https://host[:port], https://*.host, null or *; and every page
+// served from this machine, with loopback.
+func New(entries []string, loopback bool) (*Policy, error) {
+	p := &Policy{loopback: loopback, listed: make(map[string]struct{})}
 	for _, entry := range entries {
 		switch entry {
 		case "*":
@@ -48,9 +43,12 @@ func newOriginPolicy(entries []string, loopback bool, logger *zap.Logger) (*orig
 		if err != nil {
 			return nil, fmt.Errorf("origin %q: %w", entry, err)
 		}
+		if u.Scheme == "" || u.Host == "" {
+			return nil, fmt.Errorf("origin %q is not scheme://host[:port]", entry)
+		}
 		scheme, host := originParts(u)
 		if suffix, wild := strings.CutPrefix(host, "*"); wild {
-			p.wildcards = append(p.wildcards, wildcardOrigin{scheme, suffix})
+			p.wildcards = append(p.wildcards, wildcard{scheme, suffix})
 		} else {
 			p.listed[scheme+"://"+host] = struct{}{}
 		}
@@ -58,21 +56,21 @@ func newOriginPolicy(entries []string, loopback bool, logger *zap.Logger) (*orig
 	return p, nil
 }
 
-// allows reports whether the request may be served.
-func (p *originPolicy) allows(r *http.Request) bool {
+// Allows reports whether the request may be served.
+func (p *Policy) Allows(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	return origin == "" || p.any || p.names(origin) || sameHost(origin, r.Host)
 }
 
-// mayUseCookies reports whether the page of a request's Origin may use what cookies of its visitors prove: one of the own
+// MayUseCookies reports whether the page of a request's Origin may use what cookies of its visitors prove: one of the own
 // host, or one that is listed. That every page is let in does not count: browsers send cookies for each of them.
-func (p *originPolicy) mayUseCookies(headers http.Header) bool {
+func (p *Policy) MayUseCookies(headers http.Header) bool {
 	origin := headers.Get("Origin")
 	return p.names(origin) || sameHost(origin, headers.Get("Host"))
 }
 
-// headers sets what a browser needs to let a page of another origin read the answer.
-func (p *originPolicy) headers(r *http.Request, h http.Header) {
+// Headers sets what a browser needs to let a page of another origin read the answer.
+func (p *Policy) Headers(r *http.Request, h http.Header) {
 	if p.none() && !p.loopback {
 		return
 	}
@@ -90,8 +88,8 @@ func (p *originPolicy) headers(r *http.Request, h http.Header) {
 	}
 }
 
-// preflight answers the question a browser asks before a request with unusual headers, and reports whether r was one.
-func (p *originPolicy) preflight(w http.ResponseWriter, r *http.Request) bool {
+// Preflight answers the question a browser asks before a request with unusual headers, and reports whether r was one.
+func (p *Policy) Preflight(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
 		return false
 	}
@@ -100,7 +98,7 @@ func (p *originPolicy) preflight(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	h := w.Header()
-	p.headers(r, h)
+	p.Headers(r, h)
 	h.Set("Access-Control-Allow-Methods", "GET,HEAD,PUT,PATCH,POST,DELETE")
 	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
 		h.Set("Access-Control-Allow-Headers", asked)
@@ -111,13 +109,13 @@ func (p *originPolicy) preflight(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// none reports whether nothing is configured, so that only a node's own pages are let in.
-func (p *originPolicy) none() bool {
+// none reports whether nothing is configured, so that only a server's own pages are let in.
+func (p *Policy) none() bool {
 	return !p.any && len(p.listed) == 0 && len(p.wildcards) == 0
 }
 
 // names reports whether the origin is one of those listed, or this machine's where those are.
-func (p *originPolicy) names(origin string) bool {
+func (p *Policy) names(origin string) bool {
 	if origin == "null" {
 		_, listed := p.listed[origin]
 		return listed
