@@ -20,6 +20,9 @@
 // Nothing has been done when an expression fails, so a refused event has no half effects but those of an action that
 // the cluster or a limit refused. An expression that fails refuses the event; it never counts as false.
 //
+// A socket's token is judged before its if (package auth; token.go): the rules see its payload as claims. When it expires
+// the socket leaves, unless it has renewed it by auth:refresh, the one event that no rule decides.
+//
 // # Values
 //
 // A client's arguments stay the JSON text they came in. Expressions see them through lists and maps that decode an element
@@ -30,7 +33,7 @@
 //
 // The package starts no goroutine. Events of one connection are decided one at a time, on the goroutine the server
 // calls its handlers on, and never wait: where an acknowledgement must follow the cluster's confirmation, the last
-// confirmation sends it. Only a connect waits, for its joins, and no longer than its context. A Policy is safe for
+// confirmation sends it. Only a connect waits, for the key of its token and for its joins, and no longer than its context. A Policy is safe for
 // concurrent use; all rules hang on one atomic pointer, which each event reads once.
 //
 // # Bounds
