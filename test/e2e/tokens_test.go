@@ -1,6 +1,12 @@
 package e2e
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,17 +18,41 @@ import (
 // The official client with tokens whose keys nginx serves, and with an issuer that is away.
 func TestTokens_WithTheOfficialClient(t *testing.T) {
 	redis := startRedis(t)
-	keys, served := startIssuer(t)
+	first, set := newKey(t)
+	keys, served := startIssuer(t, set)
 	away := program.FreeAddress(t)
 	n, late := startTokenNode(t, redis, served), startTokenNode(t, redis, "http://"+away+"/jwks.json")
-	runJS(t, "tokens", "NODES=http://"+n.address+",http://"+late.address, "REDIS="+redis, "KEYS="+keys, "AWAY="+away)
+	runJS(t, "tokens", "NODES=http://"+n.address+",http://"+late.address, "REDIS="+redis, "KEYS="+keys, "FIRST="+first, "AWAY="+away)
 }
 
-// startIssuer runs nginx over a key set and returns the set's file, which is not there yet, and its URL.
-func startIssuer(t *testing.T) (file, url string) {
+// newKey returns a private key as PEM, and a key set with its public half under the id "first".
+func newKey(t *testing.T) (private, set string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := key.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	set = fmt.Sprintf(`{"keys":[{"kty":"EC","crv":"P-256","kid":"first","x":%q,"y":%q}]}`, b64(point[1:33]), b64(point[33:]))
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), set
+}
+
+// startIssuer runs nginx over a key set and returns the set's file and its URL.
+func startIssuer(t *testing.T, set string) (file, url string) {
 	t.Helper()
 	dir, address := t.TempDir(), program.FreeAddress(t)
 	file = filepath.Join(dir, "jwks.json")
+	if err := os.WriteFile(file, []byte(set), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	// As root nginx would serve as another user, who may not read the test's directory; else it only warns.
 	config := fmt.Sprintf(`
 daemon off;

@@ -1,6 +1,6 @@
 // Tokens with the official client: what it is told, and what it does by itself.
 import assert from "node:assert/strict";
-import { generateKeyPairSync, sign } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from "node:crypto";
 import { renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { after, test } from "node:test";
@@ -10,11 +10,11 @@ import { io } from "socket.io-client";
 import { closeAll, connect, nodes, request, transports } from "./lib.mjs";
 
 const [node, late] = nodes;
-const { KEYS: file, AWAY: away, REDIS: redis } = process.env;
+const { KEYS: file, FIRST: first, AWAY: away, REDIS: redis } = process.env;
 after(closeAll);
 
-// The issuer: keys by id, published as a key set.
-const keys = {};
+// The issuer: keys by id, published as a key set. The first one is published before the gateway starts.
+const keys = { first: { privateKey: createPrivateKey(first), publicKey: createPublicKey(first) } };
 const newKey = kid => keys[kid] = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const jwks = kids => JSON.stringify({ keys: kids.map(kid => ({ ...keys[kid].publicKey.export({ format: "jwk" }), kid, use: "sig", alg: "ES256" })) });
 function publish(...kids) {
@@ -31,9 +31,6 @@ function token(claims, kid = "first") {
 
 const withToken = text => ({ auth: { token: text } });
 const event = (emitter, name) => new Promise(resolve => emitter.once(name, resolve));
-
-newKey("first");
-publish("first");
 
 for (const transport of Object.keys(transports)) {
   test(`a token lets in over ${transport}, and rules see its claims`, async () => {
