@@ -52,7 +52,7 @@ type Writer struct {
 	Budget *Budget
 }
 
-// Literal, String and Raw are the Builder's.
+// Literal writes JSON text as it is.
 func (w *Writer) Literal(text string) {
 	w.Budget.Spend(cost(len(text), copied))
 	w.Builder.Literal(text)

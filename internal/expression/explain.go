@@ -21,7 +21,7 @@ type Term struct {
 	Err    error  // instead of a value
 }
 
-// secret finds what may hold what proves who a client is.
+// secret matches the sources whose values may hold credentials.
 var secret = regexp.MustCompile(`(?i)^(auth|headers|query)$|token|authorization|cookie|password|secret`)
 
 // Explain evaluates the parts of a condition one by one: the operands of its logical operators, and of the comparisons in

@@ -7,7 +7,7 @@ import (
 )
 
 // Decision is the record of one event, connect or disconnect: what was decided, why, and what was done. It is written only
-// where somebody reads it: Options.OnDecision, a log at level debug, Try.
+// for Options.OnDecision and a log at level debug.
 type Decision struct {
 	Namespace string      // as the client named it
 	SID       string      // empty while there was no socket
@@ -23,6 +23,8 @@ type Decision struct {
 	Actions []Action // that were done, in order
 	Ack     packet.Args
 	Acked   bool // an acknowledgement was asked for and sent
+
+	explained bool // with the terms of conditions, which cost more than the decision
 }
 
 // Trial is what one rule, or the hook, said to the event.
@@ -54,7 +56,7 @@ type Action struct {
 	Err        error // it failed at once
 }
 
-// unknown is the number of recipients of an action that has none, or whose recipients nobody counts.
+// unknown is the number of recipients of an action that has none, or that was only tried on paper.
 const unknown = -1
 
 // try records what a rule, or a hook, says to the event. It returns the value of the condition.
@@ -63,7 +65,10 @@ func (d *Decision) try(label string, cond *expression.Expression, a *expression.
 	if d != nil {
 		t := Trial{Rule: label, Matches: true, Holds: holds, Err: err}
 		if cond != nil {
-			t.Condition, t.Terms = cond.Source, cond.Explain(a)
+			t.Condition = cond.Source
+		}
+		if d.explained {
+			t.Terms = cond.Explain(a)
 		}
 		d.Trials = append(d.Trials, t)
 	}

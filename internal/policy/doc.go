@@ -15,7 +15,7 @@
 //	namespace   what one key of the configuration says: rules, and hooks for connect and disconnect
 //	action      what a rule does; an operation is one with every expression evaluated
 //	logic       decides for one socket; a connection is what all sockets of a client share
-//	tally       counts what one rule decided; a Decision is the record of a single one, where somebody reads it
+//	tally       counts what one rule decided; a Decision is the record of a single one, for dev and debug logs
 //
 // Nothing has been done when an expression fails, so a refused event has no half effects but those of an action that
 // the cluster or a limit refused. An expression that fails refuses the event; it never counts as false.

@@ -9,8 +9,8 @@ import (
 	"github.com/carillon-io/carillon/internal/expression"
 )
 
-// Notice is what a developer should see of a decision: a refusal with all that explains it, and messages that reached
-// nobody. It is empty for everything else. What clients chose is escaped, so that it cannot control a terminal.
+// Notice is what a developer should see of a decision: a refusal with all that explains it, and messages without
+// recipients. It is empty for everything else. What clients chose is escaped, so that it cannot control a terminal.
 func (d *Decision) Notice() string {
 	var b strings.Builder
 	if d.Code != "" {

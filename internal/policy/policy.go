@@ -24,7 +24,7 @@ type Options struct {
 	// MaxDepth is how many arrays and objects in each other other nodes read; a rule that would send more refuses the event.
 	// 0: no limit but the codec's.
 	MaxDepth int
-	Tokens   Tokens // how sockets prove who they are
+	Tokens   Tokens // that sockets bring
 	// Connected reports whether the cluster answers; while it does not, a connect does not wait for its joins to be
 	// known there. nil: it always does.
 	Connected func() bool

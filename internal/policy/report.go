@@ -7,17 +7,19 @@ import (
 	"go.uber.org/zap"
 )
 
-// recording reports whether decisions are recorded: somebody reads them.
+// recording reports whether decisions are recorded.
 func (p *Policy) recording() bool {
 	return p.onDecision != nil || p.logger.Core().Enabled(zap.DebugLevel)
 }
 
-// record begins the record of a decision about a socket; nil while nobody reads it.
+// record begins the record of a decision about a socket; nil while decisions are not recorded.
 func (l *logic) record(event string, args packet.Args) *Decision {
 	if !l.policy.recording() {
 		return nil
 	}
-	return &Decision{Namespace: l.client.Nsp(), SID: l.client.ID(), Event: event, Args: args}
+	return &Decision{
+		Namespace: l.client.Nsp(), SID: l.client.ID(), Event: event, Args: args, explained: l.policy.onDecision != nil,
+	}
 }
 
 // report counts a decision, and hands on its record. It is safe for concurrent use.

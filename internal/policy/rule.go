@@ -102,7 +102,7 @@ func (r *rule) evaluate(a *expression.Activation, tokens limiter) (o outcome) {
 	}
 	o = outcome{operations: operations, ack: accepted}
 	if r.ack != nil {
-		// Evaluated also when nobody asked for it: whether an event is refused does not depend on that.
+		// Evaluated even if no ack was asked for: whether an event is refused does not depend on that.
 		if o.ack, err = r.ack.Ack(a); err != nil {
 			return outcome{refused: invalid("the acknowledgement cannot be evaluated", err)}
 		}

@@ -27,7 +27,7 @@ type socket interface {
 	JoinThen(done func(error), rooms ...string)
 	Leave(rooms ...string)
 	Send(m *message, done func(error)) error
-	// Recipients is how many sockets on this node Send would reach; unknown where nobody knows.
+	// Recipients is how many sockets on this node Send would reach; unknown for a client on paper.
 	Recipients(m *message) int
 	EmitArgs(args packet.Args, volatile bool)
 	Disconnect()

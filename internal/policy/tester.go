@@ -124,7 +124,7 @@ type paperAck struct{}
 func (paperAck) Wanted() bool               { return true }
 func (paperAck) SendArgs(packet.Args) error { return nil }
 
-// paper is the socket of a client on paper: it is in rooms, and reaches nobody.
+// paper is the socket of a client on paper: it is in rooms, and what it sends goes nowhere.
 type paper struct {
 	ctx    context.Context //nolint:containedctx // a socket has one
 	client *Client

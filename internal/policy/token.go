@@ -15,7 +15,7 @@ import (
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
-// Tokens is how sockets prove who they are. The zero value looks at no tokens.
+// Tokens is how the tokens of sockets are found and verified. The zero value ignores tokens.
 type Tokens struct {
 	Verifier *auth.Verifier // nil: tokens are not looked at
 	Places   auth.Places

@@ -50,7 +50,7 @@ func (c *compiler) warnOfCondition(at string, line int, e *expression.Expression
 	}
 }
 
-// warnOfAudience warns of a message that nobody gets.
+// warnOfAudience warns of a message without recipients.
 func (c *compiler) warnOfAudience(at string, x *action) {
 	if !x.excludeSender || x.rooms == nil || len(x.rooms.Names) != 1 {
 		return
