@@ -1,10 +1,14 @@
 package redis_test
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 )
 
@@ -37,4 +41,33 @@ func BenchmarkCluster(b *testing.B) {
 	if failed.Load() > 0 {
 		b.Errorf("%d publishes failed", failed.Load())
 	}
+}
+
+// BenchmarkLatency sends 2,000 broadcasts a second from one node to another over a real Redis, and tells how long they took
+// from Publish to Deliver.
+func BenchmarkLatency(b *testing.B) {
+	s := startServer(b)
+	sender, receiver := readyNode(b, s, redis.Config{}), readyNode(b, s, redis.Config{})
+	receiver.join("red")
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for i := range b.N {
+		if i%10 == 0 {
+			<-ticker.C
+		}
+		sender.Publish(broadcast(`["at",`+strconv.FormatInt(time.Now().UnixNano(), 10)+`]`, "red"), nil)
+	}
+	eventually(b, "all received", func() bool { return len(receiver.delivered()) == b.N })
+	took := make([]time.Duration, b.N)
+	for i, c := range receiver.delivered() {
+		broadcast := c.(adapter.Broadcast)
+		sent, err := strconv.ParseInt(strings.Trim(string(broadcast.Args.JSON), `["at,]`), 10, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		took[i] = broadcast.Received.Sub(time.Unix(0, sent))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[b.N/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(took[b.N*99/100].Microseconds()), "p99-µs")
 }

@@ -26,6 +26,9 @@ func startReplica(t *testing.T, master *server) *server {
 		role := replica.command("ROLE").Val().([]any)
 		return role[0] == "slave" && role[3] == "connected"
 	})
+	eventually(t, "its master knows", func() bool {
+		return strings.Contains(master.command("INFO", "replication").Val().(string), "state=online")
+	})
 	return replica
 }
 
@@ -131,6 +134,23 @@ func TestDeaf_HealsHoweverSlowRedisIs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestConfirm_SubscriptionThatWentDeafIsNotBelieved, although it was proven a moment ago.
+func TestConfirm_SubscriptionThatWentDeafIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	inEachDialect(t, func(t *testing.T, s *server, config func() redis.Config) {
+		proxy := newProxy(t, s.address)
+		cfg := config()
+		cfg.RequestTimeout = time.Second
+		n := readyNodeWith(t, clientWith(t, &goredis.Options{Addr: proxy.address}), cfg)
+		n.join("red")
+		proxy.deafen(true)
+		if err := n.confirm("red"); err == nil {
+			t.Error("confirmed")
+		}
+		eventually(t, "confirmed by another connection", func() bool { return n.confirm("red") == nil })
+	})
 }
 
 // TestInterest_RoomAndNamespaceWithOneChannel: room b of the main namespace, and the namespace /#b.

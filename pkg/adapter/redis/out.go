@@ -35,6 +35,9 @@ type publisher struct {
 	buffer  []byte
 	refused bool // there are error replies among the results
 	again   []message
+	// asksRole: a question for the role is behind the batch. roleAt is when it was asked last.
+	asksRole bool
+	roleAt   time.Time
 	// shy: Redis has refused for now. One message finds out whether it still does, since those of a batch that are taken
 	// could not be overtaken by those that are not.
 	shy bool
@@ -109,17 +112,19 @@ func (p *publisher) sendBatch(ctx context.Context) bool {
 	return true
 }
 
-// encode puts the batch into commands.
+// encode puts the batch into commands, once a second with a question for the server's role: a master that has been demoted
+// keeps its connections and accepts PUBLISH, and passes it on to no other server.
 func (p *publisher) encode() []byte {
-	b, role := p.buffer[:0], false
+	b := p.buffer[:0]
 	for i := range p.batch {
 		m := &p.batch[i]
 		b = redisconn.AppendCommand(b, p.speech.publish, 3)
 		b = redisconn.AppendWord(b, m.channel)
 		b = redisconn.AppendWord(b, m.payload)
-		role = role || p.asksRole(i)
 	}
-	if role {
+	now := time.Now()
+	if p.asksRole = p.link.conn.TellsRole && now.Sub(p.roleAt) >= probeInterval/2; p.asksRole {
+		p.roleAt = now
 		b = redisconn.AppendCommand(b, "ROLE", 1)
 	}
 	if p.buffer = b; cap(b) > 2*publishBytes {
@@ -304,7 +309,6 @@ func (l *link) send(p *publisher) bool {
 
 // readResults reads the answers to the batch. An error ends the connection.
 func (p *publisher) readResults(c *redisconn.Conn) error {
-	role := false
 	for i := range p.batch {
 		n, err := c.Result()
 		if err != nil && !redisconn.IsReply(err) {
@@ -312,9 +316,8 @@ func (p *publisher) readResults(c *redisconn.Conn) error {
 		}
 		p.results[i] = result{receivers: n, err: err}
 		p.refused = p.refused || err != nil
-		role = role || p.asksRole(i)
 	}
-	if role {
+	if p.asksRole {
 		name, err := c.First()
 		switch {
 		case err != nil && !redisconn.IsReply(err):
@@ -326,10 +329,6 @@ func (p *publisher) readResults(c *redisconn.Conn) error {
 	}
 	return c.Idle()
 }
-
-// asksRole reports whether the message is followed by a question for the server's role: a master that has been demoted
-// keeps its connections and accepts PUBLISH, and passes it on to no other server.
-func (p *publisher) asksRole(i int) bool { return p.batch[i].answered != nil && p.link.conn.TellsRole }
 
 func (l *link) answers() {
 	defer close(l.over)
