@@ -90,10 +90,13 @@ func (c *connections) keep(ctx context.Context, conn net.Conn) context.Context {
 
 // plain is the connection below TLS.
 func plain(conn net.Conn) net.Conn {
-	if encrypted, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		return encrypted.NetConn()
+	for {
+		above, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return conn
+		}
+		conn = above.NetConn()
 	}
-	return conn
 }
 
 // admit reports whether a connection that has been counted is served.

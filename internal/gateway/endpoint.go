@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/carillon-io/carillon/pkg/engine"
 )
 
 // endpoint is an HTTP server and the listener it serves on.
@@ -75,7 +77,7 @@ func (e *endpoint) serve() error {
 		listener = countedListener{listener, e.counted}
 	}
 	if e.server.TLSConfig != nil {
-		err = e.server.ServeTLS(listener, "", "")
+		err = e.server.ServeTLS(engine.Listener(listener), "", "")
 	} else {
 		err = e.server.Serve(listener)
 	}

@@ -31,9 +31,6 @@ const (
 // MaxControl is the longest payload of a control frame.
 const MaxControl = 125
 
-// maxHeader is the longest head of a client's frame.
-const maxHeader = 14
-
 // Header is the head of one frame of a client.
 type Header struct {
 	Size       int // of the head itself

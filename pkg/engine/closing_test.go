@@ -99,7 +99,7 @@ func TestClose_LastsAsLongAsTheClientMakesProgress(t *testing.T) {
 		n, err := conn.Read(buffer)
 		got += n
 		if err != nil {
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				t.Errorf("read: %v", err)
 			}
 			break

@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"net"
+	"time"
+)
 
 // What makes a connection busy.
 const (
@@ -61,3 +64,17 @@ func Blocked(s *Session) bool {
 
 // SetPatience sets how long a closing client may take nothing. It is called before the first session.
 func SetPatience(s *Server, d time.Duration) { s.patience = d }
+
+// Parkable makes of a connection what a Listener does.
+func Parkable(conn net.Conn) net.Conn {
+	l := Listener(once{conn: conn})
+	wrapped, _ := l.Accept() // cannot fail
+	return wrapped
+}
+
+type once struct {
+	net.Listener
+	conn net.Conn
+}
+
+func (o once) Accept() (net.Conn, error) { return o.conn, nil }

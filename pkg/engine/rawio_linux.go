@@ -100,11 +100,13 @@ func newReadRun() *readRun {
 func (s *Session) readAll(c *wsConn) error {
 	r := newReadRun()
 	r.session, c.run = s, r
+	c.below.setRun(r)
 	err := c.raw.Read(r.try)
 	if err == nil {
 		err = r.err
 	}
 	c.run = nil
+	c.below.setRun(nil)
 	*r = readRun{try: r.try}
 	readRuns.Put(r)
 	return err

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,73 @@ var wraps = map[string]func(net.Conn) net.Conn{
 	"bare":        nil,
 	"opaque":      func(c net.Conn) net.Conn { return opaque{c} },
 	"transparent": func(c net.Conn) net.Conn { return transparent{c} },
+	"parkable":    engine.Parkable,
+}
+
+// Under TLS an idle connection has no reader either, however its records arrive.
+func TestTLS_IdleConnectionsOfAListenerAreParked(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		return
+	}
+	s := startTLS(t, engine.Config{}, engine.Parkable, echoing)
+	ws, c := s.connect()
+	large := strings.Repeat("x", 200_000)
+	for _, payload := range []string{"a", "", large, "b", large} {
+		s.parked(c)
+		ws.text("4" + payload)
+		ws.want("4" + payload)
+	}
+	for range 3 * engine.Busy {
+		ws.text("4x")
+		ws.want("4x")
+	}
+	_ = ws.NetConn().Close()
+	s.wantClosed(c, engine.TransportClose)
+}
+
+// The records of a message in pieces, with pauses in which the connection is parked.
+func TestTLS_RecordsThatArriveByteByByte(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		return
+	}
+	s := startTLS(t, engine.Config{}, engine.Parkable)
+	config := s.tls
+	var trickle *trickling
+	s.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		trickle = &trickling{Conn: conn}
+		return trickle, nil
+	}
+	s.tls = config
+	ws, c := s.connect()
+	s.parked(c)
+	trickle.slow = func() { s.parked(c) }
+	ws.text("4hello")
+	s.wantMessage(c, "hello", false)
+	ws.text("4" + strings.Repeat("x", 300))
+	s.wantMessage(c, strings.Repeat("x", 300), false)
+}
+
+// trickling writes byte by byte, and calls slow before each.
+type trickling struct {
+	net.Conn
+	slow func()
+}
+
+func (c *trickling) Write(p []byte) (int, error) {
+	if c.slow == nil {
+		return c.Conn.Write(p)
+	}
+	for i := range p {
+		c.slow()
+		if _, err := c.Conn.Write(p[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(p), nil
 }
 
 func TestTLS_UpgradeAndClose(t *testing.T) {

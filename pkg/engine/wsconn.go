@@ -22,7 +22,8 @@ const kernelBuffer = 256 << 10
 type wsConn struct {
 	// Static after the upgrade.
 	net.Conn
-	raw   syscall.RawConn // the same on plain TCP; else nil
+	raw   syscall.RawConn // the same on plain TCP, or what is below TLS on a Listener; else nil
+	below *parkable       // below TLS on a Listener; else nil
 	codec codec
 
 	// Owned by the reader.
@@ -58,6 +59,9 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	h.conn.Conn, h.conn.raw = conn, newRawConn(conn)
+	if h.conn.below = parkableBelow(conn); h.conn.below != nil {
+		h.conn.raw = newRawConn(h.conn.below)
+	}
 	h.conn.in.Resident = h.conn.raw == nil
 	// gorilla refuses clients that speak before the 101; the protocol does not.
 	if n := buffers.Reader.Buffered(); n > 0 {

@@ -170,7 +170,7 @@ func (c *wsConn) fill() error {
 	switch {
 	case c.run != nil && c.run.drained:
 		return errIdle
-	case c.raw != nil:
+	case c.raw != nil && c.below == nil:
 		return c.rawFill()
 	}
 	space := c.in.Space()

@@ -24,7 +24,7 @@ func (c *wsConn) writeBatch(w *flusher, pong []byte, batch []*Frame, last bool) 
 		closing = c.closeFrame(nil)
 	}
 	switch {
-	case c.raw != nil:
+	case c.raw != nil && c.below == nil:
 		n, err = c.rawWrite(w, pong, batch, closing)
 	case len(batch) == 1 && len(batch[0].wire.frame) < chunk && pong == nil && !last:
 		n, err = c.Conn.Write(c.codec.frame(batch[0]).frame)
