@@ -276,7 +276,11 @@ func (s *Session) finish(cause error, cut bool) {
 		}
 	}
 	s.mu.Unlock()
-	if candidate != nil {
+	switch {
+	case candidate == nil:
+	case cut || s.server.draining.Load():
+		candidate.conn.cut() // it holds nothing that its client waits for, and may never answer a Close frame
+	default:
 		candidate.conn.end()
 	}
 	switch {
