@@ -16,7 +16,7 @@ func TestAck_OnlyTheFirstAnswerCounts(t *testing.T) {
 	server.Of("/foo").OnConnect(func(s *socketio.Socket) {
 		s.OnAny(func(e socketio.Event) {
 			_ = e.Ack.Send("é", []byte{1, 2}, nil)
-			e.Ack.SendArgs(e.Args)
+			_ = e.Ack.SendArgs(e.Args)
 			_ = s.Emit("after")
 		})
 	})

@@ -38,7 +38,7 @@ type Config struct {
 	MaxRooms          int           // per socket, its own room not counted; default 1000. See Limits
 	AckTimeout        time.Duration // of EmitWithAck where ctx has no deadline; default 5 s
 	DrainWindow       time.Duration // over which Shutdown spreads the closes; default 20 s
-	// PrivateHeaders are left out of the handshakes other nodes are told of, as Authorization and Cookie always are.
+	// PrivateHeaders are left out of the handshakes that other nodes see, as Authorization and Cookie always are.
 	PrivateHeaders []string
 	// PrivateQuery are names of query parameters left out likewise, as token always is.
 	PrivateQuery []string

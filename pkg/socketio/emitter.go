@@ -23,7 +23,7 @@ type Emitter struct {
 }
 
 // To addresses the members of rooms, in addition to those of an earlier To; a socket in several of them counts once. To
-// without any room addresses nobody, so that an empty list never means everyone.
+// without any room addresses no socket, so that an empty list never means everyone.
 func (e Emitter) To(rooms ...string) Emitter {
 	e.target.Rooms = append(slices.Clip(e.target.Rooms), rooms...)
 	e.none = len(e.target.Rooms) == 0

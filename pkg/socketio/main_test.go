@@ -195,7 +195,7 @@ func echo(n *socketio.Namespace) {
 	n.OnConnect(func(s *socketio.Socket) {
 		s.OnAny(func(e socketio.Event) {
 			if e.Name == "echo" {
-				e.Ack.SendArgs(e.Args)
+				_ = e.Ack.SendArgs(e.Args)
 			}
 		})
 	})

@@ -10,7 +10,7 @@ type ParentNamespace struct {
 
 // OfFunc makes every namespace for which match reports true exist on first demand, set up by setup before its first
 // socket, until its last socket leaves. For a pattern, match is the MatchString of a regexp, which wants its ^ and $.
-// Fixed namespaces win; parents are asked in the order they were made, from several goroutines. Who may come in is for
+// Fixed namespaces win; parents are asked in the order they were made, from several goroutines. Whether a client may enter is for
 // middlewares that setup adds. setup must not ask Of for the namespace it is given.
 func (io *Server) OfFunc(match func(nsp string) bool, setup func(*Namespace)) *ParentNamespace {
 	p := &ParentNamespace{io: io, match: match, setup: setup}

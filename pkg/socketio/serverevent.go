@@ -44,7 +44,7 @@ func (n *Namespace) ServerEmit(event string, args ...any) error {
 }
 
 // serverEvent queues an event of another server's for its handler. reply, when not nil, is called once with what that
-// answers, and at once when nobody handles the event.
+// answers, and at once when the event has no handler.
 func (n *Namespace) serverEvent(args Args, reply func(Args)) {
 	name, _ := args.Name()
 	e := Event{Name: name, Args: args.Tail()}

@@ -17,7 +17,7 @@ type table struct {
 	parents    []*ParentNamespace // only ever appended to
 	dynamic    int                // namespaces that go when their last socket does
 
-	// opening is held while the adapter is told to open or close a namespace, so that it is told the latest state last.
+	// opening is held while the adapter opens or closes a namespace, so that its last call has the latest state.
 	opening sync.Mutex
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
-// MissingError names the nodes whose answers are missing from a result that holds everybody else's.
+// MissingError names the nodes whose answers are missing from a result that holds those of all others.
 type MissingError struct{ Nodes []string }
 
 // Error names the nodes.

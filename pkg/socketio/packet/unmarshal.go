@@ -76,13 +76,13 @@ func unmarshalNumber(dec *jsontext.Decoder, v *stdjson.Number) error {
 	if err != nil {
 		return err
 	}
-	switch kind := text.Kind(); {
-	case kind == 'n':
+	switch text.Kind() {
+	case 'n':
 		return nil
-	case kind == '0':
+	case '0':
 		*v = stdjson.Number(text)
 		return nil
-	case kind == '"':
+	case '"':
 		if number := unquote(text); isNumber(number) {
 			*v = stdjson.Number(number)
 			return nil
