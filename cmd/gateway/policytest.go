@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -88,7 +87,7 @@ func readCases(name string) (policytest.File, error) {
 	defer r.Close()
 	file, err := policytest.Read(r)
 	if err != nil {
-		err = errors.Join(fmt.Errorf("%s:", name), err)
+		err = fmt.Errorf("%s:\n%w", name, err)
 	}
 	return file, err
 }

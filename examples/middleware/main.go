@@ -68,8 +68,8 @@ func newServer() (*socketio.Server, error) {
 	})
 	sockets.OnConnect(func(s *socketio.Socket) {
 		user := userOf(s.Context())
-		_ = s.Join("user:" + user) // no limit of rooms is set
-		s.On("whoami", func(ack socketio.Ack) { ack.Send(user) })
+		_ = s.Join("user:" + user)                                    // no limit of rooms is set
+		s.On("whoami", func(ack socketio.Ack) { _ = ack.Send(user) }) // a client that has gone needs no answer
 	})
 	return io, nil
 }

@@ -36,7 +36,7 @@ func (l *loader) checkRedis(r *Redis) {
 func (l *loader) checkRedisURL(address URL) {
 	u, err := url.Parse(string(address))
 	if err != nil {
-		l.fault("redis.url", "is not a URL such as redis://user:password@host:6379/0; in a password, write characters such as "+
+		l.fault("redis.url", "is not a URL such as redis://host:6379/0; in a password, write characters such as "+
 			"/ # %% as %%2F %%23 %%25")
 		return
 	}

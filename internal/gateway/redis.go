@@ -55,7 +55,7 @@ func redisByURL(cfg config.Redis, security *tls.Config) (*goredis.Client, error)
 	options, err := goredis.ParseURL(string(cfg.URL))
 	if err != nil {
 		// What the library says repeats parts of the URL, the password's among them.
-		return nil, errors.New("redis.url: is not a URL such as redis://user:password@host:6379/0; in a password, write characters such as " +
+		return nil, errors.New("redis.url: is not a URL such as redis://host:6379/0; in a password, write characters such as " +
 			"/ # % as %2F %23 %25")
 	}
 	if cfg.Username != "" {
