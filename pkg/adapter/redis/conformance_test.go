@@ -60,21 +60,31 @@ func TestConforms_OnOneRedis(t *testing.T) {
 	}
 }
 
-// TestConforms_OnACluster: classic messages all go through one master. Sharded channels are spread over three, which keep no
-// order between them unless the key puts all of them into one slot.
-func TestConforms_OnACluster(t *testing.T) {
+// onCluster makes the clients of all cases on a cluster of three masters.
+func onCluster(t *testing.T) clients {
+	t.Helper()
 	c := startCluster(t, 3, false)
-	client := func(*testing.T) func() goredis.UniversalClient {
+	return func(*testing.T) func() goredis.UniversalClient {
 		return func() goredis.UniversalClient { return c.client() }
 	}
+}
+
+// TestConforms_ClassicOnACluster: all that is published goes through one master, so that order is kept.
+func TestConforms_ClassicOnACluster(t *testing.T) {
+	conforms(t, "classic", onCluster(t), redis.Config{})
+}
+
+// TestConforms_ShardedOnACluster: channels are spread over three masters, which keep no order between them unless the key
+// puts all of them into one slot.
+func TestConforms_ShardedOnACluster(t *testing.T) {
+	client := onCluster(t)
 	sharding := func(mode redis.Mode) redis.Config { return redis.Config{Sharding: &redis.Sharding{Mode: mode}} }
-	conforms(t, "classic", client, redis.Config{})
-	conforms(t, "sharded static", client, sharding(redis.ModeStatic))
-	conforms(t, "sharded dynamic", client, sharding(redis.ModeDynamic), adaptertest.OrderPerTarget)
-	conforms(t, "sharded dynamic-private", client, sharding(redis.ModeDynamicPrivate), adaptertest.OrderPerTarget)
+	conforms(t, "static", client, sharding(redis.ModeStatic))
+	conforms(t, "dynamic", client, sharding(redis.ModeDynamic), adaptertest.OrderPerTarget)
+	conforms(t, "dynamic-private", client, sharding(redis.ModeDynamicPrivate), adaptertest.OrderPerTarget)
 	inOneSlot := sharding(redis.ModeDynamic)
 	inOneSlot.Key = "{"
-	conforms(t, "sharded in one slot", client, inOneSlot)
+	conforms(t, "in one slot", client, inOneSlot)
 }
 
 // TestConforms_OnMiniredis: a server without CLIENT INFO, CLIENT KILL and ROLE will do.
