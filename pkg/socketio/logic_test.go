@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // logic is a Logic made of functions; those left out do nothing.
@@ -204,4 +208,99 @@ func TestAck_SaysWhatBecameOfIt(t *testing.T) {
 		t.Error("after the end:", err)
 	}
 	p.expect("430[1]", "41")
+}
+
+// Whatever a client and the server do with a connection's sockets, and in whatever order: each that entered leaves once,
+// events reach only those between, and nothing is left in the end.
+func TestLogic_LivesModel(t *testing.T) {
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		registry := prometheus.NewRegistry()
+		server, url := serve(t, socketio.Config{ConnectRate: 1000, ConnectBurst: 1000, Registry: registry})
+		names := []string{"/a", "/b", "/c"}
+		var mu sync.Mutex
+		stay := make(map[*socketio.Socket]int) // 1: entered, 2: has left
+		entered, left := 0, 0
+		for _, name := range names {
+			refuse := rand.New(rand.NewPCG(seed, uint64(name[1]))) // used by one connection, so by one goroutine at a time
+			server.Of(name).SetLogic(func(s *socketio.Socket, _ *socketio.Values) socketio.Logic {
+				in := func(want, to int, what string) {
+					mu.Lock()
+					defer mu.Unlock()
+					if stay[s] != want {
+						t.Errorf("seed %d: %s at %d", seed, what, stay[s])
+					}
+					stay[s] = to
+				}
+				return logic{
+					enter: func(context.Context) error {
+						in(0, 0, "enters")
+						_ = s.Join("r")
+						if refuse.IntN(5) == 0 {
+							return errors.New("no")
+						}
+						return nil
+					},
+					entered: func() { in(0, 1, "entered"); entered++ },
+					handle: func(e socketio.Event) {
+						in(1, 1, "handles")
+						if e.Name == "bye" {
+							s.Disconnect()
+						}
+						_ = e.Ack.Send()
+					},
+					leave: func(socketio.Reason) { in(1, 2, "leaves"); left++ },
+				}
+			})
+		}
+		p := dial(t, url)
+		here := make(map[string]bool) // the client is in it, as far as it knows
+		for range 60 {
+			name := names[rng.IntN(len(names))]
+			switch op := rng.IntN(6); {
+			case !here[name]:
+				p.send("40" + name + ",")
+				for got := p.read(); ; got = p.read() { // past what is left of an earlier stay
+					if in := strings.HasPrefix(got, "40"+name); in || strings.HasPrefix(got, "44"+name) {
+						here[name] = in
+						break
+					}
+				}
+				if here[name] { // the answer may be read before the server knows that it is queued
+					p.send("42" + name + `,1["e"]`)
+					p.expect("43" + name + ",1[]")
+				}
+			case op == 0:
+				p.send("41" + name + ",")
+				here[name] = false
+			case op == 1:
+				p.send("42" + name + `,["bye"]`)
+				p.expect("41" + name + ",")
+				here[name] = false
+			case op == 2:
+				for _, s := range server.Of(name).LocalSockets() {
+					s.DisconnectWith("thrown out")
+					p.expect("41" + name + ",")
+				}
+				here[name] = false
+			default:
+				p.send("42" + name + `,1["e"]`)
+				p.expect("43" + name + ",1[]")
+			}
+		}
+		p.hangup()
+		server.Close()
+		if entered != left || entered == 0 {
+			t.Errorf("seed %d: %d entered, %d left", seed, entered, left)
+		}
+		for _, name := range names {
+			rooms, err := server.Of(name).AllRooms(within(t))
+			if n := server.Of(name).Sockets(); n != 0 || len(rooms) != 0 || err != nil {
+				t.Errorf("seed %d: %s is left with %d sockets, rooms %q, %v", seed, name, n, rooms, err)
+			}
+		}
+		if got := value(t, registry, "carillon_rooms"); got != 0 {
+			t.Errorf("seed %d: %v rooms", seed, got)
+		}
+	}
 }
