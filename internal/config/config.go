@@ -76,7 +76,7 @@ type Limits struct {
 	Namespaces int `key:"namespaces"`
 	// Events of one connection, in all its namespaces.
 	Events Bucket `key:"events"`
-	// Joins of a namespace (CONNECT packets) by one connection, in all namespaces.
+	// Joins of a namespace (CONNECT packets) by one connection, in all namespaces. A connection over it is closed.
 	Connects Bucket `key:"connects"`
 }
 

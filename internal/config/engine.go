@@ -58,7 +58,7 @@ type SocketIO struct {
 	MaxNamespaces int `key:"max_namespaces"`
 	// Nesting of JSON and msgpack, from clients and from Redis; at most 10,000.
 	MaxDepth int `key:"max_depth"`
-	// Size of the auth that a client sends when it joins a namespace.
+	// Size of the auth that a client sends when it joins a namespace. A larger one is refused with the code `invalid`.
 	MaxAuth Size `key:"max_auth"`
 	// Connection state recovery: a client whose connection broke comes back as the same socket and gets what it missed.
 	Recovery Recovery `key:"recovery"`

@@ -4,7 +4,7 @@ package socketio
 type Limits struct {
 	Rooms   int // per socket, its own room not counted
 	Dynamic int // namespaces of OfFunc that exist here at once
-	// ConnectRate and ConnectBurst bound the CONNECTs of one connection, per second over time and at once. A connection
+	// ConnectRate and ConnectBurst bound the CONNECTs of one connection, per second over time and at once (0: as many as in a second). A connection
 	// over them is closed.
 	ConnectRate, ConnectBurst int
 }

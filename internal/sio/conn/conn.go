@@ -183,10 +183,13 @@ func (c *Conn) mayConnect() bool {
 	if perSecond <= 0 {
 		return true
 	}
+	if burst == 0 {
+		burst = perSecond
+	}
 	each := time.Second / time.Duration(perSecond)
 	now := time.Since(c.set.start)
 	c.connects = max(c.connects, now)
-	if c.connects-now > each*time.Duration(max(burst, 1)-1) {
+	if c.connects-now > each*time.Duration(burst-1) {
 		return false
 	}
 	c.connects += each
