@@ -106,16 +106,22 @@ func (s *server) disconnected() (proven bool) {
 }
 
 func (s *server) confirmed(k redisconn.Kind, name string) (err error) {
-	listening := false
+	listening, taken := false, false
 	s.update(func(t *table) {
-		now := time.Now()
+		now, before := time.Now(), t.version
 		err = t.confirm(k, name, now)
+		taken = t.version != before
 		s.prober.alive(now)
 		if name == s.probe.channel && t.isOn(s.probe) {
 			s.prober.listen(now)
 			listening = true
 		}
 	})
+	// All that Redis takes away before it accepts a subscription again is one gap: the channels of a slot go together.
+	if taken && !s.gap {
+		s.env.metrics.resubscribes.Inc()
+	}
+	s.gap = taken || s.gap && k != redisconn.ShardSubscribed
 	s.env.refusals.Granted(refusedSubscribe)
 	if listening {
 		wakeUp(s.probing)

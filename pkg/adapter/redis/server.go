@@ -30,6 +30,8 @@ type server struct {
 	// events tell the placement what concerns more than this server. They are called without locks and do not block.
 	events events
 
+	gap bool // Redis has taken subscriptions away and accepted none since; owned by receive
+
 	connected atomic.Bool // the connection out
 	ready     atomic.Bool // a probe has come back, once
 	deaf      atomic.Bool // written under mu
