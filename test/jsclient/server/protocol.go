@@ -56,7 +56,7 @@ func openSocketProtocol() (site, error) {
 			case "message":
 				s.EmitArgs(packet.NewEvent("message-back", e.Args), false)
 			case "message-with-ack":
-				e.Ack.SendArgs(e.Args)
+				_ = e.Ack.SendArgs(e.Args) // a client that has gone needs none
 			}
 		})
 	})
