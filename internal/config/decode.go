@@ -203,7 +203,8 @@ func describe(key string, n *yaml.Node) string {
 	case yaml.SequenceNode:
 		return "a list"
 	}
-	if maySecret(key) {
+	if maySecret(key) || !strings.Contains(key, ".") {
+		// A document or a section that is one text may be a secret in the place of it, such as a file with a password.
 		return "text"
 	}
 	return quote(n.Value)

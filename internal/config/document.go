@@ -26,12 +26,12 @@ func parseDocument(content []byte) (*yaml.Node, *Fault) {
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
-		return nil, syntaxError(err)
+		return nil, syntaxError(content, err)
 	}
 	if err := decoder.Decode(&second); err == nil {
 		return nil, &Fault{Line: second.Line, Message: "a second document; a configuration is one YAML document"}
 	} else if !errors.Is(err, io.EOF) {
-		return nil, syntaxError(err)
+		return nil, syntaxError(content, err)
 	}
 	if len(document.Content) == 0 || isNull(document.Content[0]) {
 		return nil, nil
@@ -66,7 +66,10 @@ func refuseTags(lines [][]byte, n *yaml.Node) *Fault {
 // yamlPosition is how the YAML package begins its messages.
 var yamlPosition = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
-func syntaxError(err error) *Fault {
+// parserMessage is a message of the YAML package's parser. Unlike its scanner, the parser counts lines from 0.
+var parserMessage = regexp.MustCompile(`^did not find expected (?:key|node content|'-'|',' or|<)`)
+
+func syntaxError(content []byte, err error) *Fault {
 	message := strings.ReplaceAll(err.Error(), "\n", " ")
 	if strings.Contains(message, "anchor '") {
 		// The message repeats the text, which may be a password that begins with * or &.
@@ -78,7 +81,12 @@ func syntaxError(err error) *Fault {
 	}
 	// Without a line the number is empty and stands for none.
 	line, _ := strconv.Atoi(position[1])
-	return &Fault{Line: line, Message: "not YAML: " + message[len(position[0]):]}
+	message = message[len(position[0]):]
+	if parserMessage.MatchString(message) {
+		last := 1 + bytes.Count(bytes.TrimRight(content, "\n"), []byte("\n"))
+		line = min(line+1, last)
+	}
+	return &Fault{Line: line, Message: "not YAML: " + message}
 }
 
 // expand copies the tree below n with every alias replaced.
