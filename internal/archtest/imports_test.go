@@ -23,7 +23,7 @@ var allowed = map[string][]string{
 	"internal/wsframe":    nil,
 	"pkg/rooms":           nil,
 	"pkg/socketio/packet": {"internal/msgjson"},
-	"internal/config":     nil,
+	"internal/config":     {"internal/origin"},
 	"internal/auth":       {"internal/config"},
 	"internal/demo":       nil,
 	"internal/podcost":    nil,

@@ -1,9 +1,9 @@
 package config
 
 import (
-	"net/url"
-	"strconv"
 	"strings"
+
+	origins "github.com/carillon-io/carillon/internal/origin"
 )
 
 func (l *loader) checkServer(s *Server) {
@@ -11,7 +11,7 @@ func (l *loader) checkServer(s *Server) {
 	l.checkPath("server.path", s.Path)
 	l.checkPair("server.tls", s.TLS.Cert, s.TLS.Key)
 	for i, entry := range s.Origins {
-		if !isOrigin(entry) {
+		if !origins.IsEntry(entry) {
 			l.fault(indexKey("server.origins", i),
 				"%s is not an origin: write https://host[:port], https://*.host, null or *", quote(entry))
 		}
@@ -86,29 +86,6 @@ func (l *loader) checkPath(key, path string) {
 	case strings.ContainsAny(path, "?#% \t\r\n"):
 		l.fault(key, "%s is not a plain path", quote(path))
 	}
-}
-
-// isOrigin reports whether entry is what a browser may send as Origin, or a pattern for that.
-func isOrigin(entry string) bool {
-	if entry == "*" || entry == "null" {
-		return true
-	}
-	u, err := url.Parse(entry)
-	if err != nil || u.Scheme == "" || u.User != nil {
-		return false
-	}
-	// Whatever an origin does not have, such as a path, an empty query or an empty port, is missing on one side here.
-	if entry[len(u.Scheme):] != "://"+u.Host || u.Hostname() == "" {
-		return false
-	}
-	if strings.Contains(strings.TrimPrefix(u.Host, "*."), "*") || u.Hostname() == "*." {
-		return false
-	}
-	if port := u.Port(); port != "" {
-		_, err := strconv.ParseUint(port, 10, 16)
-		return err == nil
-	}
-	return !strings.HasSuffix(u.Host, ":")
 }
 
 // isToken reports whether name has the form of a header's name.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -39,12 +40,9 @@ func New(entries []string, loopback bool) (*Policy, error) {
 			p.listed[entry] = struct{}{}
 			continue
 		}
-		u, err := url.Parse(entry)
-		if err != nil {
-			return nil, fmt.Errorf("origin %q: %w", entry, err)
-		}
-		if u.Scheme == "" || u.Host == "" {
-			return nil, fmt.Errorf("origin %q is not scheme://host[:port]", entry)
+		u, valid := parseEntry(entry)
+		if !valid {
+			return nil, fmt.Errorf("origin %q is not https://host[:port], https://*.host, null or *", entry)
 		}
 		scheme, host := originParts(u)
 		if suffix, wild := strings.CutPrefix(host, "*"); wild {
@@ -54,6 +52,33 @@ func New(entries []string, loopback bool) (*Policy, error) {
 		}
 	}
 	return p, nil
+}
+
+// IsEntry reports whether New takes entry.
+func IsEntry(entry string) bool {
+	_, valid := parseEntry(entry)
+	return valid || entry == "*" || entry == "null"
+}
+
+// parseEntry parses what a browser may send as Origin, or a pattern for that. Nothing else may pass: "https://*" would let
+// in every page together with its cookies.
+func parseEntry(entry string) (*url.URL, bool) {
+	u, err := url.Parse(entry)
+	if err != nil || u.Scheme == "" || u.User != nil {
+		return nil, false
+	}
+	// Whatever an origin does not have, such as a path, an empty query or an empty port, is missing on one side here.
+	if entry[len(u.Scheme):] != "://"+u.Host || u.Hostname() == "" {
+		return nil, false
+	}
+	if strings.Contains(strings.TrimPrefix(u.Host, "*."), "*") || u.Hostname() == "*." {
+		return nil, false
+	}
+	if port := u.Port(); port != "" {
+		_, err := strconv.ParseUint(port, 10, 16)
+		return u, err == nil
+	}
+	return u, !strings.HasSuffix(u.Host, ":")
 }
 
 // Allows reports whether the request may be served.

@@ -3,6 +3,8 @@ package origin_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/carillon-io/carillon/internal/origin"
@@ -70,6 +72,26 @@ func TestPolicy_Allows(t *testing.T) {
 				t.Errorf("allows = %t, want %t", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestNew_RefusesWhatIsNoOrigin(t *testing.T) {
+	for _, entry := range []string{
+		"", "b.example", "https://", "https://*", "https://*:443", "https://*.", "https://*b.example", "https://**.b.example", "https://a.*.example",
+		"*.b.example", "https://b.example/", "https://b.example/path", "https://b.example?", "https://ann:pw@b.example", "https://b.example:",
+		"https://b.example:99999", "https://b.example:*", "https://%zz",
+	} {
+		if _, err := origin.New([]string{"https://c.example", entry}, false); err == nil || !strings.Contains(err.Error(), strconv.Quote(entry)) {
+			t.Errorf("%q: got %v", entry, err)
+		}
+		if origin.IsEntry(entry) {
+			t.Errorf("%q is an entry", entry)
+		}
+	}
+	for _, entry := range []string{"*", "null", "https://b.example", "http://b.example:8080", "https://*.b.example:8443", "capacitor://localhost", "https://[::1]:1"} {
+		if _, err := origin.New([]string{entry}, false); err != nil || !origin.IsEntry(entry) {
+			t.Errorf("%q: got %v, an entry: %t", entry, err, origin.IsEntry(entry))
+		}
 	}
 }
 
