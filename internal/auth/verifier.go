@@ -151,7 +151,7 @@ func readPEM(text string) ([]key, error) {
 	if !isPEM(text) {
 		var err error
 		if content, err = os.ReadFile(text); err != nil {
-			return nil, fmt.Errorf("auth.jwt.public_key: %w", err)
+			return nil, fmt.Errorf("auth.jwt.public_key: %w", config.FileError(text, err))
 		}
 	}
 	keys, err := parsePEM(content)

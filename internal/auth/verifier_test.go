@@ -251,6 +251,10 @@ func TestVerifier_KeysChangeWhileItRuns(t *testing.T) {
 	if got := state(); got != "true true" {
 		t.Errorf("after a broken file: %s", got)
 	}
+	cfg.PublicKey = "hunter2"
+	if _, err := v.Prepare(cfg); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a secret in the place of a file: %v", err)
+	}
 }
 
 func TestNew_RefusesKeysThatCannotServe(t *testing.T) {
