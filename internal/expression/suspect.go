@@ -96,7 +96,7 @@ var forgotten = func() *regexp.Regexp {
 		names = append(names, v.name)
 	}
 	name := "(?:" + strings.Join(names, "|") + ")"
-	return regexp.MustCompile(`\$(` + name + `\b[\w.\[\]'"]*)|(?:^|[^$])\{(` + name + `\b[^{}]*)\}`)
+	return regexp.MustCompile(`\$(` + name + `\b[\w.\[\]'"]*)|(?:^|[^$])\{(` + name + `\b[^{}]*)\}|\$\((` + name + `\b[^()]*)\)`)
 }()
 
 // wholly finds text that is an expression but for its ${}.
@@ -113,7 +113,7 @@ func Forgotten(s string) string {
 			continue
 		}
 		if m := forgotten.FindStringSubmatch(segment.text); m != nil {
-			return m[1] + m[2]
+			return m[1] + m[2] + m[3]
 		}
 		if len(segments) == 1 && wholly.MatchString(segment.text) {
 			return segment.text

@@ -102,6 +102,8 @@ func (c *compiler) rule(at string, written *config.Rule) *rule {
 		var err error
 		if r.schema, err = expression.CompileSchema(written.Schema); err != nil {
 			c.fault(at+".schema", written.Schema.Line, err)
+		} else {
+			c.warnOfSchema(at+".schema", written.Schema)
 		}
 	}
 	if written.Deny.Kind != config.Absent {
@@ -125,12 +127,15 @@ func (c *compiler) condition(at string, where expression.Place, written config.E
 	}
 	e, err := expression.Compile(c.environments[where], written.Source)
 	if err != nil {
+		if strings.HasPrefix(written.Source, "${") {
+			err = fmt.Errorf("%q: an if is an expression without ${}", written.Source)
+		}
 		c.fault(at, written.Line, err)
 		return nil
 	}
 	c.warnOfCondition(at, written.Line, e)
 	if !e.MayBeBool() {
-		c.fault(at, written.Line, fmt.Errorf("%q is a %s, neither true nor false", written.Source, e.Type()))
+		c.fault(at, written.Line, fmt.Errorf("%q is of type %s, neither true nor false", written.Source, e.Type()))
 	}
 	return e
 }

@@ -252,6 +252,7 @@ func TestLoad_EveryFaultIsNamedWithItsKey(t *testing.T) {
 				{Event: config.Patterns{"a"}, Name: "connect"},
 				{Event: config.Patterns{"a"}, Name: "4 a", Do: []config.Action{{Reply: &config.Reply{Event: text("x${args}"), Args: text("${1 + 'a'}")}}}},
 				{Event: config.Patterns{"a"}, Do: []config.Action{{Leave: text("")}, {Reply: &config.Reply{Event: text("${rooms}")}}}},
+				{Event: config.Patterns{"a"}, If: source("${args[0] == 1}")},
 			},
 			Disconnect: config.Disconnect{Do: []config.Action{{Broadcast: &config.Broadcast{Event: text("${args[0]}")}}}},
 		},
@@ -268,7 +269,7 @@ func TestLoad_EveryFaultIsNamedWithItsKey(t *testing.T) {
 		{`namespaces["/"].connect.if`, "undeclared reference to 'args'", 3},
 		{`namespaces["/"].connect.do[0].join`, "undeclared reference to 'event'", 7},
 		{`namespaces["/"].disconnect.do[0].broadcast.event`, "undeclared reference to 'args'", 7},
-		{`namespaces["/"].rules[0].if`, `"1 + 1" is a int`, 3},
+		{`namespaces["/"].rules[0].if`, `"1 + 1" is of type int`, 3},
 		{`namespaces["/"].rules[0].do[0].emit.to`, "Syntax error", 7},
 		{`namespaces["/"].rules[0].do[0].emit.except`, "the list of rooms is empty", 8},
 		{`namespaces["/"].rules[0].do[0].emit.event`, `"connect" is a reserved name`, 7},
@@ -286,6 +287,7 @@ func TestLoad_EveryFaultIsNamedWithItsKey(t *testing.T) {
 		{`namespaces["/"].rules[6].name`, `"4 a" is the name of another`, 0},
 		{`namespaces["/"].rules[7].do[0].leave`, "name is empty", 7},
 		{`namespaces["/"].rules[7].do[1].reply.event`, "names no event", 7},
+		{`namespaces["/"].rules[8].if`, "without ${}", 3},
 	}
 	for i, f := range faults.Faults {
 		if i >= len(want) || f.Key != want[i].key || f.Line != want[i].line || !strings.Contains(f.Message, want[i].part) {

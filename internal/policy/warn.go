@@ -50,6 +50,15 @@ func (c *compiler) warnOfCondition(at string, line int, e *expression.Expression
 	}
 }
 
+// warnOfSchema warns of a schema that no event fits: the list of arguments is an array, whatever the first of them is.
+func (c *compiler) warnOfSchema(at string, v config.Value) {
+	for _, m := range v.Map {
+		if m.Key == "type" && m.Value.Kind == config.String && m.Value.Text != "array" {
+			c.warn(at, v.Line, "fits no event: the list of arguments is an array, not of type %s; describe the first argument in prefixItems", m.Value.Text)
+		}
+	}
+}
+
 // warnOfAudience warns of a message without recipients.
 func (c *compiler) warnOfAudience(at string, x *action) {
 	if !x.excludeSender || x.rooms == nil || len(x.rooms.Names) != 1 {

@@ -27,6 +27,10 @@ func TestCheck_WarnsOfWhatCanHardlyBeMeant(t *testing.T) {
 			`rules[0].do[0].broadcast.args[1][0]: "{sid}" is text as it stands; did you mean ${sid}?`,
 			`rules[0].ack[0]: "auth.name" is text as it stands; did you mean ${auth.name}?`,
 		}},
+		{"parentheses", `rules: [{event: e, do: [{join: "chat:$(args[0])"}]}]`,
+			[]string{`rules[0].do[0].join: "chat:$(args[0])" is text as it stands; did you mean ${args[0]}?`}},
+		{"a schema of the first argument", `rules: [{event: e, schema: {type: object, required: [text]}}, {event: f, schema: {type: array}}, {event: g, schema: {minItems: 1}}]`,
+			[]string{`rules[0].schema: fits no event: the list of arguments is an array, not of type object; describe the first argument in prefixItems`}},
 		{"a denial", `rules: [{event: e, deny: "no $event"}]`, []string{`rules[0].deny: "no $event" is text as it stands; did you mean ${event}?`}},
 		{"what is meant", `rules: [{event: e, do: [{join: ["$${args}", "${args[0]}", "{name}", "$5", "argsy", "a ${event} of {5}"]}], ack: [event, "args"]}]`, nil},
 
