@@ -97,8 +97,8 @@ func TestPeers_AnUpgradeMayLandOnAnotherNode(t *testing.T) {
 	nodes := trio(t)
 	w := &wanderer{t: t, nodes: nodes}
 	sid := w.connect()
-	owner := nodes[(w.next-2)%3] // the handshake was three requests ago
-	relaying := nodes[(w.next-1)%3]
+	owner, relaying := nodes[1], nodes[2]
+	w.nodes = [3]*instance{nodes[0], nodes[0], nodes[0]} // polls go through the third one
 	conn, _, err := websocket.DefaultDialer.Dial("ws://"+relaying.address+"/socket.io/?EIO=4&transport=websocket&sid="+sid, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +114,16 @@ func TestPeers_AnUpgradeMayLandOnAnotherNode(t *testing.T) {
 			t.Fatalf("%s: %q, %v; want %q", message, got, err, answer)
 		}
 	}
+	// A poll that waits through the third node is ended for the upgrade, by the owner's tick.
+	waiting := make(chan string, 1)
+	go func() {
+		_, body := w.send(http.MethodGet, "")
+		waiting <- body
+	}()
 	say("2probe", "3probe")
+	if body := <-waiting; body != "6" {
+		t.Errorf("the poll that waited: %q; want 6", body)
+	}
 	if err := conn.WriteMessage(websocket.TextMessage, []byte("5")); err != nil {
 		t.Fatal(err)
 	}
