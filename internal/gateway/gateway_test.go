@@ -146,6 +146,14 @@ func TestRun_OneNodeWithoutRedisServes(t *testing.T) {
 	}
 }
 
+func TestReadiness_SaysWhyRedisIsNotThere(t *testing.T) {
+	i := run(t, quick+"redis: {url: 'redis://:hunter2@no-such-host.invalid:6379'}\n")
+	i.eventually(t, http.StatusServiceUnavailable, `no-such-host.invalid`)
+	if _, body := get(t, i.ops+"/readyz"); strings.Contains(body, "hunter2") {
+		t.Errorf("it shows the password: %s", body)
+	}
+}
+
 func TestRun_ThePathIsServedWithoutItsLastSlash(t *testing.T) {
 	i := run(t, answering("yes", ""))
 	if code, body := get(t, i.clients+"/socket.io?EIO=4&transport=polling"); code != http.StatusOK || !strings.HasPrefix(body, "0{") {

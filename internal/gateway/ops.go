@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/carillon-io/carillon/internal/config"
 )
 
 // conditions is what readiness depends on, as /readyz shows it.
@@ -21,6 +23,8 @@ type conditions struct {
 	// Redis tells whether the cluster answers. It does not count towards readiness: when it is away for every node, taking them all
 	// out of service would only add to the outage.
 	Redis bool `json:"redis"`
+	// RedisError is why it does not, or why this node cannot say that it is there.
+	RedisError string `json:"redis_error,omitempty"`
 }
 
 func (g *Gateway) conditions() conditions {
@@ -30,6 +34,11 @@ func (g *Gateway) conditions() conditions {
 		Draining:   g.draining.Load(),
 		Deaf:       state.Deaf,
 		Redis:      state.Connected,
+	}
+	if cluster, ok := g.adapter.(interface{ Trouble() error }); ok {
+		if err := cluster.Trouble(); err != nil {
+			c.RedisError = config.Mask(err.Error())
+		}
 	}
 	c.Ready = c.Subscribed && !c.Draining && !c.Deaf
 	return c

@@ -201,6 +201,14 @@ func (a *Adapter) State() adapter.State {
 	return state
 }
 
+// Trouble is why Redis did not accept this node's last heartbeat; nil when it did.
+func (a *Adapter) Trouble() error {
+	if err := a.membership.trouble.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // showConnected may be called by several goroutines: the one that looks last has the last word.
 func (a *Adapter) showConnected() {
 	a.showing.Lock()

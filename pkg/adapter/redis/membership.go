@@ -26,11 +26,12 @@ type membership struct {
 	adopt    func(tag string) bool // makes a claimed tag the one for new ids, or declines; must not block
 	describe func() record         // what this node writes about itself now, but for its claimed tag
 
-	announced atomic.Bool // a heartbeat has been accepted, once
+	announced atomic.Bool           // a heartbeat has been accepted, once
+	trouble   atomic.Pointer[error] // of the last heartbeat; nil when it was accepted
 
 	// Owned by run.
-	failing bool   // the last heartbeat was not accepted
-	written record // by the last heartbeat
+	warned  time.Time // when a failing heartbeat was logged last; zero while they are accepted
+	written record    // by the last heartbeat
 
 	// reading is held while changes are read and applied, one reader at a time: they come in order.
 	reading sync.Mutex
@@ -84,20 +85,27 @@ func (m *membership) run(ctx context.Context) {
 	}
 }
 
-// report logs changes only.
+// warnAgain is how often a node whose heartbeats are not accepted says so.
+const warnAgain = time.Minute
+
+// report logs when heartbeats begin to fail, once a minute while they do, and when they are accepted again.
 func (m *membership) report(ctx context.Context, err error) {
 	switch {
 	case err == nil:
+		m.trouble.Store(nil)
 		m.refusals.Granted(refusedHeartbeat)
-		if m.failing {
-			m.failing = false
-			m.log.Info("heartbeat taken again")
+		if !m.warned.IsZero() {
+			m.warned = time.Time{}
+			m.log.Info("heartbeat accepted again")
 		}
+		return
 	case ctx.Err() != nil:
-	case m.refusals.Refused(refusedHeartbeat, err):
-	case !m.failing:
-		m.failing = true
-		m.log.Warn("heartbeat not taken", zap.Error(err))
+		return
+	}
+	m.trouble.Store(&err)
+	if !m.refusals.Refused(refusedHeartbeat, err) && time.Since(m.warned) >= warnAgain {
+		m.warned = time.Now()
+		m.log.Warn("heartbeat not accepted", zap.Error(err))
 	}
 }
 
