@@ -260,8 +260,11 @@ func TestRelay_TellsADeadOwnerFromASlowOne(t *testing.T) {
 				t.Errorf("%s, %s: %d %s; want %d", tt.name, method, response.StatusCode, body, tt.status)
 			}
 		}
-		if got := testutil.ToFloat64(tt.node.relay.metrics.requests[tt.result]); got != 2 {
-			t.Errorf("%s: %v requests with result %s; want 2", tt.name, got, tt.result)
+		if _, _, response := upgrade(t, tt.node, nil); response.StatusCode != tt.status {
+			t.Errorf("%s, upgrade: %d; want %d", tt.name, response.StatusCode, tt.status)
+		}
+		if got := testutil.ToFloat64(tt.node.relay.metrics.requests[tt.result]); got != 3 {
+			t.Errorf("%s: %v requests with result %s; want 3", tt.name, got, tt.result)
 		}
 	}
 }

@@ -71,8 +71,8 @@ func (r *Relay) dialUpgrade(req *http.Request, c client, owner *url.URL) (*end, 
 	if err == nil {
 		response, err = http.ReadResponse(reader, out)
 	}
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
+	if !stop() {
+		err = context.Cause(ctx) // what ended it, rather than the error of the closed connection
 	}
 	if err != nil {
 		_ = conn.Close() // useless now
