@@ -62,15 +62,22 @@ func TestOn_WrongFunctionPanicsAtOnce(t *testing.T) {
 	join(t, url)
 	s := receive(t, connected)
 	var none func()
-	for _, f := range []any{nil, 7, none, func() int { return 1 }, func(...int) {}} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("%T was taken", f)
-				}
-			}()
-			s.On("x", f)
+	refused := func(event string, f any) {
+		defer func() {
+			if recover() == nil {
+				t.Errorf("%s, %T was taken", event, f)
+			}
 		}()
+		s.On(event, f)
+	}
+	for _, f := range []any{
+		nil, 7, none, func() int { return 1 }, func(...int) {},
+		func(socketio.Ack, string) {}, func(socketio.Event, socketio.Ack) {}, func(string, socketio.Event) {}, func(func()) {}, func(chan int) {},
+	} {
+		refused("x", f)
+	}
+	for _, event := range []string{"connect", "disconnect", "disconnecting"} {
+		refused(event, func() {})
 	}
 }
 

@@ -55,8 +55,8 @@ func (s *Socket) setHandlers(set func(*handlers)) {
 // with an Ack as the last one; or a func(Event). Whole numbers may be spelled 1.0 or 1e3. Arguments the client left out are
 // zero values, further ones are passed over. An event whose arguments fit no handler is dropped: Config.OnError is called,
 // and where the client asked for an acknowledgement it gets {"ok":false,"error":{"code":"invalid","message":…}}. A wrong
-// f panics at once, a programming error. Handlers of one connection run one at a time, in order, on a goroutine of that
-// connection, never on the one that reads: they may block.
+// f, or a reserved event such as "disconnect", panics at once, a programming error. Handlers of one connection run one at a
+// time, in order, on a goroutine of that connection, never on the one that reads: they may block.
 func (s *Socket) On(event string, f any) (off func()) {
 	h := newHandler(event, f)
 	s.setHandlers(func(have *handlers) {
@@ -154,6 +154,9 @@ var typeAck = reflect.TypeFor[Ack]()
 
 // newHandler looks at a func once, so that an event costs only its decoding.
 func newHandler(event string, f any) *handler {
+	if packet.ReservedEvent(event) {
+		panic(fmt.Sprintf("socketio: no client sends %q, a reserved name; for the end of a socket see OnDisconnect", event))
+	}
 	if whole, ok := f.(func(Event)); ok {
 		return &handler{func(e Event) error {
 			whole(e)
@@ -172,6 +175,16 @@ func newHandler(event string, f any) *handler {
 	wantsAck := len(params) > 0 && params[len(params)-1] == typeAck
 	if wantsAck {
 		params = params[:len(params)-1]
+	}
+	for _, p := range params {
+		switch {
+		case p == typeAck:
+			panic(fmt.Sprintf("socketio: handler of %q must take its Ack as the last parameter", event))
+		case p == reflect.TypeFor[Event]():
+			panic(fmt.Sprintf("socketio: handler of %q must be a func(Event), or take no Event", event))
+		case p.Kind() == reflect.Func, p.Kind() == reflect.Chan:
+			panic(fmt.Sprintf("socketio: handler of %q must not have a parameter of type %s, which no argument fits", event, p))
+		}
 	}
 	return &handler{func(e Event) error {
 		texts := e.Args.Split(make([][]byte, 0, 8))
