@@ -55,7 +55,7 @@ func TestPolicyTest_WhatIsWrongExitsWith2(t *testing.T) {
 	}{
 		"no file":           {[]string{"policy", "test", "--config", rules, "/nowhere"}, "no such file"},
 		"no configuration":  {[]string{"policy", "test", write(t, "cases: [{event: a, want: denied}]")}, "names no configuration"},
-		"a wrong case":      {[]string{"policy", "test", "--config", rules, write(t, "cases: [{evnt: a}]")}, "field evnt not found"},
+		"a wrong case":      {[]string{"policy", "test", "--config", rules, write(t, "cases: [{evnt: a}]")}, "unknown field evnt"},
 		"wrong rules":       {[]string{"policy", "test", "--config", write(t, "namespaces: {/: {rules: [{event: a, if: nope}]}}"), write(t, "cases: [{event: a, want: denied}]")}, "undeclared reference"},
 		"a wrong format":    {[]string{"policy", "test", "--output", "xml", rules}, `--output "xml" is none of json, junit, text`},
 		"nothing to do":     {[]string{"policy", "explain", "--config", rules}, "give one of EVENT, --connect"},

@@ -1,10 +1,10 @@
 package policytest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -62,18 +62,56 @@ func (w *Want) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind == yaml.ScalarNode {
 		return n.Decode(&w.Decision)
 	}
+	if n.Kind == yaml.MappingNode {
+		var unknown []string
+		for i := 0; i < len(n.Content); i += 2 {
+			if key := n.Content[i]; !slices.Contains(wantFields, key.Value) {
+				unknown = append(unknown, fmt.Sprintf("line %d: want has no field %q, only %s", key.Line, key.Value, strings.Join(wantFields, ", ")))
+			}
+		}
+		if unknown != nil {
+			return &yaml.TypeError{Errors: unknown}
+		}
+	}
 	type plain Want
-	// A node knows nothing of KnownFields, so its text is decoded once more.
-	text, err := yaml.Marshal(n)
-	if err != nil {
+	return n.Decode((*plain)(w))
+}
+
+var wantFields = []string{"decision", "rule", "message", "actions", "ack"}
+
+// unknownField and wrongType are faults in the words of the YAML package, which name types of this one.
+var (
+	unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	wrongType    = regexp.MustCompile("cannot unmarshal (!!\\S+ `.*`|!!\\S+) into (.+)")
+)
+
+// forms are what the types of fields are called in a file.
+var forms = map[string]string{
+	"!!seq": "a list", "!!map": "names and values",
+	"bool": "true or false", "int": "a number", "string": "text", "[]string": "a list of texts", "[]interface {}": "a list",
+	"map[string]string": "names and texts", "map[string]interface {}": "names and values", "[]map[string]interface {}": "a list of actions",
+	"policytest.File": "config and cases", "[]policytest.Case": "a list of cases", "policytest.Case": "a case", "policytest.plain": "a decision or fields of want",
+}
+
+// readable returns the error with the faults of a file in words for its author.
+func readable(err error) error {
+	var faults *yaml.TypeError
+	if !errors.As(err, &faults) {
 		return err
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	if err := decoder.Decode((*plain)(w)); err != nil {
-		return fmt.Errorf("line %d: want: %w", n.Line, err)
+	lines := make([]string, len(faults.Errors))
+	for i, fault := range faults.Errors {
+		fault = unknownField.ReplaceAllString(fault, "unknown field $1")
+		lines[i] = wrongType.ReplaceAllStringFunc(fault, func(text string) string {
+			m := wrongType.FindStringSubmatch(text)
+			_, value, isText := strings.Cut(m[1], " ")
+			if !isText {
+				value = forms[m[1]]
+			}
+			return fmt.Sprintf("expected %s, not %s", forms[m[2]], value)
+		})
 	}
-	return nil
+	return errors.New(strings.Join(lines, "\n"))
 }
 
 // Read reads a file of cases. The error names every case that is wrong.
@@ -85,7 +123,7 @@ func Read(r io.Reader) (File, error) {
 		if errors.Is(err, io.EOF) {
 			err = errors.New("no cases")
 		}
-		return f, err
+		return f, readable(err)
 	}
 	if len(f.Cases) == 0 {
 		return f, errors.New("no cases")

@@ -83,7 +83,7 @@ func TestRead_NamesWhatIsWrong(t *testing.T) {
 	for file, want := range map[string]string{
 		``:                                       "no cases",
 		`cases: []`:                              "no cases",
-		`cases: [{evnt: a}]`:                     "field evnt not found",
+		`cases: [{evnt: a}]`:                     "line 1: unknown field evnt",
 		`cases: [{event: a}]`:                    `case 1, 1 a in /: want.decision "" is none of allowed`,
 		`cases: [{event: a, want: fine}]`:        `want.decision "fine" is none of`,
 		`cases: [{want: allowed}]`:               "exactly one of connect: true, event and disconnect",
@@ -91,9 +91,21 @@ func TestRead_NamesWhatIsWrong(t *testing.T) {
 		`cases: [{connect: true, args: [1]}]`:    "args belong to an event",
 		`cases: [{event: a, namespace: x}]`:      `namespace "x" does not begin with /`,
 		`cases: [{event: a, times: -1}]`:         "times must be from 1 to",
-		`cases: [{event: a, want: {desion: 1}}]`: "field desion not found",
+		`cases: [{event: a, want: {desion: 1}}]`: `line 1: want has no field "desion", only decision, rule, message, actions, ack`,
 		"cases: [{event: a, token: x, claims: {}, want: denied}]": "exclude each other",
-		`cases: [{event: a, auth: [1]}]`:                          "cannot unmarshal",
+		`cases: [{event: a, auth: [1]}]`:                          "line 1: expected names and values, not a list",
+		"cases:\n- {evnt: a}\n- {event: a, args: x}\n- {event: a, rooms: {b: c}, times: no}\n- event: a\n  want:\n    rule: a\n    desion: 1": "line 2: unknown field evnt\n" +
+			"line 3: expected a list, not `x`\nline 4: expected a list of texts, not names and values\nline 4: expected a number, not `no`\n" +
+			`line 8: want has no field "desion", only decision, rule, message, actions, ack`,
+		`hello`:      "line 1: expected config and cases, not `hello`",
+		`cases: x`:   "line 1: expected a list of cases, not `x`",
+		`cases: [x]`: "line 1: expected a case, not `x`",
+		`cases: [{connect: maybe, want: denied}]`:       "line 1: expected true or false, not `maybe`",
+		`cases: [{event: a, want: [b]}]`:                "line 1: expected a decision or fields of want, not a list",
+		`cases: [{event: a, want: {ack: b}}]`:           "line 1: expected a list, not `b`",
+		`cases: [{event: a, want: {actions: [b]}}]`:     "line 1: expected names and values, not `b`",
+		`cases: [{event: [a], want: denied}]`:           "line 1: expected text, not a list",
+		`cases: [{event: a, query: [b], want: denied}]`: "line 1: expected names and texts, not a list",
 	} {
 		if _, err := policytest.Read(strings.NewReader(file)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", file, err, want)
