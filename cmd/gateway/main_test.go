@@ -154,6 +154,7 @@ func TestCommandLine_WhatIsWrongExitsWith2AndSaysWhy(t *testing.T) {
 		"emit with two":             {[]string{"emit", "--redis", "redis://127.0.0.1:1", "--config", bad, "hello"}, "which Redis?"},
 		"emit, no URL":              {[]string{"emit", "--redis", "http://127.0.0.1", "hello"}, "redis"},
 		"emit, a dash":              {[]string{"emit", "--redis", "redis://127.0.0.1:1", "note", "-x"}, "put -- before arguments that begin with a dash"},
+		"rebalance, no nodes":       {[]string{"rebalance", "--config", write(t, "log: {level: warn}\n")}, "neither a Redis nor peer.nodes"},
 		"emit, no Redis in FILE":    {[]string{"emit", "--config", write(t, "log: {level: warn}\n"), "hello"}, "names no Redis"},
 		"emit, no namespace":        {[]string{"emit", "--redis", "redis://127.0.0.1:1", "--namespace", "chat", "hello"}, "does not begin with /"},
 		"emit, empty room":          {[]string{"emit", "--redis", "redis://127.0.0.1:1", "--room", "", "hello"}, "a room has no name"},

@@ -90,7 +90,8 @@ func reachPeers(ctx context.Context, cfg config.Config) (nodes map[string]string
 		return nodes, peers, transport.CloseIdleConnections, nil
 	}
 	if !cfg.Redis.Configured() {
-		return nil, peers, nil, errors.New("the configuration names neither a Redis nor peer.nodes: there are no nodes to balance")
+		fault := config.Fault{Message: "the configuration names neither a Redis nor peer.nodes: there are no nodes to balance"}
+		return nil, peers, nil, &config.Error{Faults: []config.Fault{fault}}
 	}
 	client, err := RedisClient(cfg.Redis)
 	if err != nil {
