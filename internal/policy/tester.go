@@ -74,6 +74,9 @@ func (t *Tester) Disconnect(ctx context.Context, c *Client, reason string) *Deci
 func (t *Tester) logic(ctx context.Context, c *Client) (*logic, *refusal) {
 	t.last = nil
 	l := &logic{policy: t.policy, client: client{socket: &paper{ctx: ctx, client: c, rooms: slices.Clone(c.Rooms)}}, shared: new(conn.Values)}
+	if l.current() == nil {
+		return l, denied(invalidNamespace)
+	}
 	token := &auth.Token{Claims: c.Claims}
 	if c.Token != "" {
 		var err error

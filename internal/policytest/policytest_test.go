@@ -113,6 +113,17 @@ func TestRead_NamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestDecide_NothingHappensInANamespaceThatIsNotThere(t *testing.T) {
+	tester := tester(t, "testdata/rules.yaml")
+	for _, c := range []policytest.Case{{Connect: true}, {Event: "typing"}, {Disconnect: "transport close"}} {
+		c.Namespace, c.Times = "/nowhere", 1
+		d, err := policytest.Decide(context.Background(), tester, &c)
+		if err != nil || d.Code != policy.Denied || d.Message != "Invalid namespace" {
+			t.Errorf("%+v: %+v, %v", c, d, err)
+		}
+	}
+}
+
 func TestDecide_EachCaseHasAConnectionOfItsOwn(t *testing.T) {
 	tester := tester(t, "testdata/rules.yaml")
 	c := &policytest.Case{Namespace: "/", Event: "typing", Args: []any{"a"}, Rooms: []string{"a"}, Times: 2}
