@@ -53,7 +53,7 @@
 //	Session.SendAway                      the caller's            the same, but so that the client comes back: no close
 //	                                                              packet to a waiting GET, Close frame 1001
 //	Server.Drain                          server shutting down    sent away
-//	Server.Shed                           rebalanced              sent away
+//	Server.Shed                           server shutting down    sent away
 //	Session.Close(SlowConsumer)           slow consumer           cut
 //	the outbox, or all of them, too full  slow consumer           cut
 //	Drain's context has ended             server shutting down    cut

@@ -13,9 +13,8 @@ const (
 	SlowConsumer   CloseReason = "slow consumer"
 	ShuttingDown   CloseReason = "server shutting down"
 	Limit          CloseReason = "limit"
-	Rebalanced     CloseReason = "rebalanced" // Shed
 )
 
 var closeReasons = []CloseReason{
-	TransportError, TransportClose, ForcedClose, PingTimeout, ParseError, SlowConsumer, ShuttingDown, Limit, Rebalanced,
+	TransportError, TransportClose, ForcedClose, PingTimeout, ParseError, SlowConsumer, ShuttingDown, Limit,
 }

@@ -138,7 +138,7 @@ func TestShed_ClosesSomeAsADrainDoes(t *testing.T) {
 		t.Errorf("%d of 1 shed", n)
 	}
 	s.wantAnswer("a GET that waits", <-waiting, 200, "6")
-	s.wantClosed(p.client, engine.Rebalanced)
+	s.wantClosed(p.client, engine.ShuttingDown)
 	s.wantAnswer("the next GET", p.get(), 400, `{"code":1,"message":"Session ID unknown"}`)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Shed closes the transports of n sessions, chosen at random, evenly over window, as Drain does but with Rebalanced: their
-// clients connect anew. It returns how many it has closed, when the last one was told or ctx ends. New sessions are let in meanwhile.
+// Shed closes the transports of n sessions, chosen at random, evenly over window, as Drain does and with its reason:
+// their clients connect anew. It returns how many it has closed, when the last one was told or ctx ends. New sessions are let in meanwhile.
 func (s *Server) Shed(ctx context.Context, n int, window time.Duration) int {
 	sessions := s.table.all()
 	n = min(n, len(sessions))
@@ -20,7 +20,7 @@ func (s *Server) Shed(ctx context.Context, n int, window time.Duration) int {
 				return i
 			}
 		}
-		session.SendAway(Rebalanced)
+		session.SendAway(ShuttingDown)
 	}
 	return n
 }

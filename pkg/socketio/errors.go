@@ -44,5 +44,4 @@ const (
 	ShuttingDown     = conn.ShuttingDown     // Close, Shutdown
 	SlowConsumer     = conn.SlowConsumer     // the client did not take what was queued for it
 	Limit            = conn.Limit            // a limit of the server's
-	Rebalanced       = conn.Rebalanced       // the node had more clients than its peers
 )

@@ -18,5 +18,4 @@ const (
 	ShuttingDown            = Reason(engine.ShuttingDown)
 	SlowConsumer            = Reason(engine.SlowConsumer)
 	Limit                   = Reason(engine.Limit)
-	Rebalanced              = Reason(engine.Rebalanced)
 )

@@ -40,9 +40,10 @@ type membership struct {
 	mu sync.Mutex
 	// mu guards the following.
 	peers    *peers
-	tag      string // the claimed one, or to be claimed
-	conflict bool   // another node has it
-	lookUps  int    // of tags since the last heartbeat
+	tag      string              // the claimed one, or to be claimed
+	conflict bool                // another node has it
+	lookUps  int                 // of tags since the last heartbeat
+	found    map[string][]record // by those look-ups; nil before the first
 }
 
 func newMembership(a *Adapter) *membership {
@@ -140,7 +141,7 @@ func (m *membership) beat(ctx context.Context) error {
 		return err
 	}
 	m.mu.Lock()
-	m.lookUps = 0
+	m.lookUps, m.found = 0, nil
 	m.mu.Unlock()
 	m.announced.Store(true)
 	return nil

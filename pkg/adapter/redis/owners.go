@@ -26,6 +26,7 @@ func (a *Adapter) Owners(ctx context.Context, tag string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		a.membership.remember(tag, found)
 		owners = found
 	}
 	var addresses []string
@@ -63,8 +64,24 @@ func (a *Adapter) NodeID() string { return a.config.NodeID }
 func (m *membership) owners(tag string) (owners []record, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	owners = m.peers.withTag(tag)
+	if owners = m.peers.withTag(tag); len(owners) == 0 {
+		owners = m.found[tag]
+	}
 	return owners, len(owners) > 0 || tag == m.tag && !m.conflict
+}
+
+// remember keeps what a look-up found until the next heartbeat, which brings the node's record: until then every request
+// for one of its sessions asks for the same tag.
+func (m *membership) remember(tag string, owners []record) {
+	if len(owners) == 0 {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.found == nil {
+		m.found = make(map[string][]record)
+	}
+	m.found[tag] = owners
 }
 
 func (m *membership) mayLookUp() bool {

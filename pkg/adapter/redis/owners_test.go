@@ -81,3 +81,17 @@ func TestOwners_LookUpsAreBounded(t *testing.T) {
 		t.Errorf("%v look-ups for 5000 guesses", got)
 	}
 }
+
+// A new node's clients may send any number of requests before its record is known.
+func TestOwners_ATagThatWasFoundIsNotLookedUpAgain(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	n := readyNode(t, s, redis.Config{})
+	s.command("SET", "carillon:{nodes}:id:new", `{"id":"new","tags":["TAGn"],"address":"http://new"}`)
+	s.command("SET", tagKey("TAGn"), "new")
+	for i := range 1000 {
+		if got := n.owners("TAGn"); !slices.Equal(got, []string{"http://new"}) {
+			t.Fatalf("request %d: belongs to %q", i, got)
+		}
+	}
+}

@@ -62,7 +62,7 @@ test("three nodes are rolled and nobody is lost", async t => {
   await fence(name => emitter.emit(name), sockets);
 
   t.diagnostic(`${closes.length} closes of ${clients} clients, ${published} messages`);
-  assert.deepEqual([...new Set(closes.map(({ reason }) => reason))].filter(reason => reason !== "transport close" && reason !== "transport error"), []);
+  for (const { reason } of closes) assert.match(reason, /^transport (close|error)$/);
   for (const at of rolled) {
     for (const start of at) {
       const burst = at.filter(x => x >= start && x < start + 300).length;
