@@ -105,8 +105,11 @@ func readable(err error) error {
 		lines[i] = wrongType.ReplaceAllStringFunc(fault, func(text string) string {
 			m := wrongType.FindStringSubmatch(text)
 			_, value, isText := strings.Cut(m[1], " ")
-			if !isText {
+			switch {
+			case !isText:
 				value = forms[m[1]]
+			case m[2] == "policytest.File":
+				value = "text" // perhaps a file with a password
 			}
 			return fmt.Sprintf("expected %s, not %s", forms[m[2]], value)
 		})

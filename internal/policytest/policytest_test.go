@@ -97,7 +97,7 @@ func TestRead_NamesWhatIsWrong(t *testing.T) {
 		"cases:\n- {evnt: a}\n- {event: a, args: x}\n- {event: a, rooms: {b: c}, times: no}\n- event: a\n  want:\n    rule: a\n    desion: 1": "line 2: unknown field evnt\n" +
 			"line 3: expected a list, not `x`\nline 4: expected a list of texts, not names and values\nline 4: expected a number, not `no`\n" +
 			`line 8: want has no field "desion", only decision, rule, message, actions, ack`,
-		`hello`:      "line 1: expected config and cases, not `hello`",
+		`hello`:      "line 1: expected config and cases, not text",
 		`cases: x`:   "line 1: expected a list of cases, not `x`",
 		`cases: [x]`: "line 1: expected a case, not `x`",
 		`cases: [{connect: maybe, want: denied}]`:       "line 1: expected true or false, not `maybe`",
