@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -165,6 +166,30 @@ func TestPeers_ANodeThatLeavesLetsGoOfWhatItRelays(t *testing.T) {
 	if !websocket.IsCloseError(err, websocket.CloseGoingAway) {
 		t.Errorf("closed with %v; want 1001", err)
 	}
+}
+
+// A client whose balancer does not notice that the node leaves comes back to it with every poll, to the very end.
+func TestPeers_ANodeThatLeavesKeepsNoSessionOfAnother(t *testing.T) {
+	nodes := trio(t)
+	w := &wanderer{t: t, nodes: nodes}
+	w.connect()
+	owner, leaving := nodes[1], nodes[2]
+	get(t, leaving.clients+"/socket.io/?EIO=4&transport=polling") // a silent session of its own holds the node up
+	var polling sync.WaitGroup
+	polling.Go(func() {
+		for {
+			response, err := http.Get(leaving.clients + "/socket.io/?" + w.query)
+			if err != nil {
+				return
+			}
+			response.Body.Close()
+		}
+	})
+	leaving.stop()
+	polling.Wait()
+	w.nodes = [3]*instance{owner, owner, owner}
+	w.want(http.MethodPost, `421["echo","a"]`, "ok")
+	w.want(http.MethodGet, "", `431["a"]`)
 }
 
 func TestPeers_OfOneRedisFindOneAnotherAndAgreeOnASecret(t *testing.T) {

@@ -103,7 +103,7 @@ func (g *Gateway) leave(delay time.Duration, leaveCluster func()) error {
 
 	time.Sleep(delay)
 	g.drain()
-	err := stop(&g.clients)
+	err := g.stopClients()
 	if g.peers != nil {
 		err = errors.Join(err, g.peers.stop())
 	}
@@ -130,6 +130,21 @@ func (g *Gateway) drain() {
 		g.logger.Warn("some clients did not let go and were cut", zap.Error(err))
 	}
 	relayed.Wait()
+}
+
+// stopClients ends the clients' listener. A client of another node may have come back to this one after the drain let go
+// of it: its poll is ended once more, since cutting it would end its session at the owner.
+func (g *Gateway) stopClients() error {
+	if g.peers == nil {
+		return stop(&g.clients)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var letting sync.WaitGroup
+	letting.Go(func() { g.peers.relay.LetGo(ctx) })
+	err := stop(&g.clients)
+	cancel()
+	letting.Wait()
+	return err
 }
 
 func stop(e *endpoint) error {

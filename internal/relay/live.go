@@ -80,6 +80,26 @@ func (r *Relay) Drain(ctx context.Context, window time.Duration) error {
 	return nil
 }
 
+// letGoAgain is how long LetGo waits before it asks again.
+const letGoAgain = 20 * time.Millisecond
+
+// LetGo has the owners end all polls that wait here, until ctx ends: for a node that has drained and closes its listener.
+// The owner knows nothing of a poll that is on its way to it, so one request for each is not enough.
+func (r *Relay) LetGo(ctx context.Context) {
+	for ctx.Err() == nil {
+		polls, _ := r.live.list()
+		var letting sync.WaitGroup
+		for _, p := range polls {
+			letting.Go(func() { r.release(ctx, p) })
+		}
+		letting.Wait()
+		select {
+		case <-time.After(letGoAgain):
+		case <-ctx.Done():
+		}
+	}
+}
+
 // list returns all that passes through, in random order.
 func (l *live) list() (polls []*poll, sockets []*shuttle) {
 	l.mu.Lock()
