@@ -27,7 +27,7 @@ type peers struct {
 	endpoint endpoint
 	secret   peerSecret
 	sessions localSessions
-	static   *relay.Static // nil: the cluster knows who has which tag
+	static   *relay.Static // nil: the nodes are found in Redis
 }
 
 // directory finds nodes by tag, and knows this node's own tags.
@@ -147,8 +147,8 @@ func (l localSessions) run(ctx context.Context, log *zap.Logger) {
 	}
 }
 
-// listen opens the listener. Where nobody chose its address, another node of this machine may have it: any free port will
-// do then, since nodes tell one another where they are.
+// listen opens the listener. Another node of this machine may have the default address; any free port will do then, since
+// each node's record tells the others where it is.
 func (p *peers) listen(log *zap.Logger) error {
 	err := p.endpoint.listen()
 	if usual := config.Default().Peer.Address; errors.Is(err, syscall.EADDRINUSE) && p.endpoint.address == usual {

@@ -22,7 +22,7 @@ const headerRefused = "Carillon-Relay-Refused"
 const (
 	releasePath = "/carillon/release" // by a draining node: end the session's waiting poll
 	tagsPath    = "/carillon/tags"    // by a node with a static list of peers
-	loadPath    = "/carillon/load"    // by who rebalances: how many sessions are here
+	loadPath    = "/carillon/load"    // by gateway rebalance: how many sessions are here
 	shedPath    = "/carillon/shed"    // close so many of them
 )
 
