@@ -87,6 +87,8 @@ func startTokenNode(t *testing.T, redis, jwks string) node {
 	config := fmt.Sprintf(`
 server: {address: %q}
 ops: {address: %q}
+# A client that is sent away in the middle of its upgrade has stopped polling: only its heartbeat tells it.
+engine: {ping_interval: 1s, ping_timeout: 2s}
 redis: {url: %q}
 drain: {delay: 0s, window: 1s}
 auth: {jwt: {jwks: %q, issuer: https://id.example, audience: chat}}
