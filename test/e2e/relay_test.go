@@ -59,7 +59,8 @@ var fences = regexp.MustCompile("(?s)```(haproxy|nginx)\n(.*?)```")
 func startNginx(t *testing.T, http string) string {
 	t.Helper()
 	address, dir := program.FreeAddress(t), t.TempDir()
-	config := "daemon off;\npid nginx.pid;\nevents {}\nhttp {\naccess_log off;\n"
+	// As root nginx would serve as another user, who may not read the test's directory; else it only warns.
+	config := "daemon off;\nuser root;\npid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n"
 	for _, temp := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		config += temp + "_temp_path " + temp + ";\n"
 	}

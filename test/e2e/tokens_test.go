@@ -48,36 +48,18 @@ func newKey(t *testing.T) (private, set string) {
 // startIssuer runs nginx over a key set and returns the set's file and its URL.
 func startIssuer(t *testing.T, set string) (file, url string) {
 	t.Helper()
-	dir, address := t.TempDir(), program.FreeAddress(t)
-	file = filepath.Join(dir, "jwks.json")
+	file = filepath.Join(t.TempDir(), "jwks.json")
 	if err := os.WriteFile(file, []byte(set), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// As root nginx would serve as another user, who may not read the test's directory; else it only warns.
-	config := fmt.Sprintf(`
-daemon off;
-user root;
-pid nginx.pid;
-error_log stderr;
-events {}
-http {
-  access_log off;
-  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-  server {
-    listen %s;
-    location = /.well-known/jwks.json {
-      alias %s;
-      default_type application/json;
-    }
+	return file, startNginx(t, fmt.Sprintf(`server {
+  listen 8000;
+  location = /.well-known/jwks.json {
+    alias %s;
+    default_type application/json;
   }
 }
-`, address, file)
-	if err := os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := start(t, "nginx", "nginx", "-p", dir, "-c", "nginx.conf", "-e", "stderr")
-	p.Await(func() bool { return program.Accepts(address) })
-	return file, "http://" + address + "/.well-known/jwks.json"
+`, file)) + "/.well-known/jwks.json"
 }
 
 // startTokenNode runs a gateway that takes tokens of the issuer's keys.
