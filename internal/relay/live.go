@@ -33,8 +33,7 @@ func (l *live) add(req *http.Request, owner *url.URL) *poll {
 	if req.Method != http.MethodGet {
 		return nil
 	}
-	ids := req.URL.Query()["sid"]
-	p := &poll{sid: ids[len(ids)-1], owner: owner}
+	p := &poll{sid: idOf(req), owner: owner}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.polls == nil {

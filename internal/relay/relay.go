@@ -113,13 +113,18 @@ const (
 	tagLength = 4
 )
 
-// tagOf returns the tag of the session a request names; false when there can be no such session.
-func tagOf(r *http.Request) (string, bool) {
+// idOf returns the session that a request names, empty for none. As in the engine, the last one counts.
+func idOf(r *http.Request) string {
 	ids := r.URL.Query()["sid"]
 	if len(ids) == 0 {
-		return "", false
+		return ""
 	}
-	id := ids[len(ids)-1] // as in the engine, the last one counts
+	return ids[len(ids)-1]
+}
+
+// tagOf returns the tag of the session a request names; false when there can be no such session.
+func tagOf(r *http.Request) (string, bool) {
+	id := idOf(r)
 	if len(id) != idLength {
 		return "", false
 	}
