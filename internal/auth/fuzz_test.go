@@ -15,7 +15,7 @@ import (
 // What a token may be made of, however it is put together: there is a verdict, at once, and a token found valid was signed
 // and has claims that every reader reads alike.
 func FuzzVerifier(f *testing.F) {
-	v := verifier(f, config.Auth{JWT: config.JWT{Secret: secret, PublicKey: publicPEM(f, "p256", "rsa", "ed"), JWKS: "https://id.example/keys"}}, auth.Options{})
+	v := verifier(f, config.Auth{JWT: config.JWT{Secret: secret, PublicKey: config.PEM(publicPEM(f, "p256", "rsa", "ed")), JWKS: "https://id.example/keys"}}, auth.Options{})
 	f.Add(handmade(hs256, `{"sub":"u","exp":4102444800,"aud":["a","b"]}`), "", "")
 	f.Add(es256(f, "other", "kid"), "", "")
 	f.Add("..", `{"alg":"none"}`, `{"sub":"u"}`)

@@ -40,7 +40,7 @@ func newKeyring(cfg config.JWT, leeway time.Duration) (*keyring, error) {
 		}
 	}
 	var err error
-	if r.pem, err = readPEM(cfg.PublicKey); err != nil {
+	if r.pem, err = readPEM(string(cfg.PublicKey)); err != nil {
 		return nil, err
 	}
 	algorithms := cfg.Algorithms

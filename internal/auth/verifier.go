@@ -134,10 +134,10 @@ func (v *Verifier) Verify(token string, done func(*Token, error)) {
 
 // Files are those that cfg names: their change calls for Prepare.
 func Files(cfg config.JWT) []string {
-	if cfg.PublicKey == "" || isPEM(cfg.PublicKey) {
+	if cfg.PublicKey == "" || isPEM(string(cfg.PublicKey)) {
 		return nil
 	}
-	return []string{cfg.PublicKey}
+	return []string{string(cfg.PublicKey)}
 }
 
 func isPEM(text string) bool { return strings.Contains(text, "-----BEGIN") }

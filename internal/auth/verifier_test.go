@@ -33,10 +33,10 @@ func TestVerifier_AcceptsEachAlgorithmWithItsKeyOnly(t *testing.T) {
 			cfg  config.JWT
 			want string
 		}{
-			{config.JWT{PublicKey: publicPEM(t, name)}, ""},
-			{config.JWT{PublicKey: all, Secret: secret}, ""},
-			{config.JWT{PublicKey: all, Algorithms: []string{algorithm}}, ""},
-			{config.JWT{PublicKey: all, Algorithms: []string{"HS256"}}, "token_invalid: algorithm not allowed"},
+			{config.JWT{PublicKey: config.PEM(publicPEM(t, name))}, ""},
+			{config.JWT{PublicKey: config.PEM(all), Secret: secret}, ""},
+			{config.JWT{PublicKey: config.PEM(all), Algorithms: []string{algorithm}}, ""},
+			{config.JWT{PublicKey: config.PEM(all), Algorithms: []string{"HS256"}}, "token_invalid: algorithm not allowed"},
 			{config.JWT{Secret: secret}, "token_invalid: no key for it"},
 		} {
 			got, err := judge(verifier(t, config.Auth{JWT: c.cfg}, auth.Options{}), token)
@@ -57,7 +57,7 @@ func TestVerifier_AcceptsEachAlgorithmWithItsKeyOnly(t *testing.T) {
 }
 
 func TestVerifier_KeyOfAnotherCurveDoesNotFit(t *testing.T) {
-	v := verifier(t, config.Auth{JWT: config.JWT{PublicKey: publicPEM(t, "p384")}}, auth.Options{})
+	v := verifier(t, config.Auth{JWT: config.JWT{PublicKey: config.PEM(publicPEM(t, "p384"))}}, auth.Options{})
 	if _, err := judge(v, signed(t, "ES256", keys()["p256"], "", claimsOf("u"))); reason(err) != "token_invalid: no key for it" {
 		t.Error(err)
 	}
@@ -65,7 +65,7 @@ func TestVerifier_KeyOfAnotherCurveDoesNotFit(t *testing.T) {
 
 func TestVerifier_PublicKeyIsNoSecret(t *testing.T) {
 	text := publicPEM(t, "rsa")
-	v := verifier(t, config.Auth{JWT: config.JWT{PublicKey: text}}, auth.Options{})
+	v := verifier(t, config.Auth{JWT: config.JWT{PublicKey: config.PEM(text)}}, auth.Options{})
 	for _, confused := range []string{text, strings.TrimSpace(text)} {
 		token := signed(t, "HS256", []byte(confused), "", claimsOf("admin"))
 		if _, err := judge(v, token); reason(err) != "token_invalid: no key for it" {
@@ -221,7 +221,7 @@ func TestVerifier_KeysChangeWhileItRuns(t *testing.T) {
 		}
 	}
 	write(publicPEM(t, "p256"))
-	cfg := config.JWT{PublicKey: file}
+	cfg := config.JWT{PublicKey: config.PEM(file)}
 	v := verifier(t, config.Auth{JWT: cfg}, auth.Options{})
 	old, young := signed(t, "ES256", keys()["p256"], "", claimsOf("u")), signed(t, "EdDSA", keys()["ed"], "", claimsOf("u"))
 	state := func() string {
@@ -281,7 +281,7 @@ func TestNew_RefusesKeysThatCannotServe(t *testing.T) {
 		"second":       {publicPEM(t, "ed") + asPEM("PUBLIC KEY", []byte{1}), "key 2"},
 		"more text":    {publicPEM(t, "ed") + "and so on", "not PEM"},
 	} {
-		if _, err := auth.New(config.Auth{JWT: config.JWT{PublicKey: c.text}}, auth.Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := auth.New(config.Auth{JWT: config.JWT{PublicKey: config.PEM(c.text)}}, auth.Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q in it", name, err, c.want)
 		}
 	}

@@ -27,7 +27,7 @@ type JWT struct {
 	// Shared secret, for HS256, HS384 and HS512; several, one a line, while it is being changed.
 	Secret Secret `key:"secret"`
 	// Public keys or certificates, one or several: PEM text or the name of a file, which is read again when it changes.
-	PublicKey string `key:"public_key"`
+	PublicKey PEM `key:"public_key"`
 	// URL of a JSON Web Key Set.
 	JWKS URL `key:"jwks"`
 	// Signatures to accept, such as RS256. Empty: those that fit the keys.

@@ -191,7 +191,7 @@ func (l *loader) checkHTTPURL(key string, address URL) {
 }
 
 // checkPair checks that a certificate and its key come together.
-func (l *loader) checkPair(section, cert string, key PrivateKey) {
+func (l *loader) checkPair(section string, cert PEM, key PrivateKey) {
 	switch {
 	case cert != "" && key == "":
 		l.fault(section+".cert", "is of no use without %s.key", section)

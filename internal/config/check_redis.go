@@ -46,6 +46,9 @@ func (l *loader) checkRedisURL(address URL) {
 		if u.Host == "" {
 			l.fault("redis.url", "names no host")
 		}
+		if port, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || port == 0) {
+			l.fault("redis.url", "has a port that is not one of 1 to 65535")
+		}
 	case "unix":
 		if u.Path == "" {
 			l.fault("redis.url", "names no socket")
@@ -57,5 +60,11 @@ func (l *loader) checkRedisURL(address URL) {
 	}
 	if _, err := strconv.ParseUint(database, 10, 31); database != "" && err != nil {
 		l.fault("redis.url", "names a database that is not a number")
+	}
+	for name := range u.Query() {
+		switch foldName(name) {
+		case "password", "pass", "pwd", "auth", "username", "user":
+			l.fault("redis.url", "takes no parameter %s; write redis://user:password@host, or set redis.password", quote(name))
+		}
 	}
 }

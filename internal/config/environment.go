@@ -54,10 +54,20 @@ func (l *loader) loadEnvironment(environ []string) {
 		if !isServiceLink(name, variables[name]) {
 			l.warnings = append(l.warnings, Warning{
 				Variable: name,
-				Message:  "unknown variable; the nearest valid name is " + nearest(name, known),
+				Message:  "unknown variable; the nearest valid name is " + nearestVariable(name, known),
 			})
 		}
 	}
+}
+
+// nearestVariable returns the known variable that was probably meant: the last word of a name may be another word for a key.
+func nearestVariable(name string, known []string) string {
+	if i := strings.LastIndexByte(name, '_'); i >= 0 {
+		if other := name[:i+1] + strings.ToUpper(otherNames[foldName(name[i+1:])]); slices.Contains(known, other) {
+			return other
+		}
+	}
+	return nearest(name, known)
 }
 
 // gatewayVariables returns the variables that are meant for the gateway; of several with one name the first, as for

@@ -183,7 +183,7 @@ func TestEnvironment_NamespacesAreOneDocument(t *testing.T) {
 
 func TestEnvironment_UnknownVariableIsOneWarning(t *testing.T) {
 	_, warnings, err := config.Load(config.Source{Environ: []string{
-		"CARILLON_REDIS_URI=redis://localhost", "CARILLON_LOGLEVEL=debug", "CARILLONS=2", "PATH=/bin",
+		"CARILLON_REDIS_URI=redis://localhost", "CARILLON_REDIS_PWD=x", "CARILLON_LOGLEVEL=debug", "CARILLONS=2", "PATH=/bin",
 		"carillon_log_level=debug",
 	}})
 	if err != nil {
@@ -195,6 +195,7 @@ func TestEnvironment_UnknownVariableIsOneWarning(t *testing.T) {
 	}
 	assertLines(t, got,
 		"CARILLON_LOGLEVEL: unknown variable; the nearest valid name is CARILLON_LOG_LEVEL",
+		"CARILLON_REDIS_PWD: unknown variable; the nearest valid name is CARILLON_REDIS_PASSWORD",
 		"CARILLON_REDIS_URI: unknown variable; the nearest valid name is CARILLON_REDIS_URL")
 }
 

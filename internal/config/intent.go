@@ -9,6 +9,7 @@ import (
 
 // checkIntent warns of what is possible and hardly meant.
 func (l *loader) checkIntent(c *Config) {
+	l.checkSecretLength(c)
 	// Only what a user said counts: gateway dev serves 2.x clients by itself.
 	if _, asked := l.origins["engine.eio3"]; !asked || !c.Engine.EIO3 {
 		return
@@ -24,6 +25,17 @@ func (l *loader) checkIntent(c *Config) {
 			l.checkPublishedIDs(indexKey(key+".rules", i)+".do", rule.Do)
 		}
 		l.checkPublishedIDs(key+".disconnect.do", namespace.Disconnect.Do)
+	}
+}
+
+// checkSecretLength warns of secrets that can be found from one token by trying: RFC 7518, section 3.2, wants a key as long
+// as the hash, which for HS256 is 32 bytes.
+func (l *loader) checkSecretLength(c *Config) {
+	const shortest = 32
+	for line := range strings.SplitSeq(string(c.Auth.JWT.Secret), "\n") {
+		if line = strings.TrimSuffix(line, "\r"); line != "" && len(line) < shortest {
+			l.warn("auth.jwt.secret", "has a secret of %d bytes, which can be guessed from a token; use %d or more", len(line), shortest)
+		}
 	}
 }
 

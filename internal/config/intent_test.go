@@ -27,6 +27,16 @@ func TestIntent_EveryOriginShutsOutBrowsersOf2x(t *testing.T) {
 	assertLines(t, warningsOf(t, config.Source{File: []byte("server: {origins: [https://a.example]}\nengine: {eio3: true}\n")}))
 }
 
+func TestIntent_AShortSecretCanBeGuessed(t *testing.T) {
+	secret := func(text string) config.Source {
+		return config.Source{File: []byte("auth: {jwt: {secret: \"" + text + "\"}}\n")}
+	}
+	const long = "0123456789abcdef0123456789abcdef"
+	assertLines(t, warningsOf(t, secret(long+`\n`+long+`x\n`)))
+	assertLines(t, warningsOf(t, secret(long+`\nhunter2\n`)),
+		`line 1: auth.jwt.secret: has a secret of 7 bytes, which can be guessed from a token; use 32 or more`)
+}
+
 func TestIntent_AnIDOf2xIsNotPublished(t *testing.T) {
 	const secret = ": publishes sid, the session secret of a Socket.IO 2.x client (engine.eio3): others can speak and listen in its name; " +
 		"publish an id from the token or from auth"

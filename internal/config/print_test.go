@@ -78,6 +78,7 @@ func TestPrint_LoadsAsTheSameConfiguration(t *testing.T) {
 func TestPrint_MasksSecrets(t *testing.T) {
 	cfg := config.Default()
 	cfg.Auth.JWT.PublicKey = "-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----"
+	cfg.Redis.TLS.CA, cfg.Redis.TLS.Cert = "hunter2", "hunter2"
 	cfg.Server.TLS = config.TLS{Cert: "cert.pem", Key: "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----"}
 	cfg.Peer.Secret = "hunter2"
 	cfg.Peer.Advertise = "http://hunter2@node:9091"

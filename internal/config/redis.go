@@ -48,9 +48,9 @@ type RedisSentinel struct {
 // RedisTLS is how a Redis proves itself, and the gateway to it.
 type RedisTLS struct {
 	// Certificates of the authority, PEM text or the name of a file. Empty: those of the system.
-	CA string `key:"ca"`
+	CA PEM `key:"ca"`
 	// Certificate of the gateway, PEM text or the name of a file. Empty: it shows none.
-	Cert string `key:"cert"`
+	Cert PEM `key:"cert"`
 	// Its key, PEM text or the name of a file.
 	Key PrivateKey `key:"key"`
 	// Name that the certificate of Redis must have. Empty: the host.

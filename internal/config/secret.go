@@ -50,6 +50,24 @@ func hideKey(text string) string {
 	return text
 }
 
+// PEM is a certificate or a public key, or several, as PEM text or as the name of a file. What is neither, such as a secret
+// in the wrong place or a private key, is never printed or logged.
+type PEM string
+
+// String returns a file's name or PEM text as it is, and the mask for anything else.
+func (p PEM) String() string {
+	if text := string(p); strings.HasPrefix(strings.TrimSpace(text), "-----BEGIN ") {
+		return hideKey(text)
+	}
+	return FileName(string(p))
+}
+
+// GoString keeps what may be a secret out of %#v.
+func (p PEM) GoString() string { return p.String() }
+
+// MarshalText keeps what may be a secret out of JSON and of structured logs.
+func (p PEM) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
 // FileName returns text that names a file as it is, and the mask for what may be a secret in the place of one.
 func FileName(text string) string {
 	begins := func(prefix string) bool { return strings.HasPrefix(text, prefix) }

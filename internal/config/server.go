@@ -32,7 +32,7 @@ type Server struct {
 // TLS is a certificate and its key.
 type TLS struct {
 	// PEM text, or the name of a file; with intermediate certificates.
-	Cert string `key:"cert"`
+	Cert PEM `key:"cert"`
 	// PEM text, or the name of a file.
 	Key PrivateKey `key:"key"`
 }

@@ -42,8 +42,8 @@ func (c *certificate) prepare(cfg config.TLS) (renew func(), err error) {
 }
 
 // keyPair reads a certificate and its key, which are keys of section; the error names each that is wrong.
-func keyPair(section, cert string, key config.PrivateKey) (tls.Certificate, error) {
-	certText, noCert := pemText(section+".cert", cert)
+func keyPair(section string, cert config.PEM, key config.PrivateKey) (tls.Certificate, error) {
+	certText, noCert := pemText(section+".cert", string(cert))
 	keyText, noKey := pemText(section+".key", string(key))
 	if err := errors.Join(noCert, noKey); err != nil {
 		return tls.Certificate{}, err
@@ -96,7 +96,7 @@ func firstExpiry(chain [][]byte) (time.Time, error) {
 // certificateFiles are the files that cfg names.
 func certificateFiles(cfg config.TLS) []string {
 	var files []string
-	for _, value := range []string{cfg.Cert, string(cfg.Key)} {
+	for _, value := range []string{string(cfg.Cert), string(cfg.Key)} {
 		if value != "" && !strings.Contains(value, "-----BEGIN") {
 			files = append(files, value)
 		}

@@ -72,7 +72,7 @@ func TestHTTPLog_WhatClientsProvokeIsDebug(t *testing.T) {
 	for level, seen := range map[string]bool{"debug": true, "info": false} {
 		log := &program.Output{}
 		cfg := load(t, quick+"log: {level: "+level+"}\n")
-		cfg.Server.TLS.Cert, cfg.Server.TLS.Key = string(cert), config.PrivateKey(key)
+		cfg.Server.TLS.Cert, cfg.Server.TLS.Key = config.PEM(cert), config.PrivateKey(key)
 		i := runWith(t, gateway.Options{Config: cfg, Log: log})
 		conn, err := net.Dial("tcp", i.address)
 		if err != nil {

@@ -89,7 +89,7 @@ func redisTLS(cfg config.RedisTLS) (*tls.Config, error) {
 	var noCA, noPair error
 	if cfg.CA != "" {
 		var text []byte
-		text, noCA = pemText("redis.tls.ca", cfg.CA)
+		text, noCA = pemText("redis.tls.ca", string(cfg.CA))
 		settings.RootCAs = x509.NewCertPool()
 		if noCA == nil && !settings.RootCAs.AppendCertsFromPEM(text) {
 			noCA = errors.New("redis.tls.ca: holds no certificate")

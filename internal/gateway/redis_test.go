@@ -109,7 +109,7 @@ func TestRedisClient_TLSFromTextAndFile(t *testing.T) {
 	}
 	o := simpleOptions(t, config.Redis{
 		URL: "rediss://redis.example:6380",
-		TLS: config.RedisTLS{CA: cert, Cert: cert, Key: config.PrivateKey(file)},
+		TLS: config.RedisTLS{CA: config.PEM(cert), Cert: config.PEM(cert), Key: config.PrivateKey(file)},
 	})
 	settings := o.TLSConfig
 	if settings.RootCAs == nil || len(settings.Certificates) != 1 || settings.ServerName != "redis.example" ||
@@ -127,12 +127,12 @@ func TestRedisClient_FaultsNameTheirKey(t *testing.T) {
 	const url = "rediss://redis.example"
 	for name, cfg := range map[string]config.Redis{
 		"redis.url":      {URL: "http://redis.example"},
-		"redis.tls":      {URL: "redis://redis.example", TLS: config.RedisTLS{CA: cert}},
+		"redis.tls":      {URL: "redis://redis.example", TLS: config.RedisTLS{CA: config.PEM(cert)}},
 		"redis.tls.ca":   {URL: url, TLS: config.RedisTLS{CA: "nowhere.pem"}},
-		"redis.tls.ca:":  {URL: url, TLS: config.RedisTLS{CA: key}},
-		"redis.tls: ":    {URL: url, TLS: config.RedisTLS{Cert: cert, Key: config.PrivateKey(otherKey)}},
+		"redis.tls.ca:":  {URL: url, TLS: config.RedisTLS{CA: config.PEM(key)}},
+		"redis.tls: ":    {URL: url, TLS: config.RedisTLS{Cert: config.PEM(cert), Key: config.PrivateKey(otherKey)}},
 		"redis.tls.cert": {URL: url, TLS: config.RedisTLS{Cert: "nowhere.pem", Key: config.PrivateKey(otherKey)}},
-		"redis.tls.key":  {URL: url, TLS: config.RedisTLS{Cert: cert, Key: "nowhere.pem"}},
+		"redis.tls.key":  {URL: url, TLS: config.RedisTLS{Cert: config.PEM(cert), Key: "nowhere.pem"}},
 	} {
 		_, err := gateway.RedisClient(cfg)
 		if err == nil || !strings.HasPrefix(err.Error(), name) {
