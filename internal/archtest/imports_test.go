@@ -30,11 +30,12 @@ var allowed = map[string][]string{
 	"internal/joined":     nil,
 	"internal/msgjson":    nil,
 	"internal/redisconn":  nil,
+	"internal/redispeers": {"internal/redisconn"},
 
 	"pkg/adapter":             {"pkg/rooms", "pkg/socketio/packet"},
 	"pkg/adapter/adaptertest": {"pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"internal/rediswire":      {"internal/msgjson", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
-	"pkg/adapter/redis":       {"internal/joined", "internal/redisconn", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
+	"pkg/adapter/redis":       {"internal/joined", "internal/redisconn", "internal/redispeers", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/emitter":             {"internal/joined", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 
 	"pkg/engine":     {"internal/eioproto", "internal/idle", "internal/wsframe"},

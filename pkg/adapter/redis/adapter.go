@@ -68,7 +68,7 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 		},
 		client: client,
 	}
-	a.membership = newMembership(a)
+	a.peers = a.joinCluster()
 	a.tag.Store(&cfg.Tag)
 	a.makeSets(client, source)
 	if err := registerDeaf(cfg.Registry, func() bool { return a.State().Deaf }); err != nil {
@@ -117,7 +117,7 @@ func (a *Adapter) Run(ctx context.Context, node adapter.Node) error {
 	for _, s := range a.sets {
 		group.Go(func() { s.run(connected) })
 	}
-	a.membership.run(ctx)
+	a.peers.Run(ctx)
 	disconnect()
 	group.Wait()
 	a.questions.close()
@@ -191,7 +191,7 @@ func (a *Adapter) Confirm(nsp string, rooms []string, done func(error)) {
 
 // State implements [adapter.Adapter]. Of several servers the worst one counts.
 func (a *Adapter) State() adapter.State {
-	state := adapter.State{Ready: a.membership.announced.Load(), Connected: true}
+	state := adapter.State{Ready: a.peers.Announced(), Connected: true}
 	for _, s := range a.sets {
 		other := s.state()
 		state.Ready = other.Ready && state.Ready
@@ -199,14 +199,6 @@ func (a *Adapter) State() adapter.State {
 		state.Deaf = state.Deaf || other.Deaf
 	}
 	return state
-}
-
-// Trouble is why Redis did not accept this node's last heartbeat; nil when it did.
-func (a *Adapter) Trouble() error {
-	if err := a.membership.trouble.Load(); err != nil {
-		return *err
-	}
-	return nil
 }
 
 // showConnected may be called by several goroutines: the one that looks last has the last word.

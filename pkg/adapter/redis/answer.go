@@ -28,7 +28,7 @@ func (a *inbox) answer(
 		return [][]byte{whole}, err
 	}
 	out := division{limit: a.config.MaxMessage, encode: encode}
-	if a.membership.isPeer(asker) {
+	if a.peers.Known(asker) {
 		err = out.divide(reply)
 	} else {
 		err = out.cutTo(reply, len(whole))

@@ -11,6 +11,8 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redispeers"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
@@ -45,7 +47,7 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 	}
 	before, err := a.countNodes(ctx, nsp)
 	if err != nil {
-		return []string{unnamed}, fmt.Errorf("redis: count nodes: %w", err)
+		return []string{unnamed}, fmt.Errorf("redis: count nodes: %w", errors.Join(adapter.ErrAway, err))
 	}
 	publish := func(done func(error)) {
 		request.done = done
@@ -57,16 +59,16 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 	asked := time.Now()
 	after, err := a.countNodes(ctx, nsp)
 	if err != nil {
-		return []string{unnamed}, fmt.Errorf("redis: count nodes: %w", err)
+		return []string{unnamed}, fmt.Errorf("redis: count nodes: %w", errors.Join(adapter.ErrAway, err))
 	}
-	expected := a.membership.expect(nsp, before, after)
+	expected := a.peers.Expect(nsp, before, after, time.Now())
 	open.expect(expected)
 	patience := time.NewTimer(a.config.RequestTimeout)
 	defer patience.Stop()
 	result := open.collect(ctx, patience.C, reply)
 	// Nodes that had hardly any time to answer are not silent.
 	if len(result.missing) == 0 || time.Since(asked) >= a.config.RequestTimeout/2 {
-		a.membership.settle(nsp, expected, result)
+		a.peers.Settle(nsp, expected, result.silent, result.silentStrangers, time.Now())
 	}
 	return result.missing, nil
 }
@@ -104,26 +106,30 @@ func wait(ctx context.Context, start func(done func(error))) error {
 // countNodes asks Redis which other nodes listen for questions in a namespace at this moment. Nodes of our kind also
 // subscribe to a channel with their name there, so that it is known which ones do, and to their probes for as long as they
 // receive anything: one that is alive and has subscribed to neither is cut off, and may have the namespace.
-func (a *Adapter) countNodes(ctx context.Context, nsp string) (subscribers, error) {
+func (a *Adapter) countNodes(ctx context.Context, nsp string) (redispeers.Subscribers, error) {
 	request := a.dialect.requests(nsp)
-	peers := a.membership.all()
+	peers := a.peers.All()
 	channels := []string{request.channel}
 	for _, p := range peers {
 		channels = append(channels, a.dialect.answers(nsp, p.ID))
 		channels = append(channels, a.probesBeside(request, p)...)
 	}
-	counts, err := outlive(ctx, func() (map[string]int64, error) { return a.countSubscribers(ctx, channels) })
+	var counts map[string]int64
+	err := redisconn.Within(ctx, func() (err error) {
+		counts, err = a.countSubscribers(ctx, channels)
+		return err
+	})
 	if err != nil {
 		a.refusals.Refused(refusedQuery, err)
-		return subscribers{}, err
+		return redispeers.Subscribers{}, err
 	}
 	a.refusals.Granted(refusedQuery)
-	found := subscribers{total: int(counts[request.channel])}
+	found := redispeers.Subscribers{Total: int(counts[request.channel])}
 	if a.dialect.isOn(request) {
-		found.total--
+		found.Total--
 	}
 	isSubscribed := func(channel string) bool { return counts[channel] > 0 }
-	isCutOff := func(p record) bool {
+	isCutOff := func(p redispeers.Record) bool {
 		probes := a.probesBeside(request, p)
 		return p.Deaf || len(probes) > 0 && !slices.ContainsFunc(probes, isSubscribed)
 	}
@@ -131,7 +137,7 @@ func (a *Adapter) countNodes(ctx context.Context, nsp string) (subscribers, erro
 	for _, p := range peers {
 		switch {
 		case isSubscribed(a.dialect.answers(nsp, p.ID)):
-			found.present = append(found.present, p.ID)
+			found.Present = append(found.Present, p.ID)
 		case isCutOff(p):
 			suspects[p.ID] = p.Probes
 		}
@@ -140,19 +146,19 @@ func (a *Adapter) countNodes(ctx context.Context, nsp string) (subscribers, erro
 		return found, nil
 	}
 	// What is known of a suspect may be of some time ago: it may have left since, or probe elsewhere.
-	if err := a.membership.refresh(ctx); err != nil {
-		return subscribers{}, err
+	if err := a.peers.Refresh(ctx); err != nil {
+		return redispeers.Subscribers{}, err
 	}
-	for _, p := range a.membership.alive() {
+	for _, p := range a.peers.Alive() {
 		if probes, suspect := suspects[p.ID]; suspect && slices.Equal(probes, p.Probes) {
-			found.cutOff = append(found.cutOff, p.ID)
+			found.CutOff = append(found.CutOff, p.ID)
 		}
 	}
 	return found, nil
 }
 
 // probesBeside are the channels by which a peer shows that it receives from the server where questions are published.
-func (a *Adapter) probesBeside(request interest, p record) []string {
+func (a *Adapter) probesBeside(request interest, p redispeers.Record) []string {
 	var channels []string
 	for _, probe := range p.Probes {
 		if a.dialect.sameServer(request.channel, probe) {

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/carillon-io/carillon/internal/redispeers"
 	"github.com/carillon-io/carillon/internal/rediswire"
 )
 
@@ -138,7 +139,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("redis: limits of messages must be positive")
 	case c.Interest != InterestRoom && c.Interest != InterestNamespace:
 		return c, fmt.Errorf("redis: no interest %q", c.Interest)
-	case c.Tag != "" && len(c.Tag) != tagLength:
+	case c.Tag != "" && len(c.Tag) != redispeers.TagLength:
 		return c, errors.New("redis: tag must have four characters")
 	case c.NodeID == rediswire.EmitterUID:
 		return c, errors.New("redis: node id is the name that emitters use")

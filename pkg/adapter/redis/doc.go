@@ -21,9 +21,9 @@
 // createShardedAdapter. A node has a list of sets, each a dialect and a placement, and speaks in the first: with sharded
 // channels and ClassicEmitters there are two. Nothing but New asks which they are.
 //
-// Peers are the other nodes of our kind. Each writes a record of itself with every heartbeat and reads what has changed
-// in those of the others (register). It claims its tag in the same way, and draws another when a peer has it; the patterns
-// of both are subscribed from then on, since there are ids that begin with the old one.
+// Peers are the other nodes of our kind (internal/redispeers). Each writes a record of itself with every heartbeat and reads
+// what has changed in those of the others. It claims its tag in the same way, and draws another when a peer has it; the
+// patterns of both are subscribed from then on, since there are ids that begin with the old one.
 //
 // Questions are the open queries. One waits for the peers that are subscribed in the namespace, and for as many strangers
 // as listen for requests there, such as Node's servers (tally). A node that leaves one unanswered for RequestTimeout is

@@ -1,6 +1,10 @@
 package redis
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/carillon-io/carillon/internal/redispeers"
+)
 
 // Why a message to be published was dropped: the closed label set of redis_publish_dropped_total.
 type publishDrop string
@@ -44,13 +48,12 @@ const (
 	refusedLogin     = "login"
 	refusedSubscribe = "subscribe"
 	refusedPublish   = "publish"
-	refusedProbe     = "probe"     // publishing to ourselves
-	refusedQuery     = "query"     // counting subscribers
-	refusedHeartbeat = "heartbeat" // keys of this node's own
+	refusedProbe     = "probe" // publishing to ourselves
+	refusedQuery     = "query" // counting subscribers
 )
 
 var refusalKinds = []string{
-	refusedLogin, refusedSubscribe, refusedPublish, refusedProbe, refusedQuery, refusedHeartbeat,
+	refusedLogin, refusedSubscribe, refusedPublish, refusedProbe, refusedQuery, redispeers.Refusal,
 }
 
 type metrics struct {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/redispeers"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
@@ -89,7 +90,7 @@ func newQuestion(q adapter.Query) *question {
 	return &question{wake: make(chan struct{}, 1), tally: newTally(q)}
 }
 
-func (q *question) expect(e expectation) { q.update(func() { q.tally.expected = e }) }
+func (q *question) expect(e redispeers.Expectation) { q.update(func() { q.tally.expected = e }) }
 
 // receive notes an answer; false means that there is no room for it.
 func (q *question) receive(r rediswire.Response) (kept bool) {

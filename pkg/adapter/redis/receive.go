@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/carillon-io/carillon/internal/joined"
+	"github.com/carillon-io/carillon/internal/redispeers"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
@@ -17,12 +18,12 @@ type inbox struct {
 	*env
 
 	// Static after construction.
-	limits     rediswire.Limits
-	log        *zap.Logger
-	questions  *questions
-	membership *membership
-	tags       *tags        // of the classic set
-	joined     joined.Rooms // by commands of this node
+	limits    rediswire.Limits
+	log       *zap.Logger
+	questions *questions
+	peers     *redispeers.Membership
+	tags      *tags        // of the classic set
+	joined    joined.Rooms // by commands of this node
 
 	// delivering has the node above receive one message at a time where there are several connections.
 	delivering sync.Mutex
@@ -81,7 +82,7 @@ func (a *inbox) heardFrom(uid string) bool {
 	if uid == a.config.NodeID {
 		return false
 	}
-	a.membership.answered(uid)
+	a.peers.Answered(uid)
 	return true
 }
 
@@ -113,7 +114,7 @@ func (a *inbox) receiveResponse(payload []byte) receiveDrop {
 	case r.UID == a.config.NodeID:
 		return droppedOwn
 	case r.UID != "":
-		a.membership.answered(r.UID)
+		a.peers.Answered(r.UID)
 	}
 	a.questions.receive(r)
 	return ""

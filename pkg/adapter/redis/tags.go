@@ -1,27 +1,15 @@
 package redis
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"slices"
 	"sync/atomic"
 
+	"github.com/carillon-io/carillon/internal/redispeers"
 	"github.com/carillon-io/carillon/internal/rediswire"
 )
 
-const (
-	tagLength = 4
-	// maxTags bounds the patterns of one node: each costs Redis time with every message. A node needs a second one only
-	// after two drew the same tag.
-	maxTags = 4
-)
-
 // NewTag draws a tag, of URL-safe characters that mean nothing in a pattern.
-func NewTag() string {
-	var b [3]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
+func NewTag() string { return redispeers.NewTag() }
 
 // tags are what the ids of this node's sockets begin with. One that turned out to belong to another node stays, for
 // there are ids that begin with it.
@@ -61,7 +49,7 @@ func (t *tags) covers(channel string) string {
 // addTag leaves the rooms that begin with another tag to its pattern, which is to be subscribed. It declines where there
 // are too many, or where the pattern would cover a room that is subscribed by name: its messages would come twice.
 func (a *Adapter) addTag(tag string) bool {
-	if len(a.tags.all()) >= maxTags {
+	if len(a.tags.all()) >= redispeers.MaxTags {
 		return false
 	}
 	_, classic := a.classic()

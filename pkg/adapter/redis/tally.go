@@ -3,6 +3,7 @@ package redis
 import (
 	"slices"
 
+	"github.com/carillon-io/carillon/internal/redispeers"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
@@ -13,12 +14,12 @@ const unnamed = "?"
 // tally is which nodes have answered a question, and how much of their answers is still to come. It is a pure state
 // machine and not safe for concurrent use.
 type tally struct {
-	acked    bool                 // an answer is a Count, and then so many acknowledgements
-	expected expectation          // set once the question is published; nothing is complete before
-	answers  map[string]*progress // by node; those without name share one
-	unnamed  int                  // answers of nodes without name
-	cut      int                  // how many of these were not whole
-	gone     map[string]bool      // nodes that will not say any more
+	acked    bool                   // an answer is a Count, and then so many acknowledgements
+	expected redispeers.Expectation // set once the question is published; nothing is complete before
+	answers  map[string]*progress   // by node; those without name share one
+	unnamed  int                    // answers of nodes without name
+	cut      int                    // how many of these were not whole
+	gone     map[string]bool        // nodes that will not say any more
 }
 
 // progress is what has come from a node.
@@ -92,12 +93,12 @@ func (t *tally) isComplete(patient bool) bool {
 	if !patient {
 		return true
 	}
-	for name, duty := range t.expected.peers {
-		if duty == dutyAwaited && !t.hasBegun(name) && !t.gone[name] {
+	for name, duty := range t.expected.Peers {
+		if duty == redispeers.Awaited && !t.hasBegun(name) && !t.gone[name] {
 			return false
 		}
 	}
-	return t.silentStrangers() <= t.expected.excused
+	return t.silentStrangers() <= t.expected.Excused
 }
 
 func (t *tally) hasBegun(name string) bool {
@@ -110,11 +111,11 @@ func (t *tally) hasBegun(name string) bool {
 func (t *tally) silentStrangers() int {
 	answered := t.unnamed
 	for name, a := range t.answers {
-		if _, known := t.expected.peers[name]; !known && name != unnamed && a.begun {
+		if _, known := t.expected.Peers[name]; !known && name != unnamed && a.begun {
 			answered++
 		}
 	}
-	return max(t.expected.strangers-answered, 0)
+	return max(t.expected.Strangers-answered, 0)
 }
 
 // outcome is what was missing when a question ended.
@@ -126,8 +127,8 @@ type outcome struct {
 
 func (t *tally) result() outcome {
 	r := outcome{silentStrangers: t.silentStrangers()}
-	for name, duty := range t.expected.peers {
-		if duty != dutyNone && !t.hasBegun(name) {
+	for name, duty := range t.expected.Peers {
+		if duty != redispeers.NoDuty && !t.hasBegun(name) {
 			r.silent = append(r.silent, name)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/redispeers"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
@@ -15,15 +16,15 @@ func list(uid string, extent rediswire.Extent) rediswire.Response {
 	return rediswire.Response{UID: uid, Reply: adapter.RoomNames{}, Extent: extent}
 }
 
-func expecting(strangers int, duties map[string]duty) tally {
+func expecting(strangers int, duties map[string]redispeers.Duty) tally {
 	t := newTally(adapter.AllRooms{Namespace: "/"})
-	t.expected = expectation{peers: duties, strangers: strangers}
+	t.expected = redispeers.Expectation{Peers: duties, Strangers: strangers}
 	return t
 }
 
 // A gateway that is no part of the question, because its heartbeats have lapsed, answers; the Node server has not.
 func TestTally_LapsedPeerDoesNotStandInForAStranger(t *testing.T) {
-	y := expecting(1, map[string]duty{"lapsed": dutyNone})
+	y := expecting(1, map[string]redispeers.Duty{"lapsed": redispeers.NoDuty})
 	y.receive(list("lapsed", rediswire.Extent{}))
 	if y.isComplete(true) {
 		t.Error("complete without the Node server")
@@ -68,7 +69,7 @@ func TestTally_AnswerInPartsIsCompleteWithTheLast(t *testing.T) {
 		"said twice":       {[]rediswire.Extent{{}, {Cut: true}}, true, nil},
 		"nothing has come": {nil, false, []string{"a"}},
 	} {
-		y := expecting(0, map[string]duty{"a": dutyAwaited})
+		y := expecting(0, map[string]redispeers.Duty{"a": redispeers.Awaited})
 		for _, extent := range test.extents {
 			y.receive(list("a", extent))
 		}
@@ -80,7 +81,7 @@ func TestTally_AnswerInPartsIsCompleteWithTheLast(t *testing.T) {
 
 func TestTally_AcknowledgementsMayOvertakeTheirNumber(t *testing.T) {
 	y := newTally(adapter.BroadcastAsk{})
-	y.expected = expectation{peers: map[string]duty{"a": dutyAwaited}}
+	y.expected = redispeers.Expectation{Peers: map[string]redispeers.Duty{"a": redispeers.Awaited}}
 	y.receive(rediswire.Response{UID: "a", Reply: adapter.Acked{}})
 	if y.isComplete(true) {
 		t.Error("complete before the number has come")
@@ -100,7 +101,7 @@ func TestTally_AcknowledgementsMayOvertakeTheirNumber(t *testing.T) {
 type world struct {
 	random   *rand.Rand
 	now      time.Time
-	peers    *peers
+	peers    *redispeers.Peers
 	gateways map[string]*gateway
 	servers  int // Node's
 }
@@ -123,7 +124,7 @@ func TestModel_AQuestionWaitsForWhatAnswersAndNamesTheRest(t *testing.T) {
 
 // playModel plays one random story and reports whether it went well.
 func playModel(t *testing.T, seed uint64) bool {
-	w := &world{random: rand.New(rand.NewPCG(seed, 0)), now: time.Unix(1000, 0), peers: newPeers(),
+	w := &world{random: rand.New(rand.NewPCG(seed, 0)), now: time.Unix(1000, 0), peers: redispeers.NewPeers(),
 		gateways: make(map[string]*gateway)}
 	for step := range 12 {
 		w.change()
@@ -143,17 +144,17 @@ func (w *world) change() {
 		case 0:
 			if g == nil || g.lapsed {
 				w.gateways[id] = &gateway{subscribed: true}
-				w.peers.learn(record{ID: id}, w.now)
+				w.peers.Learn(redispeers.Record{ID: id}, w.now)
 			}
 		case 1:
 			if g != nil {
 				delete(w.gateways, id)
-				w.peers.learn(record{ID: id, Left: true}, w.now)
+				w.peers.Learn(redispeers.Record{ID: id, Left: true}, w.now)
 			}
 		case 2:
 			if g != nil { // its heartbeats stop, and it goes on to answer
 				g.lapsed = true
-				w.peers.lose(id, w.now)
+				w.peers.Lose(id, w.now)
 			}
 		case 3:
 			if g != nil {
@@ -165,19 +166,19 @@ func (w *world) change() {
 			}
 		case 5:
 			w.servers = w.random.IntN(3)
-			delete(w.peers.strangers, "/")
+			w.peers.Settle("/", redispeers.Expectation{}, nil, 0, w.now) // forgets which were silent
 		case 6:
 			w.now = w.now.Add(time.Duration(w.random.IntN(40)) * time.Second)
 		}
 	}
 }
 
-func (w *world) count() subscribers {
-	s := subscribers{total: w.servers}
+func (w *world) count() redispeers.Subscribers {
+	s := redispeers.Subscribers{Total: w.servers}
 	for id, g := range w.gateways {
 		if g.subscribed {
-			s.total++
-			s.present = append(s.present, id)
+			s.Total++
+			s.Present = append(s.Present, id)
 		}
 	}
 	return s
@@ -211,7 +212,7 @@ func (w *world) ask() string {
 	if w.servers > 0 && w.random.IntN(8) == 0 {
 		w.servers-- // one of Node's does the same
 	}
-	e := w.peers.expect("/", before, w.count(), w.now)
+	e := w.peers.Expect("/", before, w.count(), w.now)
 	y.expected = e
 	for i, id := range answers[early:] {
 		if y.isComplete(true) {
@@ -232,7 +233,7 @@ func (w *world) ask() string {
 		missing = append(missing, id)
 		if !w.now.Before(g.silentUntil) {
 			waits = true
-			g.silentUntil = w.now.Add(silence)
+			g.silentUntil = w.now.Add(redispeers.Silence)
 		}
 	}
 	slices.Sort(missing)
@@ -245,10 +246,10 @@ func (w *world) ask() string {
 	}
 	for _, id := range answers {
 		if id != "" {
-			w.peers.answered(id)
+			w.peers.Answered(id)
 			w.gateways[id].silentUntil = time.Time{}
 		}
 	}
-	w.peers.settle("/", e, r.silent, r.silentStrangers, w.now)
+	w.peers.Settle("/", e, r.silent, r.silentStrangers, w.now)
 	return ""
 }

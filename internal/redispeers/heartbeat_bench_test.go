@@ -1,4 +1,4 @@
-package redis
+package redispeers
 
 import (
 	"context"
@@ -23,7 +23,7 @@ func BenchmarkHeartbeats(b *testing.B) {
 			r := register{client: client, keys: nodeKeys{prefix: "carillon"}}
 			since := make([]string, nodes)
 			beat := func(i, round int) {
-				self := record{ID: fmt.Sprintf("NODE%08d", i), Tags: []string{fmt.Sprintf("%04d", i)}, Version: "1.2.3",
+				self := Record{ID: fmt.Sprintf("NODE%08d", i), Tags: []string{fmt.Sprintf("%04d", i)}, Version: "1.2.3",
 					Address: fmt.Sprintf("http://10.0.%d.%d:9091", i/256, i%256), Probes: []string{"carillon:probe:" + strconv.Itoa(i)}}
 				changed := every > 0 && (i+round)%every == 0
 				_, news, err := r.beat(b.Context(), self, changed, since[i])

@@ -1,4 +1,4 @@
-package redis
+package redispeers
 
 import (
 	"encoding/json"
@@ -20,8 +20,8 @@ const (
 	maxProbes = 1000
 )
 
-// record is what a node writes about itself. Other versions may write more.
-type record struct {
+// Record is what a node writes about itself. Other versions may write more.
+type Record struct {
 	ID string `json:"id"`
 	// Tags are what the ids of its sockets begin with. Ids are made with the first one; others are those that the node gave
 	// up because another node has them, and may have sockets with still.
@@ -35,7 +35,7 @@ type record struct {
 	Left   bool     `json:"left,omitempty"` // it has left: this is its last record
 }
 
-func (r record) encode() string {
+func (r Record) encode() string {
 	text, err := json.Marshal(r)
 	if err != nil {
 		panic(err) // nothing but text
@@ -44,13 +44,13 @@ func (r record) encode() string {
 }
 
 // decodeRecord reads the record of the node that id names.
-func decodeRecord(id, text string) (record, bool) {
+func decodeRecord(id, text string) (Record, bool) {
 	if len(text) > maxRecord {
-		return record{}, false
+		return Record{}, false
 	}
-	var r record
+	var r Record
 	err := json.Unmarshal([]byte(text), &r)
-	return r, err == nil && r.ID == id && len(r.Tags) <= maxTags && len(r.Probes) <= maxProbes && !slices.Contains(r.Tags, "")
+	return r, err == nil && r.ID == id && len(r.Tags) <= MaxTags && len(r.Probes) <= maxProbes && !slices.Contains(r.Tags, "")
 }
 
 // nodeKeys are the names of what the nodes keep in Redis. The braces put all of it into one slot of a Redis Cluster, where

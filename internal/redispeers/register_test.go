@@ -1,4 +1,4 @@
-package redis
+package redispeers
 
 import (
 	"slices"
@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 )
@@ -40,7 +42,7 @@ func (r *records) pass(d time.Duration) {
 // what was known last is not in the stream any more.
 func (r *records) beat(id string) (news []string) {
 	r.t.Helper()
-	_, changes, err := r.register.beat(r.t.Context(), record{ID: id}, false, r.since[id])
+	_, changes, err := r.register.beat(r.t.Context(), Record{ID: id}, false, r.since[id])
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -75,11 +77,11 @@ func TestRegister_TellsChangesOnce(t *testing.T) {
 	r.expect("a")
 	r.expect("b")
 	r.pass(heartbeatInterval)
-	if _, _, err := r.register.beat(t.Context(), record{ID: "b", Deaf: true}, true, ""); err != nil {
+	if _, _, err := r.register.beat(t.Context(), Record{ID: "b", Deaf: true}, true, ""); err != nil {
 		t.Fatal(err)
 	}
 	r.expect("a", "b")
-	if err := r.leave(t.Context(), record{ID: "b"}); err != nil {
+	if err := r.leave(t.Context(), Record{ID: "b"}); err != nil {
 		t.Fatal(err)
 	}
 	r.expect("a", "b") // its last record
@@ -144,7 +146,7 @@ func TestRegister_StandstillIsNotTheNodesFault(t *testing.T) {
 func TestRegister_TagBelongsToTheFirst(t *testing.T) {
 	r := newRecords(t)
 	claim := func(id string) string {
-		holder, _, err := r.register.beat(t.Context(), record{ID: id, Tags: []string{"TAGa", "TAGb"}}, false, "")
+		holder, _, err := r.register.beat(t.Context(), Record{ID: id, Tags: []string{"TAGa", "TAGb"}}, false, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +158,7 @@ func TestRegister_TagBelongsToTheFirst(t *testing.T) {
 	if owner, ok, err := r.owner(t.Context(), "TAGa"); owner.ID != "a" || !ok || err != nil {
 		t.Errorf("owner %v, %v", owner, err)
 	}
-	if err := r.leave(t.Context(), record{ID: "b", Tags: []string{"TAGa"}}); err != nil {
+	if err := r.leave(t.Context(), Record{ID: "b", Tags: []string{"TAGa"}}); err != nil {
 		t.Fatal(err)
 	}
 	if holder := claim("c"); holder != "a" {
@@ -168,16 +170,18 @@ func TestRegister_TagBelongsToTheFirst(t *testing.T) {
 	}
 }
 
-// follower is a membership without an adapter, which reads what a register brings.
-func (r *records) follower(t *testing.T, id string, gone func(string)) *membership {
-	t.Helper()
-	m, err := newMetrics(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &membership{register: r.register, log: zap.NewNop(), metrics: m, gone: gone, peers: newPeers(),
-		describe: func() record { return record{ID: id} }}
+// follower is a membership without heartbeats of its own, which reads what a register brings.
+func (r *records) follower(id string, gone func(string)) *Membership {
+	return New(Config{
+		Client: r.client, Prefix: r.keys.prefix, ID: id,
+		Describe: func() Record { return Record{ID: id} },
+		Gone:     gone,
+		Logger:   zap.NewNop(),
+		Nodes:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "nodes"}),
+	})
 }
+
+func (m *Membership) count() int { return int(testutil.ToFloat64(m.Nodes)) }
 
 // A node that has missed more changes than the stream keeps reads all records, and so it does when the stream is gone.
 func TestMembership_MissedChangesAreMadeUpFor(t *testing.T) {
@@ -195,13 +199,13 @@ func TestMembership_MissedChangesAreMadeUpFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRecords(t)
 			var gone []string
-			m := r.follower(t, "m", func(id string) { gone = append(gone, id) })
+			m := r.follower("m", func(id string) { gone = append(gone, id) })
 			beat := func(want int) {
 				t.Helper()
 				if err := m.exchange(t.Context(), m.self()); err != nil {
 					t.Fatal(err)
 				}
-				if n := m.peers.count(); n != want {
+				if n := m.count(); n != want {
 					t.Errorf("%d nodes, want %d", n, want)
 				}
 			}
@@ -215,14 +219,14 @@ func TestMembership_MissedChangesAreMadeUpFor(t *testing.T) {
 			r.beat("new")
 			beat(4)
 			beat(4)
-			if _, _, err := r.register.beat(t.Context(), record{ID: "a", Deaf: true}, true, ""); err != nil {
+			if _, _, err := r.register.beat(t.Context(), Record{ID: "a", Deaf: true}, true, ""); err != nil {
 				t.Fatal(err)
 			}
 			beat(4)
-			if !m.peers.byID["a"].Deaf || len(gone) != 0 {
-				t.Errorf("a is %+v, gone %q", m.peers.byID["a"], gone)
+			if !m.byID["a"].Deaf || len(gone) != 0 {
+				t.Errorf("a is %+v, gone %q", m.byID["a"], gone)
 			}
-			if err := r.leave(t.Context(), record{ID: "a"}); err != nil {
+			if err := r.leave(t.Context(), Record{ID: "a"}); err != nil {
 				t.Fatal(err)
 			}
 			beat(3)
@@ -235,7 +239,7 @@ func TestMembership_MissedChangesAreMadeUpFor(t *testing.T) {
 
 func TestMembership_OddEntriesAreLeftOut(t *testing.T) {
 	r := newRecords(t)
-	m := r.follower(t, "m", func(string) {})
+	m := r.follower("m", func(string) {})
 	for range 2 {
 		if err := m.exchange(t.Context(), m.self()); err != nil {
 			t.Fatal(err)
@@ -252,7 +256,7 @@ func TestMembership_OddEntriesAreLeftOut(t *testing.T) {
 	if err := m.exchange(t.Context(), m.self()); err != nil {
 		t.Fatal(err)
 	}
-	if n := m.peers.count(); n != 1 {
+	if n := m.count(); n != 1 {
 		t.Errorf("%d nodes", n)
 	}
 }

@@ -1,4 +1,4 @@
-package redis
+package redispeers
 
 import (
 	"maps"
@@ -9,14 +9,14 @@ import (
 
 // cast are some peers, and a clock.
 type cast struct {
-	*peers
+	*Peers
 	now time.Time
 }
 
 func newCast(ids ...string) *cast {
-	c := &cast{peers: newPeers(), now: time.Unix(1000, 0)}
+	c := &cast{Peers: NewPeers(), now: time.Unix(1000, 0)}
 	for _, id := range ids {
-		c.learn(record{ID: id}, c.now)
+		c.Learn(Record{ID: id}, c.now)
 	}
 	return c
 }
@@ -24,52 +24,55 @@ func newCast(ids ...string) *cast {
 // awaited is how many answers a query waits for, and how many there should be.
 func (c *cast) awaited(subscribed int, present ...string) (awaited, all int) {
 	e := c.expectation(subscribed, present)
-	for _, duty := range e.peers {
-		if duty == dutyAwaited {
+	for _, duty := range e.Peers {
+		if duty == Awaited {
 			awaited++
 		}
-		if duty != dutyNone {
+		if duty != NoDuty {
 			all++
 		}
 	}
-	return awaited + e.strangers - e.excused, all + e.strangers
+	return awaited + e.Strangers - e.Excused, all + e.Strangers
 }
 
-func (c *cast) expectation(subscribed int, present []string) expectation {
-	s := subscribers{total: subscribed, present: present}
-	return c.expect("/", s, s, c.now)
+func (c *cast) expectation(subscribed int, present []string) Expectation {
+	s := Subscribers{Total: subscribed, Present: present}
+	return c.Expect("/", s, s, c.now)
 }
 
 func (c *cast) unanswered(strangers, subscribed int, named []string, present ...string) {
-	c.settle("/", c.expectation(subscribed, present), named, strangers, c.now)
+	c.Settle("/", c.expectation(subscribed, present), named, strangers, c.now)
 }
+
+// count is how many nodes are alive, this one included.
+func (c *cast) count() int { return len(c.Alive()) + 1 }
 
 func (c *cast) knows() []string { return slices.Sorted(maps.Keys(c.byID)) }
 
 func TestPeers_JoinLeaveAndLapse(t *testing.T) {
 	c := newCast()
-	learn := func(r record, wantJoined, wantGone bool) {
+	learn := func(r Record, wantJoined, wantGone bool) {
 		t.Helper()
-		if joined, gone := c.learn(r, c.now); joined != wantJoined || gone != wantGone {
+		if joined, gone := c.Learn(r, c.now); joined != wantJoined || gone != wantGone {
 			t.Errorf("%+v: joined %v, gone %v", r, joined, gone)
 		}
 	}
-	learn(record{ID: "a"}, true, false)
-	learn(record{ID: "a", Deaf: true}, false, false)
-	learn(record{ID: "b"}, true, false)
+	learn(Record{ID: "a"}, true, false)
+	learn(Record{ID: "a", Deaf: true}, false, false)
+	learn(Record{ID: "b"}, true, false)
 	if n := c.count(); n != 3 {
 		t.Errorf("%d nodes", n)
 	}
-	learn(record{ID: "a", Left: true}, false, true)
-	learn(record{ID: "a", Left: true}, false, false)
-	learn(record{ID: "unknown", Left: true}, false, false)
-	if !c.lose("b", c.now) || c.lose("b", c.now) || c.lose("unknown", c.now) {
+	learn(Record{ID: "a", Left: true}, false, true)
+	learn(Record{ID: "a", Left: true}, false, false)
+	learn(Record{ID: "unknown", Left: true}, false, false)
+	if !c.Lose("b", c.now) || c.Lose("b", c.now) || c.Lose("unknown", c.now) {
 		t.Error("a node lapses once")
 	}
 	if n := c.count(); n != 1 {
 		t.Errorf("%d nodes", n)
 	}
-	learn(record{ID: "b"}, true, false)
+	learn(Record{ID: "b"}, true, false)
 	c.now = c.now.Add(ghostTime)
 	c.expire(c.now)
 	if known := c.knows(); !slices.Equal(known, []string{"b"}) {
@@ -80,7 +83,7 @@ func TestPeers_JoinLeaveAndLapse(t *testing.T) {
 // A node that is missing from a list that was read whole may only have to write its record again.
 func TestPeers_MissingFromTheListIsGoneAfterAWhile(t *testing.T) {
 	c := newCast("a", "b")
-	if joined := c.replace([]record{{ID: "b"}, {ID: "c"}}, c.now); len(joined) != 1 || joined[0].ID != "c" {
+	if joined := c.replace([]Record{{ID: "b"}, {ID: "c"}}, c.now); len(joined) != 1 || joined[0].ID != "c" {
 		t.Errorf("joined %v", joined)
 	}
 	c.now = c.now.Add(heartbeatExpiry - 1)
@@ -91,26 +94,26 @@ func TestPeers_MissingFromTheListIsGoneAfterAWhile(t *testing.T) {
 		t.Errorf("awaits %d of %d", awaited, all)
 	}
 	c.now = c.now.Add(1)
-	if gone := c.expire(c.now); len(gone) != 1 || gone[0].ID != "a" || c.count() != 3 {
+	if gone := c.expire(c.now); len(gone) != 1 || gone[0] != "a" || c.count() != 3 {
 		t.Errorf("gone %v, %d nodes", gone, c.count())
 	}
 	c.replace(nil, c.now)
-	if joined, _ := c.learn(record{ID: "b"}, c.now); joined {
+	if joined, _ := c.Learn(Record{ID: "b"}, c.now); joined {
 		t.Error("a node that was not gone joined")
 	}
 }
 
 func TestPeers_TagsAreFoundWithTheirNodes(t *testing.T) {
 	c := newCast()
-	c.learn(record{ID: "a", Tags: []string{"TAGa"}}, c.now)
-	c.learn(record{ID: "b", Tags: []string{"TAGb", "TAGa"}}, c.now)
-	c.learn(record{ID: "c", Tags: []string{"TAGa"}, Left: true}, c.now)
+	c.Learn(Record{ID: "a", Tags: []string{"TAGa"}}, c.now)
+	c.Learn(Record{ID: "b", Tags: []string{"TAGb", "TAGa"}}, c.now)
+	c.Learn(Record{ID: "c", Tags: []string{"TAGa"}, Left: true}, c.now)
 	for tag, want := range map[string]int{"TAGa": 2, "TAGb": 1, "TAGc": 0} {
 		if got := c.withTag(tag); len(got) != want {
 			t.Errorf("%s belongs to %v", tag, got)
 		}
 	}
-	c.lose("a", c.now)
+	c.Lose("a", c.now)
 	if got := c.withTag("TAGa"); len(got) != 1 || got[0].ID != "b" {
 		t.Errorf("belongs to %v", got)
 	}
@@ -130,7 +133,7 @@ func TestPeers_ExpectsWhatSubscribes(t *testing.T) {
 // The machine is gone, and Redis has not noticed.
 func TestPeers_ConnectionWithoutHeartbeatsIsNotExpected(t *testing.T) {
 	c := newCast("a", "b")
-	c.lose("a", c.now)
+	c.Lose("a", c.now)
 	if awaited, all := c.awaited(2, "a", "b"); awaited != 1 || all != 1 {
 		t.Errorf("awaits %d of %d", awaited, all)
 	}
@@ -138,32 +141,32 @@ func TestPeers_ConnectionWithoutHeartbeatsIsNotExpected(t *testing.T) {
 
 func TestPeers_LargerNumberOfStrangersCounts(t *testing.T) {
 	for name, test := range map[string]struct {
-		before, after subscribers
+		before, after Subscribers
 		strangers     int
 	}{
-		"same":                     {subscribers{total: 2}, subscribers{total: 2}, 2},
-		"one went":                 {subscribers{total: 2}, subscribers{total: 1}, 2},
-		"one came":                 {subscribers{total: 1}, subscribers{total: 2}, 2},
-		"a peer went":              {subscribers{total: 2, present: []string{"a"}}, subscribers{total: 1}, 1},
-		"a peer came":              {subscribers{total: 1}, subscribers{total: 2, present: []string{"a"}}, 1},
-		"a peer was half there":    {subscribers{total: 2}, subscribers{total: 2, present: []string{"a"}}, 1},
-		"a peer is half there":     {subscribers{total: 1}, subscribers{total: 2}, 2},
-		"more peers than counted":  {subscribers{}, subscribers{present: []string{"a", "b"}}, 0},
-		"a stranger took its seat": {subscribers{total: 1, present: []string{"a"}}, subscribers{total: 1}, 1},
+		"same":                     {Subscribers{Total: 2}, Subscribers{Total: 2}, 2},
+		"one went":                 {Subscribers{Total: 2}, Subscribers{Total: 1}, 2},
+		"one came":                 {Subscribers{Total: 1}, Subscribers{Total: 2}, 2},
+		"a peer went":              {Subscribers{Total: 2, Present: []string{"a"}}, Subscribers{Total: 1}, 1},
+		"a peer came":              {Subscribers{Total: 1}, Subscribers{Total: 2, Present: []string{"a"}}, 1},
+		"a peer was half there":    {Subscribers{Total: 2}, Subscribers{Total: 2, Present: []string{"a"}}, 1},
+		"a peer is half there":     {Subscribers{Total: 1}, Subscribers{Total: 2}, 2},
+		"more peers than counted":  {Subscribers{}, Subscribers{Present: []string{"a", "b"}}, 0},
+		"a stranger took its seat": {Subscribers{Total: 1, Present: []string{"a"}}, Subscribers{Total: 1}, 1},
 	} {
 		c := newCast("a", "b")
-		if e := c.expect("/", test.before, test.after, c.now); e.strangers != test.strangers {
-			t.Errorf("%s: %d strangers, want %d", name, e.strangers, test.strangers)
+		if e := c.Expect("/", test.before, test.after, c.now); e.Strangers != test.strangers {
+			t.Errorf("%s: %d strangers, want %d", name, e.Strangers, test.strangers)
 		}
 	}
 }
 
 func TestPeers_CutOffOrDeafIsMissingAndNotAwaited(t *testing.T) {
 	c := newCast("a", "b")
-	c.learn(record{ID: "b", Deaf: true}, c.now)
-	s := subscribers{total: 1, present: []string{"b"}, cutOff: []string{"a"}}
-	e := c.expect("/", s, s, c.now)
-	if e.peers["a"] != dutyAnswer || e.peers["b"] != dutyAnswer || e.strangers != 0 {
+	c.Learn(Record{ID: "b", Deaf: true}, c.now)
+	s := Subscribers{Total: 1, Present: []string{"b"}, CutOff: []string{"a"}}
+	e := c.Expect("/", s, s, c.now)
+	if e.Peers["a"] != Owes || e.Peers["b"] != Owes || e.Strangers != 0 {
 		t.Errorf("expects %+v", e)
 	}
 }
@@ -171,17 +174,17 @@ func TestPeers_CutOffOrDeafIsMissingAndNotAwaited(t *testing.T) {
 func TestPeers_SilentNodeIsNotAwaitedForAWhileButMissing(t *testing.T) {
 	c := newCast("a", "b")
 	c.unanswered(0, 2, []string{"a"}, "a", "b")
-	c.now = c.now.Add(silence - time.Second)
+	c.now = c.now.Add(Silence - time.Second)
 	if awaited, all := c.awaited(2, "a", "b"); awaited != 1 || all != 2 {
 		t.Errorf("awaits %d of %d", awaited, all)
 	}
-	c.unanswered(0, 2, []string{"a"}, "a", "b") // not waited for: no new silence
+	c.unanswered(0, 2, []string{"a"}, "a", "b") // not waited for: no new Silence
 	c.now = c.now.Add(time.Second)
 	if awaited, _ := c.awaited(2, "a", "b"); awaited != 2 {
-		t.Errorf("awaits %d after the silence", awaited)
+		t.Errorf("awaits %d after the Silence", awaited)
 	}
 	c.unanswered(0, 2, []string{"a"}, "a", "b")
-	c.answered("a")
+	c.Answered("a")
 	if awaited, _ := c.awaited(2, "a", "b"); awaited != 2 {
 		t.Errorf("awaits %d once it has spoken", awaited)
 	}
@@ -199,13 +202,13 @@ func TestPeers_SilentStrangersAreExcusedByNumber(t *testing.T) {
 	if awaited, all := c.awaited(2); awaited != 2 || all != 2 {
 		t.Errorf("one less: awaits %d of %d", awaited, all)
 	}
-	s := subscribers{total: 3}
-	if e := c.expect("/other", s, s, c.now); e.excused != 0 {
-		t.Errorf("%d excused in another namespace", e.excused)
+	s := Subscribers{Total: 3}
+	if e := c.Expect("/other", s, s, c.now); e.Excused != 0 {
+		t.Errorf("%d excused in another namespace", e.Excused)
 	}
-	c.now = c.now.Add(silence)
+	c.now = c.now.Add(Silence)
 	if awaited, _ := c.awaited(3); awaited != 3 {
-		t.Errorf("awaits %d after the silence", awaited)
+		t.Errorf("awaits %d after the Silence", awaited)
 	}
 	c.unanswered(2, 3, nil)
 	c.unanswered(0, 3, nil) // all have answered
