@@ -60,11 +60,10 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 	}
 	a := &Adapter{
 		inbox: &inbox{
-			env:       e,
-			limits:    rediswire.Limits{Bytes: cfg.MaxMessage, Depth: cfg.MaxDepth + rediswire.Wrapping},
-			log:       cfg.Logger,
-			questions: newQuestions(m),
-			tags:      newTags(cfg.Key, cfg.Tag),
+			env:    e,
+			limits: rediswire.Limits{Bytes: cfg.MaxMessage, Depth: cfg.MaxDepth + rediswire.Wrapping},
+			log:    cfg.Logger,
+			tags:   newTags(cfg.Key, cfg.Tag),
 		},
 		client: client,
 	}
@@ -120,7 +119,7 @@ func (a *Adapter) Run(ctx context.Context, node adapter.Node) error {
 	a.peers.Run(ctx)
 	disconnect()
 	group.Wait()
-	a.questions.close()
+	a.questions.Close()
 	return nil
 }
 

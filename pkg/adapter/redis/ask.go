@@ -13,6 +13,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/internal/redispeers"
+	"github.com/carillon-io/carillon/internal/redisquestions"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
@@ -27,7 +28,7 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 
 	release, err := a.dialect.listen(ctx, nsp)
 	if err != nil {
-		return []string{unnamed}, fmt.Errorf("redis: listen for answers: %w", err)
+		return []string{redisquestions.Unnamed}, fmt.Errorf("redis: listen for answers: %w", err)
 	}
 	defer release()
 	if _, ok := q.(adapter.AllRooms); ok {
@@ -35,11 +36,11 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 	}
 
 	id := rand.Text()[:requestIDLength]
-	open := newQuestion(q)
-	if !a.questions.add(id, open) {
-		return []string{unnamed}, adapter.ErrAway
+	open, ok := a.questions.Open(id, q)
+	if !ok {
+		return []string{redisquestions.Unnamed}, adapter.ErrAway
 	}
-	defer a.questions.remove(id)
+	defer a.questions.Remove(id)
 
 	request, err := a.dialect.query(id, q)
 	if err != nil {
@@ -47,30 +48,27 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 	}
 	before, err := a.countNodes(ctx, nsp)
 	if err != nil {
-		return []string{unnamed}, fmt.Errorf("redis: count nodes: %w", errors.Join(adapter.ErrAway, err))
+		return []string{redisquestions.Unnamed}, fmt.Errorf("redis: count nodes: %w", errors.Join(adapter.ErrAway, err))
 	}
 	publish := func(done func(error)) {
 		request.done = done
 		a.push(request)
 	}
 	if err := wait(ctx, publish); err != nil {
-		return []string{unnamed}, fmt.Errorf("redis: publish query: %w", err)
+		return []string{redisquestions.Unnamed}, fmt.Errorf("redis: publish query: %w", err)
 	}
 	asked := time.Now()
 	after, err := a.countNodes(ctx, nsp)
 	if err != nil {
-		return []string{unnamed}, fmt.Errorf("redis: count nodes: %w", errors.Join(adapter.ErrAway, err))
+		return []string{redisquestions.Unnamed}, fmt.Errorf("redis: count nodes: %w", errors.Join(adapter.ErrAway, err))
 	}
 	expected := a.peers.Expect(nsp, before, after, time.Now())
-	open.expect(expected)
-	patience := time.NewTimer(a.config.RequestTimeout)
-	defer patience.Stop()
-	result := open.collect(ctx, patience.C, reply)
+	result := open.Collect(ctx, expected, a.config.RequestTimeout, reply)
 	// Nodes that had hardly any time to answer are not silent.
-	if len(result.missing) == 0 || time.Since(asked) >= a.config.RequestTimeout/2 {
-		a.peers.Settle(nsp, expected, result.silent, result.silentStrangers, time.Now())
+	if len(result.Missing) == 0 || time.Since(asked) >= a.config.RequestTimeout/2 {
+		a.peers.Settle(nsp, expected, result.Silent, result.SilentStrangers, time.Now())
 	}
-	return result.missing, nil
+	return result.Missing, nil
 }
 
 func (a *inbox) about(q adapter.Query) (nsp string, limit time.Duration) {

@@ -25,9 +25,9 @@
 // what has changed in those of the others. It claims its tag in the same way, and draws another when a peer has it; the
 // patterns of both are subscribed from then on, since there are ids that begin with the old one.
 //
-// Questions are the open queries. One waits for the peers that are subscribed in the namespace, and for as many strangers
-// as listen for requests there, such as Node's servers (tally). A node that leaves one unanswered for RequestTimeout is
-// not waited for in the next 30 s, and named as missing. A peer that is alive and subscribed to none of its probes is
+// Questions are the open queries (internal/redisquestions). One waits for the peers that are subscribed in the namespace,
+// and for as many strangers as listen for requests there, such as Node's servers. A node that leaves one unanswered for
+// RequestTimeout is not waited for in the next 30 s, and named as missing. A peer that is alive and subscribed to none of its probes is
 // named without being waited for, whatever namespaces it has. A namespace that was closed is answered for, with nothing,
 // for as long as its channel is subscribed. Answers over MaxMessage are divided for peers, and cut for Node's servers,
 // which take each message for an answer.

@@ -38,7 +38,7 @@ func (a *Adapter) joinCluster() *redispeers.Membership {
 		Tag:          a.config.Tag,
 		Describe:     a.describe,
 		Adopt:        a.adopt,
-		Gone:         a.questions.leave,
+		Gone:         a.questions.Leave,
 		Logger:       a.log,
 		Refusals:     a.refusals,
 		Nodes:        a.metrics.nodes,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/joined"
 	"github.com/carillon-io/carillon/internal/redispeers"
+	"github.com/carillon-io/carillon/internal/redisquestions"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
@@ -20,7 +21,7 @@ type inbox struct {
 	// Static after construction.
 	limits    rediswire.Limits
 	log       *zap.Logger
-	questions *questions
+	questions redisquestions.Questions
 	peers     *redispeers.Membership
 	tags      *tags        // of the classic set
 	joined    joined.Rooms // by commands of this node
@@ -72,7 +73,7 @@ func (a *inbox) refuse(nsp string, err error) receiveDrop {
 // missing.
 func (a *inbox) refuseAnswer(nsp string, payload []byte, err error) receiveDrop {
 	if id, ok := rediswire.AnswerID(payload); ok && errors.Is(err, rediswire.ErrTooLarge) {
-		a.questions.receive(rediswire.Response{ID: id, Extent: rediswire.Extent{Cut: true}})
+		a.questions.Receive(rediswire.Response{ID: id, Extent: rediswire.Extent{Cut: true}})
 	}
 	return a.refuse(nsp, err)
 }
@@ -116,6 +117,16 @@ func (a *inbox) receiveResponse(payload []byte) receiveDrop {
 	case r.UID != "":
 		a.peers.Answered(r.UID)
 	}
-	a.questions.receive(r)
+	return a.receiveAnswer(r)
+}
+
+// receiveAnswer hands a message to the query that it answers.
+func (a *inbox) receiveAnswer(r rediswire.Response) receiveDrop {
+	switch asked, kept := a.questions.Receive(r); {
+	case !asked:
+		return droppedUnasked
+	case !kept:
+		return droppedOverflow
+	}
 	return ""
 }

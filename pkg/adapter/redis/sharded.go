@@ -126,7 +126,7 @@ func (d *sharded) receive(in interest, _, payload []byte) receiveDrop {
 	defer a.delivering.Unlock()
 	switch {
 	case m.Reply != nil:
-		a.questions.receive(rediswire.Response{ID: m.ID, UID: m.UID, Type: m.Type, Reply: m.Reply, Extent: m.Extent})
+		return a.receiveAnswer(rediswire.Response{ID: m.ID, UID: m.UID, Type: m.Type, Reply: m.Reply, Extent: m.Extent})
 	case m.Query != nil:
 		a.answerQuery(in.namespace, m.Query, func(reply adapter.Reply) { d.respond(in.namespace, &m, reply) })
 	case !a.namespaces.isOpen(in.namespace):

@@ -1,4 +1,4 @@
-package redis
+package redisquestions
 
 import (
 	"fmt"
@@ -29,12 +29,12 @@ func TestTally_LapsedPeerDoesNotStandInForAStranger(t *testing.T) {
 	if y.isComplete(true) {
 		t.Error("complete without the Node server")
 	}
-	if r := y.result(); !slices.Equal(r.missing, []string{unnamed}) {
-		t.Errorf("missing %q", r.missing)
+	if r := y.outcome(); !slices.Equal(r.Missing, []string{Unnamed}) {
+		t.Errorf("missing %q", r.Missing)
 	}
 	y.receive(list("", rediswire.Extent{}))
-	if !y.isComplete(true) || len(y.result().missing) > 0 {
-		t.Errorf("missing %q", y.result().missing)
+	if !y.isComplete(true) || len(y.outcome().Missing) > 0 {
+		t.Errorf("missing %q", y.outcome().Missing)
 	}
 }
 
@@ -73,8 +73,8 @@ func TestTally_AnswerInPartsIsCompleteWithTheLast(t *testing.T) {
 		for _, extent := range test.extents {
 			y.receive(list("a", extent))
 		}
-		if complete := y.isComplete(true); complete != test.complete || !slices.Equal(y.result().missing, test.missing) {
-			t.Errorf("%s: complete %v, missing %q", name, complete, y.result().missing)
+		if complete := y.isComplete(true); complete != test.complete || !slices.Equal(y.outcome().Missing, test.missing) {
+			t.Errorf("%s: complete %v, missing %q", name, complete, y.outcome().Missing)
 		}
 	}
 }
@@ -91,8 +91,8 @@ func TestTally_AcknowledgementsMayOvertakeTheirNumber(t *testing.T) {
 		t.Error("complete with one acknowledgement of two")
 	}
 	y.receive(rediswire.Response{UID: "a", Reply: adapter.Acked{}})
-	if !y.isComplete(true) || len(y.result().missing) > 0 {
-		t.Errorf("missing %q", y.result().missing)
+	if !y.isComplete(true) || len(y.outcome().Missing) > 0 {
+		t.Errorf("missing %q", y.outcome().Missing)
 	}
 }
 
@@ -240,9 +240,9 @@ func (w *world) ask() string {
 	if complete := y.isComplete(true); complete == waits {
 		return fmt.Sprintf("complete %v, but waits for a mute one %v; expected %+v", complete, waits, e)
 	}
-	r := y.result()
-	if !slices.Equal(r.missing, missing) {
-		return fmt.Sprintf("missing %q instead of %q", r.missing, missing)
+	r := y.outcome()
+	if !slices.Equal(r.Missing, missing) {
+		return fmt.Sprintf("missing %q instead of %q", r.Missing, missing)
 	}
 	for _, id := range answers {
 		if id != "" {
@@ -250,6 +250,6 @@ func (w *world) ask() string {
 			w.gateways[id].silentUntil = time.Time{}
 		}
 	}
-	w.peers.Settle("/", e, r.silent, r.silentStrangers, w.now)
+	w.peers.Settle("/", e, r.Silent, r.SilentStrangers, w.now)
 	return ""
 }

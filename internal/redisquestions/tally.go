@@ -1,4 +1,4 @@
-package redis
+package redisquestions
 
 import (
 	"slices"
@@ -8,8 +8,8 @@ import (
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
-// unnamed stands for all nodes whose name is not known: Node's classic servers do not tell theirs.
-const unnamed = "?"
+// Unnamed stands for a node whose name is not known: Node's classic servers do not send theirs.
+const Unnamed = "?"
 
 // tally is which nodes have answered a question, and how much of their answers is still to come. It is a pure state
 // machine and not safe for concurrent use.
@@ -36,11 +36,12 @@ func newTally(q adapter.Query) tally {
 	return tally{acked: acked, answers: make(map[string]*progress), gone: make(map[string]bool)}
 }
 
-// receive notes a message, and reports whether it is one more part of an answer: false is for what was said before.
+// receive records a message, and reports whether it is one more part of an answer: false is for one that repeats what has
+// come.
 func (t *tally) receive(r rediswire.Response) bool {
 	name := r.UID
 	if name == "" {
-		name = unnamed
+		name = Unnamed
 	}
 	a := t.answers[name]
 	if a == nil {
@@ -51,7 +52,7 @@ func (t *tally) receive(r rediswire.Response) bool {
 	switch {
 	case t.acked && !isCount:
 		a.owed--
-	case name == unnamed:
+	case name == Unnamed:
 		a.begun = true
 		a.owed += int(count)
 		t.unnamed++
@@ -70,7 +71,7 @@ func (t *tally) receive(r rediswire.Response) bool {
 	return true
 }
 
-// part notes the extent of a message of a list. The last one tells how many parts there were: one may have been lost.
+// part records the extent of a message of a list. The last one has the number of parts: one may have been lost.
 func (a *progress) part(extent rediswire.Extent) {
 	if a.divided = extent.More; a.divided {
 		a.parts++
@@ -111,36 +112,36 @@ func (t *tally) hasBegun(name string) bool {
 func (t *tally) silentStrangers() int {
 	answered := t.unnamed
 	for name, a := range t.answers {
-		if _, known := t.expected.Peers[name]; !known && name != unnamed && a.begun {
+		if _, known := t.expected.Peers[name]; !known && name != Unnamed && a.begun {
 			answered++
 		}
 	}
 	return max(t.expected.Strangers-answered, 0)
 }
 
-// outcome is what was missing when a question ended.
-type outcome struct {
-	missing         []string // nodes that owe an answer, or part of one
-	silent          []string // those among them with a name that said nothing at all
-	silentStrangers int      // and how many without a record
+// Outcome is what was missing when a question ended.
+type Outcome struct {
+	Missing         []string // nodes that owe an answer, or part of one
+	Silent          []string // those among them with a name from which nothing at all has come
+	SilentStrangers int      // and how many without a record
 }
 
-func (t *tally) result() outcome {
-	r := outcome{silentStrangers: t.silentStrangers()}
+func (t *tally) outcome() Outcome {
+	r := Outcome{SilentStrangers: t.silentStrangers()}
 	for name, duty := range t.expected.Peers {
 		if duty != redispeers.NoDuty && !t.hasBegun(name) {
-			r.silent = append(r.silent, name)
+			r.Silent = append(r.Silent, name)
 		}
 	}
-	r.missing = append(r.missing, r.silent...)
+	r.Missing = append(r.Missing, r.Silent...)
 	for name, a := range t.answers {
 		if a.isOpen() || a.cut {
-			r.missing = append(r.missing, name)
+			r.Missing = append(r.Missing, name)
 		}
 	}
-	slices.Sort(r.missing)
-	for range r.silentStrangers + t.cut {
-		r.missing = append(r.missing, unnamed)
+	slices.Sort(r.Missing)
+	for range r.SilentStrangers + t.cut {
+		r.Missing = append(r.Missing, Unnamed)
 	}
 	return r
 }
