@@ -51,7 +51,8 @@
 //	Session.Close                         the caller's            delivers the outbox, then gently; cut when the client
 //	                                                              takes nothing for 5 s, or after a minute
 //	Session.SendAway                      the caller's            the same, but so that the client comes back: no close
-//	                                                              packet to a waiting GET, Close frame 1001
+//	                                                              packet to a waiting GET, Close frame 1001; an upgrade
+//	                                                              that the client polls no more for is finished first
 //	Server.Drain                          server shutting down    sent away
 //	Server.Shed                           server shutting down    sent away
 //	Session.Close(SlowConsumer)           slow consumer           cut

@@ -25,9 +25,12 @@ func (p *poll) answer(answer ...*Frame) {
 	}
 }
 
+// refuse makes p fail, and with it the client's transport. It does nothing for a nil p.
 func (p *poll) refuse() {
-	p.refused = true
-	close(p.ready)
+	if p != nil {
+		p.refused = true
+		close(p.ready)
+	}
 }
 
 // hurry cuts an answer that is being written, at once or if it takes longer than closeReply. It may be called only while

@@ -164,17 +164,29 @@ func (s *Session) Done() <-chan struct{} {
 func (s *Session) Close(reason CloseReason) { s.close(reason, false) }
 
 // SendAway is Close for a client that is to connect anew, elsewhere or later. Some clients take a close packet in a waiting
-// GET, or a Close frame without a code, for a disconnect that is meant, and stay away: there is neither.
+// GET, or a Close frame without a code, for a disconnect that is meant, and stay away: there is neither. A client in the middle
+// of an upgrade finishes that first.
 func (s *Session) SendAway(reason CloseReason) { s.close(reason, true) }
 
 func (s *Session) close(reason CloseReason, returns bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closeLocked(reason, returns)
+}
+
+func (s *Session) closeLocked(reason CloseReason, returns bool) {
 	if s.state != stateOpen {
 		return
 	}
 	if reason == SlowConsumer {
 		s.cutLocked(SlowConsumer, errClosed)
+		return
+	}
+	if returns && s.pausedLocked() {
+		if u := s.polling.upgrade; u.away == "" {
+			u.away = reason
+			u.timeout.Reset(min(upgradeGrace, s.server.config.UpgradeTimeout))
+		}
 		return
 	}
 	s.state, s.reason, s.slow, s.returns = stateClosing, reason, nil, returns
@@ -222,17 +234,19 @@ func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
 		close(s.done)
 	}
 	s.dropQueueLocked()
-	farewell := frameClose
-	if s.toReturnLocked() {
-		farewell = frameNoop
-	}
-	if why == TransportClose {
-		farewell = frameNoop
+	farewell := func(p *poll) { p.answer(frameClose) }
+	switch {
+	case why == TransportClose:
+		farewell = func(p *poll) { p.answer(frameNoop) }
 		s.tombstone = s.socket == nil && s.polling.seat == nil && s.polling.next == nil
+	case s.toReturnLocked() && s.pausedLocked():
+		farewell = (*poll).refuse
+	case s.toReturnLocked():
+		farewell = func(p *poll) { p.answer(frameNoop) }
 	}
 	if p := s.polling; p != nil {
-		p.seat.answer(farewell)
-		p.next.answer(farewell)
+		farewell(p.seat)
+		farewell(p.next)
 		p.seat, p.next = nil, nil
 	}
 	if s.tombstone {

@@ -24,3 +24,11 @@ func (s *Server) Shed(ctx context.Context, n int, window time.Duration) int {
 	}
 	return n
 }
+
+// SendAway sends the client of the session with this id away, if there is one: for a node that relayed the session's WebSocket
+// and is about to leave.
+func (s *Server) SendAway(sid string, reason CloseReason) {
+	if session := s.table.get(sid); session != nil {
+		session.SendAway(reason)
+	}
+}

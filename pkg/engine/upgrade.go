@@ -16,12 +16,23 @@ import (
 //	  |                ← 3probe |
 //	  | 5 →                     |   the session's transport from here on
 //
-// It may write control frames, but takes nothing from the outbox before `5`. Session.mu guards the timers.
+// It may write control frames, but takes nothing from the outbox before `5`.
+//
+// On 3probe a client stops polling and, when the GET that waits is answered, sends `5`. If its WebSocket breaks in between, and
+// the GET is answered all the same, official clients neither poll nor use the WebSocket again until their heartbeat runs out.
+// So a session whose probe has been answered is sent away after `5`; when that does not come, its GET is refused.
 type upgrade struct {
-	conn    *wsConn
+	conn *wsConn
+
+	// Session.mu guards the following.
 	timeout *time.Timer
 	tick    *time.Timer
+	probed  bool        // 3probe was sent, or is about to be
+	away    CloseReason // SendAway was called with it after that; else empty
 }
+
+// upgradeGrace is how long a client that is sent away in the middle of its upgrade may take to finish it.
+const upgradeGrace = 1500 * time.Millisecond
 
 func (u *upgrade) stop() {
 	u.timeout.Stop()
@@ -70,7 +81,8 @@ func (s *Session) attach(conn *wsConn) *upgrade {
 	return u
 }
 
-// detach gives an upgrade up, and the session goes on polling; false when it was over already, perhaps with success.
+// detach gives an upgrade up, and the session goes on polling unless it was sent away; false when the upgrade was over already,
+// perhaps with success.
 func (s *Session) detach(u *upgrade) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,8 +90,18 @@ func (s *Session) detach(u *upgrade) bool {
 	if s.polling.upgrade != u {
 		return false
 	}
+	if u.away != "" && s.state == stateOpen {
+		s.state, s.reason, s.returns = stateClosing, u.away, true
+		// An answer that is being written is cut: the client must not take it for the one that lets it go on.
+		s.overLocked(u.away, cause("sent away during an upgrade that did not succeed"), s.lease == leasePoll)
+	}
 	s.polling.upgrade = nil
 	return true
+}
+
+// pausedLocked reports whether the client may have stopped polling for an upgrade that is in progress.
+func (s *Session) pausedLocked() bool {
+	return s.polling != nil && s.polling.upgrade != nil && s.polling.upgrade.probed
 }
 
 // probeLimit is the longest message that a candidate may send before `5`.
@@ -110,8 +132,15 @@ func (s *Session) probe(u *upgrade) (switched bool) {
 	}
 }
 
+// answerProbe answers 2probe; false when the upgrade has failed, or must: a session that is closing is polled to its end.
 func (s *Session) answerProbe(u *upgrade) bool {
 	s.server.metrics.received(eioproto.Ping)
+	s.mu.Lock()
+	u.probed = s.state == stateOpen
+	s.mu.Unlock()
+	if !u.probed {
+		return false
+	}
 	answer := newFrame(eioproto.Pong, []byte("probe"))
 	if u.conn.send(answer.wire.frame) != nil {
 		return false
@@ -164,6 +193,8 @@ func (s *Session) switchTo(u *upgrade) bool {
 	switch {
 	case s.state == stateClosing:
 		s.closeSocketLocked()
+	case u.away != "":
+		s.closeLocked(u.away, true)
 	case s.codec.revision == 4:
 		// A ping that left by polling may have been lost with it.
 		s.pongLocked()

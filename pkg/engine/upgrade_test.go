@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -226,4 +227,87 @@ func TestUpgrade_MessagesOfTheClientStayInOrder(t *testing.T) {
 			s.wantMessage(p.client, want, false)
 		}
 	}
+}
+
+// A client that has had 3probe polls no more: an upgrade that fails now, and a GET that is answered all the same, would leave it
+// with neither transport.
+func TestUpgrade_SentAwayMeanwhileIsFinishedFirst(t *testing.T) {
+	for name, end := range map[string]func(*server, *client){
+		"sent away": func(_ *server, c *client) { c.session.SendAway(engine.ShuttingDown) },
+		"by id":     func(s *server, c *client) { s.SendAway(c.session.ID(), engine.ShuttingDown) },
+		"shed":      func(s *server, _ *client) { s.Shed(s.t.Context(), 1, 0) },
+		"drained":   func(s *server, _ *client) { go func() { _ = s.Drain(s.t.Context(), 0) }() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := startInBubble(t, engine.Config{}, echoing)
+				p := s.poll()
+				ws := p.probe()
+				waiting := p.getLater()
+				synctest.Wait()
+				end(s, p.client)
+				s.wantAnswer("the GET that waits", <-waiting, 200, "6")
+				p.session.Send(false, text("meanwhile"))
+				ws.text("5")
+				ws.want("4meanwhile")
+				ws.wantClose(1001)
+				s.wantClosed(p.client, engine.ShuttingDown)
+			})
+		})
+	}
+}
+
+// The transport of a client that does not finish its upgrade fails, so that it connects anew.
+func TestUpgrade_SentAwayMeanwhileAndNotFinished(t *testing.T) {
+	for name, then := range map[string]struct {
+		act   func(*server, poller, *socket)
+		after time.Duration
+	}{
+		"in time":             {func(*server, poller, *socket) {}, 1500 * time.Millisecond},
+		"its WebSocket fails": {func(_ *server, _ poller, ws *socket) { ws.Close() }, 0},
+		"the drain is over": {func(s *server, _ poller, _ *socket) {
+			ctx, cancel := context.WithCancel(s.t.Context())
+			cancel()
+			go func() { _ = s.Drain(ctx, 0) }()
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := startInBubble(t, engine.Config{}, echoing)
+				p := s.poll()
+				ws := p.probe()
+				s.wantAnswer("poll", p.get(), 200, "6")
+				p.session.SendAway(engine.ShuttingDown)
+				began := time.Now()
+				waiting := p.getLater()
+				synctest.Wait()
+				then.act(s, p, ws)
+				a := <-waiting
+				for a.body == "6" { // by the tick, which does not know whether the client has switched
+					a = p.get()
+				}
+				if a.status != 400 { // whether it was there at the end, or came just after it
+					t.Errorf("the GET that waits: %d %q, want 400", a.status, a.body)
+				}
+				if passed := time.Since(began); passed != then.after {
+					t.Errorf("after %v, want %v", passed, then.after)
+				}
+				s.wantClosed(p.client, engine.ShuttingDown)
+			})
+		})
+	}
+}
+
+// Before 3probe the client still polls: the upgrade fails, and the session is polled to its end.
+func TestUpgrade_SentAwayBeforeTheProbe(t *testing.T) {
+	s := start(t, engine.Config{})
+	p := s.poll()
+	p.session.Send(false, text("last"))
+	ws := p.ws(p.upgradeQuery())
+	p.session.SendAway(engine.ShuttingDown)
+	ws.text("2probe")
+	ws.wantClose(1005)
+	s.wantAnswer("poll", p.get(), 200, "4last")
+	s.wantClosed(p.client, engine.ShuttingDown)
+	s.wantAnswer("poll after", p.get(), 400, `{"code":1,"message":"Session ID unknown"}`)
 }
