@@ -124,6 +124,8 @@ type shedding struct {
 
 func (l localSessions) ServeHTTP(w http.ResponseWriter, r *http.Request) { l.Local().ServeHTTP(w, r) }
 
+func (l localSessions) SendAway(sid string) { l.Server.SendAway(sid, engine.ShuttingDown) }
+
 // Shed takes one order at a time. One that comes while another is carried out waits, a third is dropped: it was worked out
 // from numbers that will not be true any more.
 func (l localSessions) Shed(n int, window time.Duration) {

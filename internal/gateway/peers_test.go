@@ -145,26 +145,50 @@ func TestPeers_AnUpgradeMayLandOnAnotherNode(t *testing.T) {
 }
 
 func TestPeers_ANodeThatLeavesLetsGoOfWhatItRelays(t *testing.T) {
-	nodes := trio(t)
-	w := &wanderer{t: t, nodes: nodes}
-	sid := w.connect()
-	relaying := nodes[(w.next-1)%3]
-	conn, _, err := websocket.DefaultDialer.Dial("ws://"+relaying.address+"/socket.io/?EIO=4&transport=websocket&sid="+sid, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.WriteMessage(websocket.TextMessage, []byte("2probe")); err != nil {
-		t.Fatal(err)
-	}
-	relaying.metric(t, `carillon_relay_websockets 1`)
-	relaying.stop()
-	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
-	for err == nil {
-		_, _, err = conn.ReadMessage()
-	}
-	if !websocket.IsCloseError(err, websocket.CloseGoingAway) {
-		t.Errorf("closed with %v; want 1001", err)
+	for name, upgraded := range map[string]bool{"after the upgrade": true, "in the middle of the upgrade": false} {
+		t.Run(name, func(t *testing.T) {
+			nodes := trio(t)
+			w := &wanderer{t: t, nodes: nodes}
+			sid := w.connect()
+			relaying := nodes[2]
+			w.nodes = [3]*instance{nodes[0], nodes[0], nodes[0]} // polls go through the third one
+			conn, _, err := websocket.DefaultDialer.Dial("ws://"+relaying.address+"/socket.io/?EIO=4&transport=websocket&sid="+sid, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+			say := func(text string) {
+				t.Helper()
+				if err := conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := func(text string) {
+				t.Helper()
+				if _, got, err := conn.ReadMessage(); err != nil || string(got) != text {
+					t.Fatalf("read %q, %v; want %q", got, err, text)
+				}
+			}
+			say("2probe")
+			want("3probe")
+			w.want(http.MethodGet, "", "6")
+			if !upgraded {
+				relaying.stop()
+			}
+			say("5")
+			say(`421["echo","a"]`)
+			if upgraded {
+				want(`431["a"]`)
+				relaying.stop()
+			}
+			for err == nil {
+				_, _, err = conn.ReadMessage()
+			}
+			if !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+				t.Errorf("closed with %v; want 1001", err)
+			}
+		})
 	}
 }
 

@@ -24,5 +24,5 @@
 //	no connection or no answer in time              the owner is slow: 503 with Retry-After
 //	the client leaves                               the owner's request is cancelled, as if the client had left there
 //	the owner drains                                its answers and its Close frames pass through
-//	this node drains                                Drain
+//	this node drains                                the owners end polls with a noop and send WebSocket clients away
 package relay

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/carillon-io/carillon/internal/idle"
 )
 
@@ -16,7 +18,8 @@ type half struct {
 	// Static after construction.
 	shuttle *shuttle
 	from    net.Conn
-	write   func([]byte) bool
+	to      net.Conn
+	copied  prometheus.Counter // bytes
 
 	// Owned by the goroutine that copies. nil where from cannot be parked, as under TLS.
 	raw syscall.RawConn
@@ -27,8 +30,8 @@ type half struct {
 	parked bool
 }
 
-func (h *half) init(s *shuttle, from net.Conn, write func([]byte) bool) {
-	h.shuttle, h.from, h.write = s, from, write
+func (h *half) init(s *shuttle, from, to net.Conn, copied prometheus.Counter) {
+	h.shuttle, h.from, h.to, h.copied = s, from, to, copied
 	if conn, ok := from.(syscall.Conn); ok && canPark {
 		h.raw, _ = conn.SyscallConn() // nil for a connection that was closed, which read finds out
 	}
@@ -86,6 +89,13 @@ func (h *half) read(buffer []byte) (n int, err error) {
 		err = io.EOF
 	}
 	return n, err
+}
+
+// write passes data on; false when that is no longer possible.
+func (h *half) write(data []byte) bool {
+	n, err := h.to.Write(data)
+	h.copied.Add(float64(n))
+	return err == nil
 }
 
 // park has the poller call Wake; false when it cannot.

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/url"
 	"sync"
@@ -49,9 +48,9 @@ func (l *live) remove(p *poll) {
 	delete(l.polls, p)
 }
 
-// Drain lets go of all that passes through this node, evenly over window: waiting polls are ended by their owners with a
-// noop, WebSockets get a Close frame with 1001. It returns when all have ended. When ctx ends first, it cuts what is left
-// and returns ctx's error.
+// Drain lets go of all that passes through this node, evenly over window: the owners end waiting polls with a noop, and send the
+// clients of WebSockets away: only they know what is queued, and whether an upgrade is in progress. It returns when all have
+// ended. When ctx ends first, it cuts what is left and returns ctx's error.
 func (r *Relay) Drain(ctx context.Context, window time.Duration) error {
 	l := &r.live
 	l.draining.Store(true)
@@ -64,7 +63,7 @@ func (r *Relay) Drain(ctx context.Context, window time.Duration) error {
 			letting.Go(func() { r.release(ctx, polls[i]) })
 		}
 		if i < len(sockets) {
-			letting.Go(sockets[i].goAway)
+			letting.Go(func() { r.sendAway(ctx, sockets[i]) })
 		}
 		select {
 		case <-time.After(window / time.Duration(steps)):
@@ -138,22 +137,21 @@ func (l *live) wait() {
 
 // release asks a poll's owner to end it.
 func (r *Relay) release(ctx context.Context, p *poll) {
-	secret := r.config.Secret()
-	if secret == nil {
-		return
-	}
-	u := url.URL{Scheme: "http", Host: p.owner.Host, Path: releasePath, RawQuery: url.Values{"sid": {p.sid}}.Encode()}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), nil)
-	if err != nil {
-		return // a URL made of parsed parts is one
-	}
-	vouch(req.Header, client{})
-	sign(req, secret, time.Now())
-	response, err := r.transport.http2.RoundTrip(req)
-	if err != nil {
+	if err := r.order(ctx, p.owner, releasePath, p.sid); err != nil {
 		r.log.Debug("a poll could not be released", zapPeer(p.owner.Host), zapError(err))
-		return
 	}
-	_, _ = io.Copy(io.Discard, response.Body) // empty
-	_ = response.Body.Close()
+}
+
+// sendAway asks a WebSocket's owner to end its session so that the client comes back. One whose owner does not answer is cut.
+func (r *Relay) sendAway(ctx context.Context, s *shuttle) {
+	if err := r.order(ctx, s.peer, awayPath, s.sid); err != nil {
+		r.log.Debug("a WebSocket's client could not be sent away", zapPeer(s.peer.Host), zapError(err))
+		s.cut()
+	}
+}
+
+// order has an owner do what path says with a session.
+func (r *Relay) order(ctx context.Context, owner *url.URL, path, sid string) error {
+	peers := Peers{Secret: r.config.Secret, Client: &http.Client{Transport: r.transport.http2}}
+	return peers.ask(ctx, http.MethodPost, owner.String(), path, url.Values{"sid": {sid}}, nil)
 }

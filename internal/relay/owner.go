@@ -21,6 +21,7 @@ const headerRefused = "Carillon-Relay-Refused"
 // What nodes ask one another beside clients' requests.
 const (
 	releasePath = "/carillon/release" // by a draining node: end the session's waiting poll
+	awayPath    = "/carillon/away"    // by a draining node: send the session's client away
 	tagsPath    = "/carillon/tags"    // by a node with a static list of peers
 	loadPath    = "/carillon/load"    // by gateway rebalance: how many sessions are here
 	shedPath    = "/carillon/shed"    // close so many of them
@@ -39,6 +40,8 @@ type Sessions interface {
 	http.Handler
 	// Release ends the poll that waits for the session, if one does, with a noop.
 	Release(sid string)
+	// SendAway ends the session, if there is one, so that its client comes back.
+	SendAway(sid string)
 	// Sessions is how many there are.
 	Sessions() int
 	// Shed closes n sessions' transports evenly over window, as at a drain. It does not wait for that.
@@ -72,6 +75,9 @@ func (r *Relay) answer(w http.ResponseWriter, req *http.Request, sessions Sessio
 	switch req.URL.Path {
 	case releasePath:
 		sessions.Release(query.Get("sid"))
+		w.WriteHeader(http.StatusNoContent)
+	case awayPath:
+		sessions.SendAway(query.Get("sid"))
 		w.WriteHeader(http.StatusNoContent)
 	case tagsPath:
 		writeJSON(w, tags{Node: r.config.Node, Tags: r.config.Tags()})

@@ -46,6 +46,7 @@ func (d *directory) Owners(_ context.Context, tag string) ([]string, error) {
 type sessions struct {
 	serve    http.HandlerFunc
 	released chan string
+	away     chan string
 	shed     chan string
 }
 
@@ -53,6 +54,7 @@ func (s *sessions) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w
 func (s *sessions) Sessions() int                                    { return 12 }
 func (s *sessions) Shed(n int, window time.Duration)                 { s.shed <- fmt.Sprint(n, window) }
 func (s *sessions) Release(sid string)                               { s.released <- sid }
+func (s *sessions) SendAway(sid string)                              { s.away <- sid }
 
 // node is a gateway as far as the relay sees it: a listener for clients, and one for peers.
 type node struct {
@@ -61,6 +63,7 @@ type node struct {
 	clients  *httptest.Server
 	peers    *httptest.Server
 	released chan string
+	away     chan string
 	shed     chan string
 	misses   atomic.Int64
 	limited  atomic.Bool
@@ -69,7 +72,7 @@ type node struct {
 // newNode makes a node that relays by directory and serves relayed requests by serve.
 func newNode(t *testing.T, d Directory, serve http.HandlerFunc, change func(*Config)) *node {
 	t.Helper()
-	n := &node{registry: prometheus.NewRegistry(), released: make(chan string, 8), shed: make(chan string, 8)}
+	n := &node{registry: prometheus.NewRegistry(), released: make(chan string, 8), away: make(chan string, 8), shed: make(chan string, 8)}
 	cfg := Config{
 		Directory: d,
 		Unknown:   http.HandlerFunc(unknownHere),
@@ -91,7 +94,7 @@ func newNode(t *testing.T, d Directory, serve http.HandlerFunc, change func(*Con
 		w.Header().Set("Access-Control-Allow-Origin", "*") // as the engine does before it knows that it lacks the session
 		n.relay.ServeHTTP(w, r)
 	}))
-	n.peers = httptest.NewUnstartedServer(n.relay.Owner(&sessions{serve, n.released, n.shed}))
+	n.peers = httptest.NewUnstartedServer(n.relay.Owner(&sessions{serve, n.released, n.away, n.shed}))
 	n.peers.Config.Protocols = new(http.Protocols)
 	n.peers.Config.Protocols.SetHTTP1(true)
 	n.peers.Config.Protocols.SetUnencryptedHTTP2(true)
@@ -435,9 +438,9 @@ func TestRelay_WebSocketThatTheOwnerRefuses(t *testing.T) {
 	relaying.count(t, resultUnknown)
 }
 
-func TestDrain_ClosesAWebSocketBehindTheFrameThatIsOnItsWay(t *testing.T) {
+func TestDrain_AsksTheOwnerToSendAWebSocketsClientAway(t *testing.T) {
 	proceed := make(chan struct{})
-	relaying, _ := pair(t, func(w http.ResponseWriter, _ *http.Request) {
+	relaying, owner := pair(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return
@@ -446,21 +449,51 @@ func TestDrain_ClosesAWebSocketBehindTheFrameThatIsOnItsWay(t *testing.T) {
 		frame := serverFrame(1000)
 		_, _ = conn.Write(append([]byte("HTTP/1.1 101 Switching Protocols\r\n\r\n"), frame[:500]...))
 		<-proceed
-		_, _ = conn.Write(append(frame[500:], serverFrame(7)...)) // the second one comes too late
+		_, _ = conn.Write(append(frame[500:], serverFrame(7)...)) // what was queued goes out first
 		_, _ = io.Copy(io.Discard, buffered)
 	})
 	conn, reader, _ := upgrade(t, relaying, nil)
 	expect(t, reader, serverFrame(1000)[:500])
-	_, sockets := relaying.relay.live.list()
-	sockets[0].goAway() // as Drain does, which cannot be waited for before the frame ends
+	drained := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(t.Context(), hang)
+		defer cancel()
+		drained <- relaying.relay.Drain(ctx, time.Millisecond)
+	}()
+	if got := <-owner.away; got != sid {
+		t.Errorf("sent away %q; want %q", got, sid)
+	}
 	close(proceed)
-	expect(t, reader, append(serverFrame(1000)[500:], closeGoingAway...))
+	expect(t, reader, append(serverFrame(1000)[500:], serverFrame(7)...))
 	conn.Close()
+	if err := <-drained; err != nil {
+		t.Errorf("Drain: %v", err)
+	}
+}
+
+func TestDrain_CutsAWebSocketWhoseOwnerDoesNotAnswer(t *testing.T) {
+	relaying, owner := pair(t, echo)
+	_, reader, _ := upgrade(t, relaying, nil)
+	expect(t, reader, serverFrame(3))
+	owner.peers.Listener.Close()
+	owner.peers.Config.Close() // not the connections that were taken over
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
 	if err := relaying.relay.Drain(ctx, time.Millisecond); err != nil {
 		t.Errorf("Drain: %v", err)
 	}
+	if rest, err := io.ReadAll(reader); len(rest) > 0 {
+		t.Errorf("read %x, %v", rest, err)
+	}
+}
+
+func TestDrain_CutsAWebSocketThatComesTooLate(t *testing.T) {
+	relaying, _ := pair(t, echo)
+	if err := relaying.relay.Drain(t.Context(), time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	_, reader, _ := upgrade(t, relaying, nil)
+	_, _ = io.Copy(io.Discard, reader) // ends
 }
 
 func TestDrain_CutsAWebSocketThatStays(t *testing.T) {
@@ -472,8 +505,8 @@ func TestDrain_CutsAWebSocketThatStays(t *testing.T) {
 	if err := relaying.relay.Drain(ctx, time.Hour); !errors.Is(err, context.Canceled) {
 		t.Errorf("Drain: %v; want %v", err, context.Canceled)
 	}
-	if rest, err := io.ReadAll(reader); err == nil && !bytes.HasPrefix(closeGoingAway, rest) {
-		t.Errorf("read %x", rest)
+	if rest, err := io.ReadAll(reader); len(rest) > 0 {
+		t.Errorf("read %x, %v", rest, err)
 	}
 }
 
@@ -579,4 +612,13 @@ func await(t *testing.T, c <-chan struct{}, otherwise string) {
 	case <-time.After(hang):
 		t.Fatal(otherwise)
 	}
+}
+
+// serverFrame is a text frame as a server sends it.
+func serverFrame(length int) []byte {
+	head := []byte{0x81, byte(length)}
+	if length > 125 {
+		head = []byte{0x81, 126, byte(length >> 8), byte(length)}
+	}
+	return append(head, bytes.Repeat([]byte{'x'}, length)...)
 }

@@ -28,7 +28,7 @@ func (r *Relay) relayUpgrade(w http.ResponseWriter, req *http.Request, c client,
 		}
 		if response.StatusCode == http.StatusSwitchingProtocols {
 			r.metrics.count(resultOK)
-			r.join(w, response, peer)
+			r.join(w, response, peer, &shuttle{relay: r, sid: idOf(req), peer: owner})
 			return
 		}
 		if i < len(owners)-1 && unknownSession(response) {
@@ -98,7 +98,7 @@ func copyAnswer(w http.ResponseWriter, response *http.Response) {
 }
 
 // join takes the client's connection over, answers its upgrade as the owner did, and copies until either end closes.
-func (r *Relay) join(w http.ResponseWriter, response *http.Response, owner *end) {
+func (r *Relay) join(w http.ResponseWriter, response *http.Response, owner *end, s *shuttle) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		_ = owner.conn.Close() // the owner takes the client for gone
@@ -107,7 +107,7 @@ func (r *Relay) join(w http.ResponseWriter, response *http.Response, owner *end)
 		return
 	}
 	_ = conn.SetDeadline(time.Time{}) // net/http's, for the request
-	s := &shuttle{relay: r, client: conn, owner: owner.conn}
+	s.client, s.owner = conn, owner.conn
 	head := response.Header
 	var answer strings.Builder
 	answer.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
@@ -116,4 +116,7 @@ func (r *Relay) join(w http.ResponseWriter, response *http.Response, owner *end)
 	early, _ := owner.reader.Peek(owner.reader.Buffered())
 	first, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	s.start([]byte(answer.String()), early, first)
+	if r.live.draining.Load() {
+		s.cut() // the drain has asked for those that it knew; before its probe the client polls on
+	}
 }

@@ -28,7 +28,7 @@ type upgrade struct {
 	timeout *time.Timer
 	tick    *time.Timer
 	probed  bool        // 3probe was sent, or is about to be
-	away    CloseReason // SendAway was called with it after that; else empty
+	away    CloseReason // SendAway was called with it after that; else empty. Static once the upgrade is over
 }
 
 // upgradeGrace is how long a client that is sent away in the middle of its upgrade may take to finish it.
@@ -72,7 +72,11 @@ func (s *Session) attach(conn *wsConn) *upgrade {
 	_ = conn.Conn.SetWriteDeadline(time.Now().Add(timeout)) // a dead connection is found by the reader
 	u := &upgrade{conn: conn}
 	u.timeout = time.AfterFunc(timeout, func() {
-		if s.detach(u) {
+		switch {
+		case !s.detach(u):
+		case u.away != "":
+			conn.cut() // a drain does not wait for what a silent client may answer
+		default:
 			conn.end()
 		}
 	})
