@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"pkg/adapter/adaptertest": {"pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"internal/rediswire":      {"internal/msgjson", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/adapter/redis":       {"internal/joined", "internal/redisconn", "internal/redispeers", "internal/redisquestions", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
+	"internal/pythonbus":      {"internal/redisconn", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/emitter":             {"internal/joined", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 
 	"pkg/engine":     {"internal/eioproto", "internal/idle", "internal/wsframe"},
@@ -60,7 +61,7 @@ var allowed = map[string][]string{
 
 	"internal/gateway": {
 		"internal/auth", "internal/config", "internal/demo", "internal/msgjson", "internal/origin", "internal/podcost", "internal/policy",
-		"internal/rediswire", "internal/relay",
+		"internal/pythonbus", "internal/rediswire", "internal/relay",
 		"pkg/adapter", "pkg/adapter/redis", "pkg/emitter", "pkg/engine", "pkg/rooms", "pkg/socketio", "pkg/socketio/packet",
 	},
 	"cmd/gateway": {"docs", "internal/auth", "internal/config", "internal/gateway", "internal/policytest", "pkg/emitter"},

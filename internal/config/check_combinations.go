@@ -13,6 +13,9 @@ func (l *loader) checkCombinations(c *Config) {
 	if c.Adapter.Kind != AdapterMemory {
 		l.needRedis("adapter.kind", quote(c.Adapter.Kind), c)
 	}
+	if c.Adapter.Python != "" {
+		l.needCluster("adapter.python", quote(c.Adapter.Python), c)
+	}
 	l.checkListeners(c)
 	if len(c.Peer.Nodes) > 0 && c.Peer.Secret == "" {
 		l.fault("peer.nodes", "need peer.secret, which signs what they relay to one another")
@@ -49,6 +52,13 @@ func (l *loader) checkCombinations(c *Config) {
 func (l *loader) needRedis(key, what string, c *Config) {
 	if !c.Redis.Configured() {
 		l.fault(key, "%s needs a Redis: set redis.url, redis.cluster.addresses or redis.sentinel.addresses", what)
+	}
+}
+
+// needCluster checks that there is a Redis for what, and that the adapter uses it.
+func (l *loader) needCluster(key, what string, c *Config) {
+	if l.needRedis(key, what, c); c.Redis.Configured() && c.Adapter.Kind == AdapterMemory {
+		l.fault(key, "%s needs an adapter.kind other than %s", what, AdapterMemory)
 	}
 }
 

@@ -24,7 +24,6 @@ var unbuilt = []unbuiltKey{
 	{key: "socketio.recovery.enabled", refuse: true},
 	{key: "socketio.recovery.window"},
 	{key: "socketio.recovery.bytes"},
-	{key: "adapter.python"},
 	{key: "adapter.kind", refuse: true, asks: func(c *Config) bool {
 		return c.Adapter.Kind == AdapterStreams
 	}},

@@ -27,7 +27,6 @@ func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 	for _, c := range []struct{ key, value, shown string }{
 		{"socketio.recovery.window", "1m", `"1m": `},
 		{"socketio.recovery.bytes", "1MiB", `"1MiB": `},
-		{"adapter.python", "socketio", `"socketio": `},
 		{"native.path", "/ws", `"/ws": `},
 		{"sse.path", "/sse", `"/sse": `},
 		{"presence", "[{rooms: [a], user: '${sid}'}]", ""},

@@ -148,7 +148,11 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 	}
 	// The server asks the limiter and the limiter the server, so one of them has to come later.
 	g.limits = newLimiter(cfg.TrustedProxies, func() *socketio.Server { return g.socketio }, registry, g.logger.Named("clients"))
-	if g.socketio, err = socketio.New(g.serverConfig(tag, origins, registry)); err != nil {
+	cluster, err := g.joinPython(registry)
+	if err != nil {
+		return fmt.Errorf("adapter.python: %w", err)
+	}
+	if g.socketio, err = socketio.New(g.serverConfig(cluster, tag, origins, registry)); err != nil {
 		return err
 	}
 	g.limits.set(o.Config.Limits)
@@ -234,7 +238,7 @@ func policyConfig(cfg config.Config) policy.Config {
 	return policy.Config{Namespaces: cfg.Namespaces, Events: cfg.Limits.Events}
 }
 
-func (g *Gateway) serverConfig(tag func() string, origins *originPolicy, registry prometheus.Registerer) socketio.Config {
+func (g *Gateway) serverConfig(cluster adapter.Adapter, tag func() string, origins *originPolicy, registry prometheus.Registerer) socketio.Config {
 	cfg := g.config
 	return socketio.Config{
 		Path: cfg.Server.Path,
@@ -265,7 +269,7 @@ func (g *Gateway) serverConfig(tag func() string, origins *originPolicy, registr
 			Logger:   g.logger.Named("engine"),
 			Registry: registry,
 		},
-		Adapter:         g.adapter,
+		Adapter:         cluster,
 		Parser:          parsers[cfg.SocketIO.Parser],
 		ConnectTimeout:  cfg.SocketIO.ConnectTimeout,
 		MaxAttachments:  cfg.SocketIO.MaxAttachments,
