@@ -9,7 +9,8 @@ type Subscribers struct {
 	CutOff  []string // peers that are alive and receive nothing: they may have the namespace too
 }
 
-func (s Subscribers) strangers() int { return max(s.Total-len(s.Present), 0) }
+// Strangers are those without a record, as far as it is known.
+func (s Subscribers) Strangers() int { return max(s.Total-len(s.Present), 0) }
 
 // Duty is what a question may expect of a node of our kind.
 type Duty uint8
@@ -62,7 +63,7 @@ func (p *Peers) Expect(nsp string, before, after Subscribers, now time.Time) Exp
 			e.Peers[id] = NoDuty
 		}
 	}
-	e.Strangers = max(after.strangers(), before.strangers()-newcomers)
+	e.Strangers = max(after.Strangers(), before.Strangers()-newcomers)
 	if s, ok := p.strangers[nsp]; ok && now.Before(s.until) {
 		// If there are fewer now, assume that silent ones left. This may wait for a silent node but never skips a live one.
 		e.Excused = min(max(s.silent-max(s.of-e.Strangers, 0), 0), e.Strangers)

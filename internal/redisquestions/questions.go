@@ -93,7 +93,7 @@ func (q *Question) receive(r rediswire.Response) (kept bool) {
 		case len(q.replies) >= maxReplies:
 			kept = false
 		default:
-			q.replies = append(q.replies, r.Reply)
+			q.replies = append(q.replies, q.tally.reply(r))
 		}
 	})
 	return kept

@@ -15,6 +15,7 @@ const Unnamed = "?"
 // machine and not safe for concurrent use.
 type tally struct {
 	acked    bool                   // an answer is a Count, and then so many acknowledgements
+	counting bool                   // an answer is a number of sockets
 	expected redispeers.Expectation // set once the question is published; nothing is complete before
 	answers  map[string]*progress   // by node; those without name share one
 	unnamed  int                    // answers of nodes without name
@@ -32,8 +33,14 @@ type progress struct {
 }
 
 func newTally(q adapter.Query) tally {
-	_, acked := q.(adapter.BroadcastAsk)
-	return tally{acked: acked, answers: make(map[string]*progress), gone: make(map[string]bool)}
+	t := tally{answers: make(map[string]*progress), gone: make(map[string]bool)}
+	switch q.(type) {
+	case adapter.BroadcastAsk:
+		t.acked = true
+	case adapter.CountSockets, adapter.Perform:
+		t.counting = true
+	}
+	return t
 }
 
 // receive records a message, and reports whether it is one more part of an answer: false is for one that repeats what has
@@ -49,6 +56,9 @@ func (t *tally) receive(r rediswire.Response) bool {
 		t.answers[name] = a
 	}
 	count, isCount := r.Reply.(adapter.Count)
+	if t.counting {
+		count = 0 // nothing follows it
+	}
 	switch {
 	case t.acked && !isCount:
 		a.owed--
@@ -69,6 +79,21 @@ func (t *tally) receive(r rediswire.Response) bool {
 		a.part(r.Extent)
 	}
 	return true
+}
+
+// reply is what an answer says to the one that asked. Node's servers answer with their sockets where a number is wanted.
+func (t *tally) reply(r rediswire.Response) adapter.Reply {
+	if !t.counting {
+		return r.Reply
+	}
+	counted := adapter.Counted{Node: r.UID}
+	switch reply := r.Reply.(type) {
+	case adapter.Count:
+		counted.Sockets = int(reply)
+	case adapter.Sockets:
+		counted.Sockets = len(reply)
+	}
+	return counted
 }
 
 // part records the extent of a message of a list. The last one has the number of parts: one may have been lost.

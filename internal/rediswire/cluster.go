@@ -23,6 +23,8 @@ const (
 	clusterServerAcked = 10
 	clusterCount       = 11
 	clusterAcked       = 12
+
+	clusterList = 20 // our own: adapter.ListSockets for one node of our kind; Node's servers ignore types they do not know
 )
 
 // onlyRooms is our own member of a fetch: nodes of this project answer with the names of the rooms alone. Node's servers
@@ -76,7 +78,11 @@ type clusterOptions struct {
 }
 
 func clusterBodyOf(m *ClusterMessage) (clusterBody, error) {
-	switch c := m.Command.(type) {
+	command := m.Command
+	if q, ok := m.Query.(adapter.Perform); ok {
+		command = q.Command
+	}
+	switch c := command.(type) {
 	case adapter.Broadcast:
 		return broadcastBody(&c, 0)
 	case adapter.Join:
@@ -94,6 +100,15 @@ func clusterBodyOf(m *ClusterMessage) (clusterBody, error) {
 	switch q := m.Query.(type) {
 	case adapter.FetchSockets:
 		return clusterBody{kind: clusterFetch, opts: &clusterOptions{target: q.Target}}, nil
+	case adapter.CountSockets:
+		return clusterBody{kind: clusterFetch, opts: &clusterOptions{target: rooms.Target{Rooms: q.Rooms}},
+			rest: []byte(`,"` + onlyCount + `":true`)}, nil
+	case adapter.ListSockets:
+		body := clusterBody{kind: clusterList, opts: &clusterOptions{target: q.Target}, rest: appendPage(nil, &q)}
+		if q.Node == "" {
+			body.kind, body.rest = clusterFetch, []byte(`,"`+onlyOthers+`":true`)
+		}
+		return body, nil
 	case adapter.AllRooms:
 		return clusterBody{kind: clusterFetch, opts: &clusterOptions{}, rest: []byte(`,"` + onlyRooms + `":true`)}, nil
 	case adapter.ServerAsk:
@@ -152,6 +167,9 @@ func replyBody(m *ClusterMessage) (clusterBody, error) {
 	case adapter.Count:
 		body.kind = clusterCount
 		body.rest = strconv.AppendInt([]byte(`,"clientCount":`), int64(reply), 10)
+	case adapter.Counted:
+		body.kind = clusterCount
+		body.rest = strconv.AppendInt([]byte(`,"clientCount":`), int64(reply.Sockets), 10)
 	case adapter.Acked:
 		if body.kind = clusterAcked; m.Type == TypeServerEmit {
 			body.kind = clusterServerAcked
@@ -187,7 +205,7 @@ func (b *clusterBody) appendJSON(dst []byte, nsp string, m *ClusterMessage) []by
 	if b.opts != nil {
 		dst = b.opts.appendJSON(append(dst, `,"opts":`...))
 	}
-	if b.kind == clusterFetch {
+	if !b.idFirst && b.kind != clusterBroadcast {
 		dst = appendJSONID(dst, m.ID)
 	}
 	dst = append(dst, b.rest...)

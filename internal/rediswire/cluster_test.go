@@ -101,6 +101,22 @@ var goldenCluster = []struct {
 	{"all rooms", `{"type":7,"data":{"opts":{"rooms":[],"except":[],"flags":{}},"requestId":"1","onlyRooms":true},` +
 		`"uid":"a19da7764762d0d1","nsp":"/"}`,
 		rediswire.ClusterMessage{UID: clusterAsker, ID: "1", Query: adapter.AllRooms{Namespace: "/"}}},
+	{"count", `{"type":7,"data":{"opts":{"rooms":["room1"],"except":[],"flags":{}},"requestId":"1","onlyCount":true},` +
+		`"uid":"a19da7764762d0d1","nsp":"/"}`,
+		rediswire.ClusterMessage{UID: clusterAsker, ID: "1",
+			Query: adapter.CountSockets{Namespace: "/", Rooms: []string{"room1"}}}},
+	{"list those of servers without names", `{"type":7,"data":{"opts":{"rooms":["room1"],"except":[],"flags":{}},` +
+		`"requestId":"1","onlyOthers":true},"uid":"a19da7764762d0d1","nsp":"/"}`,
+		rediswire.ClusterMessage{UID: clusterAsker, ID: "1",
+			Query: adapter.ListSockets{Namespace: "/", Target: to("room1")}}},
+	{"list those of a node", `{"type":20,"data":{"opts":{"rooms":["room1"],"except":[],"flags":{}},"requestId":"1",` +
+		`"node":"n","after":"a\"b","limit":10},"uid":"a19da7764762d0d1","nsp":"/"}`,
+		rediswire.ClusterMessage{UID: clusterAsker, ID: "1",
+			Query: adapter.ListSockets{Namespace: "/", Target: to("room1"), Node: "n", After: `a"b`, Limit: 10}}},
+	{"confirmed leave", `{"type":5,"data":{"opts":{"rooms":["room1"],"except":[],"flags":{}},"requestId":"1","rooms":["r2"]},` +
+		`"uid":"a19da7764762d0d1","nsp":"/"}`,
+		rediswire.ClusterMessage{UID: clusterAsker, ID: "1",
+			Query: adapter.Perform{Command: adapter.Leave{Namespace: "/", Target: to("room1"), Rooms: []string{"r2"}}}}},
 	{"names of rooms", `{"type":8,"data":{"requestId":"1","sockets":[],"rooms":["a"]},"uid":"f642bff65d2762fb","nsp":"/"}`,
 		rediswire.ClusterMessage{UID: clusterAnswerer, ID: "1", Type: rediswire.TypeAllRooms,
 			Reply: adapter.RoomNames{"a"}}},

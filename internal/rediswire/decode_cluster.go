@@ -55,6 +55,9 @@ type clusterMembers struct {
 	count    float64
 	close    bool
 	only     bool
+	counting bool
+	others   bool
+	page     pageMembers
 	extent   Extent
 }
 
@@ -95,8 +98,14 @@ func (m *clusterMembers) readData(limits Limits) error {
 			m.close, err = readTruth(&value)
 		case onlyRooms:
 			m.only, err = readTruth(&value)
+		case onlyCount:
+			m.counting, err = readTruth(&value)
+		case onlyOthers:
+			m.others, err = readTruth(&value)
 		case memberMore, memberParts, memberCut:
 			err = m.extent.read(key, &value)
+		default:
+			err = m.page.read(key, &value)
 		}
 		return err
 	})
@@ -108,7 +117,7 @@ func (m *clusterMembers) message(nsp string, limits Limits) (ClusterMessage, err
 		return out, ErrNamespace
 	}
 	kind := int(m.kind)
-	if float64(kind) != m.kind || kind < clusterBroadcast || kind > clusterAcked {
+	if float64(kind) != m.kind || (kind < clusterBroadcast || kind > clusterAcked) && kind != clusterList {
 		return out, ErrType
 	}
 	if err := m.readData(limits); err != nil {
@@ -120,13 +129,24 @@ func (m *clusterMembers) message(nsp string, limits Limits) (ClusterMessage, err
 	case clusterBroadcast:
 		err = m.broadcast(&out, nsp)
 	case clusterJoin, clusterLeave, clusterDisconnect:
-		err = m.command(&out, kind, nsp)
+		if err = m.command(&out, kind, nsp); err == nil && m.id != "" {
+			out.Command, out.Query = nil, adapter.Perform{Command: out.Command}
+		}
+	case clusterList:
+		if !m.hasOpts {
+			return out, errShape
+		}
+		out.Query, err = m.page.query(nsp, m.opts.target)
 	case clusterFetch:
 		switch {
 		case !m.hasOpts:
 			err = errShape
 		case m.only:
 			out.Query = adapter.AllRooms{Namespace: nsp}
+		case m.counting:
+			out.Query = adapter.CountSockets{Namespace: nsp, Rooms: m.opts.target.Rooms}
+		case m.others:
+			out.Query = adapter.ListSockets{Namespace: nsp, Target: m.opts.target}
 		default:
 			out.Query = adapter.FetchSockets{Namespace: nsp, Target: m.opts.target}
 		}

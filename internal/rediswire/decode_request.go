@@ -39,6 +39,9 @@ type requestMembers struct {
 	hasOpts bool
 	data    msgjson.Reader
 	packet  msgjson.Reader
+	count   bool
+	others  bool
+	page    pageMembers
 }
 
 func (m *requestMembers) read(key []byte, value msgjson.Reader) (err error) {
@@ -69,8 +72,41 @@ func (m *requestMembers) read(key []byte, value msgjson.Reader) (err error) {
 		m.data = value
 	case "packet":
 		m.packet = value
+	case onlyCount:
+		m.count, err = readTruth(&value)
+	case onlyOthers:
+		m.others, err = readTruth(&value)
+	default:
+		err = m.page.read(key, &value)
 	}
 	return err
+}
+
+// pageMembers say which page of its sockets a node is asked for.
+type pageMembers struct {
+	node, after string
+	limit       float64
+}
+
+func (p *pageMembers) read(key []byte, value *msgjson.Reader) (err error) {
+	switch string(key) {
+	case "node":
+		p.node, err = readText(value)
+	case "after":
+		p.after, err = readText(value)
+	case "limit":
+		p.limit, err = value.Number()
+	}
+	return err
+}
+
+// query is the page of the sockets that match.
+func (p *pageMembers) query(nsp string, target rooms.Target) (adapter.Query, error) {
+	limit := int(p.limit)
+	if p.node == "" || limit <= 0 || float64(limit) != p.limit {
+		return nil, errShape
+	}
+	return adapter.ListSockets{Namespace: nsp, Target: target, Node: p.node, After: p.after, Limit: limit}, nil
 }
 
 // request makes sense of the members.
@@ -82,7 +118,9 @@ func (m *requestMembers) request(nsp string) (Request, error) {
 	var err error
 	switch r.Type {
 	case TypeJoin, TypeLeave, TypeDisconnect:
-		err = m.command(&r, nsp)
+		if err = m.command(&r, nsp); err == nil && r.ID != "" && r.Socket == "" {
+			r.Command, r.Query = nil, adapter.Perform{Command: r.Command}
+		}
 	case TypeServerEmit:
 		var args packet.Args
 		if args, err = m.serverEmit(); m.id == "" {
@@ -95,11 +133,21 @@ func (m *requestMembers) request(nsp string) (Request, error) {
 		if m.rooms.Left() > 0 {
 			names, err = readTarget(&m.rooms, "")
 		}
-		r.Query = adapter.FetchSockets{Namespace: nsp, Target: rooms.Target{Rooms: names}}
+		if m.count {
+			r.Query = adapter.CountSockets{Namespace: nsp, Rooms: names}
+		} else {
+			r.Query = adapter.FetchSockets{Namespace: nsp, Target: rooms.Target{Rooms: names}}
+		}
 	case TypeAllRooms:
 		r.Query = adapter.AllRooms{Namespace: nsp}
 	case TypeFetch:
-		r.Query = adapter.FetchSockets{Namespace: nsp, Target: m.opts.target}
+		if m.others {
+			r.Query = adapter.ListSockets{Namespace: nsp, Target: m.opts.target}
+		} else {
+			r.Query = adapter.FetchSockets{Namespace: nsp, Target: m.opts.target}
+		}
+	case typeList:
+		r.Query, err = m.page.query(nsp, m.opts.target)
 	case TypeBroadcastAsk:
 		r.Query, err = m.broadcastAsk(nsp)
 	default:
@@ -108,7 +156,7 @@ func (m *requestMembers) request(nsp string) (Request, error) {
 	if err == nil && r.Query != nil && m.id == "" {
 		err = errNoID
 	}
-	if err == nil && !m.hasOpts && (r.Type == TypeFetch || r.Type == TypeBroadcastAsk) {
+	if err == nil && !m.hasOpts && (r.Type == TypeFetch || r.Type == TypeBroadcastAsk || r.Type == typeList) {
 		err = errShape
 	}
 	return r, err

@@ -17,14 +17,26 @@ type Type int
 
 // The requests. On the wire the responses to TypeBroadcastAsk have the numbers 8 and 9.
 const (
-	TypeSockets      Type = iota // ids of sockets, read as adapter.FetchSockets; answered still, no longer asked
+	TypeSockets      Type = iota // ids of sockets: adapter.CountSockets, or from Node's servers, read as adapter.FetchSockets
 	TypeAllRooms                 // adapter.AllRooms
-	TypeJoin                     // adapter.Join
+	TypeJoin                     // adapter.Join, or adapter.Perform of it when it has an ID; so the next two
 	TypeLeave                    // adapter.Leave
 	TypeDisconnect               // adapter.Disconnect
-	TypeFetch                    // adapter.FetchSockets
+	TypeFetch                    // adapter.FetchSockets, or adapter.ListSockets for the servers without names
 	TypeServerEmit               // adapter.ServerEmit, or adapter.ServerAsk when it has an ID
 	TypeBroadcastAsk             // adapter.BroadcastAsk
+)
+
+// typeList is our own: adapter.ListSockets for one node of our kind. Node's servers ignore requests of types they do not
+// know.
+const typeList Type = 20
+
+// Members of our own in requests that Node's servers answer or obey as they always do.
+const (
+	// onlyCount in a request for sockets: nodes of this project answer with a number.
+	onlyCount = "onlyCount"
+	// onlyOthers in a request to fetch sockets: nodes of this project answer with none.
+	onlyOthers = "onlyOthers"
 )
 
 // Request is a message on the request channel. Exactly one of Command and Query is set.
@@ -46,7 +58,11 @@ var errNoRequest = errors.New("rediswire: no request of this kind")
 // promises. Attachments of a server-side emit become what Node makes of a Buffer in JSON:
 // {"type":"Buffer","data":[...]}.
 func AppendRequest(dst []byte, r *Request) ([]byte, error) {
-	switch c := r.Command.(type) {
+	command := r.Command
+	if q, ok := r.Query.(adapter.Perform); ok {
+		command = q.Command
+	}
+	switch c := command.(type) {
 	case adapter.Join:
 		return appendMembership(dst, r, TypeJoin, c.Target, c.Rooms), nil
 	case adapter.Leave:
@@ -64,6 +80,15 @@ func AppendRequest(dst []byte, r *Request) ([]byte, error) {
 	switch q := r.Query.(type) {
 	case adapter.FetchSockets:
 		return append(appendTarget(appendStart(dst, r, TypeFetch), q.Target), '}'), nil
+	case adapter.CountSockets:
+		out := appendQuotedList(append(appendStart(dst, r, TypeSockets), `,"rooms":`...), q.Rooms)
+		return append(out, `,"`+onlyCount+`":true}`...), nil
+	case adapter.ListSockets:
+		if q.Node == "" {
+			out := appendTarget(appendStart(dst, r, TypeFetch), q.Target)
+			return append(out, `,"`+onlyOthers+`":true}`...), nil
+		}
+		return append(appendPage(appendTarget(appendStart(dst, r, typeList), q.Target), &q), '}'), nil
 	case adapter.AllRooms:
 		return append(appendStart(dst, r, TypeAllRooms), '}'), nil
 	case adapter.ServerAsk:
@@ -84,6 +109,13 @@ func appendStart(dst []byte, r *Request, kind Type) []byte {
 		dst = append(msgjson.AppendQuoted(append(dst, `"requestId":`...), []byte(r.ID)), ',')
 	}
 	return strconv.AppendInt(append(dst, `"type":`...), int64(kind), 10)
+}
+
+// appendPage appends which page of which node is wanted, with a comma before each member.
+func appendPage(dst []byte, q *adapter.ListSockets) []byte {
+	dst = msgjson.AppendQuoted(append(dst, `,"node":`...), []byte(q.Node))
+	dst = msgjson.AppendQuoted(append(dst, `,"after":`...), []byte(q.After))
+	return strconv.AppendInt(append(dst, `,"limit":`...), int64(q.Limit), 10)
 }
 
 func appendMembership(dst []byte, r *Request, kind Type, target rooms.Target, names []string) []byte {

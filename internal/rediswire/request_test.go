@@ -70,6 +70,21 @@ var goldenRequests = []struct {
 			Broadcast: adapter.Broadcast{Namespace: "/", Target: to("room1"),
 				Args: args(`["question",{"_placeholder":true,"num":0}]`, []byte{9})},
 			Timeout: 800 * time.Millisecond}}},
+	// Ours. Node's servers answer the first two as they always do, obey the third and ignore the fourth.
+	{"count", `{"uid":"7ODgax","requestId":"1","type":0,"rooms":["room1"],"onlyCount":true}`,
+		rediswire.Request{UID: "7ODgax", ID: "1", Type: rediswire.TypeSockets,
+			Query: adapter.CountSockets{Namespace: "/", Rooms: []string{"room1"}}}},
+	{"list those of servers without names", `{"uid":"7ODgax","requestId":"1","type":5,"opts":{"rooms":["room1"],"except":[]},` +
+		`"onlyOthers":true}`,
+		rediswire.Request{UID: "7ODgax", ID: "1", Type: rediswire.TypeFetch,
+			Query: adapter.ListSockets{Namespace: "/", Target: to("room1")}}},
+	{"confirmed join", `{"uid":"7ODgax","requestId":"1","type":2,"opts":{"rooms":["room1"],"except":[]},"rooms":["r2"]}`,
+		rediswire.Request{UID: "7ODgax", ID: "1", Type: rediswire.TypeJoin,
+			Query: adapter.Perform{Command: adapter.Join{Namespace: "/", Target: to("room1"), Rooms: []string{"r2"}}}}},
+	{"list those of a node", `{"uid":"7ODgax","requestId":"1","type":20,"opts":{"rooms":["room1"],"except":[]},` +
+		`"node":"n","after":"a\"b","limit":10}`,
+		rediswire.Request{UID: "7ODgax", ID: "1", Type: 20,
+			Query: adapter.ListSockets{Namespace: "/", Target: to("room1"), Node: "n", After: `a"b`, Limit: 10}}},
 	{"emitter's join", `{"type":2,"opts":{"rooms":[],"except":[]},"rooms":["room1"]}`,
 		rediswire.Request{Type: rediswire.TypeJoin, Command: adapter.Join{Namespace: "/", Rooms: []string{"room1"}}}},
 	{"emitter's leave", `{"type":3,"opts":{"rooms":["a"],"except":["b"]},"rooms":["r1"]}`,

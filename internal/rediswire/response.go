@@ -24,7 +24,8 @@ type Response struct {
 	Extent Extent
 }
 
-// The numbers of the two kinds of answer to TypeBroadcastAsk.
+// The numbers of the two kinds of answer to TypeBroadcastAsk. The first is also the answer of our nodes to what asks for
+// an adapter.Counted; DecodeResponse cannot tell, and returns an adapter.Count.
 const (
 	typeCount = 8
 	typeAck   = 9
@@ -56,7 +57,7 @@ func appendResponse(dst []byte, r *Response) ([]byte, error) {
 		switch r.Type {
 		case TypeSockets:
 			return appendSocketIDs(dst, r, reply), nil
-		case TypeFetch:
+		case TypeFetch, typeList:
 			return appendSockets(dst, r, reply)
 		}
 	case adapter.RoomNames:
@@ -66,9 +67,12 @@ func appendResponse(dst []byte, r *Response) ([]byte, error) {
 		}
 	case adapter.Count:
 		if r.Type == TypeBroadcastAsk {
-			dst = appendIdentity(appendNumbered(dst, typeCount), r)
-			dst = strconv.AppendInt(append(dst, `,"clientCount":`...), int64(reply), 10)
-			return append(dst, '}'), nil
+			return appendCount(dst, r, int(reply)), nil
+		}
+	case adapter.Counted:
+		switch r.Type {
+		case TypeSockets, TypeJoin, TypeLeave, TypeDisconnect:
+			return appendCount(dst, r, reply.Sockets), nil
 		}
 	case adapter.Acked:
 		switch r.Type {
@@ -79,6 +83,12 @@ func appendResponse(dst []byte, r *Response) ([]byte, error) {
 		}
 	}
 	return dst, errNoAnswer
+}
+
+func appendCount(dst []byte, r *Response, n int) []byte {
+	dst = appendIdentity(appendNumbered(dst, typeCount), r)
+	dst = strconv.AppendInt(append(dst, `,"clientCount":`...), int64(n), 10)
+	return append(dst, '}')
 }
 
 func appendNumbered(dst []byte, kind int) []byte {

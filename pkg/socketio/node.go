@@ -23,20 +23,11 @@ func (v node) Deliver(c adapter.Command) (sockets int) {
 
 // Answer answers a query from another node, at once where nothing has to be waited for.
 func (v node) Answer(q adapter.Query, reply func(adapter.Reply)) {
-	var name string
-	switch q := q.(type) {
-	case adapter.FetchSockets:
-		name = q.Namespace
-	case adapter.AllRooms:
-		name = q.Namespace
-	case adapter.ServerAsk:
-		name = q.Namespace
-	case adapter.BroadcastAsk:
-		name = q.Broadcast.Namespace
+	if _, ok := q.(adapter.BroadcastAsk); ok {
 		v.io.tally.Remote.Inc()
 	}
 	var h *hub.Hub // nil answers for a namespace that does not exist here
-	if n := v.io.lookup(name); n != nil {
+	if n := v.io.lookup(adapter.NamespaceOfQuery(q)); n != nil {
 		h = n.hub
 	}
 	h.Answer(q, reply)

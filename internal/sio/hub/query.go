@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/rooms"
@@ -27,6 +25,12 @@ func (h *Hub) Answer(q adapter.Query, reply func(adapter.Reply)) {
 	switch q := q.(type) {
 	case adapter.FetchSockets:
 		reply(adapter.Sockets(h.describe(q.Target)))
+	case adapter.CountSockets:
+		reply(adapter.Counted{Sockets: h.count(q.Rooms)})
+	case adapter.ListSockets:
+		reply(adapter.Sockets(h.page(q.Target, q.After, q.Limit)))
+	case adapter.Perform:
+		h.answerPerform(q.Command, reply)
 	case adapter.AllRooms:
 		reply(adapter.RoomNames(h.allRooms()))
 	case adapter.ServerAsk:
@@ -75,38 +79,13 @@ func (h *Hub) AllRooms(ctx context.Context) ([]string, error) {
 // EmitWithAck sends a broadcast and collects what the members of all nodes acknowledge it with, until all have or ctx
 // ends, which has a deadline.
 func (h *Hub) EmitWithAck(ctx context.Context, b adapter.Broadcast, local bool) ([]packet.Args, error) {
-	deadline, _ := ctx.Deadline()
-	question := adapter.BroadcastAsk{Broadcast: b, Timeout: time.Until(deadline)}
-
-	var mu sync.Mutex // local and remote acknowledgements come from different goroutines
-	var answers []packet.Args
-	collect := func(r adapter.Reply) {
-		if acked, ok := r.(adapter.Acked); ok {
-			mu.Lock()
-			defer mu.Unlock()
-			answers = append(answers, acked.Args)
-		}
-	}
-	h.tally.Local.Inc()
-	here := h.ask(&question.Broadcast, question.Timeout, collect)
-	var err error
-	if !local {
-		err = h.query(ctx, question, collect)
-	}
-	select {
-	case <-here.over:
-	case <-ctx.Done():
-		h.rounds.expire(here, h.tally.Acks.Unanswered(ctx.Err()))
-		<-here.over
-	}
-	if here.late && err == nil {
+	acks, late, err := h.collectAcks(ctx, b, local)
+	if late && err == nil {
 		if err = ctx.Err(); err == nil {
 			err = context.DeadlineExceeded // the round's own timer was a little faster
 		}
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	return answers, err
+	return acks.Answers, err
 }
 
 // ServerEmitWithAck sends an event to the other servers and collects what they answer.

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
 // What a receiver has not handled yet is bounded; beyond it Publish fails with ErrFull.
@@ -54,19 +52,4 @@ func (c *Cluster) peersLocked(a *Adapter, nsp string) []*Adapter {
 		}
 	}
 	return peers
-}
-
-// queryNamespace returns the namespace a query is for.
-func queryNamespace(q adapter.Query) string {
-	switch q := q.(type) {
-	case adapter.FetchSockets:
-		return q.Namespace
-	case adapter.AllRooms:
-		return q.Namespace
-	case adapter.ServerAsk:
-		return q.Namespace
-	case adapter.BroadcastAsk:
-		return q.Broadcast.Namespace
-	}
-	panic(fmt.Sprintf("adaptertest: no such query: %T", q))
 }

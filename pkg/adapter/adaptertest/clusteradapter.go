@@ -27,8 +27,11 @@ type Adapter struct {
 
 var _ adapter.Adapter = (*Adapter)(nil)
 
-// Name is the name by which Ask reports the node missing.
+// Name is the name by which Ask reports the node missing, and NodeID the same.
 func (a *Adapter) Name() string { return a.name }
+
+// NodeID is the name of the node in the cluster.
+func (a *Adapter) NodeID() string { return a.name }
 
 // Pause stops the node from handling what comes from the cluster, questions included, until Resume: to the others it is
 // slow, not gone.

@@ -55,8 +55,14 @@ func (a *Adapter) put(q adapter.Query) (*question, error) {
 	if !a.running {
 		return nil, adapter.ErrAway
 	}
-	peers := a.cluster.peersLocked(a, queryNamespace(q))
+	peers := a.cluster.peersLocked(a, adapter.NamespaceOfQuery(q))
 	ask := &question{left: make(map[string]int), woken: make(chan struct{}, 1)}
+	if list, ok := q.(adapter.ListSockets); ok {
+		peers = slices.DeleteFunc(peers, func(p *Adapter) bool { return p.name != list.Node })
+		if len(peers) == 0 && list.Node != "" {
+			ask.lost = []string{list.Node}
+		}
+	}
 	for _, p := range peers {
 		if len(p.inbox) >= maxInbox {
 			return nil, adapter.ErrFull
@@ -83,6 +89,10 @@ func (a *Adapter) answered(ask *question, node string, r adapter.Reply) {
 	left, owes := ask.left[node]
 	if !owes || !a.asking[ask] {
 		return
+	}
+	if counted, ok := r.(adapter.Counted); ok {
+		counted.Node = node
+		r = counted
 	}
 	if count, ok := r.(adapter.Count); ok && left == uncounted {
 		left = int(count)

@@ -17,6 +17,9 @@ import (
 func queries() []adapter.Query {
 	return []adapter.Query{
 		adapter.FetchSockets{Namespace: mainNsp},
+		adapter.CountSockets{Namespace: mainNsp},
+		adapter.ListSockets{Namespace: mainNsp, Limit: 1},
+		adapter.Perform{Command: adapter.Leave{Namespace: mainNsp, Target: to("a"), Rooms: []string{"b"}}},
 		adapter.AllRooms{Namespace: mainNsp},
 		adapter.ServerAsk{Namespace: mainNsp, Args: event("ask", 1)},
 		adapter.BroadcastAsk{Broadcast: adapter.Broadcast{Namespace: mainNsp, Args: event("ask", 1)}, Timeout: time.Minute},
@@ -47,6 +50,8 @@ func showReply(r adapter.Reply) string {
 			s += fmt.Sprintf(" {%s %s %q %s}", i.ID, canonical(i.Handshake), sorted(i.Rooms), canonical(i.Data))
 		}
 		return s
+	case adapter.Counted:
+		return fmt.Sprintf("%d sockets on %s", r.Sockets, r.Node)
 	case adapter.RoomNames:
 		return fmt.Sprintf("rooms %q", sorted(r))
 	case adapter.Count:
@@ -65,6 +70,12 @@ func showQuery(q adapter.Query) string {
 	switch q := q.(type) {
 	case adapter.FetchSockets:
 		return fmt.Sprintf("fetch %s %s", q.Namespace, showTarget(q.Target))
+	case adapter.CountSockets:
+		return fmt.Sprintf("count %s %q", q.Namespace, sorted(q.Rooms))
+	case adapter.ListSockets:
+		return fmt.Sprintf("list %s %s of %q: %d after %q", q.Namespace, showTarget(q.Target), q.Node, q.Limit, q.After)
+	case adapter.Perform:
+		return fmt.Sprintf("perform %s %s", adapter.NamespaceOf(q.Command), show(q.Command))
 	case adapter.AllRooms:
 		return fmt.Sprintf("all rooms %s", q.Namespace)
 	case adapter.ServerAsk:

@@ -58,6 +58,9 @@ func Run(t *testing.T, most int, factory Factory, options ...Option) {
 		{"Confirm_OfManyRoomsAtOnce", 3, testConfirmMany},
 
 		{"Ask_CollectsSocketsOfAllOthers", 3, testFetchSockets},
+		{"Ask_CountsSocketsByNode", 3, testCountSockets},
+		{"Ask_OneNodeListsItsSockets", 3, testListSockets},
+		{"Ask_NodesConfirmWhatTheyCarryOut", 3, testPerform},
 		{"Ask_CollectsRoomsOfAllOthers", 3, testAllRooms},
 		{"Ask_ServerAnswersMayComeLater", 3, testServerAsk},
 		{"Ask_ServersThatHandleNothingAnswerAtOnce", 3, testServerAskUnhandled},

@@ -213,9 +213,7 @@ func (a *Adapter) showConnected() {
 
 // Publish implements [adapter.Adapter].
 func (a *Adapter) Publish(c adapter.Command, done func(error)) {
-	if join, ok := c.(adapter.Join); ok {
-		a.joined.Add(join.Namespace, join.Rooms...)
-	}
+	a.justJoining(c)
 	m, err := a.dialect.command(c)
 	m.done = done
 	if err != nil {
@@ -225,6 +223,13 @@ func (a *Adapter) Publish(c adapter.Command, done func(error)) {
 	}
 	m.done = a.traced(m, c, done)
 	a.push(m)
+}
+
+// justJoining notes that sockets of other nodes are about to join rooms.
+func (a *Adapter) justJoining(c adapter.Command) {
+	if join, ok := c.(adapter.Join); ok {
+		a.joined.Add(join.Namespace, join.Rooms...)
+	}
 }
 
 // push queues a message for the server it is for.

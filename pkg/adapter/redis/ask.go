@@ -31,8 +31,11 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 		return []string{redisquestions.Unnamed}, fmt.Errorf("redis: listen for answers: %w", err)
 	}
 	defer release()
-	if _, ok := q.(adapter.AllRooms); ok {
+	switch q := q.(type) {
+	case adapter.AllRooms:
 		reply = roomsOf(reply)
+	case adapter.Perform:
+		a.justJoining(q.Command)
 	}
 
 	id := rand.Text()[:requestIDLength]
@@ -47,6 +50,12 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 		return nil, fmt.Errorf("redis: encode query: %w", err)
 	}
 	before, err := a.countNodes(ctx, nsp)
+	if err == nil && before.Strangers() > 0 && isForPeers(q) {
+		// One of them may be a node of our kind whose record has not been read yet: it must not be passed over.
+		if err = a.peers.Refresh(ctx); err == nil {
+			before, err = a.countNodes(ctx, nsp)
+		}
+	}
 	if err != nil {
 		return []string{redisquestions.Unnamed}, fmt.Errorf("redis: count nodes: %w", errors.Join(adapter.ErrAway, err))
 	}
@@ -63,7 +72,10 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 		return []string{redisquestions.Unnamed}, fmt.Errorf("redis: count nodes: %w", errors.Join(adapter.ErrAway, err))
 	}
 	expected := a.peers.Expect(nsp, before, after, time.Now())
-	result := open.Collect(ctx, expected, a.config.RequestTimeout, reply)
+	result := open.Collect(ctx, addressed(q, expected), a.config.RequestTimeout, reply)
+	if isForPeers(q) {
+		result.SilentStrangers = expected.Excused // nothing has been learned of them
+	}
 	// Nodes that had hardly any time to answer are not silent.
 	if len(result.Missing) == 0 || time.Since(asked) >= a.config.RequestTimeout/2 {
 		a.peers.Settle(nsp, expected, result.Silent, result.SilentStrangers, time.Now())
@@ -73,20 +85,42 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 
 func (a *inbox) about(q adapter.Query) (nsp string, limit time.Duration) {
 	limit = a.config.RequestTimeout
-	switch q := q.(type) {
-	case adapter.FetchSockets:
-		nsp = q.Namespace
-	case adapter.AllRooms:
-		nsp = q.Namespace
-	case adapter.ServerAsk:
-		nsp = q.Namespace
-	case adapter.BroadcastAsk:
-		nsp = q.Broadcast.Namespace
-		if q.Timeout > 0 {
-			limit = q.Timeout
-		}
+	if q, ok := q.(adapter.BroadcastAsk); ok && q.Timeout > 0 {
+		limit = q.Timeout
 	}
-	return nsp, limit
+	return adapter.NamespaceOfQuery(q), limit
+}
+
+// isForPeers reports whether only nodes of our kind answer a question: strangers neither know the questions of our own
+// kind nor answer when they are ordered to do something.
+func isForPeers(q adapter.Query) bool {
+	switch q := q.(type) {
+	case adapter.Perform:
+		return true
+	case adapter.ListSockets:
+		return q.Node != ""
+	}
+	return false
+}
+
+// addressed is what of an expectation holds for a question that is not for everyone.
+func addressed(q adapter.Query, e redispeers.Expectation) redispeers.Expectation {
+	if isForPeers(q) {
+		e.Strangers, e.Excused = 0, 0
+	}
+	list, ok := q.(adapter.ListSockets)
+	if !ok {
+		return e
+	}
+	owed, there := e.Peers[list.Node]
+	if !there || owed == redispeers.NoDuty {
+		owed = redispeers.Owes // missing, and not waited for
+	}
+	e.Peers = nil
+	if list.Node != "" {
+		e.Peers = map[string]redispeers.Duty{list.Node: owed}
+	}
+	return e
 }
 
 // wait turns a callback into a call. When ctx ends first, the callback's result is of no interest any more.

@@ -89,14 +89,24 @@ func (a *inbox) heardFrom(uid string) bool {
 
 // answerQuery has the node above answer a query. A namespace that has been closed is still asked about until its channel is
 // unsubscribed, and counts as a node that will answer: it does so at once and with nothing.
+//
+// A question for one other node is not answered at all, and one for the servers without names with nothing.
 func (a *inbox) answerQuery(nsp string, q adapter.Query, reply func(adapter.Reply)) {
+	if list, ok := q.(adapter.ListSockets); ok && list.Node != a.config.NodeID {
+		if list.Node == "" {
+			reply(adapter.Sockets{})
+		}
+		return
+	}
 	if a.namespaces.isOpen(nsp) {
 		a.node.Answer(q, reply)
 		return
 	}
 	switch q.(type) {
-	case adapter.FetchSockets:
+	case adapter.FetchSockets, adapter.ListSockets:
 		reply(adapter.Sockets{})
+	case adapter.CountSockets, adapter.Perform:
+		reply(adapter.Counted{})
 	case adapter.AllRooms:
 		reply(adapter.RoomNames{})
 	case adapter.ServerAsk:

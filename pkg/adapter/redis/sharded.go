@@ -44,7 +44,12 @@ func (d *sharded) open(nsp string) []interest {
 // certain holds the channel of this node too: a room that is called as the node is received there.
 func (d *sharded) certain(nsp string) []interest { return d.open(nsp) }
 
-func (d *sharded) listening(nsp string) []interest { return d.open(nsp)[1:] }
+// listening is everything, since a node that has subscribed to its own channel is one that others expect answers of.
+func (d *sharded) listening(nsp string) []interest { return d.open(nsp) }
+
+func (d *sharded) wanted(in interest) bool {
+	return d.inbox.wanted(in) || in.kind != kindRoom && in.namespace != "" && d.namespaces.isAsking(in.namespace)
+}
 
 // rooms leaves out those that are received on the channel of the namespace, and one that is called as this node.
 func (d *sharded) rooms(nsp string, names []string) []interest {
