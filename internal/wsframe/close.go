@@ -53,10 +53,16 @@ func ParseClose(payload []byte) (CloseCode, error) {
 	return code, nil
 }
 
-// AppendClose appends a Close frame. It has no payload when code is 0.
-func AppendClose(dst []byte, code CloseCode) []byte {
+// AppendClose appends a Close frame. It has no payload when code is 0. Of text at most 123 bytes have room.
+func AppendClose(dst []byte, code CloseCode, text string) []byte {
 	if code == 0 {
 		return append(dst, Final|Close, 0)
 	}
-	return binary.BigEndian.AppendUint16(append(dst, Final|Close, 2), uint16(code))
+	const room = MaxControl - 2
+	for len(text) > room {
+		_, last := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-last]
+	}
+	dst = append(dst, Final|Close, byte(2+len(text)))
+	return append(binary.BigEndian.AppendUint16(dst, uint16(code)), text...)
 }

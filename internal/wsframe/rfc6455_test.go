@@ -83,7 +83,7 @@ func TestRFC6455_Close(t *testing.T) {
 
 func TestRFC6455_CloseFrames(t *testing.T) {
 	for code, want := range map[CloseCode]string{0: "\x88\x00", 1001: "\x88\x02\x03\xe9", CloseCode(TooLarge): "\x88\x02\x03\xf1"} {
-		if got := string(AppendClose(nil, code)); got != want {
+		if got := string(AppendClose(nil, code, "")); got != want {
 			t.Errorf("%d: %q, want %q", code, got, want)
 		}
 	}

@@ -27,7 +27,7 @@ func (s *Session) writeAnswer(w http.ResponseWriter, r *http.Request, p *poll) e
 	length, worthwhile := 0, false // a message that may be compressed is in it
 	c.encode(p.batch, func(piece []byte) { length += len(piece) })
 	for _, f := range p.batch {
-		worthwhile = worthwhile || f.kind == eioproto.Message && !f.plain
+		worthwhile = worthwhile || f.kind == eioproto.Message && !f.verbatim
 	}
 	encoding := ""
 	if s.server.config.CompressPolling && worthwhile && length >= compressFrom {

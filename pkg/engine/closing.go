@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
 // Times of closing that the protocol does not set.
@@ -31,6 +33,46 @@ func newPatience(stall time.Duration) patience {
 	return patience{stall: stall, until: time.Now().Add(closeLimit)}
 }
 
+// closing is what is known of a WebSocket session that closes and has still to deliver its outbox.
+type closing struct {
+	patience
+	farewell
+}
+
+// farewell is how a WebSocket's client is told of the end.
+type farewell struct {
+	code wsframe.CloseCode // 0: none
+	text string
+	last *Frame // a message before the Close frame; nil: none
+}
+
+// A Farewell is a Receiver of a plain WebSocket session that decides how its client is told of the end.
+type Farewell interface {
+	// Farewell returns the code and the text of the Close frame, and a message that goes before it, from NewPlainFrame, or
+	// nil. It is asked where neither Session.CloseWith has said so nor the client has sent a Close frame, with the code
+	// that would be sent else: 0 for none, 1001 when the client is sent away, 1002, 1007, 1008 or 1009 for what it sent. It
+	// must not block nor call the session.
+	Farewell(code int) (int, string, *Frame)
+}
+
+// farewell is how the client is told of an end for which code stands otherwise.
+func (s *Session) farewell(code wsframe.CloseCode) farewell {
+	s.mu.Lock()
+	if s.closing != nil && s.closing.code != 0 {
+		defer s.mu.Unlock()
+		return s.closing.farewell
+	}
+	if code == 0 && s.toReturnLocked() {
+		code = wsframe.GoingAway
+	}
+	s.mu.Unlock()
+	if receiver, ok := s.receiver.(Farewell); ok && s.codec.plain() {
+		chosen, text, last := receiver.Farewell(int(code))
+		return farewell{wsframe.CloseCode(chosen), text, last}
+	}
+	return farewell{code: code}
+}
+
 // left is how long to wait before asking again, 0 when there has been no progress since or enough time has passed.
 func (p *patience) left(c *wsConn) time.Duration {
 	taken, pending := c.taken()
@@ -46,10 +88,9 @@ func (p *patience) left(c *wsConn) time.Duration {
 }
 
 // closeSocketLocked begins to close a WebSocket session: what is queued and a Close frame have still to be written.
-func (s *Session) closeSocketLocked() {
-	p := newPatience(s.server.patience)
-	s.closing = &p
-	s.setDueLocked(s.server.now() + p.stall)
+func (s *Session) closeSocketLocked(f farewell) {
+	s.closing = &closing{newPatience(s.server.patience), f}
+	s.setDueLocked(s.server.now() + s.closing.stall)
 }
 
 // extendClosingLocked gives a closing session more time if its client has made progress.

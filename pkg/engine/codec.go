@@ -4,9 +4,28 @@ import "github.com/carillon-io/carillon/internal/eioproto"
 
 // codec is how one session's packets look on the wire. It is chosen at the handshake and never changes.
 type codec struct {
-	revision eioproto.Revision
-	base64   bool // the client asked for text only
-	deflate  bool // the WebSocket's messages may be compressed
+	revision eioproto.Revision // 0: plain, without Engine.IO
+	base64   bool              // the client asked for text only
+	deflate  bool              // the WebSocket's messages may be compressed
+}
+
+// plain reports whether messages leave and arrive as they are.
+func (c *codec) plain() bool { return c.revision == 0 }
+
+// socketTransport names a WebSocket as the transport.
+func (c *codec) socketTransport() string {
+	if c.plain() {
+		return transportNative
+	}
+	return transportWebSocket
+}
+
+// ping is what the server asks a client with whether it is there. Revision 3 has no such thing.
+func (c *codec) ping() *Frame {
+	if c.plain() {
+		return framePlainPing
+	}
+	return framePing
 }
 
 // frame returns the WebSocket frame of f for this session.
@@ -19,7 +38,7 @@ func (c *codec) frame(f *Frame) *encoded {
 	case c.revision == 3:
 		which = formTyped
 	}
-	if c.deflate && !f.plain && len(f.wire.frame) >= compressFrom {
+	if c.deflate && !f.verbatim && len(f.wire.frame) >= compressFrom {
 		which += formDeflated
 	}
 	return f.form(which)

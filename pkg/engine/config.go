@@ -12,11 +12,15 @@ import (
 	"go.uber.org/zap"
 )
 
-// The transports, by the names the protocol gives them.
+// The transports, by the names the protocol gives them, and those of plain sessions.
 const (
 	transportPolling   = "polling"
 	transportWebSocket = "websocket"
+	transportNative    = "native" // a WebSocket without Engine.IO
+	transportStream    = "sse"    // an event stream
 )
+
+var transports = []string{transportPolling, transportWebSocket, transportNative, transportStream}
 
 // Config configures a Server; the zero value is Node's defaults.
 type Config struct {

@@ -1,6 +1,7 @@
 // Package engine is an Engine.IO server: sessions over HTTP long-polling and WebSocket, upgrades between them,
 // heartbeats, and one bounded outbox for each session. It speaks protocol revision 4 and, when asked to, 3. It is a
 // leaf and knows nothing of Socket.IO or clusters: a request for a session it does not hold goes to Config.Unknown.
+// Plain sessions do without Engine.IO: the frames of a WebSocket, or the parts of an event stream, are the messages.
 //
 // The words of this package: a frame is one outbound message, the outbox what a session has still to send, the lease the
 // right to write for a session, the seat the place of a GET that waits, a parked connection one without a reader.
@@ -50,6 +51,7 @@
 //	what ends it                          reason                  how
 //	Session.Close                         the caller's            delivers the outbox, then gently; cut when the client
 //	                                                              takes nothing for 5 s, or after a minute
+//	Session.CloseWith                     the caller's            as Close; the Close frame has a code
 //	Session.SendAway                      the caller's            the same, but so that the client comes back: no close
 //	                                                              packet to a waiting GET, Close frame 1001; an upgrade
 //	                                                              that the client polls no more for is finished first

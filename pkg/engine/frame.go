@@ -20,7 +20,7 @@ type Frame struct {
 	wire     encoded // as WebSocket revision 4 has it; its packet is also what polling sends of a text message
 	kind     byte
 	binary   bool
-	plain    bool  // never compressed
+	verbatim bool  // never compressed
 	received int64 // Unix nanoseconds; 0: not measured
 
 	// forms holds what the other transports and revisions need, made when the first of them does.
@@ -55,6 +55,9 @@ var (
 	framePong  = newFrame(eioproto.Pong, nil)
 	frameNoop  = newFrame(eioproto.Noop, nil)
 	frameClose = newFrame(eioproto.Close, nil)
+
+	// framePlainPing is the ping of plain sessions, a control frame of WebSocket's own.
+	framePlainPing = &Frame{wire: encode(wsframe.Final|wsframe.Ping, "", nil), kind: eioproto.Ping}
 )
 
 // NewFrame makes the frame of one message. data is copied. received is when the publish it stems from came in, for
@@ -66,6 +69,21 @@ func NewFrame(data []byte, binary bool, received time.Time) *Frame {
 	} else {
 		f = newFrame(eioproto.Message, data)
 	}
+	return f.stamp(received)
+}
+
+// NewPlainFrame is NewFrame for plain sessions, where data leaves as it is: as a text or binary frame of a WebSocket, or as
+// a part of an event stream. It is not for sessions that speak Engine.IO, nor NewFrame for these.
+func NewPlainFrame(data []byte, binary bool, received time.Time) *Frame {
+	first := byte(wsText)
+	if binary {
+		first = wsBinary
+	}
+	f := &Frame{wire: encode(first, "", data), kind: eioproto.Message, binary: binary}
+	return f.stamp(received)
+}
+
+func (f *Frame) stamp(received time.Time) *Frame {
 	if !received.IsZero() {
 		f.received = received.UnixNano()
 	}
@@ -74,7 +92,7 @@ func NewFrame(data []byte, binary bool, received time.Time) *Frame {
 
 // Uncompressed keeps the frame from being compressed, and returns it. It is called before the frame is sent first.
 func (f *Frame) Uncompressed() *Frame {
-	f.plain = true
+	f.verbatim = true
 	return f
 }
 

@@ -7,10 +7,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/gorilla/websocket"
 )
 
 // server is an engine behind net/http.
@@ -66,7 +69,7 @@ func serveOn(
 	}
 	transport := &http.Transport{DialContext: dial, DisableCompression: true}
 	s.http = &http.Client{Transport: transport}
-	front := &httptest.Server{Listener: listener, Config: &http.Server{Handler: s.Server}}
+	front := &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.HandlerFunc(s.route)}}
 	front.Start()
 	s.url = "http://" + listener.Addr().String() + "/engine.io/"
 	t.Cleanup(func() {
@@ -77,6 +80,22 @@ func serveOn(
 	return s
 }
 
+// route serves plain sessions beside Engine.IO's.
+func (s *server) route(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/plain"):
+		protocol := ""
+		if slices.Contains(websocket.Subprotocols(r), "v1") {
+			protocol = "v1"
+		}
+		s.ServePlain(w, r, protocol, s)
+	case r.URL.Path == "/events":
+		s.ServeStream(w, r, s)
+	default:
+		s.ServeHTTP(w, r)
+	}
+}
+
 // client is the Receiver of one session as tests see it.
 type client struct {
 	session  *engine.Session
@@ -84,6 +103,7 @@ type client struct {
 	closed   chan engine.CloseReason
 	hold     chan struct{} // not nil: Message waits for it
 	echo     bool
+	farewell func(code int) (int, string, *engine.Frame)
 	fragile  bool // Message panics when told to, Closed always
 }
 
@@ -103,10 +123,21 @@ func (c *client) Message(data []byte, binary bool) {
 		runtime.Goexit()
 	}
 	if c.echo {
-		c.session.Send(false, engine.NewFrame(data, binary, time.Time{}))
+		frame := engine.NewFrame
+		if c.session.Revision() == 0 {
+			frame = engine.NewPlainFrame
+		}
+		c.session.Send(false, frame(data, binary, time.Time{}))
 		return
 	}
 	c.messages <- message{string(data), binary}
+}
+
+func (c *client) Farewell(code int) (int, string, *engine.Frame) {
+	if c.farewell == nil {
+		return code, "", nil
+	}
+	return c.farewell(code)
 }
 
 func (c *client) Closed(reason engine.CloseReason) {

@@ -9,7 +9,10 @@ import (
 //
 // Revision 4: a ping is due an interval after the last pong; an unanswered ping ends the session after the timeout,
 // which other traffic extends once. Revision 3: the client pings, and its silence for interval and timeout together
-// ends the session. While the Receiver blocks, silence proves nothing: it is the server that does not read. Revision 4 then
+// ends the session. A plain WebSocket is as revision 4, with control frames of its own. An event stream only carries
+// comments, which keep proxies from closing it: that its client has gone shows when nothing can be written any more.
+//
+// While the Receiver blocks, silence proves nothing: it is the server that does not read. Revision 4 then
 // goes on pinging for as long as it takes. A revision 3 client whose ping we did not read has had no pong either: it has
 // left by the time its silence would end it, so that a Receiver that blocks longer loses it.
 //
@@ -38,7 +41,7 @@ func (s *Session) disarmLocked() {
 func (s *Session) startHeartbeatLocked() {
 	interval := s.server.config.PingInterval
 	due := s.silenceLocked()
-	if s.codec.revision == 4 {
+	if s.codec.revision != 3 {
 		due = s.opened + interval - rand.N(interval/10+1)
 	}
 	s.setDueLocked(due)
@@ -94,10 +97,10 @@ func (s *Session) onTimer() {
 		s.cutLocked(s.reason, errNotTaken)
 	case s.state == stateClosing:
 		s.endLocked(s.reason, errNotTaken) // a Close frame that was sent may still be on its way
-	case b.blocked && s.codec.revision == 4:
+	case b.blocked && s.codec.revision != 3:
 		// The client goes on being pinged, or it would leave; only its pongs cannot be expected.
 		b.suspended = true
-		s.queueLocked(framePing)
+		s.queueLocked(s.codec.ping())
 		s.setDueLocked(now + s.server.config.PingInterval)
 	case b.awaiting || s.codec.revision == 3:
 		s.endLocked(PingTimeout, errSilent)
@@ -117,9 +120,13 @@ func (s *Session) expireLocked() {
 }
 
 func (s *Session) pingLocked(now time.Duration) {
-	s.beat.awaiting, s.beat.extended = true, false
-	s.setDueLocked(now + s.server.config.PingTimeout)
-	s.queueLocked(framePing)
+	if s.streams() {
+		s.setDueLocked(now + s.server.config.PingInterval)
+	} else {
+		s.beat.awaiting, s.beat.extended = true, false
+		s.setDueLocked(now + s.server.config.PingTimeout)
+	}
+	s.queueLocked(s.codec.ping())
 }
 
 // pongLocked takes a pong, asked for or not: the interval runs from it.

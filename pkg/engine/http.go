@@ -138,7 +138,7 @@ func (s *Server) checkHandshake(r *http.Request, q request) (*Refusal, string) {
 func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q request) {
 	if q.upgrade {
 		if s.mayUpgrade(w, r, q) {
-			s.serveWebSocket(w, r, q.webSocketCodec())
+			s.serveWebSocket(w, r, q.webSocketCodec(), offeredFirst(r), s.handler)
 		}
 		return
 	}
@@ -149,7 +149,7 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 		s.refuse(w, r, false, refusal)
 		return
 	}
-	if !session.open() {
+	if !session.open(s.handler) {
 		s.admission.discharge(session)
 		s.handshake(transportPolling, resultUnavailable)
 		s.refuse(w, r, false, faultUnavailable)
@@ -172,24 +172,32 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 // mayUpgrade answers upgrades that can lead nowhere. One that names polling is accepted and closed, as the reference
 // does.
 func (s *Server) mayUpgrade(w http.ResponseWriter, r *http.Request, q request) bool {
-	refuse := func(refusal *Refusal) { s.refuse(w, r, true, refusal) }
-	switch {
-	case r.Method != http.MethodGet:
-		refuse(faultBadMethod.because("method " + r.Method))
-	case r.ProtoMajor != 1:
-		refuse(faultBadRequest.because("a WebSocket over " + r.Proto))
-	case !validKey(r):
-		refuse(&Refusal{Status: http.StatusBadRequest, Code: 3, Message: "Missing or invalid Sec-WebSocket-Key header"})
-	case !knownVersion(r):
-		w.Header().Set("Sec-WebSocket-Version", "13, 8")
-		refuse(&Refusal{Status: http.StatusBadRequest, Code: 3, Message: "Missing or invalid Sec-WebSocket-Version header"})
-	case q.transport == transportPolling:
-		conn := &wsConn{}
-		if s.acceptWebSocket(conn, w, r, q.webSocketCodec()) == nil {
-			conn.linger(nil)
-		}
-	default:
+	if refusal := upgradeFault(w, r); refusal != nil {
+		s.refuse(w, r, true, refusal)
+		return false
+	}
+	if q.transport != transportPolling {
 		return true
 	}
+	conn := &wsConn{}
+	if s.acceptWebSocket(conn, w, r, q.webSocketCodec(), offeredFirst(r)) == nil {
+		conn.linger(nil)
+	}
 	return false
+}
+
+// upgradeFault finds what is wrong with a request for a WebSocket.
+func upgradeFault(w http.ResponseWriter, r *http.Request) *Refusal {
+	switch {
+	case r.Method != http.MethodGet:
+		return faultBadMethod.because("method " + r.Method)
+	case r.ProtoMajor != 1:
+		return faultBadRequest.because("a WebSocket over " + r.Proto)
+	case !validKey(r):
+		return &Refusal{Status: http.StatusBadRequest, Code: 3, Message: "Missing or invalid Sec-WebSocket-Key header"}
+	case !knownVersion(r):
+		w.Header().Set("Sec-WebSocket-Version", "13, 8")
+		return &Refusal{Status: http.StatusBadRequest, Code: 3, Message: "Missing or invalid Sec-WebSocket-Version header"}
+	}
+	return nil
 }

@@ -56,7 +56,7 @@ func newMetrics(registry prometheus.Registerer, s *Server) (*metrics, error) {
 	}
 	connections := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: "carillon", Name: "connections",
-		Help: "Clients connected to this node, as Engine.IO sessions, by the transport they use now. " +
+		Help: "Clients connected to this node, by the transport they use now; native is a plain WebSocket, sse an event stream. " +
 			"Near carillon_connections_limit new clients are about to be turned away: add nodes.",
 	}, []string{"transport"})
 	handshakes := counters("handshakes_total", "Clients that asked for a new session, by what came of it. "+
@@ -96,7 +96,7 @@ func newMetrics(registry prometheus.Registerer, s *Server) (*metrics, error) {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}),
 	}
-	for _, t := range []string{transportPolling, transportWebSocket} {
+	for _, t := range transports {
 		m.connections[t] = connections.WithLabelValues(t)
 		m.bytesIn[t] = transferred.WithLabelValues("in", t)
 		m.bytesOut[t] = transferred.WithLabelValues("out", t)

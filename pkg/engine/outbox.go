@@ -158,7 +158,7 @@ func (s *Session) flush(w *flusher) {
 	if err != nil {
 		s.server.dropped(dropFailed, messagesIn(batch))
 	} else {
-		s.server.metrics.written(transportWebSocket, batch, n)
+		s.server.metrics.written(conn.codec.socketTransport(), batch, n)
 	}
 
 	s.mu.Lock()

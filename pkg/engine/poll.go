@@ -75,21 +75,11 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	if s.refuses(w, r, s.sit(p)) {
 		return
 	}
-	select {
-	case <-p.ready:
-	case <-r.Context().Done():
-		if s.leaveSeat(p) {
-			return
-		}
-		<-p.ready
-	}
+	err := s.await(p, r)
 	if p.refused {
 		s.server.refuse(w, r, false, faultSwitched)
 		return
 	}
-	// A client that has gone by now would swallow the answer without an error. Afterwards nothing can be told from
-	// that: good clients hang up, too, once they have it.
-	err := r.Context().Err()
 	if err == nil {
 		s.limitAnswer(p)
 		err = s.writeAnswer(w, r, p)
@@ -100,6 +90,19 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	s.pollDone(p, err)
 }
 
+// await waits for the answer of a GET that sits. The error says that its client has gone: it would swallow the answer
+// without one. Afterwards nothing can be told from that: good clients hang up, too, once they have it.
+func (s *Session) await(p *poll, r *http.Request) error {
+	select {
+	case <-p.ready:
+	case <-r.Context().Done():
+		if !s.leaveSeat(p) {
+			<-p.ready
+		}
+	}
+	return r.Context().Err()
+}
+
 // limitAnswer bounds the time an answer may take, unless hurry has. By then the client has missed a ping and given the
 // session up.
 func (s *Session) limitAnswer(p *poll) {
@@ -108,6 +111,15 @@ func (s *Session) limitAnswer(p *poll) {
 	if !p.hurried {
 		patience := s.server.config.PingInterval + s.server.config.PingTimeout
 		_ = p.control.SetWriteDeadline(time.Now().Add(patience)) // where it is not supported the heartbeat decides
+	}
+}
+
+// unlimitAnswer takes the bound back: over HTTP/2 it would end the stream also while nothing is written.
+func (s *Session) unlimitAnswer(p *poll) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !p.hurried {
+		_ = p.control.SetWriteDeadline(time.Time{}) // where it is not supported there is none
 	}
 }
 
@@ -163,7 +175,11 @@ func (s *Session) leaveSeat(p *poll) bool {
 	} else {
 		s.polling.next = nil
 	}
-	s.endLocked(TransportError, cause("the client left while its GET waited"))
+	if s.streams() {
+		s.endLocked(TransportClose, cause("the client has closed the stream"))
+	} else {
+		s.endLocked(TransportError, cause("the client left while its GET waited"))
+	}
 	return true
 }
 

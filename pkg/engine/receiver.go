@@ -11,11 +11,11 @@ import (
 // What the application does is called here and nowhere else. A panic of its is a bug that may cost it the one session,
 // not the process: it is counted, logged and ends the session.
 
-// callOpen makes the session known to the handler.
-func (s *Session) callOpen() {
+// callOpen makes the session known to its handler.
+func (s *Session) callOpen(h Handler) {
 	s.receiver = deaf{}
 	defer s.recovered()
-	s.receiver = s.server.handler.Open(s)
+	s.receiver = h.Open(s)
 }
 
 // callMessage hands over one message; the caller holds inbound.

@@ -92,12 +92,10 @@ func (s *Server) openPacket(id string, upgrades []string) []byte {
 func (s *Server) opened(session *Session) {
 	s.sessions.Add(1)
 	s.running.Add(1)
-	transport := transportPolling
 	if session.socket != nil {
 		s.running.Add(1)
-		transport = transportWebSocket
 	}
-	s.metrics.connections[transport].Inc()
+	s.metrics.connections[session.transportLocked()].Inc() // nothing else knows the session yet
 }
 
 func (s *Server) upgraded() {

@@ -250,8 +250,8 @@ func TestMetrics(t *testing.T) {
 		got[f.GetName()] = len(f.GetMetric())
 	}
 	for name, series := range map[string]int{
-		"carillon_connections": 2, "carillon_handshakes_total": 16, "carillon_disconnects_total": 8,
-		"carillon_packets_total": 14, "carillon_bytes_total": 4, "carillon_outbox_bytes": 1,
+		"carillon_connections": 4, "carillon_handshakes_total": 32, "carillon_disconnects_total": 8,
+		"carillon_packets_total": 14, "carillon_bytes_total": 8, "carillon_outbox_bytes": 1,
 		"carillon_slow_consumers_total": 1, "carillon_receiver_panics_total": 1, "carillon_delivery_seconds": 1, "carillon_dropped_total": 4,
 		"carillon_connections_limit": 1, "carillon_outbox_limit_bytes": 1,
 	} {

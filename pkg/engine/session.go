@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
 // Times the protocol does not set.
@@ -67,9 +69,9 @@ type Session struct {
 	state     state
 	lease     lease
 	beat      heartbeat
-	closing   *patience // with the client of a WebSocket in stateClosing
-	tombstone bool      // closed by the client, and one late GET may still be answered
-	returns   bool      // SendAway was called: the client is to come back
+	closing   *closing // of a WebSocket in stateClosing
+	tombstone bool     // closed by the client, and one late GET may still be answered
+	returns   bool     // SendAway was called: the client is to come back
 	reason    CloseReason
 	done      chan struct{} // of Done; nil until it is asked for
 	queue     []*Frame      // the outbox
@@ -85,6 +87,7 @@ type Session struct {
 // polling is the part of a session that only its polling transport uses.
 type polling struct {
 	// Static after construction.
+	stream   bool   // one GET takes all answers, see plain.go
 	jsonp    bool   // answers are JavaScript calls
 	callback string // the index of the function they call
 
@@ -108,9 +111,9 @@ func (s *Session) init(server *Server, c codec, r *http.Request) {
 	s.held = s.request.size()
 }
 
-// open makes a session known and tells the handler; false when the server has been closed. For a WebSocket handshake
+// open makes a session known and has h open it; false when the server has been closed. For a WebSocket handshake
 // the caller has set socket and queued the open packet.
-func (s *Session) open() bool {
+func (s *Session) open(h Handler) bool {
 	s.inbound.Lock()
 	defer s.inbound.Unlock()
 	if !s.server.table.put(s, func() { s.server.opened(s) }) {
@@ -121,17 +124,17 @@ func (s *Session) open() bool {
 		s.startHeartbeatLocked()
 	}
 	s.mu.Unlock()
-	s.callOpen()
+	s.callOpen(h)
 	return true
 }
 
 // ID is the session's id, twenty URL-safe characters: a secret between client and server.
 func (s *Session) ID() string { return s.id }
 
-// Revision is the Engine.IO protocol revision, 3 or 4.
+// Revision is the Engine.IO protocol revision, 3 or 4, or 0 for a plain session.
 func (s *Session) Revision() int { return int(s.codec.revision) }
 
-// Transport is the transport in use now, "polling" or "websocket".
+// Transport is the transport in use now: "polling" or "websocket", "native" for a plain WebSocket, "sse" for an event stream.
 func (s *Session) Transport() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,10 +142,13 @@ func (s *Session) Transport() string {
 }
 
 func (s *Session) transportLocked() string {
-	if s.socket != nil {
-		return transportWebSocket
+	switch {
+	case s.streams():
+		return transportStream
+	case s.socket == nil:
+		return transportPolling
 	}
-	return transportPolling
+	return s.codec.socketTransport()
 }
 
 // Done returns a channel that is closed when the session has ended. A Receiver that blocks in Message should return then:
@@ -161,20 +167,26 @@ func (s *Session) Done() <-chan struct{} {
 
 // Close flushes what is queued, then closes the transport. Only the first reason counts. A SlowConsumer is cut off at
 // once: it would not take what is queued.
-func (s *Session) Close(reason CloseReason) { s.close(reason, false) }
+func (s *Session) Close(reason CloseReason) { s.close(reason, false, farewell{}) }
+
+// CloseWith is Close where a WebSocket's Close frame has a code, of 1000, 1001, 1008, 1011 to 1013, or 4000 to 4999, and a
+// text of up to 123 bytes.
+func (s *Session) CloseWith(reason CloseReason, code int, text string) {
+	s.close(reason, false, farewell{code: wsframe.CloseCode(code), text: text})
+}
 
 // SendAway is Close for a client that is to connect anew, elsewhere or later. Some clients take a close packet in a waiting
 // GET, or a Close frame without a code, for a disconnect that is meant, and stay away: there is neither. A client in the middle
 // of an upgrade finishes that first.
-func (s *Session) SendAway(reason CloseReason) { s.close(reason, true) }
+func (s *Session) SendAway(reason CloseReason) { s.close(reason, true, farewell{}) }
 
-func (s *Session) close(reason CloseReason, returns bool) {
+func (s *Session) close(reason CloseReason, returns bool, f farewell) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closeLocked(reason, returns)
+	s.closeLocked(reason, returns, f)
 }
 
-func (s *Session) closeLocked(reason CloseReason, returns bool) {
+func (s *Session) closeLocked(reason CloseReason, returns bool, f farewell) {
 	if s.state != stateOpen {
 		return
 	}
@@ -192,7 +204,7 @@ func (s *Session) closeLocked(reason CloseReason, returns bool) {
 	s.state, s.reason, s.slow, s.returns = stateClosing, reason, nil, returns
 	s.polling.cutPost()
 	if s.socket != nil {
-		s.closeSocketLocked()
+		s.closeSocketLocked(f)
 		s.kickLocked()
 		return
 	}
@@ -234,19 +246,19 @@ func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
 		close(s.done)
 	}
 	s.dropQueueLocked()
-	farewell := func(p *poll) { p.answer(frameClose) }
+	answer := func(p *poll) { p.answer(frameClose) }
 	switch {
 	case why == TransportClose:
-		farewell = func(p *poll) { p.answer(frameNoop) }
-		s.tombstone = s.socket == nil && s.polling.seat == nil && s.polling.next == nil
+		answer = func(p *poll) { p.answer(frameNoop) }
+		s.tombstone = s.socket == nil && !s.polling.stream && s.polling.seat == nil && s.polling.next == nil
 	case s.toReturnLocked() && s.pausedLocked():
-		farewell = (*poll).refuse
+		answer = (*poll).refuse
 	case s.toReturnLocked():
-		farewell = func(p *poll) { p.answer(frameNoop) }
+		answer = func(p *poll) { p.answer(frameNoop) }
 	}
 	if p := s.polling; p != nil {
-		farewell(p.seat)
-		farewell(p.next)
+		answer(p.seat)
+		answer(p.next)
 		p.seat, p.next = nil, nil
 	}
 	if s.tombstone {
@@ -258,12 +270,6 @@ func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
 	s.server.admission.discharge(s)
 	s.server.closed(s.reason, s.transportLocked())
 	go s.finish(cause, cut)
-}
-
-func (s *Session) toReturn() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.toReturnLocked()
 }
 
 // toReturnLocked reports whether the session ends, or has ended, in a way that makes its client come back: it was sent

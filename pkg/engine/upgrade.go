@@ -44,7 +44,7 @@ func (u *upgrade) stop() {
 // serveUpgrade answers 101 in any case, as the reference does, and closes the WebSocket when the session cannot use it.
 func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request, c codec) {
 	conn := &wsConn{}
-	if s.server.acceptWebSocket(conn, w, r, c) != nil {
+	if s.server.acceptWebSocket(conn, w, r, c, offeredFirst(r)) != nil {
 		return
 	}
 	u := s.attach(conn)
@@ -196,9 +196,9 @@ func (s *Session) switchTo(u *upgrade) bool {
 	s.polling.seat, s.polling.next = nil, nil
 	switch {
 	case s.state == stateClosing:
-		s.closeSocketLocked()
+		s.closeSocketLocked(farewell{})
 	case u.away != "":
-		s.closeLocked(u.away, true)
+		s.closeLocked(u.away, true, farewell{})
 	case s.codec.revision == 4:
 		// A ping that left by polling may have been lost with it.
 		s.pongLocked()

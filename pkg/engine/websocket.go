@@ -36,13 +36,18 @@ func knownVersion(r *http.Request) bool {
 	return version == "13" || version == "8"
 }
 
-// acceptWebSocket answers 101 with the headers already set on w. When it returns an error the request has been
+// offeredFirst is the subprotocol that Node's server chooses: the first one offered.
+func offeredFirst(r *http.Request) string {
+	first, _, _ := strings.Cut(r.Header.Get("Sec-WebSocket-Protocol"), ",")
+	return strings.TrimSpace(first)
+}
+
+// acceptWebSocket answers 101 with the headers already set on w, and the subprotocol if it is not empty. When it returns an error the request has been
 // answered, or the connection is gone.
-func (s *Server) acceptWebSocket(conn *wsConn, w http.ResponseWriter, r *http.Request, c codec) error {
+func (s *Server) acceptWebSocket(conn *wsConn, w http.ResponseWriter, r *http.Request, c codec, protocol string) error {
 	header := w.Header().Clone()
-	if offered := r.Header.Get("Sec-WebSocket-Protocol"); offered != "" {
-		first, _, _ := strings.Cut(offered, ",")
-		header.Set("Sec-WebSocket-Protocol", strings.TrimSpace(first))
+	if protocol != "" {
+		header.Set("Sec-WebSocket-Protocol", protocol)
 	}
 	if r.Header.Get("Sec-WebSocket-Version") == "8" {
 		// Versions 8 and 13 differ in the name of the origin header only; gorilla knows 13.
@@ -84,9 +89,9 @@ func (s *Server) warnOfWrapper(conn net.Conn) {
 	})
 }
 
-// serveWebSocket opens a session on a WebSocket. The handler returns, which frees what net/http holds, and a goroutine
+// serveWebSocket has h open a session on a WebSocket. The handler returns, which frees what net/http holds, and a goroutine
 // of our own reads.
-func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec) {
+func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec, protocol string, h Handler) {
 	both := &struct { // one object: they live and die together
 		Session
 		wsConn
@@ -94,26 +99,28 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec)
 	session := &both.Session
 	session.init(s, c, r)
 	if refusal, result := s.admission.admit(session, r); refusal != nil {
-		s.handshake(transportWebSocket, result)
-		s.refuse(w, r, true, refusal)
+		s.handshake(c.socketTransport(), result)
+		s.refuse(w, r, !c.plain(), refusal)
 		return
 	}
 	conn := &both.wsConn
-	if err := s.acceptWebSocket(conn, w, r, c); err != nil {
+	if err := s.acceptWebSocket(conn, w, r, c, protocol); err != nil {
 		s.admission.discharge(session)
-		s.handshake(transportWebSocket, resultBadRequest)
+		s.handshake(c.socketTransport(), resultBadRequest)
 		return
 	}
 	conn.session, session.socket = session, conn
-	session.queue = []*Frame{newFrame(eioproto.Open, s.openPacket(session.id, nil))}
+	if !c.plain() {
+		session.queue = []*Frame{newFrame(eioproto.Open, s.openPacket(session.id, nil))}
+	}
 	session.lease = leaseFlush // until Open has returned, so that the two may leave in one write
-	if !session.open() {
+	if !session.open(h) {
 		s.admission.discharge(session)
-		s.handshake(transportWebSocket, resultUnavailable)
+		s.handshake(c.socketTransport(), resultUnavailable)
 		conn.linger(nil)
 		return
 	}
-	s.handshake(transportWebSocket, resultOK)
+	s.handshake(c.socketTransport(), resultOK)
 	session.startFlush()
 	go session.read()
 }

@@ -76,17 +76,23 @@ func (c *wsConn) send(frame []byte) error {
 	return err
 }
 
-// closeFrame is the Close frame that answers what ended the reading: a violation its code, a Close frame its own. A client
-// that is sent away gets a code, too; all else closes without one.
+// closeFrame is the Close frame that answers what ended the reading, and what goes before it: a violation is answered with
+// its code, a Close frame with its own. A client that is sent away gets a code, too; all else closes without one.
 func (c *wsConn) closeFrame(readErr error) []byte {
-	var code wsframe.CloseCode
+	var f farewell
 	var v wsframe.Violation
 	switch {
+	case errors.As(readErr, &f.code):
+		return wsframe.AppendClose(nil, f.code, "")
 	case errors.As(readErr, &v):
-		code = wsframe.CloseCode(v)
-	case errors.As(readErr, &code):
-	case c.session != nil && c.session.toReturn():
-		code = wsframe.GoingAway
+		f.code = wsframe.CloseCode(v)
 	}
-	return wsframe.AppendClose(nil, code)
+	if c.session != nil {
+		f = c.session.farewell(f.code)
+	}
+	var frames []byte
+	if f.last != nil {
+		frames = append(frames, c.codec.frame(f.last).frame...)
+	}
+	return wsframe.AppendClose(frames, f.code, f.text)
 }

@@ -1,0 +1,147 @@
+package engine
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/wsframe"
+)
+
+// A plain session speaks no Engine.IO: its messages are the frames of a WebSocket, or the parts of an event stream, as
+// they are. All else is as with any session: admission, outbox, parking, ends. It has an id, which no request can name.
+
+var faultNoWebSocket = &Refusal{Status: http.StatusUpgradeRequired, Code: 3, Message: "This is the address of a WebSocket"}
+
+// ServePlain serves a request for a plain WebSocket session, which h opens. What is sent to it are frames of NewPlainFrame.
+// WebSocket pings keep it alive, as Config says for Engine.IO's. protocol is the Sec-WebSocket-Protocol that was chosen
+// among those the client offers; empty: none. A refusal is answered with its own status. A Receiver may be a Farewell.
+func (s *Server) ServePlain(w http.ResponseWriter, r *http.Request, protocol string, h Handler) {
+	refusal, result := s.checkPlain(w, r)
+	if refusal == nil && !offersUpgrade(r) {
+		w.Header().Set("Upgrade", "websocket")
+		refusal, result = faultNoWebSocket, resultBadRequest
+	}
+	if refusal == nil {
+		if refusal = upgradeFault(w, r); refusal != nil {
+			result = resultBadRequest
+		}
+	}
+	if refusal != nil {
+		s.handshake(transportNative, result)
+		s.refuse(w, r, false, refusal)
+		return
+	}
+	s.serveWebSocket(w, r, codec{}, protocol, h)
+}
+
+// ServeStream serves a request for an event stream (Server-Sent Events), which h opens: a session that is only sent to.
+// What is sent are frames of NewPlainFrame, each of which holds one event or more, with the empty line behind it. Comments
+// keep the stream alive at Config.PingInterval. It returns when the session has ended, and the response with it: the
+// client comes back by itself.
+func (s *Server) ServeStream(w http.ResponseWriter, r *http.Request, h Handler) {
+	refusal, result := s.checkPlain(w, r)
+	session := &Session{polling: &polling{stream: true, lastPoll: s.now()}}
+	if refusal == nil {
+		session.init(s, codec{}, r)
+		refusal, result = s.admission.admit(session, r)
+	}
+	if refusal == nil && !session.open(h) {
+		s.admission.discharge(session)
+		refusal, result = faultUnavailable, resultUnavailable
+	}
+	if refusal != nil {
+		s.handshake(transportStream, result)
+		s.refuse(w, r, false, refusal)
+		return
+	}
+	s.handshake(transportStream, resultOK)
+	session.serveStream(w, r)
+}
+
+// checkPlain finds what forbids a new plain session.
+func (s *Server) checkPlain(w http.ResponseWriter, r *http.Request) (*Refusal, string) {
+	if s.config.Headers != nil {
+		s.config.Headers(r, w.Header())
+	}
+	if s.config.Check != nil {
+		if refusal := s.config.Check(r); refusal != nil {
+			return refusal, resultOf(refusal)
+		}
+	}
+	switch {
+	case r.Method != http.MethodGet:
+		w.Header().Set("Allow", http.MethodGet)
+		return &Refusal{Status: http.StatusMethodNotAllowed, Code: 2, Message: "Bad handshake method"}, resultBadMethod
+	case s.refusing.Load():
+		return faultUnavailable, resultUnavailable
+	}
+	return nil, ""
+}
+
+// plainPacket is a WebSocket message of a plain session as a packet: its pongs mean what those of Engine.IO do.
+func plainPacket(m wsframe.Message) eioproto.Packet {
+	if m.Opcode == wsframe.Pong {
+		return eioproto.Packet{Type: eioproto.Pong}
+	}
+	return eioproto.Packet{Type: eioproto.Message, Binary: m.Opcode == wsframe.Binary, Data: m.Data}
+}
+
+// streams reports whether the session is an event stream: a GET whose answer is written piece by piece. Between two pieces
+// the GET waits in the seat like that of any polling session.
+func (s *Session) streams() bool { return s.polling != nil && s.polling.stream }
+
+var heartbeatComment = []byte(":\n\n")
+
+// serveStream answers one GET with all the session has to say.
+func (s *Session) serveStream(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // else nginx holds small answers back
+	control := http.NewResponseController(w)
+	if err := control.Flush(); err != nil {
+		if errors.Is(err, http.ErrNotSupported) {
+			s.server.config.Logger.Warn("no event stream is possible: middleware wraps http.ResponseWriter in a type that has neither Flush nor Unwrap")
+		}
+		s.end(TransportError, err)
+		return
+	}
+	for {
+		p := &poll{ready: make(chan struct{}), control: control}
+		if s.sit(p) != accepted {
+			return
+		}
+		err := s.await(p, r)
+		if err == nil {
+			s.limitAnswer(p)
+			err = s.writeEvents(w, p)
+			s.unlimitAnswer(p)
+		}
+		if err != nil {
+			s.server.dropped(dropFailed, messagesIn(p.batch))
+		}
+		s.pollDone(p, err)
+	}
+}
+
+// writeEvents writes a batch to an event stream. What only Engine.IO has, such as its close packet, is left out.
+func (s *Session) writeEvents(w http.ResponseWriter, p *poll) error {
+	out := newCoalescer(s, w)
+	for _, f := range p.batch {
+		switch f.kind {
+		case eioproto.Message:
+			out.add(f.wire.packet())
+		case eioproto.Ping:
+			out.add(heartbeatComment)
+		}
+	}
+	err := out.close()
+	if err == nil {
+		err = p.control.Flush()
+	}
+	if err == nil {
+		s.server.metrics.written(transportStream, p.batch, out.written)
+	}
+	return err
+}
