@@ -40,6 +40,8 @@ var allowed = map[string][]string{
 	"internal/pythonbus":      {"internal/redisconn", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/emitter":             {"internal/joined", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 
+	"pkg/backend": {"pkg/socketio/packet"},
+
 	"pkg/engine":     {"internal/eioproto", "internal/idle", "internal/wsframe"},
 	"internal/relay": {"internal/idle"},
 
