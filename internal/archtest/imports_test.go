@@ -30,13 +30,16 @@ var allowed = map[string][]string{
 	"internal/joined":         nil,
 	"internal/msgjson":        nil,
 	"internal/redisconn":      nil,
+	"internal/redisqueue":     {"pkg/adapter"},
+	"internal/redissub":       {"internal/redisconn", "pkg/adapter"},
+	"internal/redisserver":    {"internal/redisconn", "internal/redisqueue", "internal/redissub", "pkg/adapter"},
 	"internal/redispeers":     {"internal/redisconn"},
 	"internal/redisquestions": {"internal/redispeers", "internal/rediswire", "pkg/adapter"},
 
 	"pkg/adapter":             {"pkg/rooms", "pkg/socketio/packet"},
 	"pkg/adapter/adaptertest": {"pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"internal/rediswire":      {"internal/msgjson", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
-	"pkg/adapter/redis":       {"internal/joined", "internal/redisconn", "internal/redispeers", "internal/redisquestions", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
+	"pkg/adapter/redis":       {"internal/joined", "internal/redisconn", "internal/redispeers", "internal/redisqueue", "internal/redisquestions", "internal/redisserver", "internal/redissub", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"internal/pythonbus":      {"internal/redisconn", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/emitter":             {"internal/joined", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 

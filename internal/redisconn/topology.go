@@ -10,9 +10,6 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// Slots is the number of hash slots of a Redis Cluster.
-const Slots = 1 << 14
-
 // Range is the slots from First to Last and the address of the master that serves them.
 type Range struct {
 	First, Last int

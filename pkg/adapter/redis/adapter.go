@@ -9,6 +9,9 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/internal/redisserver"
+	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
@@ -52,24 +55,21 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis: register metrics: %w", err)
 	}
-	e := &env{
-		config:     cfg,
-		metrics:    m,
-		refusals:   redisconn.NewRefusals(cfg.Logger, func(what string) { m.refused[what].Inc() }),
-		namespaces: newNamespaces(),
-	}
 	a := &Adapter{
 		inbox: &inbox{
-			env:    e,
-			limits: rediswire.Limits{Bytes: cfg.MaxMessage, Depth: cfg.MaxDepth + rediswire.Wrapping},
-			log:    cfg.Logger,
-			tags:   newTags(cfg.Key, cfg.Tag),
+			config:     cfg,
+			limits:     rediswire.Limits{Bytes: cfg.MaxMessage, Depth: cfg.MaxDepth + rediswire.Wrapping},
+			log:        cfg.Logger,
+			metrics:    m,
+			refusals:   redisconn.NewRefusals(cfg.Logger, func(what string) { m.refused[what].Inc() }),
+			namespaces: newNamespaces(),
+			tags:       newTags(cfg.Key, cfg.Tag),
 		},
 		client: client,
 	}
 	a.peers = a.joinCluster()
 	a.tag.Store(&cfg.Tag)
-	a.makeSets(client, source)
+	a.makeSets(source)
 	if err := registerDeaf(cfg.Registry, func() bool { return a.State().Deaf }); err != nil {
 		return nil, fmt.Errorf("redis: register metrics: %w", err)
 	}
@@ -77,34 +77,45 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 }
 
 // makeSets makes the sets that the configuration asks for; the first is the one to speak in.
-func (a *Adapter) makeSets(client goredis.UniversalClient, source redisconn.Source) {
-	cfg := &a.config
-	probe := cfg.Prefix + ":probe:" + cfg.NodeID
-	if cfg.Sharding != nil {
-		d := &sharded{inbox: a.inbox, mode: cfg.Sharding.Mode.wire()}
-		s := &set{dialect: d, env: a.env}
-		if cluster, ok := client.(*goredis.ClusterClient); ok {
-			s.placement = newSlots(cluster, d.speech(), a.env, a.showConnected)
-		} else {
-			channel := probe + ":{0}"
-			in := interest{channel: channel, kind: kindProbe, slot: rediswire.Slot(channel)}
-			s.placement = newSingle(source, d.speech(), in, a.env, a.showConnected)
-		}
-		d.push = s.push
-		a.sets = append(a.sets, s)
+func (a *Adapter) makeSets(source redisconn.Source) {
+	servers := &redisserver.Config{
+		Node:       a.config.NodeID,
+		Probe:      a.config.Prefix + ":probe:" + a.config.NodeID,
+		Queue:      redisqueue.Limits(a.config.Queue),
+		Linger:     a.config.Linger,
+		MaxMessage: a.config.MaxMessage,
+		Logger:     a.log,
+		Refusals:   a.refusals,
+		Metrics:    a.metrics.ofServers(),
+		Connected:  a.showConnected,
 	}
-	if cfg.Sharding == nil || cfg.Sharding.ClassicEmitters {
-		d := &classic{inbox: a.inbox, wide: cfg.Interest == InterestNamespace}
-		s := &set{dialect: d, env: a.env}
-		in := interest{channel: probe, kind: kindProbe}
-		s.placement = newSingle(source, d.speech(), in, a.env, a.showConnected)
-		d.push = s.push
-		if cfg.Tag != "" && !d.wide {
-			s.touch([]interest{d.pattern(cfg.Tag)})
+	if sharding := a.config.Sharding; sharding != nil {
+		d := &sharded{inbox: a.inbox, mode: sharding.Mode.wire()}
+		if cluster, ok := a.client.(*goredis.ClusterClient); ok {
+			d.push = a.add(d, redisserver.NewSlots(cluster, d.speech(), servers))
+		} else {
+			channel := servers.Probe + ":{0}"
+			probe := redissub.Interest{Channel: channel, Kind: redissub.Probe, Slot: redisconn.Slot(channel)}
+			d.push = a.add(d, redisserver.NewSingle(source, d.speech(), probe, servers))
 		}
-		a.sets = append(a.sets, s)
+	}
+	if a.config.Sharding == nil || a.config.Sharding.ClassicEmitters {
+		d := &classic{inbox: a.inbox, wide: a.config.Interest == InterestNamespace}
+		probe := redissub.Interest{Channel: servers.Probe, Kind: redissub.Probe}
+		d.push = a.add(d, redisserver.NewSingle(source, d.speech(), probe, servers))
 	}
 	a.dialect = a.sets[0]
+	for _, s := range a.sets {
+		if in, ok := s.pattern(a.config.Tag); ok && a.config.Tag != "" {
+			s.Touch([]redissub.Interest{in})
+		}
+	}
+}
+
+// add adds a set, and returns what publishes in it.
+func (a *Adapter) add(d dialect, p redisserver.Placement) (push func(redisqueue.Message)) {
+	a.sets = append(a.sets, &set{dialect: d, Placement: p, inbox: a.inbox})
+	return p.Push
 }
 
 // Run implements [adapter.Adapter]. When ctx ends the node says that it leaves before it stops receiving, or others would
@@ -114,7 +125,7 @@ func (a *Adapter) Run(ctx context.Context, node adapter.Node) error {
 	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
 	var group sync.WaitGroup
 	for _, s := range a.sets {
-		group.Go(func() { s.run(connected) })
+		group.Go(func() { s.Run(connected) })
 	}
 	a.peers.Run(ctx)
 	disconnect()
@@ -161,7 +172,7 @@ func (a *Adapter) Close(nsp string) { a.setOpen(nsp, false) }
 func (a *Adapter) setOpen(nsp string, open bool) {
 	a.namespaces.setOpen(nsp, open)
 	for _, s := range a.sets {
-		s.touch(s.open(nsp))
+		s.Touch(s.open(nsp))
 	}
 }
 
@@ -170,7 +181,7 @@ func (a *Adapter) Touch(nsp string, rooms ...string) {
 	a.whenRunning(func() {
 		for _, s := range a.sets {
 			if interests := s.rooms(nsp, rooms); len(interests) > 0 {
-				s.touch(interests)
+				s.Touch(interests)
 			}
 		}
 	})
@@ -180,11 +191,12 @@ func (a *Adapter) Touch(nsp string, rooms ...string) {
 // messages for several rooms are published.
 func (a *Adapter) Confirm(nsp string, rooms []string, done func(error)) {
 	a.whenRunning(func() {
-		wishes := make([]wish, 0, len(a.sets))
+		wishes := make([]redisserver.Wish, 0, len(a.sets))
 		for _, s := range a.sets {
-			wishes = append(wishes, wish{s.placement, append(s.certain(nsp), s.rooms(nsp, rooms)...)})
+			interests := append(s.certain(nsp), s.rooms(nsp, rooms)...)
+			wishes = append(wishes, redisserver.Wish{Placement: s.Placement, Interests: interests})
 		}
-		confirm(wishes, a.config.RequestTimeout, done)
+		redisserver.Confirm(wishes, a.config.RequestTimeout, done)
 	})
 }
 
@@ -215,14 +227,14 @@ func (a *Adapter) showConnected() {
 func (a *Adapter) Publish(c adapter.Command, done func(error)) {
 	a.justJoining(c)
 	m, err := a.dialect.command(c)
-	m.done = done
+	m.Done = done
 	if err != nil {
 		a.metrics.publishDropped[dropInvalid].Inc()
-		m.finish(0, fmt.Errorf("redis: encode command: %w", err))
+		m.Finish(0, fmt.Errorf("redis: encode command: %w", err))
 		return
 	}
-	m.done = a.traced(m, c, done)
-	a.push(m)
+	m.Done = a.traced(m, c, done)
+	a.dialect.Push(m)
 }
 
 // justJoining notes that sockets of other nodes are about to join rooms.
@@ -231,6 +243,3 @@ func (a *Adapter) justJoining(c adapter.Command) {
 		a.joined.Add(join.Namespace, join.Rooms...)
 	}
 }
-
-// push queues a message for the server it is for.
-func (a *Adapter) push(m message) { a.dialect.push(m) }

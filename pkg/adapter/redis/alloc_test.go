@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/internal/redisserver"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
@@ -35,17 +37,25 @@ func TestReceive_DeliveringAllocatesWhatTheNodeIsGiven(t *testing.T) {
 }
 
 // delivers sees that each message received reaches the node at the price of so many allocations.
-func delivers(t *testing.T, name string, s *server, n *counting, m *redisconn.Push, want float64) {
+func delivers(t *testing.T, name string, s *redisserver.Server, n *counting, m *redisconn.Push, want float64) {
 	t.Helper()
 	const runs = 100
 	n.delivered = 0
-	if got := testing.AllocsPerRun(runs, func() { s.dispatch(m) }); got > want {
+	if got := testing.AllocsPerRun(runs, func() { s.Dispatch(m) }); got > want {
 		t.Errorf("%s: %v allocations instead of at most %v", name, got, want)
 	}
 	if n.delivered != runs+1 { // one to warm up
 		t.Errorf("%s: %d delivered", name, n.delivered)
 	}
 }
+
+// queued is a placement whose messages go into a queue of the test's own.
+type queued struct {
+	redisserver.Placement
+	*redisqueue.Queue
+}
+
+func (q queued) Push(m redisqueue.Message) { q.Queue.Push(m).Finish() }
 
 // TestPublish_AllocatesChannelAndPayload: their names and bytes for each message, and on sharded channels the options
 // and the arguments as MessagePack, which finds out whether they are sound. Taking a batch of a hundred costs the list of
@@ -64,8 +74,9 @@ func TestPublish_AllocatesChannelAndPayload(t *testing.T) {
 	} {
 		for _, rooms := range [][]string{nil, {"red"}, {"red", "blue"}} {
 			a, _ := receiver(t, c.config)
-			q := a.server().queue
-			var messages []message
+			q := redisqueue.New(redisqueue.Limits(a.config.Queue), a.metrics.ofServers().Queue)
+			a.dialect.Placement = queued{a.dialect.Placement, q}
+			var messages []redisqueue.Message
 			var command adapter.Command = chat(c.size, rooms...)
 			done := func(error) {}
 			taken := 0
@@ -73,9 +84,9 @@ func TestPublish_AllocatesChannelAndPayload(t *testing.T) {
 				for range batch {
 					a.Publish(command, done)
 				}
-				messages = q.take(messages[:0], publishBatch, publishBytes)
+				messages = q.Take(messages[:0], batch, 1<<20)
 				taken = len(messages)
-				q.settle(nil)
+				q.Settle(nil)
 			})
 			if most := batch * c.want; got > most {
 				t.Errorf("%s, rooms %q: %v allocations instead of at most %v", name, rooms, got, most)
@@ -83,7 +94,7 @@ func TestPublish_AllocatesChannelAndPayload(t *testing.T) {
 			if taken != batch {
 				t.Errorf("%s, rooms %q: %d taken", name, rooms, taken)
 			}
-			q.close()
+			q.Close()
 		}
 	}
 }

@@ -109,3 +109,8 @@ func slice(reply adapter.Reply, from, to int) adapter.Reply {
 	}
 	return reply
 }
+
+func (a *inbox) unanswerable(nsp string, err error) {
+	a.log.Warn("answer cannot be encoded", zap.String("namespace", nsp), zap.Error(err))
+	a.metrics.publishDropped[dropInvalid].Inc()
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/internal/redispeers"
 	"github.com/carillon-io/carillon/internal/redisquestions"
+	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
@@ -60,8 +61,8 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 		return []string{redisquestions.Unnamed}, fmt.Errorf("redis: count nodes: %w", errors.Join(adapter.ErrAway, err))
 	}
 	publish := func(done func(error)) {
-		request.done = done
-		a.push(request)
+		request.Done = done
+		a.dialect.Push(request)
 	}
 	if err := wait(ctx, publish); err != nil {
 		return []string{redisquestions.Unnamed}, fmt.Errorf("redis: publish query: %w", err)
@@ -123,25 +124,13 @@ func addressed(q adapter.Query, e redispeers.Expectation) redispeers.Expectation
 	return e
 }
 
-// wait turns a callback into a call. When ctx ends first, the callback's result is of no interest any more.
-func wait(ctx context.Context, start func(done func(error))) error {
-	result := make(chan error, 1)
-	start(func(err error) { result <- err })
-	select {
-	case err := <-result:
-		return err
-	case <-ctx.Done():
-		return errors.Join(adapter.ErrAway, ctx.Err())
-	}
-}
-
 // countNodes asks Redis which other nodes listen for questions in a namespace at this moment. Nodes of our kind also
 // subscribe to a channel with their name there, so that it is known which ones do, and to their probes for as long as they
 // receive anything: one that is alive and has subscribed to neither is cut off, and may have the namespace.
 func (a *Adapter) countNodes(ctx context.Context, nsp string) (redispeers.Subscribers, error) {
 	request := a.dialect.requests(nsp)
 	peers := a.peers.All()
-	channels := []string{request.channel}
+	channels := []string{request.Channel}
 	for _, p := range peers {
 		channels = append(channels, a.dialect.answers(nsp, p.ID))
 		channels = append(channels, a.probesBeside(request, p)...)
@@ -156,7 +145,7 @@ func (a *Adapter) countNodes(ctx context.Context, nsp string) (redispeers.Subscr
 		return redispeers.Subscribers{}, err
 	}
 	a.refusals.Granted(refusedQuery)
-	found := redispeers.Subscribers{Total: int(counts[request.channel])}
+	found := redispeers.Subscribers{Total: int(counts[request.Channel])}
 	if a.dialect.isOn(request) {
 		found.Total--
 	}
@@ -190,10 +179,10 @@ func (a *Adapter) countNodes(ctx context.Context, nsp string) (redispeers.Subscr
 }
 
 // probesBeside are the channels by which a peer shows that it receives from the server where questions are published.
-func (a *Adapter) probesBeside(request interest, p redispeers.Record) []string {
+func (a *Adapter) probesBeside(request redissub.Interest, p redispeers.Record) []string {
 	var channels []string
 	for _, probe := range p.Probes {
-		if a.dialect.sameServer(request.channel, probe) {
+		if a.dialect.sameServer(request.Channel, probe) {
 			channels = append(channels, probe)
 		}
 	}
@@ -218,4 +207,24 @@ func (a *Adapter) countSubscribers(ctx context.Context, channels []string) (map[
 		return err
 	})
 	return total, err
+}
+
+// roomsOf makes answers to adapter.AllRooms of the sockets that Node's sharded servers answer with.
+func roomsOf(reply func(adapter.Reply)) func(adapter.Reply) {
+	return func(r adapter.Reply) {
+		if sockets, ok := r.(adapter.Sockets); ok {
+			seen := make(map[string]bool)
+			names := adapter.RoomNames{}
+			for _, s := range sockets {
+				for _, name := range s.Rooms {
+					if !seen[name] {
+						seen[name] = true
+						names = append(names, name)
+					}
+				}
+			}
+			r = names
+		}
+		reply(r)
+	}
 }

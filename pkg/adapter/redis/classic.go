@@ -6,6 +6,9 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/internal/redisserver"
+	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
@@ -14,14 +17,14 @@ import (
 type classic struct {
 	*inbox
 
-	push func(message) // for answers, which go out on the channels that were asked on
+	push func(redisqueue.Message) // for answers, which go out on the channels that were asked on
 	// wide: with the interest in whole namespaces one pattern for each covers its channel and those of all rooms. Nothing
 	// that it covers is subscribed as well, or messages would come twice.
 	wide bool
 }
 
-func (d *classic) speech() *speech {
-	return &speech{publish: "PUBLISH", wanted: d.wanted, receive: d.receive}
+func (d *classic) speech() *redisserver.Speech {
+	return &redisserver.Speech{Wanted: d.wanted, Receive: d.receive}
 }
 
 func (d *classic) slot(string) uint16 { return 0 }
@@ -29,77 +32,77 @@ func (d *classic) slot(string) uint16 { return 0 }
 func (d *classic) key() string { return d.config.Key }
 
 // pattern covers the own rooms of sockets whose ids begin with tag.
-func (d *classic) pattern(tag string) interest {
-	return interest{channel: rediswire.NodePattern(d.key(), tag), kind: kindPattern}
+func (d *classic) pattern(tag string) (in redissub.Interest, ok bool) {
+	return redissub.Interest{Channel: rediswire.NodePattern(d.key(), tag), Kind: redissub.Pattern}, !d.wide
 }
 
-func (d *classic) requests(nsp string) interest {
-	return interest{channel: rediswire.RequestChannel(d.key(), nsp), kind: kindRequest, namespace: nsp}
+func (d *classic) requests(nsp string) redissub.Interest {
+	return redissub.Interest{Channel: rediswire.RequestChannel(d.key(), nsp), Kind: redissub.Request, Namespace: nsp}
 }
 
 func (d *classic) answers(nsp, node string) string {
 	return rediswire.OwnResponseChannel(d.key(), nsp, node)
 }
 
-func (d *classic) open(nsp string) []interest {
+func (d *classic) open(nsp string) []redissub.Interest {
 	own := d.answers(nsp, d.config.NodeID)
-	return append(d.certain(nsp), d.requests(nsp), interest{channel: own, kind: kindOwn, namespace: nsp})
+	return append(d.certain(nsp), d.requests(nsp), redissub.Interest{Channel: own, Kind: redissub.Own, Namespace: nsp})
 }
 
-func (d *classic) certain(nsp string) []interest {
+func (d *classic) certain(nsp string) []redissub.Interest {
 	if d.wide {
-		return []interest{{channel: rediswire.NamespacePattern(d.key(), nsp), kind: kindNamespace, namespace: nsp}}
+		return []redissub.Interest{{Channel: rediswire.NamespacePattern(d.key(), nsp), Kind: redissub.Namespace, Namespace: nsp}}
 	}
-	return []interest{{channel: rediswire.BroadcastChannel(d.key(), nsp), kind: kindBroadcast, namespace: nsp}}
+	return []redissub.Interest{{Channel: rediswire.BroadcastChannel(d.key(), nsp), Kind: redissub.Broadcast, Namespace: nsp}}
 }
 
-func (d *classic) listening(nsp string) []interest {
-	return []interest{{channel: rediswire.ResponseChannel(d.key(), nsp), kind: kindShared, namespace: nsp}}
+func (d *classic) listening(nsp string) []redissub.Interest {
+	return []redissub.Interest{{Channel: rediswire.ResponseChannel(d.key(), nsp), Kind: redissub.Shared, Namespace: nsp}}
 }
 
 // rooms leaves out those that a pattern covers.
-func (d *classic) rooms(nsp string, names []string) []interest {
+func (d *classic) rooms(nsp string, names []string) []redissub.Interest {
 	if d.wide {
 		return nil
 	}
-	interests := make([]interest, 0, len(names))
+	interests := make([]redissub.Interest, 0, len(names))
 	for _, room := range names {
 		channel := rediswire.RoomChannel(d.key(), nsp, room)
 		if tag := d.tags.covers(channel); tag == "" {
-			interests = append(interests, interest{channel: channel, kind: kindRoom, namespace: nsp, room: room})
+			interests = append(interests, redissub.Interest{Channel: channel, Kind: redissub.Room, Namespace: nsp, Room: room})
 		}
 	}
 	return interests
 }
 
-func (d *classic) wanted(in interest) bool {
+func (d *classic) wanted(in redissub.Interest) bool {
 	// The pattern of a tag that is new may have come to cover the room.
-	if in.kind == kindRoom && d.tags.covers(in.channel) != "" {
+	if in.Kind == redissub.Room && d.tags.covers(in.Channel) != "" {
 		return false
 	}
 	return d.inbox.wanted(in)
 }
 
-func (d *classic) command(c adapter.Command) (m message, err error) {
+func (d *classic) command(c adapter.Command) (m redisqueue.Message, err error) {
 	cfg := &d.config
 	if b, ok := c.(adapter.Broadcast); ok {
 		if d.justJoined(&b) {
-			m.channel = rediswire.BroadcastChannel(cfg.Key, b.Namespace)
+			m.Channel = rediswire.BroadcastChannel(cfg.Key, b.Namespace)
 		} else {
-			m.channel = rediswire.BroadcastTo(cfg.Key, &b)
+			m.Channel = rediswire.BroadcastTo(cfg.Key, &b)
 		}
-		m.payload, err = rediswire.AppendBroadcast(roomFor(&b), cfg.NodeID, &b)
+		m.Payload, err = rediswire.AppendBroadcast(roomFor(&b), cfg.NodeID, &b)
 		return m, err
 	}
-	m.channel = rediswire.RequestChannel(cfg.Key, adapter.NamespaceOf(c))
-	m.payload, err = rediswire.AppendRequest(nil, &rediswire.Request{UID: cfg.NodeID, Command: c})
+	m.Channel = rediswire.RequestChannel(cfg.Key, adapter.NamespaceOf(c))
+	m.Payload, err = rediswire.AppendRequest(nil, &rediswire.Request{UID: cfg.NodeID, Command: c})
 	return m, err
 }
 
-func (d *classic) query(id string, q adapter.Query) (m message, err error) {
+func (d *classic) query(id string, q adapter.Query) (m redisqueue.Message, err error) {
 	nsp, _ := d.about(q)
-	m.channel = rediswire.RequestChannel(d.key(), nsp)
-	m.payload, err = rediswire.AppendRequest(nil, &rediswire.Request{UID: d.config.NodeID, ID: id, Query: q})
+	m.Channel = rediswire.RequestChannel(d.key(), nsp)
+	m.Payload, err = rediswire.AppendRequest(nil, &rediswire.Request{UID: d.config.NodeID, ID: id, Query: q})
 	return m, err
 }
 
@@ -111,20 +114,20 @@ func (d *classic) count(
 
 // receive takes every message of the subscription, one after the other: the order in which a publisher published is the
 // order in which the node gets to see it, whatever channels it went through.
-func (d *classic) receive(in interest, channel, payload []byte) receiveDrop {
+func (d *classic) receive(in redissub.Interest, channel, payload []byte) redisserver.Drop {
 	a := d.inbox
-	if in.kind == kindPattern || in.kind == kindNamespace {
+	if in.Kind == redissub.Pattern || in.Kind == redissub.Namespace {
 		var ok bool
 		if in, ok = d.resolve(in, string(channel)); !ok {
-			return droppedUnknownChannel
+			return redisserver.UnknownChannel
 		}
 	}
 	a.delivering.Lock()
 	defer a.delivering.Unlock()
-	switch in.kind {
-	case kindBroadcast, kindRoom:
+	switch in.Kind {
+	case redissub.Broadcast, redissub.Room:
 		return d.receiveBroadcast(in, payload)
-	case kindRequest:
+	case redissub.Request:
 		return d.receiveRequest(in, payload)
 	default:
 		return a.receiveResponse(payload)
@@ -132,20 +135,20 @@ func (d *classic) receive(in interest, channel, payload []byte) receiveDrop {
 }
 
 // resolve finds out which channel's interest a message for a pattern is for.
-func (d *classic) resolve(in interest, channel string) (interest, bool) {
+func (d *classic) resolve(in redissub.Interest, channel string) (redissub.Interest, bool) {
 	known := d.namespaces.isOpen
-	if in.kind == kindNamespace {
-		known = func(nsp string) bool { return nsp == in.namespace }
+	if in.Kind == redissub.Namespace {
+		known = func(nsp string) bool { return nsp == in.Namespace }
 	}
 	nsp, room, ok := rediswire.SplitChannel(d.key(), channel, known)
-	if in.kind == kindNamespace && room == "" {
-		return interest{channel: channel, kind: kindBroadcast, namespace: nsp}, ok
+	if in.Kind == redissub.Namespace && room == "" {
+		return redissub.Interest{Channel: channel, Kind: redissub.Broadcast, Namespace: nsp}, ok
 	}
-	return interest{channel: channel, kind: kindRoom, namespace: nsp, room: room}, ok
+	return redissub.Interest{Channel: channel, Kind: redissub.Room, Namespace: nsp, Room: room}, ok
 }
 
 // receiveBroadcast skips what is not for this node before it decodes anything.
-func (d *classic) receiveBroadcast(in interest, payload []byte) receiveDrop {
+func (d *classic) receiveBroadcast(in redissub.Interest, payload []byte) redisserver.Drop {
 	a := d.inbox
 	if !a.hasMember(in) {
 		return droppedNoMember
@@ -154,9 +157,9 @@ func (d *classic) receiveBroadcast(in interest, payload []byte) receiveDrop {
 		return droppedOwn
 	}
 	received := time.Now()
-	b, err := rediswire.DecodeBroadcast(in.namespace, in.room, payload, a.limits)
+	b, err := rediswire.DecodeBroadcast(in.Namespace, in.Room, payload, a.limits)
 	if err != nil {
-		return a.refuse(in.namespace, err)
+		return a.refuse(in.Namespace, err)
 	}
 	b.Received = received
 	a.deliver(in, payload, received, b)
@@ -165,9 +168,9 @@ func (d *classic) receiveBroadcast(in interest, payload []byte) receiveDrop {
 
 // receiveRequest acts on a request. Our own requests come back to us as well: what they ask for has been done here by
 // the server above. Those of emitters name no sender, and are for all nodes.
-func (d *classic) receiveRequest(in interest, payload []byte) receiveDrop {
+func (d *classic) receiveRequest(in redissub.Interest, payload []byte) redisserver.Drop {
 	a := d.inbox
-	nsp, received := in.namespace, time.Now()
+	nsp, received := in.Namespace, time.Now()
 	r, err := rediswire.DecodeRequest(nsp, payload, a.limits)
 	switch {
 	case err != nil:
@@ -187,4 +190,26 @@ func (d *classic) receiveRequest(in interest, payload []byte) receiveDrop {
 		}
 	}
 	return ""
+}
+
+// respond publishes an answer of this node. Node's servers listen for answers to server-side emits on the shared
+// channel only.
+func (d *classic) respond(nsp string, r *rediswire.Request, reply adapter.Reply) {
+	a := d.inbox
+	channel := rediswire.ResponseChannel(a.config.Key, nsp)
+	if a.config.OwnResponses && r.UID != "" && r.Type != rediswire.TypeServerEmit {
+		channel = rediswire.OwnResponseChannel(a.config.Key, nsp, r.UID)
+	}
+	response := rediswire.Response{ID: r.ID, UID: a.config.NodeID, Type: r.Type}
+	payloads, err := a.answer(r.UID, reply, func(reply adapter.Reply, extent rediswire.Extent) ([]byte, error) {
+		response.Reply, response.Extent = reply, extent
+		return rediswire.AppendResponse(nil, &response)
+	})
+	if err != nil {
+		a.unanswerable(nsp, err)
+		return
+	}
+	for _, payload := range payloads {
+		d.push(redisqueue.Message{Channel: channel, Payload: payload})
+	}
 }

@@ -10,7 +10,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
-	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/internal/redisconn"
 )
 
 // cluster is a Redis Cluster of the test's own. The masters come first, and then one replica for each, if there are.
@@ -46,7 +46,7 @@ func startCluster(t testing.TB, masters int, replicas bool, options ...func() []
 		c.servers = append(c.servers, s)
 	}
 	for i, s := range c.servers[:masters] {
-		s.command("CLUSTER", "ADDSLOTSRANGE", i*rediswire.Slots/masters, (i+1)*rediswire.Slots/masters-1)
+		s.command("CLUSTER", "ADDSLOTSRANGE", i*redisconn.Slots/masters, (i+1)*redisconn.Slots/masters-1)
 		s.command("CLUSTER", "SET-CONFIG-EPOCH", i+1)
 	}
 	for _, s := range c.servers[1:] {
@@ -124,7 +124,7 @@ func (c *cluster) clientWith(options *goredis.ClusterOptions) *goredis.ClusterCl
 func (c *cluster) owner(channel string) int {
 	return slices.IndexFunc(c.servers[:c.masters], func(s *clusterNode) bool {
 		i := slices.Index(c.servers, s)
-		return int(rediswire.Slot(channel)) < (i+1)*rediswire.Slots/c.masters
+		return int(redisconn.Slot(channel)) < (i+1)*redisconn.Slots/c.masters
 	})
 }
 

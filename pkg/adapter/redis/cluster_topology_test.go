@@ -9,7 +9,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 	"github.com/carillon-io/carillon/pkg/emitter"
@@ -95,13 +95,13 @@ func TestACL_RecommendedGatewayUserOnACluster(t *testing.T) {
 			}
 			if name == "sharded" {
 				before := a.metric("redis_resubscribes_total")
-				c.move(rediswire.Slot("socket.io#/#"+rooms[0]+"#"), c.servers[0], c.servers[1])
+				c.move(redisconn.Slot("socket.io#/#"+rooms[0]+"#"), c.servers[0], c.servers[1])
 				eventually(t, "moved", func() bool { return a.metric("redis_resubscribes_total") > before })
 			}
 			// The keys of the nodes are being moved: a new one is already kept at the other master. Heartbeats, which need
 			// several keys, wait; questions and look-ups go on.
 			from := c.owner("carillon:{nodes}")
-			slot, source, target := rediswire.Slot("carillon:{nodes}"), c.servers[from], c.servers[(from+1)%3]
+			slot, source, target := redisconn.Slot("carillon:{nodes}"), c.servers[from], c.servers[(from+1)%3]
 			c.beginMove(slot, source, target)
 			if owners, err := a.Owners(t.Context(), "TAGz"); len(owners) != 0 || err != nil {
 				t.Errorf("owners %q, %v", owners, err)

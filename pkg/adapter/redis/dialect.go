@@ -5,6 +5,8 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
@@ -12,22 +14,24 @@ import (
 type dialect interface {
 	// open is what is subscribed while a namespace is open; rooms is what is subscribed for rooms in addition, nothing for
 	// a room that is received anyway.
-	open(nsp string) []interest
-	rooms(nsp string, names []string) []interest
+	open(nsp string) []redissub.Interest
+	rooms(nsp string, names []string) []redissub.Interest
 	// certain is what, beside rooms, must be subscribed for a message to one of them to be received: messages for several
 	// rooms are published to the whole namespace.
-	certain(nsp string) []interest
+	certain(nsp string) []redissub.Interest
 	// listening is what must be subscribed for answers to be received.
-	listening(nsp string) []interest
+	listening(nsp string) []redissub.Interest
+	// pattern covers the own rooms of sockets whose ids begin with tag; ok is false where there are no patterns.
+	pattern(tag string) (in redissub.Interest, ok bool)
 	// slot is that of a channel; 0 where slots do not matter.
 	slot(channel string) uint16
 
 	// command is what has the other nodes carry c out.
-	command(c adapter.Command) (message, error)
+	command(c adapter.Command) (redisqueue.Message, error)
 	// query is what puts q to the other nodes.
-	query(id string, q adapter.Query) (message, error)
+	query(id string, q adapter.Query) (redisqueue.Message, error)
 	// requests is what every node that has nsp subscribes to exactly once, answers the channel that only one does.
-	requests(nsp string) interest
+	requests(nsp string) redissub.Interest
 	answers(nsp, node string) string
 	// count is how many connections have subscribed to each channel at one server.
 	count(ctx context.Context, client *goredis.Client, channels []string) (map[string]int64, error)
@@ -48,10 +52,4 @@ func roomFor(b *adapter.Broadcast) []byte {
 		size += len(attachment)
 	}
 	return make([]byte, 0, size)
-}
-
-// justJoined reports whether a broadcast is for a room that a command of this node has just made sockets join: other nodes
-// may not have subscribed to its channel yet, and receive it on that of the namespace.
-func (a *inbox) justJoined(b *adapter.Broadcast) bool {
-	return len(b.Target.Rooms) == 1 && a.joined.Has(b.Namespace, b.Target.Rooms[0])
 }

@@ -7,19 +7,19 @@
 //
 //	Adapter ─ set {dialect, placement} ─ server ─┬─ in: table of rows ◀── Touch, Confirm
 //	   │      one or two of them                 ├─ out: queue       ◀── Publish
-//	   │                                         └─ prober: out ─▶ Redis ─▶ in
+//	   │                                         └─ probes: out ─▶ Redis ─▶ in
 //	   ├─ peers: who is there
 //	   └─ questions: who owes an answer
 //
 // A server is one Redis server whole: a connection in with a table of what it is subscribed to, a connection out with a
-// queue, and the probes that go out on one and must come back on the other.
-//
-// A placement maps a channel to a server: to the only one, or, on a Redis Cluster with sharded channels, to the master
-// that serves its slot.
+// queue, and the probes that go out on one and must come back on the other. A placement maps a channel to a server: to the
+// only one, or, on a Redis Cluster with sharded channels, to the master that serves its slot. Both are
+// internal/redisserver, which knows nothing of what messages mean.
 //
 // A dialect says which channels and which bytes: classic is that of Node's createAdapter, sharded that of its
 // createShardedAdapter. A node has a list of sets, each a dialect and a placement, and speaks in the first: with sharded
-// channels and ClassicEmitters there are two. Nothing but New asks which they are.
+// channels and ClassicEmitters there are two. Nothing but New asks which they are. What dialects have in common is the
+// inbox.
 //
 // Peers are the other nodes of our kind (internal/redispeers). Each writes a record of itself with every heartbeat and reads
 // what has changed in those of the others. It claims its tag in the same way, and draws another when a peer has it; the
@@ -27,10 +27,10 @@
 //
 // Questions are the open queries (internal/redisquestions). One waits for the peers that are subscribed in the namespace,
 // and for as many strangers as listen for requests there, such as Node's servers. A node that leaves one unanswered for
-// RequestTimeout is not waited for in the next 30 s, and named as missing. A peer that is alive and subscribed to none of its probes is
-// named without being waited for, whatever namespaces it has. A namespace that was closed is answered for, with nothing,
-// for as long as its channel is subscribed. Answers over MaxMessage are divided for peers, and cut for Node's servers,
-// which take each message for an answer.
+// RequestTimeout is not waited for in the next 30 s, and named as missing. A peer that is alive and subscribed to none of
+// its probes is named without being waited for, whatever namespaces it has. A namespace that was closed is answered for,
+// with nothing, for as long as its channel is subscribed. Answers over MaxMessage are divided for peers, and cut for Node's
+// servers, which take each message for an answer.
 //
 // # Connections
 //

@@ -4,64 +4,50 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/carillon-io/carillon/internal/redispeers"
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/internal/redisserver"
 )
 
-// Why a message to be published was dropped: the closed label set of redis_publish_dropped_total.
-type publishDrop string
-
+// Why a message to be published was dropped, beside what drops it below: the label of redis_publish_dropped_total.
 const (
-	dropFull     publishDrop = "full"     // more messages or bytes waiting than allowed
-	dropAge      publishDrop = "age"      // waited too long
-	dropUnknown  publishDrop = "unknown"  // sent, but the connection ended before Redis answered
-	dropRefused  publishDrop = "refused"  // Redis answered with an error
-	dropInvalid  publishDrop = "invalid"  // cannot be put into bytes
-	dropTrimmed  publishDrop = "trimmed"  // an answer of which only a part was sent
-	dropShutdown publishDrop = "shutdown" // still waiting when the adapter ended
+	dropInvalid redisqueue.Drop = "invalid" // cannot be put into bytes
+	dropTrimmed redisqueue.Drop = "trimmed" // an answer of which only a part was sent
 )
 
-var publishDrops = []publishDrop{
-	dropFull, dropAge, dropUnknown, dropRefused, dropInvalid, dropTrimmed, dropShutdown,
+var publishDrops = []redisqueue.Drop{
+	redisqueue.Full, redisqueue.Age, redisserver.Unknown, redisserver.Refused, dropInvalid, dropTrimmed, redisqueue.Shutdown,
 }
 
-// Why a received message was dropped: the closed label set of redis_receive_dropped_total.
-type receiveDrop string
-
+// Why a received message was dropped, beside what drops it below: the label of redis_receive_dropped_total.
 const (
-	droppedOwn            receiveDrop = "own"             // sent by this node
-	droppedNoMember       receiveDrop = "no_member"       // nobody in the room, or the namespace, here
-	droppedUnknownChannel receiveDrop = "unknown_channel" // not one this node listens to
-	droppedMalformed      receiveDrop = "malformed"       // not what the protocol says
-	droppedTooLarge       receiveDrop = "too_large"       // over MaxMessage
-	droppedNamespace      receiveDrop = "namespace"       // another namespace than the channel's
-	droppedUnknownType    receiveDrop = "unknown_type"    // a request or response of another protocol version
-	droppedUnasked        receiveDrop = "unasked"         // an answer to nothing that is open here
-	droppedOverflow       receiveDrop = "overflow"        // more answers than their reader keeps up with
+	droppedOwn         redisserver.Drop = "own"          // sent by this node
+	droppedNoMember    redisserver.Drop = "no_member"    // the room, or the namespace, has no member here
+	droppedMalformed   redisserver.Drop = "malformed"    // not what the protocol says
+	droppedNamespace   redisserver.Drop = "namespace"    // another namespace than the channel's
+	droppedUnknownType redisserver.Drop = "unknown_type" // a request or response of another protocol version
+	droppedUnasked     redisserver.Drop = "unasked"      // an answer to nothing that is open here
+	droppedOverflow    redisserver.Drop = "overflow"     // more answers than their reader keeps up with
 )
 
-var receiveDrops = []receiveDrop{
-	droppedOwn, droppedNoMember, droppedUnknownChannel, droppedMalformed, droppedTooLarge, droppedNamespace,
+var receiveDrops = []redisserver.Drop{
+	droppedOwn, droppedNoMember, redisserver.UnknownChannel, droppedMalformed, redisserver.TooLarge, droppedNamespace,
 	droppedUnknownType, droppedUnasked, droppedOverflow,
 }
 
-// What Redis may refuse for lack of rights: the closed label set of redis_refused_total.
-const (
-	refusedLogin     = "login"
-	refusedSubscribe = "subscribe"
-	refusedPublish   = "publish"
-	refusedProbe     = "probe" // publishing to ourselves
-	refusedQuery     = "query" // counting subscribers
-)
+// refusedQuery is what redis_refused_total calls the counting of subscribers.
+const refusedQuery = "query"
 
 var refusalKinds = []string{
-	refusedLogin, refusedSubscribe, refusedPublish, refusedProbe, refusedQuery, redispeers.Refusal,
+	redisserver.RefusedLogin, redisserver.RefusedSubscribe, redisserver.RefusedPublish, redisserver.RefusedProbe,
+	refusedQuery, redispeers.Refusal,
 }
 
 type metrics struct {
 	up              prometheus.Gauge
 	in, out         prometheus.Counter
 	queued          prometheus.Gauge
-	publishDropped  map[publishDrop]prometheus.Counter
-	receivedDropped map[receiveDrop]prometheus.Counter
+	publishDropped  map[redisqueue.Drop]prometheus.Counter
+	receivedDropped map[redisserver.Drop]prometheus.Counter
 	resubscribes    prometheus.Counter
 	probe           prometheus.Histogram
 	nodes           prometheus.Gauge
@@ -105,8 +91,8 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Help: "Messages waiting to be published. Near 0 unless Redis is away or slow; over redis.queue the oldest are dropped and " +
 				"counted in carillon_redis_publish_dropped_total.",
 		}),
-		publishDropped:  make(map[publishDrop]prometheus.Counter),
-		receivedDropped: make(map[receiveDrop]prometheus.Counter),
+		publishDropped:  make(map[redisqueue.Drop]prometheus.Counter),
+		receivedDropped: make(map[redisserver.Drop]prometheus.Counter),
 		resubscribes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carillon_redis_resubscribes_total",
 			Help: "Times the subscription was lost and built up again. Whatever others published in between was missed by this " +
@@ -152,6 +138,21 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		}
 	}
 	return m, nil
+}
+
+// ofServers are those of what the servers do.
+func (m *metrics) ofServers() redisserver.Metrics {
+	return redisserver.Metrics{
+		Queue: redisqueue.Metrics{
+			Waiting: m.queued,
+			Dropped: func(why redisqueue.Drop) { m.publishDropped[why].Inc() },
+		},
+		In:           m.in,
+		Out:          m.out,
+		Dropped:      func(why redisserver.Drop) { m.receivedDropped[why].Inc() },
+		Resubscribes: m.resubscribes,
+		Probe:        m.probe,
+	}
 }
 
 // registerDeaf adds the gauge that asks for the adapter's state with each scrape.

@@ -2,9 +2,12 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 
+	"github.com/carillon-io/carillon/internal/redisserver"
+	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
@@ -12,27 +15,27 @@ import (
 // channels and listens to classic emitters has two.
 type set struct {
 	dialect
-	placement
+	redisserver.Placement
 
-	env   *env
+	inbox *inbox
 	ready atomic.Bool // all servers were proven, once at the same time
 }
 
 // all reports whether there are servers and f holds for each.
-func (s *set) all(f func(*server) bool) bool {
-	servers := s.servers()
-	return len(servers) > 0 && !slices.ContainsFunc(servers, func(server *server) bool { return !f(server) })
+func (s *set) all(f func(*redisserver.Server) bool) bool {
+	servers := s.Servers()
+	return len(servers) > 0 && !slices.ContainsFunc(servers, func(server *redisserver.Server) bool { return !f(server) })
 }
 
 // state is that of the worst server.
 func (s *set) state() adapter.State {
-	if !s.ready.Load() && s.all(func(server *server) bool { return server.ready.Load() }) {
+	if !s.ready.Load() && s.all((*redisserver.Server).Ready) {
 		s.ready.Store(true)
 	}
 	return adapter.State{
 		Ready:     s.ready.Load(),
-		Connected: s.all(func(server *server) bool { return server.connected.Load() }),
-		Deaf:      !s.all(func(server *server) bool { return !server.deaf.Load() || !server.connected.Load() }),
+		Connected: s.all((*redisserver.Server).Connected),
+		Deaf:      !s.all(func(server *redisserver.Server) bool { return !server.Deaf() || !server.Connected() }),
 	}
 }
 
@@ -40,12 +43,13 @@ func (s *set) state() adapter.State {
 func (s *set) listen(ctx context.Context, nsp string) (release func(), err error) {
 	interests := s.listening(nsp)
 	change := func(by int) {
-		s.env.namespaces.setAsking(nsp, by)
-		s.touch(interests)
+		s.inbox.namespaces.setAsking(nsp, by)
+		s.Touch(interests)
 	}
 	change(1)
 	err = wait(ctx, func(done func(error)) {
-		confirm([]wish{{s.placement, interests}}, s.env.config.RequestTimeout, done)
+		wishes := []redisserver.Wish{{Placement: s.Placement, Interests: interests}}
+		redisserver.Confirm(wishes, s.inbox.config.RequestTimeout, done)
 	})
 	if err != nil {
 		change(-1)
@@ -54,12 +58,12 @@ func (s *set) listen(ctx context.Context, nsp string) (release func(), err error
 	return func() { change(-1) }, nil
 }
 
-// probes are the channels that tell peers that this node receives messages, of the servers where it did.
+// probes are the channels that show peers that this node receives messages, of the servers where it did.
 func (s *set) probes() []string {
 	var channels []string
-	for _, server := range s.servers() {
-		if server.ready.Load() {
-			channels = append(channels, server.currentProbe().channel)
+	for _, server := range s.Servers() {
+		if server.Ready() {
+			channels = append(channels, server.ProbeChannel())
 		}
 	}
 	slices.Sort(channels)
@@ -68,11 +72,23 @@ func (s *set) probes() []string {
 
 // sameServer reports whether one server serves both channels.
 func (s *set) sameServer(channel, other string) bool {
-	return s.owner(s.slot(channel)) == s.owner(s.slot(other))
+	return s.Owner(s.slot(channel)) == s.Owner(s.slot(other))
 }
 
 // isOn reports whether this node has subscribed.
-func (s *set) isOn(in interest) bool {
-	server := s.owner(in.slot)
-	return server != nil && server.isOn(in)
+func (s *set) isOn(in redissub.Interest) bool {
+	server := s.Owner(in.Slot)
+	return server != nil && server.IsOn(in)
+}
+
+// wait turns a callback into a call. When ctx ends first, the callback's result is of no interest any more.
+func wait(ctx context.Context, start func(done func(error))) error {
+	result := make(chan error, 1)
+	start(func(err error) { result <- err })
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return errors.Join(adapter.ErrAway, ctx.Err())
+	}
 }

@@ -6,6 +6,10 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/internal/redisserver"
+	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
@@ -15,55 +19,57 @@ type sharded struct {
 	*inbox
 
 	mode rediswire.Mode
-	push func(message) // for answers
+	push func(redisqueue.Message) // for answers
 }
 
-func (d *sharded) speech() *speech {
-	return &speech{publish: "SPUBLISH", sharded: true, wanted: d.wanted, receive: d.receive}
+func (d *sharded) speech() *redisserver.Speech {
+	return &redisserver.Speech{Sharded: true, Wanted: d.wanted, Receive: d.receive}
 }
 
-func (d *sharded) slot(channel string) uint16 { return rediswire.Slot(channel) }
+func (d *sharded) pattern(string) (in redissub.Interest, ok bool) { return redissub.Interest{}, false }
 
-func (d *sharded) interest(channel string, k kind, nsp, room string) interest {
-	return interest{channel: channel, kind: k, slot: rediswire.Slot(channel), namespace: nsp, room: room}
+func (d *sharded) slot(channel string) uint16 { return redisconn.Slot(channel) }
+
+func (d *sharded) interest(channel string, k redissub.Kind, nsp, room string) redissub.Interest {
+	return redissub.Interest{Channel: channel, Kind: k, Slot: redisconn.Slot(channel), Namespace: nsp, Room: room}
 }
 
-func (d *sharded) requests(nsp string) interest {
-	return d.interest(rediswire.BroadcastChannel(d.config.Key, nsp), kindBroadcast, nsp, "")
+func (d *sharded) requests(nsp string) redissub.Interest {
+	return d.interest(rediswire.BroadcastChannel(d.config.Key, nsp), redissub.Broadcast, nsp, "")
 }
 
 func (d *sharded) answers(nsp, node string) string {
 	return rediswire.NodeChannel(d.config.Key, nsp, node)
 }
 
-func (d *sharded) open(nsp string) []interest {
-	own := d.interest(d.answers(nsp, d.config.NodeID), kindOwn, nsp, "")
-	return []interest{d.requests(nsp), own}
+func (d *sharded) open(nsp string) []redissub.Interest {
+	own := d.interest(d.answers(nsp, d.config.NodeID), redissub.Own, nsp, "")
+	return []redissub.Interest{d.requests(nsp), own}
 }
 
 // certain holds the channel of this node too: a room that is called as the node is received there.
-func (d *sharded) certain(nsp string) []interest { return d.open(nsp) }
+func (d *sharded) certain(nsp string) []redissub.Interest { return d.open(nsp) }
 
 // listening is everything, since a node that has subscribed to its own channel is one that others expect answers of.
-func (d *sharded) listening(nsp string) []interest { return d.open(nsp) }
+func (d *sharded) listening(nsp string) []redissub.Interest { return d.open(nsp) }
 
-func (d *sharded) wanted(in interest) bool {
-	return d.inbox.wanted(in) || in.kind != kindRoom && in.namespace != "" && d.namespaces.isAsking(in.namespace)
+func (d *sharded) wanted(in redissub.Interest) bool {
+	return d.inbox.wanted(in) || in.Kind != redissub.Room && in.Namespace != "" && d.namespaces.isAsking(in.Namespace)
 }
 
 // rooms leaves out those that are received on the channel of the namespace, and one that is called as this node.
-func (d *sharded) rooms(nsp string, names []string) []interest {
-	interests := make([]interest, 0, len(names))
+func (d *sharded) rooms(nsp string, names []string) []redissub.Interest {
+	interests := make([]redissub.Interest, 0, len(names))
 	for _, room := range names {
 		if d.mode.HasChannel(room) && room != d.config.NodeID {
 			channel := rediswire.RoomChannel(d.config.Key, nsp, room)
-			interests = append(interests, d.interest(channel, kindRoom, nsp, room))
+			interests = append(interests, d.interest(channel, redissub.Room, nsp, room))
 		}
 	}
 	return interests
 }
 
-func (d *sharded) command(c adapter.Command) (message, error) {
+func (d *sharded) command(c adapter.Command) (redisqueue.Message, error) {
 	nsp := adapter.NamespaceOf(c)
 	var channel string
 	if b, ok := c.(adapter.Broadcast); ok && !d.justJoined(&b) {
@@ -74,20 +80,20 @@ func (d *sharded) command(c adapter.Command) (message, error) {
 	return d.message(channel, nsp, rediswire.ClusterMessage{Command: c})
 }
 
-func (d *sharded) query(id string, q adapter.Query) (message, error) {
+func (d *sharded) query(id string, q adapter.Query) (redisqueue.Message, error) {
 	nsp, _ := d.about(q)
 	channel := rediswire.BroadcastChannel(d.config.Key, nsp)
 	return d.message(channel, nsp, rediswire.ClusterMessage{ID: id, Query: q})
 }
 
-func (d *sharded) message(channel, nsp string, m rediswire.ClusterMessage) (message, error) {
+func (d *sharded) message(channel, nsp string, m rediswire.ClusterMessage) (redisqueue.Message, error) {
 	m.UID = d.config.NodeID
 	var payload []byte
 	if b, ok := m.Command.(adapter.Broadcast); ok {
 		payload = roomFor(&b)
 	}
 	payload, err := rediswire.AppendCluster(payload, nsp, &m)
-	return message{channel: channel, slot: rediswire.Slot(channel), payload: payload}, err
+	return redisqueue.Message{Channel: channel, Slot: redisconn.Slot(channel), Payload: payload}, err
 }
 
 func (d *sharded) count(
@@ -97,21 +103,21 @@ func (d *sharded) count(
 }
 
 // receive takes every message on sharded channels. What it is decides what is done with it, not where it came.
-func (d *sharded) receive(in interest, _, payload []byte) receiveDrop {
+func (d *sharded) receive(in redissub.Interest, _, payload []byte) redisserver.Drop {
 	a := d.inbox
 	// Questions are answered for as long as their channel is subscribed, which may be longer than the namespace is open.
-	if in.kind == kindRoom && !a.hasMember(in) {
+	if in.Kind == redissub.Room && !a.hasMember(in) {
 		return droppedNoMember
 	}
-	if rediswire.IsClusterEcho(payload, in.namespace, a.config.NodeID) {
+	if rediswire.IsClusterEcho(payload, in.Namespace, a.config.NodeID) {
 		return droppedOwn
 	}
 	received := time.Now()
-	if uid, b, ok := rediswire.ClusterBroadcast(in.namespace, in.room, payload, a.limits); ok {
-		if !a.heardFrom(string(uid)) {
+	if uid, b, ok := rediswire.ClusterBroadcast(in.Namespace, in.Room, payload, a.limits); ok {
+		if !a.answeredBy(string(uid)) {
 			return droppedOwn
 		}
-		if !a.namespaces.isOpen(in.namespace) {
+		if !a.namespaces.isOpen(in.Namespace) {
 			return droppedNoMember
 		}
 		b.Received = received
@@ -120,11 +126,11 @@ func (d *sharded) receive(in interest, _, payload []byte) receiveDrop {
 		a.deliver(in, payload, received, b)
 		return ""
 	}
-	m, err := rediswire.DecodeCluster(in.namespace, payload, a.limits)
+	m, err := rediswire.DecodeCluster(in.Namespace, payload, a.limits)
 	if err != nil {
-		return a.refuseAnswer(in.namespace, payload, err)
+		return a.refuseAnswer(in.Namespace, payload, err)
 	}
-	if !a.heardFrom(m.UID) {
+	if !a.answeredBy(m.UID) {
 		return droppedOwn
 	}
 	a.delivering.Lock()
@@ -133,8 +139,8 @@ func (d *sharded) receive(in interest, _, payload []byte) receiveDrop {
 	case m.Reply != nil:
 		return a.receiveAnswer(rediswire.Response{ID: m.ID, UID: m.UID, Type: m.Type, Reply: m.Reply, Extent: m.Extent})
 	case m.Query != nil:
-		a.answerQuery(in.namespace, m.Query, func(reply adapter.Reply) { d.respond(in.namespace, &m, reply) })
-	case !a.namespaces.isOpen(in.namespace):
+		a.answerQuery(in.Namespace, m.Query, func(reply adapter.Reply) { d.respond(in.Namespace, &m, reply) })
+	case !a.namespaces.isOpen(in.Namespace):
 		return droppedNoMember
 	default:
 		if b, ok := m.Command.(adapter.Broadcast); ok {
@@ -144,4 +150,26 @@ func (d *sharded) receive(in interest, _, payload []byte) receiveDrop {
 		a.deliver(in, payload, received, m.Command)
 	}
 	return ""
+}
+
+// respond publishes an answer of this node on the channel of the one that asked.
+func (d *sharded) respond(nsp string, asked *rediswire.ClusterMessage, reply adapter.Reply) {
+	a := d.inbox
+	answer := rediswire.ClusterMessage{ID: asked.ID, Type: rediswire.TypeBroadcastAsk}
+	if _, ok := asked.Query.(adapter.ServerAsk); ok {
+		answer.Type = rediswire.TypeServerEmit
+	}
+	channel := d.answers(nsp, asked.UID)
+	payloads, err := a.answer(asked.UID, reply, func(reply adapter.Reply, extent rediswire.Extent) ([]byte, error) {
+		answer.Reply, answer.Extent = reply, extent
+		m, err := d.message(channel, nsp, answer)
+		return m.Payload, err
+	})
+	if err != nil {
+		a.unanswerable(nsp, err)
+		return
+	}
+	for _, payload := range payloads {
+		d.push(redisqueue.Message{Channel: channel, Slot: d.slot(channel), Payload: payload})
+	}
 }

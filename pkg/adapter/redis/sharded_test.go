@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 	"github.com/carillon-io/carillon/pkg/emitter"
@@ -260,7 +260,7 @@ func TestSharded_SlotMovesKeepOrderAndAreCounted(t *testing.T) {
 	n, other := readyNodeWith(t, c.client(), dynamic()), readyNodeWith(t, c.client(), dynamic())
 	room := c.roomAt(0)
 	n.join(room)
-	slot := rediswire.Slot("socket.io#/#" + room + "#")
+	slot := redisconn.Slot("socket.io#/#" + room + "#")
 	stop, published := make(chan struct{}), 0
 	var publishing sync.WaitGroup
 	publishing.Go(func() {
@@ -323,7 +323,7 @@ func TestSharded_AllSlotsOfAMasterMove(t *testing.T) {
 	n.join(room)
 	// The first hears of it from the second, whose configuration is newer, and becomes its replica.
 	taker, id := c.servers[1].client().Pipeline(), c.servers[1].id()
-	for slot := range rediswire.Slots / 2 {
+	for slot := range redisconn.Slots / 2 {
 		taker.Do(t.Context(), "CLUSTER", "SETSLOT", slot, "NODE", id)
 	}
 	if _, err := taker.Exec(t.Context()); err != nil {

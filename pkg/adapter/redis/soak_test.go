@@ -15,7 +15,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 )
 
@@ -247,7 +247,7 @@ func TestSoak_ShardedCluster(t *testing.T) {
 			time.Sleep(time.Duration(rand.IntN(4000)) * time.Millisecond)
 			victim.signal(syscall.SIGCONT)
 		case 3:
-			slot := rediswire.Slot("socket.io#/#" + rooms[rand.IntN(len(rooms))] + "#")
+			slot := redisconn.Slot("socket.io#/#" + rooms[rand.IntN(len(rooms))] + "#")
 			from, to := c.serving(slot, masters), masters[rand.IntN(len(masters))]
 			if from != nil && from != to {
 				c.move(slot, from, to)

@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/rooms"
 )
@@ -86,8 +88,8 @@ func describe(c adapter.Command) (kind string, target rooms.Target) {
 }
 
 // traced begins the span of a message to be published. What it returns takes the place of done, and ends the span.
-func (a *inbox) traced(m message, c adapter.Command, done func(error)) func(error) {
-	span := a.span("publish", trace.SpanKindProducer, time.Time{}, m.channel, m.payload, c)
+func (a *inbox) traced(m redisqueue.Message, c adapter.Command, done func(error)) func(error) {
+	span := a.span("publish", trace.SpanKindProducer, time.Time{}, m.Channel, m.Payload, c)
 	if span == nil {
 		return done
 	}
@@ -103,8 +105,8 @@ func (a *inbox) traced(m message, c adapter.Command, done func(error)) func(erro
 }
 
 // deliver hands the node above a command that was read at that time from the channel of an interest.
-func (a *inbox) deliver(in interest, payload []byte, at time.Time, c adapter.Command) {
-	span := a.span("receive", trace.SpanKindConsumer, at, in.channel, payload, c)
+func (a *inbox) deliver(in redissub.Interest, payload []byte, at time.Time, c adapter.Command) {
+	span := a.span("receive", trace.SpanKindConsumer, at, in.Channel, payload, c)
 	sockets := a.node.Deliver(c)
 	if span != nil {
 		span.SetAttributes(attribute.Int("carillon.recipients", sockets))

@@ -34,10 +34,10 @@ func TestTracing_WhatIsNotSampledAllocatesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return testing.AllocsPerRun(100, func() { m.done = a.traced(m, c, done) })
+		return testing.AllocsPerRun(100, func() { m.Done = a.traced(m, c, done) })
 	}
 	receive := func(a *Adapter) float64 {
-		return testing.AllocsPerRun(100, func() { a.server().dispatch(message) })
+		return testing.AllocsPerRun(100, func() { a.server().Dispatch(message) })
 	}
 	off, _ := receiver(t, Config{})
 	on, _ := receiver(t, Config{Tracing: unsampled()})
@@ -55,6 +55,6 @@ func BenchmarkReceiveUnsampled(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(m.Payload)))
 	for b.Loop() {
-		a.server().dispatch(m)
+		a.server().Dispatch(m)
 	}
 }

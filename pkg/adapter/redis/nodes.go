@@ -6,10 +6,20 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/internal/redispeers"
+	"github.com/carillon-io/carillon/internal/redisserver"
+	"github.com/carillon-io/carillon/internal/redissub"
+	"github.com/carillon-io/carillon/internal/rediswire"
 )
 
 // NodeID is the name of this node in the cluster.
 func (a *Adapter) NodeID() string { return a.config.NodeID }
+
+// NewTag draws a tag, of URL-safe characters that mean nothing in a pattern.
+func NewTag() string { return redispeers.NewTag() }
+
+// Tag is what the ids of new sockets are to begin with: Config.Tag until it turns out to belong to another node, then
+// another one. It never waits.
+func (a *Adapter) Tag() string { return *a.tag.Load() }
 
 // Tags are what the ids of this node's sockets begin with: the one for new ids and those that it has given up.
 func (a *Adapter) Tags() []string { return a.peers.ClaimedFirst(a.tags.all()) }
@@ -60,4 +70,40 @@ func (a *Adapter) describe() redispeers.Record {
 		Probes:  a.dialect.probes(),
 		Deaf:    state.Ready && state.Deaf,
 	}
+}
+
+// adopt makes tag the one for new ids, once what is published for them is received. It declines a tag that cannot be used.
+func (a *Adapter) adopt(tag string) bool {
+	if len(a.tags.all()) >= redispeers.MaxTags || !a.addTag(tag) {
+		return false
+	}
+	var wishes []redisserver.Wish
+	for _, s := range a.sets {
+		if in, ok := s.pattern(tag); ok {
+			wishes = append(wishes, redisserver.Wish{Placement: s.Placement, Interests: []redissub.Interest{in}})
+		}
+	}
+	// Where Redis is away meanwhile, the pattern is subscribed with everything else when it is back.
+	redisserver.Confirm(wishes, a.config.RequestTimeout, func(error) { a.tag.Store(&tag) })
+	return true
+}
+
+// addTag leaves the rooms that begin with another tag to its pattern, which is to be subscribed. It declines where the
+// pattern would cover a room that is subscribed by name: its messages would come twice.
+func (a *Adapter) addTag(tag string) (added bool) {
+	covered := func(channel string) bool { return rediswire.MatchesNode(a.config.Key, tag, channel) }
+	for _, s := range a.sets {
+		if _, ok := s.pattern(tag); !ok {
+			continue
+		}
+		for _, server := range s.Servers() { // patterns are of no slot: there is one
+			server.Exclude(covered, func() {
+				a.tags.add(tag)
+				added = true
+			})
+		}
+		return added
+	}
+	a.tags.add(tag)
+	return true
 }

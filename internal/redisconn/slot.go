@@ -1,4 +1,4 @@
-package rediswire
+package redisconn
 
 import "strings"
 

@@ -1,4 +1,4 @@
-package redis
+package redissub
 
 import (
 	"strconv"
@@ -6,11 +6,12 @@ import (
 )
 
 const (
-	probeInterval = time.Second
+	// ProbeInterval is the time between two probes.
+	ProbeInterval = time.Second
 	// probeLimit is how long a probe that Redis has taken may stay out before the subscription counts as deaf. It is
 	// also the longest that messages may pile up before us.
 	probeLimit = 5 * time.Second
-	// fenceRetry spaces the probes that waiters ask for while Redis does not take any.
+	// fenceRetry spaces the probes that are sent for waits while Redis does not take any.
 	fenceRetry = 200 * time.Millisecond
 	// apartFirst and apartLast bound the intervals at which both connections are made anew for being with different servers.
 	apartFirst = 10 * time.Second
@@ -20,15 +21,15 @@ const (
 )
 
 // prober judges a subscription by messages to ourselves: one that Redis has taken must come back on it. Each of them is
-// also the fence of all that waited for one when it was sent. It is a pure state machine and not safe for concurrent use.
+// also the fence of all waits that needed one when it was sent.
 type prober struct {
 	number   uint64 // of the last probe sent
 	pending  bool   // Redis has not yet answered the last probe
 	sentAt   time.Time
-	retryAt  time.Time // no probe for waiters before
+	retryAt  time.Time // no probe for waits before
 	returned uint64    // the last probe that came back
 	unheard  uint64    // the last probe that no connection of the server received, by the server's own account
-	// apartAfter is when apart may say so again, and apartWait the interval.
+	// apartAfter is when Apart may be true again, and apartWait the interval.
 	apartAfter time.Time
 	apartWait  time.Duration
 	// missingSince is when Redis took the first probe that has not come back; zero when none is out.
@@ -39,14 +40,15 @@ type prober struct {
 	patience time.Duration // how long it is given
 	// listeningAt is when it got the probe channel; zero before.
 	listeningAt time.Time
+	proven      bool // a probe has come back on it
 
-	waiting []*waiter // for the next probe
-	riding  []*waiter // on the last one
+	waiting []*Wait // for the next probe
+	riding  []*Wait // on the last one
 }
 
-// send begins a probe if one is due, and returns its number. None is due while Redis has not answered the last one, nor,
-// unless the connection is new, while that is out.
-func (p *prober) send(now time.Time) (number uint64, ok bool) {
+// SendProbe begins a probe if one is due, and returns its number, which is the text to publish. None is due while Redis has
+// not answered the last one, nor, unless the connection is new, while that is out.
+func (p *prober) SendProbe(now time.Time) (number uint64, ok bool) {
 	since := now.Sub(p.sentAt)
 	switch {
 	case p.pending:
@@ -54,7 +56,7 @@ func (p *prober) send(now time.Time) (number uint64, ok bool) {
 	case p.number == 0, p.listeningAt.After(p.sentAt), since >= probeLimit:
 	case !p.missingSince.IsZero():
 		return 0, false
-	case len(p.waiting) > 0 && !now.Before(p.retryAt), since >= probeInterval:
+	case p.Urgent() && !now.Before(p.retryAt), since >= ProbeInterval:
 	default:
 		return 0, false
 	}
@@ -66,8 +68,11 @@ func (p *prober) send(now time.Time) (number uint64, ok bool) {
 	return p.number, true
 }
 
-// answered records that Redis took the probe, and how many connections received it, or that it did not.
-func (p *prober) answered(number uint64, receivers int64, taken bool, now time.Time) {
+// Urgent reports whether a wait needs a probe.
+func (p *prober) Urgent() bool { return len(p.waiting) > 0 }
+
+// Answered records that Redis took the probe, and how many connections received it, or that it did not.
+func (p *prober) Answered(number uint64, receivers int64, taken bool, now time.Time) {
 	if number != p.number {
 		return
 	}
@@ -99,17 +104,17 @@ func (p *prober) alive(now time.Time) {
 // listen records that the connection has the probe channel.
 func (p *prober) listen(now time.Time) { p.since, p.listeningAt = now, now }
 
-// detach records the end of the connection, and hands back all that wait for a fence on it.
-func (p *prober) detach() []*waiter {
-	waiters := append(p.riding, p.waiting...)
+// detach records the end of the connection, and returns all waits for a fence on it.
+func (p *prober) detach() []*Wait {
+	waits := append(p.riding, p.waiting...)
 	p.riding, p.waiting = nil, nil
 	p.since, p.listeningAt, p.unheard = time.Time{}, time.Time{}, 0
-	return waiters
+	return waits
 }
 
 // received records a probe that came back, and returns how long that took and whose fence it was; ok is false for what is
 // not the last probe.
-func (p *prober) received(payload []byte, now time.Time) (took time.Duration, fenced []*waiter, ok bool) {
+func (p *prober) received(payload []byte, now time.Time) (took time.Duration, fenced []*Wait, ok bool) {
 	number, err := strconv.ParseUint(string(payload), 10, 64)
 	if err != nil || number != p.number || number == p.returned {
 		return 0, nil, false
@@ -121,10 +126,10 @@ func (p *prober) received(payload []byte, now time.Time) (took time.Duration, fe
 	return now.Sub(p.sentAt), fenced, true
 }
 
-// apart reports whether the last probe came back although the server that took it gave it to no connection: it is not the
-// server that we are subscribed at, but one that passes messages on to it, as a master does to its replica. It says so at
+// Apart reports whether the last probe came back although the server that took it gave it to no connection: it is not the
+// server that we are subscribed at, but one that passes messages on to it, as a master does to its replica. It is true at
 // growing intervals only, since a proxy may count otherwise than Redis.
-func (p *prober) apart(now time.Time) bool {
+func (p *prober) Apart(now time.Time) bool {
 	if p.unheard == 0 || p.unheard != p.returned || now.Before(p.apartAfter) {
 		return false
 	}
@@ -133,9 +138,9 @@ func (p *prober) apart(now time.Time) bool {
 	return true
 }
 
-// deaf reports whether Redis takes probes and none comes back. The connection is to blame, and to be replaced, when it
+// Deaf reports whether Redis takes probes and none comes back. The connection is to blame, and to be replaced, when it
 // has had the time for it: longer after each one that was replaced for it.
-func (p *prober) deaf(now time.Time) (deaf, blame bool) {
+func (p *prober) Deaf(now time.Time) (deaf, blame bool) {
 	if p.missingSince.IsZero() || now.Sub(p.missingSince) < probeLimit {
 		return false, false
 	}

@@ -1,16 +1,17 @@
-package redis
+package redisserver
 
 import (
 	"sync"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
-// wish is what is to be subscribed, and where.
-type wish struct {
-	placement placement
-	interests []interest
+// Wish is what is to be certain, and where.
+type Wish struct {
+	Placement Placement
+	Interests []redissub.Interest
 }
 
 // confirmation waits until all its interests are certain at the same time: each subscribed at the server of its slot, and
@@ -18,7 +19,7 @@ type wish struct {
 // again.
 type confirmation struct {
 	// Static after construction.
-	wishes []wish
+	wishes []Wish
 	timer  *time.Timer
 
 	mu sync.Mutex
@@ -30,10 +31,10 @@ type confirmation struct {
 
 // part is what is waited for at one server.
 type part struct {
-	server    *server
-	placement placement
-	interests []interest
-	waiter    waiter
+	server    *Server
+	placement Placement
+	interests []redissub.Interest
+	wait      redissub.Wait
 	version   uint64 // of the server's table, in which it was certain
 	err       error
 }
@@ -41,15 +42,16 @@ type part struct {
 // stays reports whether the server still serves all of it.
 func (p *part) stays() bool {
 	for i := range p.interests {
-		if p.placement.owner(p.interests[i].slot) != p.server {
+		if p.placement.Owner(p.interests[i].Slot) != p.server {
 			return false
 		}
 	}
 	return true
 }
 
-// confirm calls done with nil once all wishes are certain, with ErrAway when that takes too long or one is not wanted.
-func confirm(wishes []wish, limit time.Duration, done func(error)) {
+// Confirm calls done once: with nil as soon as all wishes are certain, with ErrAway when that takes longer than limit or
+// one is not wanted.
+func Confirm(wishes []Wish, limit time.Duration, done func(error)) {
 	c := &confirmation{wishes: wishes, done: done}
 	c.mu.Lock()
 	c.timer = time.AfterFunc(limit, func() { c.finish(adapter.ErrAway) })
@@ -72,20 +74,20 @@ func (c *confirmation) attempt() {
 		return
 	}
 	for _, p := range parts {
-		p.waiter.done = func(version uint64, err error) { c.ended(p, version, err) }
-		p.server.confirm(p.interests, &p.waiter)
+		p.wait.Done = func(version uint64, err error) { c.ended(p, version, err) }
+		p.server.wait(p.interests, &p.wait)
 	}
 }
 
 // locate divides the wishes by server; homeless is the placement of one that no server is known to serve.
-func (c *confirmation) locate() (parts []*part, homeless placement) {
+func (c *confirmation) locate() (parts []*part, homeless Placement) {
 	for _, w := range c.wishes {
 		first := len(parts)
 	interests:
-		for _, in := range w.interests {
-			s := w.placement.owner(in.slot)
+		for _, in := range w.Interests {
+			s := w.Placement.Owner(in.Slot)
 			if s == nil {
-				return nil, w.placement
+				return nil, w.Placement
 			}
 			for _, p := range parts[first:] {
 				if p.server == s {
@@ -93,7 +95,7 @@ func (c *confirmation) locate() (parts []*part, homeless placement) {
 					continue interests
 				}
 			}
-			parts = append(parts, &part{server: s, placement: w.placement, interests: []interest{in}})
+			parts = append(parts, &part{server: s, placement: w.Placement, interests: []redissub.Interest{in}})
 		}
 	}
 	return parts, nil
@@ -141,7 +143,7 @@ func (c *confirmation) finish(err error) {
 	}
 	if err != nil {
 		for _, p := range parts {
-			p.server.giveUp(&p.waiter)
+			p.server.giveUp(&p.wait)
 		}
 	}
 	done(err)

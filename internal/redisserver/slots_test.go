@@ -1,34 +1,26 @@
-package redis
+package redisserver
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
-	"go.uber.org/zap"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/internal/redissub"
 )
 
-// twoServers is a placement whose servers do not run: all slots are at the first.
-func twoServers(t *testing.T) (p *slots, first, second *server) {
+// twoServers is a placement whose servers do not run: all slots up to the middle are at the first.
+func twoServers(t *testing.T) (p *Slots, first, second *Server) {
 	t.Helper()
-	metrics, err := newMetrics(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &env{
-		config: Config{
-			Linger: time.Second, Queue: Queue{Messages: 100, Bytes: 1000, Age: time.Hour}, Logger: zap.NewNop(),
-		},
-		metrics:  metrics,
-		refusals: redisconn.NewRefusals(zap.NewNop(), func(string) {}),
-	}
-	p = newSlots(nil, &speech{sharded: true, wanted: func(interest) bool { return true }}, e, func() {})
+	p = NewSlots(nil, &Speech{Sharded: true, Wanted: wantAll}, testConfig())
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	p.ctx = ended
@@ -37,9 +29,9 @@ func twoServers(t *testing.T) (p *slots, first, second *server) {
 	p.apply([]redisconn.Range{
 		{First: 0, Last: half, Address: "first:1"}, {First: half + 1, Last: redisconn.Slots - 1, Address: "second:1"},
 	}, options)
-	first, second = p.owner(0), p.owner(redisconn.Slots-1)
-	for _, s := range []*server{first, second} {
-		t.Cleanup(s.queue.close)
+	first, second = p.Owner(0), p.Owner(redisconn.Slots-1)
+	for _, s := range []*Server{first, second} {
+		t.Cleanup(s.queue.Close)
 	}
 	return p, first, second
 }
@@ -48,10 +40,10 @@ func twoServers(t *testing.T) (p *slots, first, second *server) {
 // server that had it, and those of other slots do not.
 func TestSlots_MessagesOfAMovedSlotKeepTheirOrder(t *testing.T) {
 	p, first, second := twoServers(t)
-	push := func(payload string, slot uint16) { p.push(message{slot: slot, payload: []byte(payload)}) }
+	push := func(payload string, slot uint16) { p.Push(redisqueue.Message{Slot: slot, Payload: []byte(payload)}) }
 	push("1", 5)
 	push("2", 5)
-	out := first.queue.take(nil, 10, 1000)
+	out := first.queue.Take(nil, 10, 1000)
 	push("3", 5)
 	push("other", 6)
 	if !p.moved(first, 5, "second:1") {
@@ -59,51 +51,53 @@ func TestSlots_MessagesOfAMovedSlotKeepTheirOrder(t *testing.T) {
 	}
 	push("4", 5)
 	push("there", redisconn.Slots-1)
-	expectPayloads(t, second.queue.take(nil, 10, 1000), "there")
+	expectPayloads(t, second.queue.Take(nil, 10, 1000), "there")
 	second.events.settled(second, nil)
 	first.events.settled(first, out[1:]) // the second was refused
-	expectPayloads(t, second.queue.take(nil, 10, 1000), "2", "3", "4")
-	expectPayloads(t, first.queue.take(nil, 10, 1000), "other")
+	expectPayloads(t, second.queue.Take(nil, 10, 1000), "2", "3", "4")
+	expectPayloads(t, first.queue.Take(nil, 10, 1000), "other")
 	first.events.settled(first, nil)
 	second.events.settled(second, nil)
 
 	// There and back again while one is on its way.
 	push("5", 5)
-	out = second.queue.take(nil, 10, 1000)
+	out = second.queue.Take(nil, 10, 1000)
 	p.moved(second, 5, "first:1")
 	push("6", 5)
 	p.moved(first, 5, "second:1")
 	push("7", 5)
-	expectPayloads(t, second.queue.take(nil, 0, 0))
+	expectPayloads(t, second.queue.Take(nil, 0, 0))
 	second.events.settled(second, out)
-	expectPayloads(t, second.queue.take(nil, 10, 1000), "5", "6", "7")
+	expectPayloads(t, second.queue.Take(nil, 10, 1000), "5", "6", "7")
 }
 
 func TestSlots_InterestsFollowTheirSlot(t *testing.T) {
 	p, first, second := twoServers(t)
-	names := func(s *server) (names []string) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for key, r := range s.table.rows {
-			if r.wanted && r.kind != kindProbe {
-				names = append(names, key.name)
+	channels := map[string]redissub.Interest{
+		"a": roomOf("a", 5), "b": roomOf("b", 6), "c": roomOf("c", redisconn.Slots-1),
+	}
+	names := func(s *Server) (names []string) {
+		s.table.Attach(time.Now()) // on a new connection what is wanted is subscribed
+		defer s.table.Detach()
+		for c, ok := s.table.Next(time.Now()); ok; c, ok = s.table.Next(time.Now()) {
+			for name := range channels {
+				if bytes.Contains(c.Append(nil), []byte("\r\n"+name+"\r\n")) {
+					names = append(names, name)
+				}
 			}
 		}
 		slices.Sort(names)
 		return names
 	}
-	p.touch([]interest{
-		{channel: "a", kind: kindRoom, slot: 5}, {channel: "b", kind: kindRoom, slot: 6},
-		{channel: "c", kind: kindRoom, slot: redisconn.Slots - 1},
-	})
+	p.Touch(slices.Collect(maps.Values(channels)))
 	p.moved(first, 5, "second:1")
 	if a, b := names(first), names(second); !slices.Equal(a, []string{"b"}) || !slices.Equal(b, []string{"a", "c"}) {
 		t.Errorf("the first has %q, the second %q", a, b)
 	}
 	// All that is left moves, with the probe channel.
 	p.apply([]redisconn.Range{{Last: redisconn.Slots - 1, Address: "second:1"}}, &goredis.Options{})
-	if got := names(second); len(got) != 3 || len(names(first)) != 0 || len(p.servers()) != 1 {
-		t.Errorf("the second has %q, the first %q, %d servers", got, names(first), len(p.servers()))
+	if got := names(second); len(got) != 3 || len(names(first)) != 0 || len(p.Servers()) != 1 {
+		t.Errorf("the second has %q, the first %q, %d servers", got, names(first), len(p.Servers()))
 	}
 }
 
@@ -114,20 +108,20 @@ func TestSlots_OrderHoldsWhateverMoves(t *testing.T) {
 	for seed := first; seed < first+300; seed++ {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		p, a, b := twoServers(t)
-		servers := []*server{a, b}
+		servers := []*Server{a, b}
 		const slots = 4
 		var (
 			at      [slots]int // who serves a slot in truth
 			pushed  [slots]int
 			done    [slots]int
-			batches [2][]message
+			batches [2][]redisqueue.Message
 			took    [2]bool // a batch is out
 		)
 		answer := func(i int) {
 			s := servers[i]
-			var again []message
+			var again []redisqueue.Message
 			for _, m := range batches[i] {
-				slot, number := m.slot, int(binary.BigEndian.Uint32(m.payload))
+				slot, number := m.Slot, int(binary.BigEndian.Uint32(m.Payload))
 				if at[slot] != i {
 					p.moved(s, slot, servers[1-i].address)
 					again = append(again, m)
@@ -146,14 +140,14 @@ func TestSlots_OrderHoldsWhateverMoves(t *testing.T) {
 				answer(i)
 				return
 			}
-			batches[i] = slices.Clone(servers[i].queue.take(nil, 1+rng.IntN(3), 1000))
+			batches[i] = slices.Clone(servers[i].queue.Take(nil, 1+rng.IntN(3), 1000))
 			took[i] = true
 		}
 		for range 400 {
 			slot := uint16(rng.IntN(slots))
 			switch n := rng.IntN(10); {
 			case n < 4 && pushed[slot]-done[slot] < 20:
-				p.push(message{slot: slot, payload: binary.BigEndian.AppendUint32(nil, uint32(pushed[slot]))})
+				p.Push(redisqueue.Message{Slot: slot, Payload: binary.BigEndian.AppendUint32(nil, uint32(pushed[slot]))})
 				pushed[slot]++
 			case n < 8:
 				step(rng.IntN(2))
@@ -170,7 +164,7 @@ func TestSlots_OrderHoldsWhateverMoves(t *testing.T) {
 		if pushed != done {
 			t.Fatalf("seed %d: pushed %v, carried out %v", seed, pushed, done)
 		}
-		a.queue.close()
-		b.queue.close()
+		a.queue.Close()
+		b.queue.Close()
 	}
 }

@@ -1,13 +1,16 @@
-package redis
+package redisserver
 
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
@@ -24,17 +27,17 @@ const (
 // answered is counted and never sent again; the next connection first ends the one before at the server, so that what was
 // sent on it cannot be carried out after what comes next.
 type publisher struct {
-	*server
+	*Server
 
 	hard    context.Context // ends flushTime after that of run
 	wait    redisconn.Backoff
 	dial    dialLog
 	link    *link // nil while there is none
-	batch   []message
+	batch   []redisqueue.Message
 	results []result
 	buffer  []byte
 	refused bool // there are error replies among the results
-	again   []message
+	again   []redisqueue.Message
 	// asksRole: a question for the role is behind the batch. roleAt is when it was asked last.
 	asksRole bool
 	roleAt   time.Time
@@ -51,10 +54,10 @@ type result struct {
 }
 
 // publish sends messages until ctx ends, and then for at most flushTime what still waits.
-func (s *server) publish(ctx context.Context) {
+func (s *Server) publish(ctx context.Context) {
 	hard, cancel := afterwards(ctx, flushTime)
 	defer cancel()
-	p := &publisher{server: s, hard: hard}
+	p := &publisher{Server: s, hard: hard}
 	defer p.disconnect()
 	for p.connect(ctx) {
 		for p.sendBatch(ctx) {
@@ -63,7 +66,7 @@ func (s *server) publish(ctx context.Context) {
 			continue
 		}
 		select {
-		case <-s.queue.ready:
+		case <-s.queue.Ready():
 		case <-p.link.over:
 			p.lose()(ctx)
 		case <-ctx.Done():
@@ -98,7 +101,7 @@ func (p *publisher) sendBatch(ctx context.Context) bool {
 	if p.shy {
 		most = 1
 	}
-	p.batch = p.queue.take(p.batch[:0], most, publishBytes)
+	p.batch = p.queue.Take(p.batch[:0], most, publishBytes)
 	if len(p.batch) == 0 {
 		return false
 	}
@@ -118,12 +121,12 @@ func (p *publisher) encode() []byte {
 	b := p.buffer[:0]
 	for i := range p.batch {
 		m := &p.batch[i]
-		b = redisconn.AppendCommand(b, p.speech.publish, 3)
-		b = redisconn.AppendWord(b, m.channel)
-		b = redisconn.AppendWord(b, m.payload)
+		b = redisconn.AppendCommand(b, p.speech.publish(), 3)
+		b = redisconn.AppendWord(b, m.Channel)
+		b = redisconn.AppendWord(b, m.Payload)
 	}
 	now := time.Now()
-	if p.asksRole = p.link.conn.TellsRole && now.Sub(p.roleAt) >= probeInterval/2; p.asksRole {
+	if p.asksRole = p.link.conn.TellsRole && now.Sub(p.roleAt) >= redissub.ProbeInterval/2; p.asksRole {
 		p.roleAt = now
 		b = redisconn.AppendCommand(b, "ROLE", 1)
 	}
@@ -145,7 +148,7 @@ func (p *publisher) settle(ctx context.Context) {
 			p.finish(&p.batch[i], p.results[i])
 		}
 	}
-	p.events.settled(p.server, p.again)
+	p.events.settled(p.Server, p.again)
 	clear(p.again)
 	if p.shy = down; down {
 		p.events.trouble()
@@ -163,62 +166,60 @@ func (p *publisher) sort() (down bool) {
 	for i := len(p.batch) - 1; i >= 0; i-- {
 		m, r := &p.batch[i], &p.results[i]
 		slot, address, moved := redisconn.MovedTo(r.err, p.address)
-		moved = moved && p.events.moved(p.server, slot, address)
+		moved = moved && p.events.moved(p.Server, slot, address)
 		later := redisconn.NotNow(r.err)
 		down = down || later
 		switch {
-		case m.answered != nil:
-		case (moved || later) && !taken[m.slot]:
+		case m.Answered != nil:
+		case (moved || later) && !taken[m.Slot]:
 			r.again = true
 			p.again = append(p.again, *m)
 		case r.err == nil:
-			taken[m.slot] = true
+			taken[m.Slot] = true
 		}
 	}
-	reverse(p.again)
+	slices.Reverse(p.again)
 	return down
 }
 
-func reverse(messages []message) {
-	for i, j := 0, len(messages)-1; i < j; i, j = i+1, j-1 {
-		messages[i], messages[j] = messages[j], messages[i]
-	}
-}
-
-func (p *publisher) finish(m *message, r result) {
-	right, what := refusedPublish, dropUnknown
-	if m.answered != nil {
-		right = refusedProbe
+func (p *publisher) finish(m *redisqueue.Message, r result) {
+	right := RefusedPublish
+	if m.Answered != nil {
+		right = RefusedProbe
 	}
 	switch {
 	case r.err == nil:
-		p.env.refusals.Granted(right)
-		if m.answered == nil {
-			p.env.metrics.out.Inc()
+		p.config.Refusals.Granted(right)
+		if m.Answered == nil {
+			p.config.Metrics.Out.Inc()
 		}
-		m.finish(r.receivers, nil)
-		return
+		m.Finish(r.receivers, nil)
 	case redisconn.IsReply(r.err):
-		if what = dropRefused; !p.env.refusals.Refused(right, r.err) {
+		if !p.config.Refusals.Refused(right, r.err) {
 			p.log.Debug("publish refused", zap.Error(r.err))
 		}
+		p.lost(m, Refused, adapter.ErrAway)
+	default:
+		p.lost(m, Unknown, adapter.ErrUnknown)
 	}
-	err := adapter.ErrUnknown
-	if what == dropRefused {
-		err = adapter.ErrAway
+}
+
+func (p *publisher) lost(m *redisqueue.Message, why redisqueue.Drop, err error) {
+	if m.Answered == nil {
+		p.config.Metrics.Queue.Dropped(why)
 	}
-	p.queue.drop(dropped{[]message{*m}, what, err})
+	m.Finish(0, err)
 }
 
 // connect returns with a connection, or with false when ctx has ended.
 func (p *publisher) connect(ctx context.Context) bool {
 	for p.link == nil && ctx.Err() == nil {
 		c, err := p.outgoing.Dial(ctx)
-		if p.dial.report(ctx, p.server, "publisher", err); err == nil {
+		if p.dial.report(ctx, p.Server, "publisher", err); err == nil {
 			p.attach(c)
 			break
 		}
-		p.queue.dropProbes()
+		p.queue.DropProbes()
 		p.events.trouble()
 		p.wait.Sleep(ctx)
 	}
@@ -231,8 +232,8 @@ func (p *publisher) attach(c *redisconn.Conn) {
 	p.out = c
 	p.mu.Unlock()
 	p.connected.Store(true)
-	p.events.connected()
-	p.env.refusals.Granted(refusedLogin)
+	p.config.Connected()
+	p.config.Refusals.Granted(RefusedLogin)
 	p.log.Info("publisher connected")
 	wakeUp(p.probing)
 }
@@ -259,8 +260,8 @@ func (p *publisher) disconnect() {
 	p.out = nil
 	p.mu.Unlock()
 	p.connected.Store(false)
-	p.queue.dropProbes()
-	p.events.connected()
+	p.queue.DropProbes()
+	p.config.Connected()
 	p.events.trouble()
 }
 
@@ -324,7 +325,7 @@ func (p *publisher) readResults(c *redisconn.Conn) error {
 			return fmt.Errorf("redis: ask for the role: %w", err)
 		case err == nil && name != "master":
 			p.log.Warn("server is not a master any more", zap.String("role", name))
-			p.dropBoth()
+			p.drop()
 		}
 	}
 	return c.Idle()

@@ -1,15 +1,18 @@
-package redis
+package redisserver
 
 import (
 	"context"
 	"strconv"
 	"time"
+
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/internal/redissub"
 )
 
 // watch probes the server from outside: through the connection out, so that a connection in that is alive but receives
 // nothing, as after a failover, is noticed and replaced.
-func (s *server) watch(ctx context.Context) {
-	ticker := time.NewTicker(probeInterval / 4)
+func (s *Server) watch(ctx context.Context) {
+	ticker := time.NewTicker(redissub.ProbeInterval / 4)
 	defer ticker.Stop()
 	for {
 		s.check(time.Now())
@@ -22,25 +25,25 @@ func (s *server) watch(ctx context.Context) {
 	}
 }
 
-func (s *server) check(now time.Time) {
-	connected := s.connected.Load()
+func (s *Server) check(now time.Time) {
+	connected := s.Connected()
 	s.mu.Lock()
 	var number uint64
 	var send bool
 	if connected {
-		number, send = s.prober.send(now)
+		number, send = s.table.SendProbe(now)
 	}
-	deaf, blame := s.prober.deaf(now)
+	deaf, blame := s.table.Deaf(now)
 	deaf = deaf && connected
 	news := s.deaf.Swap(deaf) != deaf
-	probe, in := s.probe, s.in
+	probe, in := s.table.Probe(), s.in
 	s.mu.Unlock()
 	if send {
-		s.queue.probe(message{
-			channel:  probe.channel,
-			slot:     probe.slot,
-			payload:  strconv.AppendUint(nil, number, 10),
-			answered: func(receivers int64, err error) { s.answered(number, receivers, err) },
+		s.queue.Probe(redisqueue.Message{
+			Channel:  probe.Channel,
+			Slot:     probe.Slot,
+			Payload:  strconv.AppendUint(nil, number, 10),
+			Answered: func(receivers int64, err error) { s.answered(number, receivers, err) },
 		})
 	}
 	if deaf && news {
@@ -52,35 +55,29 @@ func (s *server) check(now time.Time) {
 }
 
 // answered records what became of a probe on its way out.
-func (s *server) answered(number uint64, receivers int64, err error) {
+func (s *Server) answered(number uint64, receivers int64, err error) {
 	s.mu.Lock()
-	s.prober.answered(number, receivers, err == nil, time.Now())
+	s.table.Answered(number, receivers, err == nil, time.Now())
 	s.mu.Unlock()
 	s.together()
 	wakeUp(s.probing)
 }
 
 // returned records what came in on the probe channel.
-func (s *server) returned(payload []byte) {
+func (s *Server) returned(payload []byte) {
 	var (
 		took      time.Duration
-		ok, first bool
+		first, ok bool
 	)
-	s.update(func(t *table) {
-		var fenced []*waiter
-		if took, fenced, ok = s.prober.received(payload, time.Now()); !ok {
-			return
-		}
-		first, s.proven = !s.proven, true
-		s.deaf.Store(false)
-		for _, w := range fenced {
-			t.fenced(w)
+	s.update(func() {
+		if took, first, ok = s.table.Returned(payload, time.Now()); ok {
+			s.deaf.Store(false)
 		}
 	})
 	if !ok {
 		return
 	}
-	s.env.metrics.probe.Observe(took.Seconds())
+	s.config.Metrics.Probe.Observe(took.Seconds())
 	s.ready.Store(true)
 	if first {
 		s.log.Info("subscribed")
@@ -91,12 +88,12 @@ func (s *server) returned(payload []byte) {
 
 // together drops both connections when they turn out to be with different servers. A subscription at the replica of the
 // server that we publish at receives everything, but is not counted among the subscribers.
-func (s *server) together() {
+func (s *Server) together() {
 	s.mu.Lock()
-	apart := s.prober.apart(time.Now())
+	apart := s.table.Apart(time.Now())
 	s.mu.Unlock()
 	if apart {
 		s.log.Warn("the connections are with different servers")
-		s.dropBoth()
+		s.drop()
 	}
 }

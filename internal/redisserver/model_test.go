@@ -1,16 +1,16 @@
-package redis
+package redisserver
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
@@ -23,7 +23,7 @@ type model struct {
 	t    *testing.T
 	rng  *rand.Rand
 	seed uint64
-	s    *server
+	s    *Server
 	log  []string
 
 	held map[string]bool // rooms with members, and the namespace, by channel
@@ -37,7 +37,7 @@ type model struct {
 type modelConn struct {
 	subscribed map[string]bool
 	taken      map[string]bool  // and not read
-	commands   []command        // sent, not carried out
+	commands   [][]string       // sent, not carried out
 	pushes     []redisconn.Push // sent by Redis, not read
 	deaf       bool             // Redis' bytes do not arrive
 	forbidden  map[string]bool  // by the ACL
@@ -54,23 +54,27 @@ func newModel(t *testing.T, seed uint64, sharded bool) *model {
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)),
 		held: make(map[string]bool), sure: make(map[string]bool),
 	}
-	metrics, err := newMetrics(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &env{
-		config:     Config{Linger: 50 * time.Millisecond, Queue: Queue{Messages: 10, Bytes: 100, Age: time.Second}, Logger: zap.NewNop()},
-		metrics:    metrics,
-		refusals:   redisconn.NewRefusals(zap.NewNop(), func(string) {}),
-		namespaces: newNamespaces(),
-	}
-	m.s = newServer("here:1", nil, &speech{
-		sharded: sharded,
-		wanted:  func(in interest) bool { return in.kind == kindProbe || m.held[in.namespace+in.channel] },
-	}, false, interest{channel: "probe", kind: kindProbe}, e, events{
-		trouble: func() {}, moved: func(*server, uint16, string) bool { return true },
-	})
+	cfg := testConfig()
+	cfg.Linger = 50 * time.Millisecond
+	m.s = newServer(cfg, &Speech{
+		Sharded: sharded,
+		Wanted:  func(in redissub.Interest) bool { return in.Kind == redissub.Probe || m.held[in.Namespace+in.Channel] },
+	}, "here:1", nil, false, probe, elsewhere{})
 	return m
+}
+
+// elsewhere is a placement that knows other servers.
+type elsewhere struct{ alone }
+
+func (elsewhere) moved(*Server, uint16, string) bool { return true }
+
+// wordsOf are the words of a command.
+func wordsOf(c redissub.Command) (words []string) {
+	lines := strings.Split(string(c.Append(nil)), "\r\n")
+	for i := 2; i < len(lines); i += 2 {
+		words = append(words, lines[i])
+	}
+	return words
 }
 
 func (m *model) did(format string, args ...any) { m.log = append(m.log, fmt.Sprintf(format, args...)) }
@@ -80,20 +84,18 @@ func (m *model) fail(format string, args ...any) {
 	m.t.Fatalf("seed %d: %s\n%v", m.seed, fmt.Sprintf(format, args...), m.log)
 }
 
-func room(name string) interest { return interest{channel: name, kind: kindRoom, room: name} }
-
 // other is the namespace with the shared channel.
-var other = interest{channel: shared, kind: kindBroadcast, namespace: "/other"}
+var other = redissub.Interest{Channel: shared, Kind: redissub.Broadcast, Namespace: "/other"}
 
 func (m *model) pick(names []string) string { return names[m.rng.IntN(len(names))] }
 
-func (m *model) set(in interest, held bool) {
-	if in.kind == kindRoom && !held {
-		delete(m.sure, in.channel)
+func (m *model) set(in redissub.Interest, held bool) {
+	if in.Kind == redissub.Room && !held {
+		delete(m.sure, in.Channel)
 	}
-	m.held[in.namespace+in.channel] = held
-	m.did("hold %s%s %v", in.namespace, in.channel, held)
-	m.s.touch([]interest{in})
+	m.held[in.Namespace+in.Channel] = held
+	m.did("hold %s%s %v", in.Namespace, in.Channel, held)
+	m.s.touch([]redissub.Interest{in})
 }
 
 func (m *model) confirm() {
@@ -101,15 +103,15 @@ func (m *model) confirm() {
 	if m.rng.IntN(2) == 0 {
 		rooms = append(rooms, m.pick(modelRooms))
 	}
-	var interests []interest
+	var interests []redissub.Interest
 	left := make(map[string]bool)
 	for _, r := range rooms {
-		interests = append(interests, room(r))
+		interests = append(interests, roomOf(r, 0))
 		left[r] = m.held[r]
 	}
 	m.open++
 	m.did("confirm %v", rooms)
-	m.s.confirm(interests, &waiter{done: func(_ uint64, err error) {
+	m.s.wait(interests, &redissub.Wait{Done: func(_ uint64, err error) {
 		m.open--
 		m.did("confirmed %v: %v", rooms, err)
 		if err != nil {
@@ -143,11 +145,7 @@ func (m *model) connect() {
 	}
 	m.conn = &modelConn{subscribed: make(map[string]bool), taken: make(map[string]bool), forbidden: make(map[string]bool)}
 	m.did("connect")
-	m.s.update(func(t *table) {
-		m.s.in, m.s.proven = new(redisconn.Conn), false
-		m.s.prober.alive(time.Now())
-		t.attach()
-	})
+	m.s.attach(new(redisconn.Conn))
 }
 
 func (m *model) disconnect() {
@@ -163,9 +161,9 @@ func (m *model) disconnect() {
 // write is a step of the goroutine that sends commands.
 func (m *model) write() {
 	if _, c, ok := m.s.next(); ok && m.conn != nil {
-		rows := append([]*row(nil), c.rows...)
-		m.conn.commands = append(m.conn.commands, command{c.verb, rows})
-		m.did("send %s %d", c.verb, len(rows))
+		words := wordsOf(c)
+		m.conn.commands = append(m.conn.commands, words)
+		m.did("send %q", words)
 	}
 }
 
@@ -175,30 +173,31 @@ func (m *model) carryOut() {
 	if c == nil || len(c.commands) == 0 {
 		return
 	}
-	command := c.commands[0]
+	verb, names := c.commands[0][0], c.commands[0][1:]
 	c.commands = c.commands[1:]
-	joins := command.verb.joins()
-	for _, r := range command.rows {
-		if joins && (c.busy || c.forbidden[r.name]) {
+	joins := !strings.Contains(verb, "unsubscribe")
+	for _, name := range names {
+		if joins && (c.busy || c.forbidden[name]) {
 			text := "BUSY Redis is busy"
 			if !c.busy {
 				text = "NOPERM this user has no permissions to access one of the channels used as arguments"
 			}
-			m.did("refuse %s", r.name)
+			m.did("refuse %s", name)
 			m.tell(redisconn.Push{Kind: redisconn.Failed, Err: redisconn.Error(text)})
 			return
 		}
 	}
-	for _, r := range command.rows {
-		c.subscribed[r.name] = joins
-		for k, v := range confirmations {
-			if v == command.verb {
-				m.tell(redisconn.Push{Kind: k, Channel: []byte(r.name)})
-			}
-		}
+	for _, name := range names {
+		c.subscribed[name] = joins
+		m.tell(redisconn.Push{Kind: modelKinds[verb], Channel: []byte(name)})
 	}
-	m.did("done %s", command.verb)
+	m.did("done %s", verb)
 	m.check()
+}
+
+var modelKinds = map[string]redisconn.Kind{
+	"subscribe": redisconn.Subscribed, "unsubscribe": redisconn.Unsubscribed,
+	"ssubscribe": redisconn.ShardSubscribed, "sunsubscribe": redisconn.ShardUnsubscribed,
 }
 
 func (m *model) tell(p redisconn.Push) {
@@ -209,7 +208,7 @@ func (m *model) tell(p redisconn.Push) {
 
 // take has Redis end a subscription by itself.
 func (m *model) take() {
-	if m.conn == nil || !m.s.table.sharded {
+	if m.conn == nil || !m.s.speech.Sharded {
 		return
 	}
 	if r := m.pick(modelRooms); m.conn.subscribed[r] {
@@ -231,7 +230,7 @@ func (m *model) read() {
 	var err error
 	switch p.Kind {
 	case redisconn.Message:
-		m.s.dispatch(&p)
+		m.s.Dispatch(&p)
 	case redisconn.Failed:
 		err = m.s.refused(p.Err)
 	default:
@@ -248,7 +247,7 @@ func (m *model) read() {
 // probe is a step of the goroutine that probes; Redis publishes it later.
 func (m *model) probe() {
 	m.s.mu.Lock()
-	number, send := m.s.prober.send(time.Now())
+	number, send := m.s.table.SendProbe(time.Now())
 	m.s.mu.Unlock()
 	if !send {
 		return
@@ -278,9 +277,9 @@ func (m *model) publish() {
 func (m *model) step() {
 	switch n := m.rng.IntN(100); {
 	case n < 10:
-		m.set(room(m.pick(modelRooms)), true)
+		m.set(roomOf(m.pick(modelRooms), 0), true)
 	case n < 17:
-		m.set(room(m.pick(modelRooms)), false)
+		m.set(roomOf(m.pick(modelRooms), 0), false)
 	case n < 20:
 		m.set(other, m.rng.IntN(2) == 0)
 	case n < 30:
@@ -348,7 +347,9 @@ func (m *model) settle() {
 			rows++
 		}
 	}
-	if got := len(m.s.table.rows); got != rows-1 {
+	got := 0
+	m.s.table.Names(func(string) bool { got++; return false })
+	if got != rows-1 {
 		m.fail("%d rows for %d subscriptions", got, rows-1)
 	}
 }

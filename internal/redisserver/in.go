@@ -1,4 +1,4 @@
-package redis
+package redisserver
 
 import (
 	"context"
@@ -9,10 +9,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redissub"
 )
 
 // receive connects, reads until the connection ends, and connects again, until ctx ends.
-func (s *server) receive(ctx context.Context) {
+func (s *Server) receive(ctx context.Context) {
 	var (
 		wait        redisconn.Backoff
 		connections int
@@ -26,14 +27,14 @@ func (s *server) receive(ctx context.Context) {
 			continue
 		}
 		if connections++; connections > 1 {
-			s.env.metrics.resubscribes.Inc()
+			s.config.Metrics.Resubscribes.Inc()
 		}
 		proven, err := s.serve(ctx, c)
 		if ctx.Err() != nil {
 			return
 		}
 		s.events.trouble()
-		if !s.env.refusals.Refused(refusedSubscribe, err) {
+		if !s.config.Refusals.Refused(RefusedSubscribe, err) {
 			s.log.Warn("subscription lost", zap.Error(err))
 		}
 		if proven {
@@ -46,11 +47,11 @@ func (s *server) receive(ctx context.Context) {
 // dialLog logs failures to connect: a reason that the operator has to mend once, until a connection is made.
 type dialLog struct{ told bool }
 
-func (l *dialLog) report(ctx context.Context, s *server, what string, err error) {
+func (l *dialLog) report(ctx context.Context, s *Server, what string, err error) {
 	switch {
 	case err == nil:
 		l.told = false
-	case ctx.Err() != nil || s.env.refusals.Refused(refusedLogin, err):
+	case ctx.Err() != nil || s.config.Refusals.Refused(RefusedLogin, err):
 	case errors.Is(err, redisconn.ErrReplica) && !l.told:
 		l.told = true
 		s.log.Warn(what+" cannot connect", zap.Error(err))
@@ -60,14 +61,10 @@ func (l *dialLog) report(ctx context.Context, s *server, what string, err error)
 }
 
 // serve reads one connection to its end, and reports whether a probe ever came through it.
-func (s *server) serve(ctx context.Context, c *redisconn.Conn) (proven bool, err error) {
+func (s *Server) serve(ctx context.Context, c *redisconn.Conn) (proven bool, err error) {
 	defer context.AfterFunc(ctx, c.Close)()
-	c.MaxPayload = s.env.config.MaxMessage
-	s.update(func(t *table) {
-		s.in, s.proven = c, false
-		s.prober.alive(time.Now())
-		t.attach()
-	})
+	c.MaxPayload = s.config.MaxMessage
+	s.attach(c)
 	defer func() {
 		c.Close()
 		proven = s.disconnected()
@@ -79,7 +76,7 @@ func (s *server) serve(ctx context.Context, c *redisconn.Conn) (proven bool, err
 		}
 		switch p.Kind {
 		case redisconn.Message, redisconn.PatternMessage, redisconn.ShardMessage:
-			s.dispatch(&p)
+			s.Dispatch(&p)
 		case redisconn.Failed:
 			err = s.refused(p.Err)
 		case redisconn.Other:
@@ -92,38 +89,32 @@ func (s *server) serve(ctx context.Context, c *redisconn.Conn) (proven bool, err
 	}
 }
 
+func (s *Server) attach(c *redisconn.Conn) {
+	s.update(func() {
+		s.in = c
+		s.table.Attach(time.Now())
+	})
+}
+
 // disconnected ends all subscriptions, and reports whether a probe had come back.
-func (s *server) disconnected() (proven bool) {
-	s.update(func(t *table) {
-		proven = s.proven
+func (s *Server) disconnected() (proven bool) {
+	s.update(func() {
 		s.in = nil
-		t.detach()
-		for _, w := range s.prober.detach() {
-			t.advance(w)
-		}
+		proven = s.table.Detach()
 	})
 	return proven
 }
 
-func (s *server) confirmed(k redisconn.Kind, name string) (err error) {
-	listening, taken := false, false
-	s.update(func(t *table) {
-		now, before := time.Now(), t.version
-		err = t.confirm(k, name, now)
-		taken = t.version != before
-		s.prober.alive(now)
-		if name == s.probe.channel && t.isOn(s.probe) {
-			s.prober.listen(now)
-			listening = true
-		}
-	})
+func (s *Server) confirmed(k redisconn.Kind, name string) (err error) {
+	var taken, probed bool
+	s.update(func() { taken, probed, err = s.table.Confirm(k, name, time.Now()) })
 	// All that Redis takes away before it accepts a subscription again is one gap: the channels of a slot go together.
 	if taken && !s.gap {
-		s.env.metrics.resubscribes.Inc()
+		s.config.Metrics.Resubscribes.Inc()
 	}
 	s.gap = taken || s.gap && k != redisconn.ShardSubscribed
-	s.env.refusals.Granted(refusedSubscribe)
-	if listening {
+	s.config.Refusals.Granted(RefusedSubscribe)
+	if probed {
 		wakeUp(s.probing)
 	}
 	return err
@@ -131,12 +122,12 @@ func (s *server) confirmed(k redisconn.Kind, name string) (err error) {
 
 // refused acts on an error reply, which answers the oldest command. What concerns one slot or channel leaves the others
 // alone; any other error ends the connection.
-func (s *server) refused(reply error) (err error) {
+func (s *Server) refused(reply error) (err error) {
 	slot, address, moved := redisconn.MovedTo(reply, s.address)
 	denied := redisconn.DeniedChannel(reply)
 	switch {
 	case moved, denied, redisconn.NotNow(reply):
-	case s.speech.sharded && redisconn.UnknownCommand(reply):
+	case s.speech.Sharded && redisconn.UnknownCommand(reply):
 		return fmt.Errorf("redis: sharded Pub/Sub needs Redis 7 or later: %w", reply)
 	default:
 		return reply
@@ -145,67 +136,57 @@ func (s *server) refused(reply error) (err error) {
 	if moved && !s.events.moved(s, slot, address) {
 		return reply
 	}
-	s.update(func(t *table) {
-		c, ok := t.refusedHead()
-		switch {
-		case !ok:
+	s.update(func() {
+		if !s.table.Refuse(denied, time.Now()) {
 			err = fmt.Errorf("redis: unexpected error reply: %w", reply)
-		case !c.verb.joins():
-		case denied && len(c.rows) > 1:
-			t.split(c)
-		default:
-			t.refuse(c, denied, time.Now())
 		}
 	})
 	switch {
 	case moved:
 	case denied:
-		s.env.refusals.Refused(refusedSubscribe, reply)
+		s.config.Refusals.Refused(RefusedSubscribe, reply)
 	default:
 		s.events.trouble()
 	}
 	return err
 }
 
-// dispatch finds out what a message is about, and drops it as early as possible when it is not for this node.
-func (s *server) dispatch(p *redisconn.Push) {
+// Dispatch acts on a message as it is read: it finds out what it is about, and drops it as early as possible when it is
+// not for this node. One goroutine may call it at a time.
+func (s *Server) Dispatch(p *redisconn.Push) {
 	name := p.Channel
 	if p.Kind == redisconn.PatternMessage {
 		name = p.Pattern
 	}
-	interests := s.interestsOf(p.Kind == redisconn.PatternMessage, name)
-	if len(interests) == 1 && interests[0].kind == kindProbe {
+	interests := s.interests(p.Kind == redisconn.PatternMessage, name)
+	if len(interests) == 1 && interests[0].Kind == redissub.Probe {
 		s.returned(p.Payload)
 		return
 	}
-	m := s.env.metrics
-	m.in.Inc()
+	m := &s.config.Metrics
+	m.In.Inc()
 	if p.Payload == nil && p.Size > 0 {
-		m.receivedDropped[droppedTooLarge].Inc()
+		m.Dropped(TooLarge)
 		return
 	}
-	refused := droppedUnknownChannel
+	drop := UnknownChannel
 	for _, in := range interests {
-		// A message names its namespace: of several interests with one channel at most one takes it.
-		if refused = s.speech.receive(in, p.Channel, p.Payload); refused == "" {
+		// A message names its namespace: of several interests with one channel at most one accepts it.
+		if drop = s.speech.Receive(in, p.Channel, p.Payload); drop == "" {
 			return
 		}
 	}
-	m.receivedDropped[refused].Inc()
+	m.Dropped(drop)
 }
 
-func (s *server) interestsOf(pattern bool, name []byte) []interest {
+func (s *Server) interests(pattern bool, name []byte) []redissub.Interest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.table.rows[rowKey{pattern: pattern, name: string(name)}]
-	if r == nil {
-		return nil
-	}
-	return r.interests
+	return s.table.Interests(pattern, name)
 }
 
 // command turns the table's wishes into commands until ctx ends.
-func (s *server) command(ctx context.Context) {
+func (s *Server) command(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var buffer []byte
@@ -221,7 +202,7 @@ func (s *server) command(ctx context.Context) {
 			}
 		}
 		s.mu.Lock()
-		due := s.table.nextDue()
+		due := s.table.NextDue()
 		s.mu.Unlock()
 		if !due.IsZero() {
 			timer.Reset(max(time.Until(due), 0))
@@ -237,7 +218,7 @@ func (s *server) command(ctx context.Context) {
 
 // commands appends all that may be sent now, which is one batch: on a cluster that may be a thousand commands. c is where to;
 // nil means that there is nothing to send.
-func (s *server) commands(b []byte) (c *redisconn.Conn, commands []byte) {
+func (s *Server) commands(b []byte) (c *redisconn.Conn, commands []byte) {
 	for {
 		to, command, ok := s.next()
 		if !ok {
@@ -246,17 +227,13 @@ func (s *server) commands(b []byte) (c *redisconn.Conn, commands []byte) {
 		if to != c {
 			c, b = to, b[:0] // what was for a connection that is over is of no use
 		}
-		b = command.append(b)
+		b = command.Append(b)
 	}
 }
 
-func (s *server) next() (*redisconn.Conn, command, bool) {
+func (s *Server) next() (*redisconn.Conn, redissub.Command, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.table.due(time.Now())
-	if s.in == nil {
-		return nil, command{}, false
-	}
-	c, ok := s.table.next()
+	c, ok := s.table.Next(time.Now())
 	return s.in, c, ok
 }

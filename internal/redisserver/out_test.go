@@ -1,9 +1,10 @@
-package redis
+package redisserver
 
 import (
 	"testing"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redisqueue"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
@@ -26,9 +27,9 @@ func TestPublisher_SendsAgainOnlyWhatKeepsTheOrder(t *testing.T) {
 		"one slot has moved":     {[]error{nil, moved, nil, moved, nil}, []string{"1", "3"}, false},
 	} {
 		_, first, _ := twoServers(t)
-		p := &publisher{server: first}
+		p := &publisher{Server: first}
 		for i, err := range c.results {
-			p.batch = append(p.batch, message{slot: uint16(1 + i%2), payload: []byte{'0' + byte(i)}})
+			p.batch = append(p.batch, redisqueue.Message{Slot: uint16(1 + i%2), Payload: []byte{'0' + byte(i)}})
 			p.results = append(p.results, result{err: err})
 		}
 		if down := p.sort(); down != c.down {

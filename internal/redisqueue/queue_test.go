@@ -1,4 +1,4 @@
-package redis
+package redisqueue
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/carillon-io/carillon/pkg/adapter"
@@ -19,8 +20,8 @@ type outcomes struct {
 	ended map[string]error
 }
 
-func (o *outcomes) message(payload string) message {
-	return message{channel: "c", payload: []byte(payload), done: func(err error) {
+func (o *outcomes) message(payload string) Message {
+	return Message{Channel: "c", Payload: []byte(payload), Done: func(err error) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		if o.ended == nil {
@@ -45,24 +46,28 @@ func (o *outcomes) expect(t *testing.T, err error, payloads ...string) {
 	}
 }
 
-func testQueue(t *testing.T, limits Queue) *queue {
-	t.Helper()
-	m, err := newMetrics(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return newQueue(limits, m)
+// tested is a queue with its metrics.
+type tested struct {
+	*Queue
+	dropped map[Drop]int
 }
 
-func payloads(messages []message) []string {
+func newTested(limits Limits) tested {
+	q := tested{dropped: make(map[Drop]int)}
+	gauge := prometheus.NewGauge(prometheus.GaugeOpts{Name: "waiting"})
+	q.Queue = New(limits, Metrics{Waiting: gauge, Dropped: func(why Drop) { q.dropped[why]++ }})
+	return q
+}
+
+func payloads(messages []Message) []string {
 	var p []string
 	for _, m := range messages {
-		p = append(p, string(m.payload))
+		p = append(p, string(m.Payload))
 	}
 	return p
 }
 
-func expectPayloads(t *testing.T, got []message, want ...string) {
+func expectPayloads(t *testing.T, got []Message, want ...string) {
 	t.Helper()
 	if !slices.Equal(payloads(got), want) {
 		t.Errorf("took %q instead of %q", payloads(got), want)
@@ -70,19 +75,19 @@ func expectPayloads(t *testing.T, got []message, want ...string) {
 }
 
 func TestQueue_OverABoundTheOldestGo(t *testing.T) {
-	cases := map[string]Queue{
+	cases := map[string]Limits{
 		"messages": {Messages: 2, Bytes: 1000, Age: time.Hour},
 		"bytes":    {Messages: 1000, Bytes: 2, Age: time.Hour},
 	}
 	for name, limits := range cases {
 		t.Run(name, func(t *testing.T) {
-			q, ended := testQueue(t, limits), &outcomes{}
+			q, ended := newTested(limits), &outcomes{}
 			for _, p := range []string{"a", "b", "c", "d"} {
-				q.drop(q.push(ended.message(p)))
+				q.Push(ended.message(p)).Finish()
 			}
-			expectPayloads(t, q.take(nil, 100, 100), "c", "d")
+			expectPayloads(t, q.Take(nil, 100, 100), "c", "d")
 			ended.expect(t, adapter.ErrFull, "a", "b")
-			if got := testutil.ToFloat64(q.metrics.publishDropped[dropFull]); got != 2 {
+			if got := q.dropped[Full]; got != 2 {
 				t.Errorf("%v counted", got)
 			}
 		})
@@ -90,36 +95,36 @@ func TestQueue_OverABoundTheOldestGo(t *testing.T) {
 }
 
 func TestQueue_MessageLongerThanTheQueueTakesNoOthersWithIt(t *testing.T) {
-	q, ended := testQueue(t, Queue{Messages: 10, Bytes: 3, Age: time.Hour}), &outcomes{}
-	q.drop(q.push(ended.message("a")))
-	q.drop(q.push(ended.message("long")))
+	q, ended := newTested(Limits{Messages: 10, Bytes: 3, Age: time.Hour}), &outcomes{}
+	q.Push(ended.message("a")).Finish()
+	q.Push(ended.message("long")).Finish()
 	ended.expect(t, adapter.ErrFull, "long")
-	expectPayloads(t, q.take(nil, 100, 100), "a")
+	expectPayloads(t, q.Take(nil, 100, 100), "a")
 }
 
 func TestQueue_TakesBatchesWithinBoundsInOrder(t *testing.T) {
-	q, ended := testQueue(t, Queue{Messages: 100, Bytes: 100, Age: time.Hour}), &outcomes{}
+	q, ended := newTested(Limits{Messages: 100, Bytes: 100, Age: time.Hour}), &outcomes{}
 	for _, p := range []string{"1", "2", "33", "4444", "5"} {
-		q.drop(q.push(ended.message(p)))
+		q.Push(ended.message(p)).Finish()
 	}
-	expectPayloads(t, q.take(nil, 2, 100), "1", "2")
-	third := q.take(nil, 100, 1) // longer than asked for, but alone
+	expectPayloads(t, q.Take(nil, 2, 100), "1", "2")
+	third := q.Take(nil, 100, 1) // longer than asked for, but alone
 	expectPayloads(t, third, "33")
-	q.drop(q.settle(third))
-	expectPayloads(t, q.take(nil, 100, 6), "33", "4444")
-	expectPayloads(t, q.take(nil, 100, 100), "5")
-	expectPayloads(t, q.take(nil, 100, 100))
-	if got := testutil.ToFloat64(q.metrics.queued); got != 0 {
+	q.Settle(third).Finish()
+	expectPayloads(t, q.Take(nil, 100, 6), "33", "4444")
+	expectPayloads(t, q.Take(nil, 100, 100), "5")
+	expectPayloads(t, q.Take(nil, 100, 100))
+	if got := testutil.ToFloat64(q.metrics.Waiting); got != 0 {
 		t.Errorf("gauge shows %v for an empty queue", got)
 	}
 }
 
 func TestQueue_AgeEndsMessagesEvenIfNobodyTakesAny(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q, ended := testQueue(t, Queue{Messages: 100, Bytes: 100, Age: 10 * time.Second}), &outcomes{}
-		q.drop(q.push(ended.message("old")))
+		q, ended := newTested(Limits{Messages: 100, Bytes: 100, Age: 10 * time.Second}), &outcomes{}
+		q.Push(ended.message("old")).Finish()
 		time.Sleep(6 * time.Second)
-		q.drop(q.push(ended.message("young")))
+		q.Push(ended.message("young")).Finish()
 		time.Sleep(4 * time.Second)
 		synctest.Wait()
 		ended.expect(t, adapter.ErrAway, "old")
@@ -130,12 +135,12 @@ func TestQueue_AgeEndsMessagesEvenIfNobodyTakesAny(t *testing.T) {
 }
 
 func TestQueue_ClosedEndsWhatWaitsAndWhatComes(t *testing.T) {
-	q, ended := testQueue(t, Queue{Messages: 100, Bytes: 100, Age: time.Hour}), &outcomes{}
-	q.drop(q.push(ended.message("before")))
-	q.close()
-	q.drop(q.push(ended.message("after")))
+	q, ended := newTested(Limits{Messages: 100, Bytes: 100, Age: time.Hour}), &outcomes{}
+	q.Push(ended.message("before")).Finish()
+	q.Close()
+	q.Push(ended.message("after")).Finish()
 	ended.expect(t, adapter.ErrAway, "before", "after")
-	if got := testutil.ToFloat64(q.metrics.publishDropped[dropShutdown]); got != 2 {
+	if got := q.dropped[Shutdown]; got != 2 {
 		t.Errorf("%v counted", got)
 	}
 }

@@ -1,4 +1,4 @@
-package redis
+package redissub
 
 import (
 	"strconv"
@@ -13,7 +13,7 @@ func at(seconds float64) time.Time {
 
 func sendProbe(t *testing.T, p *prober, now time.Time) uint64 {
 	t.Helper()
-	number, ok := p.send(now)
+	number, ok := p.SendProbe(now)
 	if !ok {
 		t.Fatal("no probe due")
 	}
@@ -24,7 +24,7 @@ func text(number uint64) []byte { return strconv.AppendUint(nil, number, 10) }
 
 func expectDeaf(t *testing.T, p *prober, now time.Time, deaf, blame bool) {
 	t.Helper()
-	if d, b := p.deaf(now); d != deaf || b != blame {
+	if d, b := p.Deaf(now); d != deaf || b != blame {
 		t.Errorf("deaf %t, blame %t; want %t, %t", d, b, deaf, blame)
 	}
 }
@@ -36,9 +36,9 @@ func TestProber_ReturnedProbeIsHearing(t *testing.T) {
 	if took, _, ok := p.received(text(n), at(0.25)); !ok || took != 250*time.Millisecond {
 		t.Errorf("took %s, %t", took, ok)
 	}
-	p.answered(n, 1, true, at(0.3)) // the answer may come after the probe itself
+	p.Answered(n, 1, true, at(0.3)) // the answer may come after the probe itself
 	expectDeaf(t, &p, at(100), false, false)
-	if _, ok := p.send(at(0.9)); ok {
+	if _, ok := p.SendProbe(at(0.9)); ok {
 		t.Error("next probe before its time")
 	}
 	sendProbe(t, &p, at(1))
@@ -49,13 +49,13 @@ func TestProber_TakenAndNotReturnedIsDeafAfterTheLimit(t *testing.T) {
 	p.listen(at(0))
 	n := sendProbe(t, &p, at(0))
 	expectDeaf(t, &p, at(60), false, false) // Redis has not taken it
-	p.answered(n, 1, true, at(60))
+	p.Answered(n, 1, true, at(60))
 	expectDeaf(t, &p, at(64), false, false)
 	expectDeaf(t, &p, at(65), true, true)
 	p.listen(at(66)) // a new connection deserves the same time, and a probe at once
 	expectDeaf(t, &p, at(66), true, false)
 	n = sendProbe(t, &p, at(66))
-	p.answered(n, 1, true, at(66))
+	p.Answered(n, 1, true, at(66))
 	expectDeaf(t, &p, at(75), true, false) // more than the one before
 	expectDeaf(t, &p, at(76), true, true)
 	if _, _, ok := p.received(text(n), at(77)); !ok {
@@ -68,7 +68,7 @@ func TestProber_TakenAndNotReturnedIsDeafAfterTheLimit(t *testing.T) {
 func TestProber_ConnectionIsNotBlamedWhileItIsBeingSubscribed(t *testing.T) {
 	var p prober
 	p.listen(at(0))
-	p.answered(sendProbe(t, &p, at(0)), 1, true, at(0))
+	p.Answered(sendProbe(t, &p, at(0)), 1, true, at(0))
 	expectDeaf(t, &p, at(5), true, true)
 	p.detach()
 	for second := 6.0; second < 60; second++ {
@@ -85,21 +85,21 @@ func TestProber_ServerThatDidNotGiveUsTheProbeIsAnotherOne(t *testing.T) {
 		p.listen(at(0))
 		n := sendProbe(t, &p, at(0))
 		if answerFirst {
-			p.answered(n, 0, true, at(0))
+			p.Answered(n, 0, true, at(0))
 		}
-		if p.apart(at(0)) {
+		if p.Apart(at(0)) {
 			t.Error("apart before the probe is back")
 		}
 		p.received(text(n), at(0))
 		if !answerFirst {
-			p.answered(n, 0, true, at(0))
+			p.Answered(n, 0, true, at(0))
 		}
-		if !p.apart(at(0)) {
+		if !p.Apart(at(0)) {
 			t.Error("not apart")
 		}
 		var told []int
 		for second := range 3600 {
-			if p.apart(at(float64(second))) {
+			if p.Apart(at(float64(second))) {
 				told = append(told, second)
 			}
 		}
@@ -113,9 +113,9 @@ func TestProber_RefusedProbeProvesNothing(t *testing.T) {
 	var p prober
 	p.listen(at(0))
 	n := sendProbe(t, &p, at(0))
-	p.answered(n, 1, true, at(0))
+	p.Answered(n, 1, true, at(0))
 	n = sendProbe(t, &p, at(6))
-	p.answered(n, 0, false, at(7))
+	p.Answered(n, 0, false, at(7))
 	expectDeaf(t, &p, at(60), false, false)
 }
 

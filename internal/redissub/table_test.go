@@ -1,4 +1,4 @@
-package redis
+package redissub
 
 import (
 	"fmt"
@@ -11,43 +11,42 @@ import (
 
 // script drives a table.
 type script struct {
-	*table
+	*Table
 
 	t   *testing.T
 	now time.Time
 }
 
 func newScript(t *testing.T, sharded, bySlot bool) *script {
-	return &script{table: newTable(time.Second, sharded, bySlot), t: t, now: at(0)}
+	return &script{Table: New(time.Second, sharded, bySlot), t: t, now: at(0)}
 }
 
 func (s *script) wantRooms(wanted bool, names ...string) {
 	for _, name := range names {
-		s.want(interest{channel: name, kind: kindRoom, slot: uint16(len(name))}, wanted, s.now)
+		s.Want(Interest{Channel: name, Kind: Room, Slot: uint16(len(name))}, wanted, s.now)
 	}
 }
 
 // sent are the commands that may be sent now.
-func (s *script) sent() []command {
-	s.due(s.now)
-	var all []command
+func (s *script) sent() []Command {
+	var all []Command
 	for {
-		c, ok := s.next()
+		c, ok := s.Next(s.now)
 		if !ok {
 			return all
 		}
-		all = append(all, command{c.verb, slices.Clone(c.rows)})
+		all = append(all, Command{c.verb, slices.Clone(c.rows)})
 	}
 }
 
-func (s *script) expect(want ...string) []command {
+func (s *script) expect(want ...string) []Command {
 	s.t.Helper()
 	commands := s.sent()
 	var got []string
 	for _, c := range commands {
 		var names []string
 		for _, r := range c.rows {
-			names = append(names, r.name)
+			names = append(names, r.Name)
 		}
 		got = append(got, fmt.Sprint(c.verb, names))
 	}
@@ -58,11 +57,11 @@ func (s *script) expect(want ...string) []command {
 }
 
 // confirmAll has Redis confirm commands.
-func (s *script) confirmAll(commands []command) {
+func (s *script) confirmAll(commands []Command) {
 	s.t.Helper()
 	for _, c := range commands {
 		for _, r := range c.rows {
-			s.confirmOne(c.verb, r.name)
+			s.confirmOne(c.verb, r.Name)
 		}
 	}
 }
@@ -71,7 +70,7 @@ func (s *script) confirmOne(v verb, name string) {
 	s.t.Helper()
 	for k, other := range confirmations {
 		if other == v {
-			if err := s.confirm(k, name, s.now); err != nil {
+			if _, _, err := s.Confirm(k, name, s.now); err != nil {
 				s.t.Fatal(err)
 			}
 		}
@@ -81,20 +80,20 @@ func (s *script) confirmOne(v verb, name string) {
 func TestTable_ChannelsThatPeersDependOnComeFirstAndPatternsApart(t *testing.T) {
 	s := newScript(t, false, false)
 	s.wantRooms(true, "room")
-	for _, in := range []interest{
-		{channel: "probe", kind: kindProbe}, {channel: "base", kind: kindBroadcast}, {channel: "tag*", kind: kindPattern},
-		{channel: "request", kind: kindRequest}, {channel: "nsp*", kind: kindNamespace},
+	for _, in := range []Interest{
+		{Channel: "probe", Kind: Probe}, {Channel: "base", Kind: Broadcast}, {Channel: "tag*", Kind: Pattern},
+		{Channel: "request", Kind: Request}, {Channel: "nsp*", Kind: Namespace},
 	} {
-		s.want(in, true, s.now)
+		s.Want(in, true, s.now)
 	}
-	s.attach()
+	s.Attach(s.now)
 	s.confirmAll(s.expect("psubscribe[tag* nsp*]"))
 	s.expect("subscribe[base request probe room]")
 }
 
 func TestTable_NextBatchGoesOutWhenHalfOfTheLastIsConfirmed(t *testing.T) {
 	s := newScript(t, false, false)
-	s.attach()
+	s.Attach(s.now)
 	var names []string
 	for i := range 2*batchSize + 10 {
 		names = append(names, fmt.Sprintf("%04d", i))
@@ -118,7 +117,7 @@ func TestTable_NextBatchGoesOutWhenHalfOfTheLastIsConfirmed(t *testing.T) {
 
 func TestTable_ShardedCommandsNameChannelsOfOneSlot(t *testing.T) {
 	s := newScript(t, true, true)
-	s.attach()
+	s.Attach(s.now)
 	s.wantRooms(true, "a", "bb", "c", "dd") // their length is their slot
 	s.confirmAll(s.expect("ssubscribe[a c]", "ssubscribe[bb dd]"))
 	s.wantRooms(false, "a", "bb")
@@ -128,7 +127,7 @@ func TestTable_ShardedCommandsNameChannelsOfOneSlot(t *testing.T) {
 
 func TestTable_RejoinWithinLingerSendsNothing(t *testing.T) {
 	s := newScript(t, false, false)
-	s.attach()
+	s.Attach(s.now)
 	s.wantRooms(true, "a")
 	s.confirmAll(s.expect("subscribe[a]"))
 	s.wantRooms(false, "a")
@@ -142,24 +141,18 @@ func TestTable_RejoinWithinLingerSendsNothing(t *testing.T) {
 // TestTable_ForbiddenChannelIsFoundAndRetriedLater: the others of its command are subscribed.
 func TestTable_ForbiddenChannelIsFoundAndRetriedLater(t *testing.T) {
 	s := newScript(t, false, false)
-	s.attach()
+	s.Attach(s.now)
 	names := []string{"a", "b", "c", "forbidden", "e"}
 	s.wantRooms(true, names...)
 	refuse := func() (commands int) {
 		for wire := s.sent(); len(wire) > 0; wire = append(wire[1:], s.sent()...) {
 			commands++
-			if !slices.ContainsFunc(wire[0].rows, func(r *row) bool { return r.name == "forbidden" }) {
+			if !slices.ContainsFunc(wire[0].rows, func(r *row) bool { return r.Name == "forbidden" }) {
 				s.confirmAll(wire[:1])
 				continue
 			}
-			head, ok := s.refusedHead()
-			if !ok {
+			if !s.Refuse(true, s.now) {
 				t.Fatal("no command to refuse")
-			}
-			if len(head.rows) > 1 {
-				s.split(head)
-			} else {
-				s.refuse(head, true, s.now)
 			}
 		}
 		return commands
@@ -168,32 +161,32 @@ func TestTable_ForbiddenChannelIsFoundAndRetriedLater(t *testing.T) {
 		t.Errorf("%d commands", got)
 	}
 	for _, name := range names {
-		if on := s.isOn(interest{channel: name, kind: kindRoom}); on != (name != "forbidden") {
+		if on := s.IsOn(Interest{Channel: name, Kind: Room}); on != (name != "forbidden") {
 			t.Errorf("%s is on: %v", name, on)
 		}
 	}
 	last := time.Duration(0)
 	for range 12 { // later and later
-		wait := s.nextDue().Sub(s.now)
+		wait := s.NextDue().Sub(s.now)
 		if wait < last || wait > retryLast {
 			t.Fatalf("tried again after %s, before after %s", wait, last)
 		}
-		s.now, last = s.nextDue(), wait
+		s.now, last = s.NextDue(), wait
 		if got := refuse(); got != 1 {
 			t.Fatalf("%d commands for one channel", got)
 		}
 	}
-	s.now = s.nextDue()
+	s.now = s.NextDue()
 	s.confirmAll(s.expect("subscribe[forbidden]")) // granted
-	if !s.isOn(interest{channel: "forbidden", kind: kindRoom}) || !s.nextDue().IsZero() {
+	if !s.IsOn(Interest{Channel: "forbidden", Kind: Room}) || !s.NextDue().IsZero() {
 		t.Error("not subscribed after it was granted")
 	}
 }
 
 func TestTable_ReplyThatFitsNoCommandIsAnError(t *testing.T) {
 	s := newScript(t, false, false)
-	s.attach()
-	if err := s.confirm(redisconn.Subscribed, "a", s.now); err == nil {
+	s.Attach(s.now)
+	if _, _, err := s.Confirm(redisconn.Subscribed, "a", s.now); err == nil {
 		t.Error("confirmation without command")
 	}
 	s.wantRooms(true, "a", "b")
@@ -201,7 +194,7 @@ func TestTable_ReplyThatFitsNoCommandIsAnError(t *testing.T) {
 	for k, name := range map[redisconn.Kind]string{
 		redisconn.Subscribed: "b", redisconn.Unsubscribed: "a", redisconn.Message: "a",
 	} {
-		if err := s.confirm(k, name, s.now); err == nil {
+		if _, _, err := s.Confirm(k, name, s.now); err == nil {
 			t.Errorf("%d of %s", k, name)
 		}
 	}

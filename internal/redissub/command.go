@@ -1,4 +1,4 @@
-package redis
+package redissub
 
 import (
 	"slices"
@@ -31,31 +31,32 @@ var confirmations = map[redisconn.Kind]verb{
 	redisconn.ShardSubscribed: ssubscribe, redisconn.ShardUnsubscribed: sunsubscribe,
 }
 
-// command is one command to Redis; its channels are confirmed one by one, in this order.
-type command struct {
+// Command is one command to Redis; its channels are confirmed one by one, in this order.
+type Command struct {
 	verb verb
 	rows []*row
 }
 
-func (c command) append(b []byte) []byte {
+// Append appends the command as it is sent.
+func (c Command) Append(b []byte) []byte {
 	b = redisconn.AppendCommand(b, string(c.verb), len(c.rows)+1)
 	for _, r := range c.rows {
-		b = redisconn.AppendWord(b, r.name)
+		b = redisconn.AppendWord(b, r.Name)
 	}
 	return b
 }
 
-// next is the next command to send, if any may be sent now: the batch before must be confirmed by half. So single joins
-// become batches by themselves when there are many.
-func (t *table) next() (command, bool) {
+// Next is the next command to send, if any may be sent now: the batch before must be confirmed by half.
+func (t *Table) Next(now time.Time) (_ Command, ok bool) {
+	t.due(now)
 	if !t.attached {
-		return command{}, false
+		return Command{}, false
 	}
 	if len(t.batch) == 0 && t.unconfirmed*2 <= t.lastBatch {
 		t.startBatch()
 	}
 	if len(t.batch) == 0 {
-		return command{}, false
+		return Command{}, false
 	}
 	c := t.batch[0]
 	t.batch = t.batch[1:]
@@ -63,7 +64,7 @@ func (t *table) next() (command, bool) {
 	return c, true
 }
 
-func (t *table) startBatch() {
+func (t *Table) startBatch() {
 	lists := [2]*[]*row{&t.joins, &t.leaves}
 	if t.leaveNext {
 		lists[0], lists[1] = lists[1], lists[0]
@@ -90,9 +91,9 @@ func (t *table) startBatch() {
 }
 
 // commands divides a batch into commands. The channels that peers depend on stay in front.
-func (t *table) commands(v verb, rows []*row) []command {
+func (t *Table) commands(v verb, rows []*row) []Command {
 	if !t.bySlot {
-		return []command{{verb: v, rows: rows}}
+		return []Command{{verb: v, rows: rows}}
 	}
 	slices.SortStableFunc(rows, func(a, b *row) int {
 		if a.kind != b.kind {
@@ -100,13 +101,13 @@ func (t *table) commands(v verb, rows []*row) []command {
 		}
 		return int(a.slot) - int(b.slot)
 	})
-	var commands []command
+	var commands []Command
 	for len(rows) > 0 {
 		n := 1
 		for n < len(rows) && rows[n].slot == rows[0].slot {
 			n++
 		}
-		commands = append(commands, command{verb: v, rows: rows[:n:n]})
+		commands = append(commands, Command{verb: v, rows: rows[:n:n]})
 		rows = rows[n:]
 	}
 	return commands
@@ -118,7 +119,7 @@ func takeBatch(list *[]*row, leaves bool) []*row {
 	rest := *list
 	for len(rest) > 0 && len(batch) < batchSize {
 		r := rest[0]
-		if len(batch) > 0 && r.pattern != batch[0].pattern {
+		if len(batch) > 0 && r.Pattern != batch[0].Pattern {
 			break
 		}
 		rest[0] = nil
@@ -132,18 +133,27 @@ func takeBatch(list *[]*row, leaves bool) []*row {
 	return batch
 }
 
-func (t *table) verbFor(r *row, leave bool) verb {
+func (t *Table) verbFor(r *row, leave bool) verb {
 	switch {
 	case t.sharded && leave:
 		return sunsubscribe
 	case t.sharded:
 		return ssubscribe
-	case r.pattern && leave:
+	case r.Pattern && leave:
 		return punsubscribe
-	case r.pattern:
+	case r.Pattern:
 		return psubscribe
 	case leave:
 		return unsubscribe
 	}
 	return subscribe
+}
+
+// split sends a refused command again in two halves, before anything else.
+func (t *Table) split(c Command) {
+	half := len(c.rows) / 2
+	t.batch = append([]Command{
+		{verb: c.verb, rows: c.rows[:half:half]}, {verb: c.verb, rows: c.rows[half:]},
+	}, t.batch...)
+	t.unconfirmed += len(c.rows)
 }

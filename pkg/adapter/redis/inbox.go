@@ -8,23 +8,28 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/carillon-io/carillon/internal/joined"
+	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/internal/redispeers"
 	"github.com/carillon-io/carillon/internal/redisquestions"
+	"github.com/carillon-io/carillon/internal/redisserver"
+	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
 // inbox is what every dialect does with what it receives, and what it needs to know for that.
 type inbox struct {
-	*env
-
 	// Static after construction.
-	limits    rediswire.Limits
-	log       *zap.Logger
-	questions redisquestions.Questions
-	peers     *redispeers.Membership
-	tags      *tags        // of the classic set
-	joined    joined.Rooms // by commands of this node
+	config     Config
+	limits     rediswire.Limits
+	log        *zap.Logger
+	metrics    *metrics
+	refusals   *redisconn.Refusals
+	namespaces *namespaces
+	questions  redisquestions.Questions
+	peers      *redispeers.Membership
+	tags       *tags        // of the classic set
+	joined     joined.Rooms // by commands of this node
 
 	// delivering has the node above receive one message at a time where there are several connections.
 	delivering sync.Mutex
@@ -34,33 +39,33 @@ type inbox struct {
 }
 
 // wanted reports whether this node wants an interest at this moment.
-func (a *inbox) wanted(in interest) bool {
-	switch in.kind {
-	case kindRoom:
-		return a.running.Load() && a.node.Holds(in.namespace, in.room)
-	case kindShared:
-		return a.namespaces.isAsking(in.namespace)
-	case kindPattern, kindProbe:
+func (a *inbox) wanted(in redissub.Interest) bool {
+	switch in.Kind {
+	case redissub.Room:
+		return a.running.Load() && a.node.Holds(in.Namespace, in.Room)
+	case redissub.Shared:
+		return a.namespaces.isAsking(in.Namespace)
+	case redissub.Pattern, redissub.Probe:
 		return true
 	default:
-		return a.namespaces.isOpen(in.namespace)
+		return a.namespaces.isOpen(in.Namespace)
 	}
 }
 
 // hasMember reports whether a message for an interest concerns this node.
-func (a *inbox) hasMember(in interest) bool {
-	if in.kind == kindRoom {
-		return a.node.Holds(in.namespace, in.room)
+func (a *inbox) hasMember(in redissub.Interest) bool {
+	if in.Kind == redissub.Room {
+		return a.node.Holds(in.Namespace, in.Room)
 	}
-	return a.namespaces.isOpen(in.namespace)
+	return a.namespaces.isOpen(in.Namespace)
 }
 
-// refuse says why rediswire does not accept a message.
-func (a *inbox) refuse(nsp string, err error) receiveDrop {
+// refuse is why rediswire does not accept a message.
+func (a *inbox) refuse(nsp string, err error) redisserver.Drop {
 	a.log.Debug("message refused", zap.String("namespace", nsp), zap.Error(err))
 	switch {
 	case errors.Is(err, rediswire.ErrTooLarge):
-		return droppedTooLarge
+		return redisserver.TooLarge
 	case errors.Is(err, rediswire.ErrNamespace):
 		return droppedNamespace
 	case errors.Is(err, rediswire.ErrType):
@@ -71,20 +76,43 @@ func (a *inbox) refuse(nsp string, err error) receiveDrop {
 
 // refuseAnswer is refuse for what may be an answer. One that is too long is an answer all the same, whose content is
 // missing.
-func (a *inbox) refuseAnswer(nsp string, payload []byte, err error) receiveDrop {
+func (a *inbox) refuseAnswer(nsp string, payload []byte, err error) redisserver.Drop {
 	if id, ok := rediswire.AnswerID(payload); ok && errors.Is(err, rediswire.ErrTooLarge) {
 		a.questions.Receive(rediswire.Response{ID: id, Extent: rediswire.Extent{Cut: true}})
 	}
 	return a.refuse(nsp, err)
 }
 
-// heardFrom records that a node has said something, and reports whether it is another one.
-func (a *inbox) heardFrom(uid string) bool {
+// answeredBy records that a node has sent something, and reports whether it is another one.
+func (a *inbox) answeredBy(uid string) bool {
 	if uid == a.config.NodeID {
 		return false
 	}
 	a.peers.Answered(uid)
 	return true
+}
+
+// receiveResponse hands an answer of a classic node to the query that waits for it.
+func (a *inbox) receiveResponse(payload []byte) redisserver.Drop {
+	r, err := rediswire.DecodeResponse(payload, a.limits)
+	switch {
+	case err != nil:
+		return a.refuseAnswer("", payload, err)
+	case !a.answeredBy(r.UID):
+		return droppedOwn
+	}
+	return a.receiveAnswer(r)
+}
+
+// receiveAnswer hands a message to the query that it answers.
+func (a *inbox) receiveAnswer(r rediswire.Response) redisserver.Drop {
+	switch asked, kept := a.questions.Receive(r); {
+	case !asked:
+		return droppedUnasked
+	case !kept:
+		return droppedOverflow
+	}
+	return ""
 }
 
 // answerQuery has the node above answer a query. A namespace that has been closed is still asked about until its channel is
@@ -116,27 +144,8 @@ func (a *inbox) answerQuery(nsp string, q adapter.Query, reply func(adapter.Repl
 	}
 }
 
-// receiveResponse hands an answer to the query that waits for it.
-func (a *inbox) receiveResponse(payload []byte) receiveDrop {
-	r, err := rediswire.DecodeResponse(payload, a.limits)
-	switch {
-	case err != nil:
-		return a.refuseAnswer("", payload, err)
-	case r.UID == a.config.NodeID:
-		return droppedOwn
-	case r.UID != "":
-		a.peers.Answered(r.UID)
-	}
-	return a.receiveAnswer(r)
-}
-
-// receiveAnswer hands a message to the query that it answers.
-func (a *inbox) receiveAnswer(r rediswire.Response) receiveDrop {
-	switch asked, kept := a.questions.Receive(r); {
-	case !asked:
-		return droppedUnasked
-	case !kept:
-		return droppedOverflow
-	}
-	return ""
+// justJoined reports whether a broadcast is for a room that a command of this node has just made sockets join: other nodes
+// may not have subscribed to its channel yet, and receive it on that of the namespace.
+func (a *inbox) justJoined(b *adapter.Broadcast) bool {
+	return len(b.Target.Rooms) == 1 && a.joined.Has(b.Namespace, b.Target.Rooms[0])
 }

@@ -1,78 +1,68 @@
-package redis
+package redisserver
 
 import (
 	"errors"
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
-// still is a server without goroutines, on which one channel at a time is subscribed by hand.
+// still is a placement at a server without goroutines, on which one channel at a time is subscribed by hand.
 type still struct {
-	single
+	Single
+	*Server
 
 	t *testing.T
 }
 
 func newStill(t *testing.T) still {
 	t.Helper()
-	metrics, err := newMetrics(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &env{
-		config:   Config{Linger: time.Second, Logger: zap.NewNop()},
-		metrics:  metrics,
-		refusals: redisconn.NewRefusals(zap.NewNop(), func(string) {}),
-	}
-	sp := &speech{wanted: func(interest) bool { return true }}
-	s := still{newSingle(nil, sp, interest{channel: "probe", kind: kindProbe}, e, func() {}), t}
-	s.connected.Store(true)
-	return s
+	p := NewSingle(nil, &Speech{Wanted: wantAll}, probe, testConfig())
+	p.server.connected.Store(true)
+	return still{p, p.server, t}
 }
 
 // connect makes a connection and subscribes to everything that is wanted.
 func (s still) connect() {
-	s.update(func(t *table) {
-		s.in = new(redisconn.Conn)
-		t.attach()
-	})
-	s.subscribe()
-}
-
-func (s still) subscribe() {
-	for {
-		_, c, ok := s.next()
-		if !ok {
-			return
-		}
-		for _, r := range append([]*row(nil), c.rows...) {
-			if err := s.confirmed(redisconn.Subscribed, r.name); err != nil {
+	s.attach(new(redisconn.Conn))
+	for c := s.sent(); c != nil; c = s.sent() {
+		for _, name := range c[1:] {
+			if err := s.confirmed(redisconn.Subscribed, name); err != nil {
 				s.t.Fatal(err)
 			}
 		}
 	}
 }
 
+// sent is the next command, in words.
+func (s still) sent() (words []string) {
+	_, c, ok := s.next()
+	if !ok {
+		return nil
+	}
+	return wordsOf(c)
+}
+
 // fence has a probe go out and come back.
 func (s still) fence() {
-	number := s.prober.number + 1
-	s.prober.sentAt = time.Time{} // one is due
-	s.check(time.Now())
-	s.answered(number, 1, nil)
-	s.returned(text(number))
+	s.check(time.Now().Add(time.Hour)) // one is due
+	probes := s.queue.Take(nil, 0, 0)
+	if len(probes) != 1 {
+		s.t.Fatalf("%d probes", len(probes))
+	}
+	probes[0].Finish(1, nil)
+	s.returned(probes[0].Payload)
 }
 
 // TestConfirm_OutcomesOfTwoServersHoldTogether: what one of them said is worth nothing once its connection is gone.
 func TestConfirm_OutcomesOfTwoServersHoldTogether(t *testing.T) {
 	first, second := newStill(t), newStill(t)
-	room := []interest{{channel: "red", kind: kindRoom}}
+	room := []redissub.Interest{roomOf("red", 0)}
 	outcome := make(chan error, 1)
-	confirm([]wish{{first.single, room}, {second.single, room}}, time.Hour, func(err error) { outcome <- err })
+	Confirm([]Wish{{first.Single, room}, {second.Single, room}}, time.Hour, func(err error) { outcome <- err })
 	expect := func(what string, ended bool) {
 		t.Helper()
 		select {
@@ -102,19 +92,16 @@ func TestConfirm_OutcomesOfTwoServersHoldTogether(t *testing.T) {
 }
 
 func TestConfirm_EndsInErrAway(t *testing.T) {
-	room := []interest{{channel: "red", kind: kindRoom}}
+	room := []redissub.Interest{roomOf("red", 0)}
 	for name, end := range map[string]func(still){
 		"not wanted any more": func(s still) {
 			s.connect()
-			s.speech.wanted = func(interest) bool { return false }
+			s.speech.Wanted = func(redissub.Interest) bool { return false }
 			s.touch(room)
 			s.fence()
 		},
 		"not allowed": func(s still) {
-			s.update(func(t *table) {
-				s.in = new(redisconn.Conn)
-				t.attach()
-			})
+			s.attach(new(redisconn.Conn))
 			s.next()
 			for range 3 { // both channels, then each alone
 				_ = s.refused(redisconn.Error("NOPERM User u has no permissions to access the 'red' channel"))
@@ -122,11 +109,11 @@ func TestConfirm_EndsInErrAway(t *testing.T) {
 				s.next()
 			}
 		},
-		"closed": func(s still) { s.update((*table).close) },
+		"closed": func(s still) { s.update(s.table.Close) },
 	} {
 		s := newStill(t)
 		outcome := make(chan error, 1)
-		confirm([]wish{{s.single, room}}, time.Hour, func(err error) { outcome <- err })
+		Confirm([]Wish{{s.Single, room}}, time.Hour, func(err error) { outcome <- err })
 		end(s)
 		select {
 		case err := <-outcome:
@@ -138,7 +125,7 @@ func TestConfirm_EndsInErrAway(t *testing.T) {
 		}
 	}
 	late := make(chan error, 1)
-	confirm([]wish{{newStill(t).single, room}}, time.Millisecond, func(err error) { late <- err })
+	Confirm([]Wish{{newStill(t).Single, room}}, time.Millisecond, func(err error) { late <- err })
 	if err := <-late; !errors.Is(err, adapter.ErrAway) {
 		t.Errorf("too late: %v", err)
 	}

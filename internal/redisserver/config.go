@@ -1,0 +1,76 @@
+package redisserver
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/internal/redissub"
+)
+
+// Config is what all servers of a node share. All fields are required.
+type Config struct {
+	Node string // its id
+	// Probe is the channel of the node's probes; where servers have slots, a tag that says which is appended.
+	Probe      string
+	Queue      redisqueue.Limits // of each server
+	Linger     time.Duration     // how long a channel that nothing wants stays subscribed
+	MaxMessage int               // the longest message received, in bytes
+	Logger     *zap.Logger
+	Refusals   *redisconn.Refusals
+	Metrics    Metrics
+	// Connected is called without locks when [Server.Connected] of some server has changed. It must not block.
+	Connected func()
+}
+
+// Metrics are what the servers of a node show together.
+type Metrics struct {
+	Queue        redisqueue.Metrics
+	In, Out      prometheus.Counter // messages, without probes
+	Dropped      func(Drop)         // counts one received message that was not for this node
+	Resubscribes prometheus.Counter
+	Probe        prometheus.Observer // seconds that a probe took
+}
+
+// Drop is why a received message was not acted upon.
+type Drop string
+
+// The reasons that are found before a message reaches the [Speech].
+const (
+	TooLarge       Drop = "too_large"
+	UnknownChannel Drop = "unknown_channel"
+)
+
+// Why a message was not published, beside the reasons of its queue.
+const (
+	Unknown redisqueue.Drop = "unknown" // sent, but the connection ended before Redis answered
+	Refused redisqueue.Drop = "refused" // Redis answered with an error
+)
+
+// What a [redisconn.Refusals] calls the commands that Redis refuses for lack of rights.
+const (
+	RefusedLogin     = "login"
+	RefusedSubscribe = "subscribe"
+	RefusedPublish   = "publish"
+	RefusedProbe     = "probe" // publishing to ourselves
+)
+
+// Speech is how a kind of channels is spoken: its commands, and what is done with its messages.
+type Speech struct {
+	Sharded bool // SPUBLISH and SSUBSCRIBE instead of PUBLISH and SUBSCRIBE
+	// Wanted reports whether this node wants an interest at this moment. It is called with the server's lock.
+	Wanted func(in redissub.Interest) bool
+	// Receive acts on a message that came for an interest; drop is why it was not for this node, empty when it was. It is
+	// called by the goroutine that reads. The payload is its own, the channel is valid during the call.
+	Receive func(in redissub.Interest, channel, payload []byte) (drop Drop)
+}
+
+func (s *Speech) publish() string {
+	if s.Sharded {
+		return "SPUBLISH"
+	}
+	return "PUBLISH"
+}

@@ -1,0 +1,70 @@
+package redissub
+
+import (
+	"slices"
+	"time"
+)
+
+type state uint8
+
+const (
+	stateOff state = iota
+	stateSubscribing
+	stateOn
+	stateUnsubscribing
+)
+
+// row is one channel or pattern.
+//
+//	off ──SUBSCRIBE──▶ subscribing ──confirmed──▶ on ──linger, UNSUBSCRIBE──▶ unsubscribing ──confirmed──▶ off
+//
+// While a command is outstanding a changed wish only changes wanted; the confirmation acts on it. So a channel has at
+// most one command under way, and confirmations need no numbers.
+type row struct {
+	Key
+
+	kind Kind // the first of its interests'
+	slot uint16
+	// interests are those that want the channel, or, when none does, those that did last. The slice is never changed: it
+	// is handed out.
+	interests []Interest
+	wanted    bool
+	state     state
+	queued    bool      // in joins or leaves
+	offAt     time.Time // when it is unsubscribed; zero unless it lingers
+	refused   bool      // it waits for retryAt
+	retried   bool      // it did, and was sent again
+	denied    bool      // this user may not subscribe to it
+	waits     map[*Wait]struct{}
+}
+
+// add makes an interest one of those that want the row.
+func (r *row) add(in Interest) {
+	if !r.wanted {
+		r.wanted, r.kind, r.interests = true, in.Kind, []Interest{in}
+	} else if !slices.Contains(r.interests, in) {
+		r.interests = append(slices.Clone(r.interests), in)
+	}
+}
+
+// remove ends an interest, and reports whether the row is unwanted.
+func (r *row) remove(in Interest) bool {
+	switch {
+	case !r.wanted:
+		return true
+	case len(r.interests) > 1:
+		r.interests = slices.DeleteFunc(slices.Clone(r.interests), func(other Interest) bool { return other == in })
+		return false
+	}
+	r.wanted = !slices.Contains(r.interests, in)
+	return !r.wanted
+}
+
+// linger is a row that nothing wants, and when it is unsubscribed.
+type linger struct {
+	row   *row
+	until time.Time
+}
+
+// stale reports whether the row has been wanted again since.
+func (l linger) stale() bool { return l.row.state != stateOn || !l.row.offAt.Equal(l.until) }
