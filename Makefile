@@ -5,7 +5,7 @@
 GO       ?= go
 LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),,sudo)
-DEBIAN   := redis-server haproxy nginx-light chromium prometheus python3-venv
+DEBIAN   := redis-server haproxy nginx-light chromium prometheus python3-venv maven default-jdk-headless
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 
@@ -36,7 +36,7 @@ image:
 
 test: deps format lint unit allocations e2e chart
 
-deps: debian test/node_modules test/.venv
+deps: debian test/node_modules test/.venv test/e2e/java/classes
 
 debian:
 	@for p in $(DEBIAN); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -48,6 +48,11 @@ debian:
 test/.venv: test/requirements.txt | debian
 	python3 -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+test/e2e/java/classes: test/e2e/java/pom.xml test/e2e/java/Endings.java | debian
+	mvn --quiet --batch-mode --file $< dependency:copy-dependencies -DoutputDirectory=lib
+	javac -cp 'test/e2e/java/lib/*' -d $@ $(filter %.java,$^)
 	touch $@
 
 test/node_modules: test/package-lock.json

@@ -39,8 +39,8 @@ func (h *half) init(s *shuttle, from, to net.Conn, copied prometheus.Counter) {
 
 // begin writes what was read too early, then copies.
 func (h *half) begin(early []byte) {
-	if !h.write(early) {
-		h.end()
+	if err := h.write(early); err != nil {
+		h.end(err)
 		return
 	}
 	h.copy()
@@ -51,12 +51,14 @@ func (h *half) copy() {
 	for {
 		buffer := buffers.Get()
 		n, err := h.read(buffer)
-		more := err == nil && h.write(buffer[:n])
+		if err == nil {
+			err = h.write(buffer[:n])
+		}
 		buffers.Put(buffer)
 		switch {
-		case more:
+		case err == nil:
 		case !errors.Is(err, errNothing):
-			h.end()
+			h.end(err)
 			return
 		case h.park():
 			return
@@ -91,11 +93,11 @@ func (h *half) read(buffer []byte) (n int, err error) {
 	return n, err
 }
 
-// write passes data on; false when that is no longer possible.
-func (h *half) write(data []byte) bool {
+// write passes data on.
+func (h *half) write(data []byte) error {
 	n, err := h.to.Write(data)
 	h.copied.Add(float64(n))
-	return err == nil
+	return err
 }
 
 // park has the poller call Wake; false when it cannot.
@@ -116,9 +118,9 @@ func (h *half) Wake() {
 	}
 }
 
-func (h *half) end() {
+func (h *half) end(err error) {
 	h.mu.Lock()
 	h.shuttle.relay.poller.Remove(&h.slot)
 	h.mu.Unlock()
-	h.shuttle.halfEnded()
+	h.shuttle.halfEnded(h, err)
 }

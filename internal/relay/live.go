@@ -17,7 +17,6 @@ type live struct {
 	// mu guards the following. Both maps are made when first needed.
 	polls   map[*poll]struct{}
 	sockets map[*shuttle]struct{}
-	over    bool          // a drain ran out of time: what comes now is cut at once
 	ended   chan struct{} // receives when sockets shrinks; nil until a drain waits
 }
 
@@ -111,11 +110,8 @@ func (l *live) list() (polls []*poll, sockets []*shuttle) {
 	return polls, sockets
 }
 
-// cut ends all WebSockets that pass through, and those that would from now on.
+// cut ends all WebSockets that pass through.
 func (l *live) cut() {
-	l.mu.Lock()
-	l.over = true
-	l.mu.Unlock()
 	_, sockets := l.list()
 	for _, s := range sockets {
 		s.cut()

@@ -102,6 +102,7 @@ func New(cfg Config) (*Relay, error) {
 
 // Close cuts the WebSockets that pass through and gives idle connections to other nodes up. Requests under way go on.
 func (r *Relay) Close() {
+	r.live.draining.Store(true)
 	r.live.cut()
 	r.running.Wait()
 	r.transport.http2.CloseIdleConnections()

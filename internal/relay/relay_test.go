@@ -377,6 +377,8 @@ func echo(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.Copy(conn, buffered)
 }
 
+const upgradeRequest = "GET /socket.io/?sid=" + sid + " HTTP/1.1\r\nHost: gw\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
 // upgrade opens a WebSocket through a node, sending first together with the request.
 func upgrade(t *testing.T, n *node, first []byte) (net.Conn, *bufio.Reader, *http.Response) {
 	t.Helper()
@@ -386,8 +388,7 @@ func upgrade(t *testing.T, n *node, first []byte) (net.Conn, *bufio.Reader, *htt
 	}
 	t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(hang))
-	head := "GET /socket.io/?sid=" + sid + " HTTP/1.1\r\nHost: gw\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-	if _, err := conn.Write(append([]byte(head), first...)); err != nil {
+	if _, err := conn.Write(append([]byte(upgradeRequest), first...)); err != nil {
 		t.Fatal(err)
 	}
 	reader := bufio.NewReader(conn)
@@ -436,6 +437,33 @@ func TestRelay_WebSocketThatTheOwnerRefuses(t *testing.T) {
 		t.Errorf("%d %q; want 400 %q", response.StatusCode, body, unknown)
 	}
 	relaying.count(t, resultUnknown)
+}
+
+// An owner closes its side behind its last frame. A client that goes on sending meanwhile loses nothing of what it has not read.
+func TestRelay_AnOwnerThatClosesLosesNothing(t *testing.T) {
+	const size = 1 << 20
+	relaying, _ := pair(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = conn.Write(append([]byte("HTTP/1.1 101 Switching Protocols\r\n\r\n"), make([]byte, size)...))
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_, _ = io.Copy(io.Discard, buffered)
+	})
+	conn, reader, _ := upgrade(t, relaying, nil)
+	if _, err := io.CopyN(io.Discard, reader, size-1000); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write(make([]byte, 64<<10)); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(reader); err != nil || len(rest) != 1000 {
+		t.Errorf("read %d bytes, %v; want 1000", len(rest), err)
+	}
+	conn.Close()
+	relaying.relay.live.wait()
 }
 
 func TestDrain_AsksTheOwnerToSendAWebSocketsClientAway(t *testing.T) {
@@ -492,8 +520,16 @@ func TestDrain_CutsAWebSocketThatComesTooLate(t *testing.T) {
 	if err := relaying.relay.Drain(t.Context(), time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	_, reader, _ := upgrade(t, relaying, nil)
-	_, _ = io.Copy(io.Discard, reader) // ends
+	conn, err := net.Dial("tcp", relaying.clients.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(hang))
+	_, _ = conn.Write([]byte(upgradeRequest))
+	if answer, _ := io.ReadAll(conn); len(answer) > 0 {
+		t.Errorf("read %q", answer)
+	}
 }
 
 func TestDrain_CutsAWebSocketThatStays(t *testing.T) {

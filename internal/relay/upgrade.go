@@ -116,7 +116,4 @@ func (r *Relay) join(w http.ResponseWriter, response *http.Response, owner *end,
 	early, _ := owner.reader.Peek(owner.reader.Buffered())
 	first, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	s.start([]byte(answer.String()), early, first)
-	if r.live.draining.Load() {
-		s.cut() // the drain has asked for those that it knew; before its probe the client polls on
-	}
 }

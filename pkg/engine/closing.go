@@ -73,6 +73,14 @@ func (s *Session) farewell(code wsframe.CloseCode) farewell {
 	return farewell{code: code}
 }
 
+// silently reports whether the session ends without a Close frame. OkHttp reads nothing more after one and waits for its user to
+// answer it, which the Java client of Socket.IO never does: sent away, it would notice that only when its heartbeat runs out.
+func (s *Session) silently() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.toReturnLocked() && s.request.byOkHTTP() && !s.codec.plain()
+}
+
 // left is how long to wait before asking again, 0 when there has been no progress since or enough time has passed.
 func (p *patience) left(c *wsConn) time.Duration {
 	taken, pending := c.taken()

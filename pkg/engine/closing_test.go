@@ -221,3 +221,29 @@ func TestSession_SentAwayHasNoClosePacket(t *testing.T) {
 	}
 	s.wantClosed(c, engine.Limit)
 }
+
+// The Java client, which is built on OkHttp, does not notice a Close frame, but the end of the connection.
+func TestSession_AClientOfOkHTTPIsSentAwayWithoutACloseFrame(t *testing.T) {
+	for name, serve := range map[string]func(*testing.T) *server{
+		"plain": func(t *testing.T) *server { return start(t, engine.Config{}) },
+		"TLS":   func(t *testing.T) *server { return startTLS(t, engine.Config{}, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t)
+			ws := s.ws("EIO=4&transport=websocket", "User-Agent", "okhttp/3.12.12")
+			c := <-s.opened
+			ws.read() // the open packet
+			c.session.Send(false, text("last"))
+			c.session.SendAway(engine.ShuttingDown)
+			ws.want("4last")
+			ws.wantClose(1006)
+			s.wantClosed(c, engine.ShuttingDown)
+
+			ws = s.ws("EIO=4&transport=websocket", "User-Agent", "okhttp/3.12.12")
+			c = <-s.opened
+			ws.read()
+			c.session.Close(engine.ForcedClose)
+			ws.wantClose(1005)
+		})
+	}
+}

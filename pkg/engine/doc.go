@@ -53,8 +53,9 @@
 //	                                                              takes nothing for 5 s, or after a minute
 //	Session.CloseWith                     the caller's            as Close; the Close frame has a code
 //	Session.SendAway                      the caller's            the same, but so that the client comes back: no close
-//	                                                              packet to a waiting GET, Close frame 1001; an upgrade
-//	                                                              that the client polls no more for is finished first
+//	                                                              packet to a waiting GET, Close frame 1001, none to
+//	                                                              OkHttp; an upgrade that the client polls no more for is
+//	                                                              finished first
 //	Server.Drain                          server shutting down    sent away
 //	Server.Shed                           server shutting down    sent away
 //	Session.Close(SlowConsumer)           slow consumer           cut

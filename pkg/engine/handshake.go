@@ -62,6 +62,9 @@ func (s *Server) keep(r *http.Request) kept {
 
 func (k *kept) size() int { return len(k.own) + len(k.common.Value()) }
 
+// byOkHTTP reports whether the client is built on OkHttp.
+func (k *kept) byOkHTTP() bool { return strings.Contains(k.common.Value(), "\nUser-Agent:okhttp/") }
+
 func (k *kept) address() string {
 	address, _, _ := strings.Cut(k.own, "\n")
 	return address

@@ -176,8 +176,8 @@ func (s *Session) CloseWith(reason CloseReason, code int, text string) {
 }
 
 // SendAway is Close for a client that is to connect anew, elsewhere or later. Some clients take a close packet in a waiting
-// GET, or a Close frame without a code, for a disconnect that is meant, and stay away: there is neither. A client in the middle
-// of an upgrade finishes that first.
+// GET, or a Close frame without a code, for a disconnect that is meant, and stay away, and one does not notice a Close frame: there
+// is neither, and for that one no Close frame. A client in the middle of an upgrade finishes that first.
 func (s *Session) SendAway(reason CloseReason) { s.close(reason, true, farewell{}) }
 
 func (s *Session) close(reason CloseReason, returns bool, f farewell) {

@@ -77,7 +77,8 @@ func (c *wsConn) send(frame []byte) error {
 }
 
 // closeFrame is the Close frame that answers what ended the reading, and what goes before it: a violation is answered with
-// its code, a Close frame with its own. A client that is sent away gets a code, too; all else closes without one.
+// its code, a Close frame with its own. A client that is sent away gets a code, too, since the C++ client takes a Close frame
+// without one for the end, or no Close frame at all; all else closes without a code.
 func (c *wsConn) closeFrame(readErr error) []byte {
 	var f farewell
 	var v wsframe.Violation
@@ -86,6 +87,8 @@ func (c *wsConn) closeFrame(readErr error) []byte {
 		return wsframe.AppendClose(nil, f.code, "")
 	case errors.As(readErr, &v):
 		f.code = wsframe.CloseCode(v)
+	case c.session != nil && c.session.silently():
+		return nil
 	}
 	if c.session != nil {
 		f = c.session.farewell(f.code)
