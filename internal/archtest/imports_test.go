@@ -43,7 +43,8 @@ var allowed = map[string][]string{
 	"internal/pythonbus":      {"internal/redisconn", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/emitter":             {"internal/joined", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 
-	"pkg/backend": {"pkg/socketio/packet"},
+	"pkg/backend":       {"pkg/socketio/packet"},
+	"internal/upstream": {"internal/config", "internal/redisconn", "pkg/socketio/packet"},
 
 	"pkg/engine":     {"internal/eioproto", "internal/idle", "internal/wsframe"},
 	"internal/relay": {"internal/idle"},
@@ -67,6 +68,7 @@ var allowed = map[string][]string{
 	"internal/gateway": {
 		"internal/auth", "internal/config", "internal/demo", "internal/msgjson", "internal/origin", "internal/podcost", "internal/policy",
 		"internal/pythonbus", "internal/rediswire", "internal/relay",
+		"internal/rediswire", "internal/relay", "internal/upstream",
 		"pkg/adapter", "pkg/adapter/redis", "pkg/emitter", "pkg/engine", "pkg/rooms", "pkg/socketio", "pkg/socketio/packet",
 	},
 	"cmd/gateway": {"docs", "internal/auth", "internal/config", "internal/gateway", "internal/policytest", "pkg/emitter"},

@@ -1,0 +1,158 @@
+package upstream
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Client is what backends learn about a socket, and what its way to them needs of it.
+type Client struct {
+	ID        string
+	Namespace string
+	User      string // empty: none
+	Address   string
+	Auth      []byte // a JSON object, without token
+	Claims    []byte // a JSON object; nil: none
+	// Context ends with the socket, Closed with its connection.
+	Context context.Context //nolint:containedctx // a socket has one
+	Closed  <-chan struct{}
+	// Close ends the connection, for the client to come back. It must not block.
+	Close func()
+}
+
+// Socket is one client's way to the backends. Forward and Leave are called one at a time.
+type Socket struct {
+	// Static after construction.
+	up     *Upstream
+	node   *node
+	client Client
+
+	// Owned by the calls.
+	stays []*stay // one for each route it has come to
+
+	account account // guarded by the budget's mu
+}
+
+// stay is a socket's life on one route: what its entries there have in common.
+type stay struct {
+	// Static after construction.
+	socket    *Socket
+	partition *partition
+	connected bool // a connected entry was its first one, so a disconnected entry must be the last
+
+	// The partition's mu guards the following.
+	seq    uint64 // of the last entry that is part of a batch
+	queued int    // events that wait to be part of one
+	first  *entry // the connected entry
+}
+
+// Open begins a socket's way to the backends, with a connected entry on each route that wants those. It does not block.
+func (u *Upstream) Open(c Client) *Socket {
+	s := &Socket{up: u, client: c}
+	s.node = u.enter(s)
+	for _, r := range u.routes.Load().lifecycle {
+		s.on(r)
+	}
+	return s
+}
+
+// on is the socket's stay on a route, from its first entry there on.
+func (s *Socket) on(r *route) *stay {
+	for _, st := range s.stays {
+		if st.partition.route.name == r.name {
+			return st
+		}
+	}
+	partitions := r.partitions()
+	st := &stay{
+		socket: s, partition: partitions[partitionOf(s.client.ID, len(partitions))], connected: r.config.Load().Lifecycle,
+	}
+	s.stays = append(s.stays, st)
+	if st.connected {
+		st.first = newConnected(st, time.Now())
+		s.up.budget.add(&s.account, st.first.held)
+		st.partition.put(st.first)
+	}
+	return st
+}
+
+// Forward sends an event to its route. It blocks while the socket has too much waiting, until the route's deadline or the
+// end of the connection: nothing more is read from the client meanwhile. An error is final, and f's functions are not
+// called then.
+func (s *Socket) Forward(f *Event) error {
+	r := s.up.routes.Load().byName[f.Route]
+	switch {
+	case r == nil:
+		return ErrRoute
+	case len(f.Args.Attachments) > maxAttachments:
+		r.metrics.invalid.Inc()
+		return ErrInvalid
+	}
+	now, deadline := time.Now(), r.config.Load().Deadline
+	stored, token := s.awaited(r, f, now.Add(deadline))
+	e := newEvent(s.on(r), f, now, deadline, token)
+	e.stored = stored
+	if err := s.up.budget.admit(&s.account, e.held, e.deadline, s.client.Context, s.client.Closed); err != nil {
+		s.up.pending.forget(token)
+		r.metrics.count(err)
+		return err
+	}
+	e.stay.partition.put(e)
+	return nil
+}
+
+// Leave ends the socket's stay on all routes.
+func (s *Socket) Leave(reason string) {
+	now := time.Now()
+	for _, st := range s.stays {
+		if st.partition.withdraw(st, now) {
+			continue
+		}
+		e := newEnd(st, reason, now)
+		s.up.budget.add(&s.account, e.held)
+		st.partition.put(e)
+	}
+	s.node.leave(s)
+}
+
+// node is this process under one name. A node that was declared lost takes another.
+type node struct {
+	// Static after construction.
+	id         string
+	registered chan struct{} // closed once a heartbeat under this name was accepted
+	lost       chan struct{} // closed once the name was declared lost
+
+	mu sync.Mutex
+	// mu guards the following.
+	sockets    map[*Socket]struct{}
+	isLost     bool
+	partitions map[*partition]struct{} // that have a record of it
+}
+
+func newNode(id string) *node {
+	return &node{
+		id: id, registered: make(chan struct{}), lost: make(chan struct{}),
+		sockets: make(map[*Socket]struct{}), partitions: make(map[*partition]struct{}),
+	}
+}
+
+// enter makes the socket one of the node that has the name of the moment.
+func (u *Upstream) enter(s *Socket) *node {
+	for {
+		n := u.node.Load()
+		n.mu.Lock()
+		if !n.isLost {
+			n.sockets[s] = struct{}{}
+			n.mu.Unlock()
+			return n
+		}
+		n.mu.Unlock() // another name is about to take its place
+	}
+}
+
+func (n *node) leave(s *Socket) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.sockets, s)
+}
