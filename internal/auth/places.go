@@ -137,3 +137,33 @@ func ownPage(headers http.Header, trusted func(http.Header) bool) bool {
 	}
 	return trusted(headers)
 }
+
+// WithoutToken returns a copy of the JSON object that came with CONNECT without its member token, which is a secret even
+// where it is looked for elsewhere; {} for nil. The other members stay as they are spelled.
+func WithoutToken(object []byte) []byte {
+	d := jsontext.NewDecoder(bytes.NewBuffer(object), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	without := []byte{'{'}
+	if open, err := d.ReadToken(); err != nil || open.Kind() != '{' {
+		return []byte(`{}`)
+	}
+	for d.PeekKind() == '"' {
+		name, err := d.ReadValue()
+		if err != nil {
+			break
+		}
+		text, _ := jsontext.AppendUnquote(nil, name) // of a name, which has been read as one
+		name = bytes.Clone(name)
+		value, err := d.ReadValue()
+		if err != nil {
+			break
+		}
+		if string(text) == "token" {
+			continue
+		}
+		if len(without) > 1 {
+			without = append(without, ',')
+		}
+		without = append(append(append(without, name...), ':'), value...)
+	}
+	return append(without, '}')
+}

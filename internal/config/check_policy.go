@@ -10,13 +10,16 @@ import (
 // maxRoomName is the longest name of a room, in bytes.
 const maxRoomName = 256
 
+// maxPartitions is how many partitions a route may have. Every node looks at each of them every few seconds.
+const maxPartitions = 1024
+
 func (l *loader) checkRoutes(routes map[string]Route) {
 	for _, name := range slices.Sorted(maps.Keys(routes)) {
 		key, route := entryKey("routes", name), routes[name]
 		if strings.Contains(key, "[") || name == "" {
 			l.fault(key, "%s is not a name of letters, digits, - and _", quote(name))
 		}
-		positive(l, key+".partitions", route.Partitions)
+		between(l, key+".partitions", route.Partitions, 1, maxPartitions)
 		positive(l, key+".deadline", route.Deadline)
 		for i, group := range route.Groups {
 			l.notEmpty(indexKey(key+".groups", i), group)

@@ -110,7 +110,7 @@ type Action struct {
 	Broadcast *Broadcast `key:"broadcast,omitempty"`
 	// Sends an event to the socket itself.
 	Reply *Reply `key:"reply,omitempty"`
-	// Route that the event is appended to. *(not in this version)*
+	// Route that the event is appended to.
 	Forward string `key:"forward,omitempty"`
 	// namespace: the socket leaves it. connection: the client is cut off.
 	Disconnect string `key:"disconnect,omitempty"`

@@ -4,21 +4,22 @@ import "time"
 
 // Route is a Redis Stream that client events are forwarded to.
 type Route struct {
-	// Streams the route is divided into, by socket.
+	// Streams that the route is divided into, by socket; at most 1024. A socket keeps its stream. Consumers learn of more from
+	// the hash `carillon:routes`, which never names fewer than before.
 	Partitions int `key:"partitions"`
-	// Adds an entry when a socket connects and when it disconnects.
+	// Adds an entry when a socket connects, in any namespace, and when it has disconnected.
 	Lifecycle bool `key:"lifecycle"`
-	// How long a forward may wait for Redis, and then for the backend's answer.
+	// How long a forwarded event may wait for Redis, and with `ack: backend` for the answer, from its arrival on.
 	Deadline time.Duration `key:"deadline"`
 	// Consumer groups whose unread entries are kept even before they exist.
 	Groups []string `key:"groups"`
 	// How long entries stay that every group has acknowledged.
 	Keep time.Duration `key:"keep"`
-	// Entries at which further forwards are refused as overloaded.
+	// Entries at which further events are refused as overloaded, each partition with its share.
 	MaxEntries int `key:"max_entries"`
-	// Replicas that must have an entry before it counts as stored.
+	// Replicas of Redis that must have an entry before it counts as stored.
 	Replicas int `key:"replicas"`
-	// Where the gateways themselves deliver the entries. Without it backends read the stream.
+	// Where the gateways themselves deliver the entries. Without it backends read the stream. *(not in this version)*
 	Webhook *Webhook `key:"webhook,omitempty"`
 }
 

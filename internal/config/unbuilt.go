@@ -27,7 +27,6 @@ var unbuilt = []unbuiltKey{
 	{key: "adapter.kind", refuse: true, asks: func(c *Config) bool {
 		return c.Adapter.Kind == AdapterStreams
 	}},
-	{key: "routes", refuse: true},
 	{key: "native.path"},
 	{key: "sse.path"},
 	{key: "api"},
@@ -73,8 +72,13 @@ func shown(v reflect.Value) string {
 	return ""
 }
 
-// checkUnbuiltPolicy does the same for what namespaces may say.
+// checkUnbuiltPolicy does the same for what routes and namespaces may say.
 func (l *loader) checkUnbuiltPolicy() {
+	for _, name := range slices.Sorted(maps.Keys(l.config.Routes)) {
+		if l.config.Routes[name].Webhook != nil {
+			l.fault(entryKey("routes", name)+".webhook", notInThisVersion)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(l.config.Namespaces)) {
 		key, namespace := entryKey("namespaces", name), l.config.Namespaces[name]
 		if namespace.Connect.Ask != nil {
@@ -87,12 +91,6 @@ func (l *loader) checkUnbuiltPolicy() {
 			at := indexKey(key+".rules", i)
 			for j, action := range rule.Do {
 				l.checkUnbuiltBackfill(indexKey(at+".do", j), action)
-				if action.Forward != "" {
-					l.fault(indexKey(at+".do", j)+".forward", "%q: %s", action.Forward, notInThisVersion)
-				}
-			}
-			if rule.Ack.Kind == String && (rule.Ack.Text == AckAccepted || rule.Ack.Text == AckBackend) {
-				l.fault(at+".ack", "%q: %s", rule.Ack.Text, notInThisVersion)
 			}
 		}
 	}

@@ -12,7 +12,6 @@ func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 	for _, c := range []struct{ key, value, shown string }{
 		{"socketio.recovery.enabled", "true", `"true": `},
 		{"adapter.kind", "streams", `"streams": `},
-		{"routes", "{orders: {}}", ""},
 		{"history", "[{rooms: [a]}]", ""},
 	} {
 		want := "line 1: " + c.key + ": " + c.shown + "not in this version"

@@ -20,6 +20,7 @@ import (
 	"github.com/carillon-io/carillon/internal/podcost"
 	"github.com/carillon-io/carillon/internal/policy"
 	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/internal/upstream"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 	"github.com/carillon-io/carillon/pkg/engine"
@@ -68,6 +69,7 @@ type Gateway struct {
 	socketio *socketio.Server
 	adapter  adapter.Adapter
 	redis    goredis.UniversalClient // nil: none
+	upstream *upstream.Upstream      // nil: no Redis that could carry events to backends
 	tracing  *tracing                // nil: off
 	panics   *prometheus.CounterVec
 	close    func() error // releases what New opened
@@ -107,6 +109,9 @@ func New(o Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := g.newUpstream(o, registry); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
 	if err := g.serveClients(o, tag, registry); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
@@ -136,6 +141,7 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 		Registry:   registry,
 		OnDecision: o.OnDecision,
 		Connected:  func() bool { return g.adapter.State().Connected },
+		Backends:   g.backends(),
 		MaxDepth:   o.Config.SocketIO.MaxDepth + rediswire.Wrapping,
 		Tokens: policy.Tokens{
 			Verifier:    g.tokens,

@@ -136,6 +136,9 @@ func (g *Gateway) applyLocked(cfg config.Config) error {
 	if err := g.policy.Replace(policyConfig(cfg)); err != nil {
 		return err
 	}
+	if g.upstream != nil {
+		g.upstream.Replace(cfg.Routes)
+	}
 	g.closeNamespaces()
 	replaceKeys()
 	renew()

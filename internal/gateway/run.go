@@ -66,6 +66,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		running.Go(func() { g.peers.secret.run(cluster) })
 		running.Go(func() { g.peers.sessions.run(cluster, g.logger) })
 	}
+	if g.upstream != nil {
+		running.Go(func() { g.upstream.Run(cluster) })
+	}
 	running.Go(func() { g.tuneMemory(cluster) })
 	running.Go(func() { g.tokens.Run(cluster) })
 	if g.pod != nil {
@@ -107,6 +110,7 @@ func (g *Gateway) leave(delay time.Duration, leaveCluster func()) error {
 	if g.peers != nil {
 		err = errors.Join(err, g.peers.stop())
 	}
+	err = errors.Join(err, g.leaveUpstream())
 	leaveCluster()
 	err = errors.Join(err, stop(&g.ops))
 	g.logger.Info("left", zap.Duration("after", time.Since(started)))

@@ -19,6 +19,8 @@ type action struct {
 	excludeSender bool
 	volatile      bool
 	connection    bool // disconnect
+	route         string
+	answer        answering // forward, as is route
 }
 
 // operation is an action with all its expressions evaluated: it can no longer fail because of what the client sent.
@@ -27,6 +29,7 @@ type operation struct {
 	rooms      []string
 	message    message
 	connection bool
+	forward    *forward
 }
 
 // evaluate evaluates the action's expressions.
@@ -38,6 +41,8 @@ func (x *action) evaluate(a *expression.Activation) (operation, error) {
 		o.rooms, err = x.rooms.Eval(a, x.verb == config.VerbJoin)
 	case config.VerbEmit, config.VerbBroadcast, config.VerbReply:
 		o.message, err = x.message(a)
+	case config.VerbForward:
+		o.forward = &forward{route: x.route, event: a.Event, args: a.Args, answer: x.answer}
 	}
 	if err != nil {
 		return operation{}, at(string(x.verb), err)
@@ -97,8 +102,9 @@ func prepare(actions []*action, a *expression.Activation) ([]operation, error) {
 }
 
 // do does the operation. If done is non-nil and confirms reports true, done is called exactly once with the cluster's
-// result. A returned error is final; done may have been called with it as well.
-func (o *operation) do(s socket, done func(error)) error {
+// result; reply before that, where the event is to be acknowledged with something else than the rule says. A returned
+// error is final; done may have been called with it as well.
+func (o *operation) do(s *client, reply func(packet.Args), done func(error)) error {
 	switch o.verb {
 	case config.VerbJoin:
 		if done == nil {
@@ -111,13 +117,15 @@ func (o *operation) do(s socket, done func(error)) error {
 		return s.Send(&o.message, done)
 	case config.VerbReply:
 		s.EmitArgs(o.message.args, o.message.volatile)
+	case config.VerbForward:
+		return s.forward(o.forward, reply, done)
 	}
 	return nil
 }
 
 // confirms reports whether do calls done.
 func (o *operation) confirms() bool {
-	return o.verb == config.VerbJoin || o.verb == config.VerbEmit || o.verb == config.VerbBroadcast
+	return o.verb == config.VerbJoin || o.verb == config.VerbEmit || o.verb == config.VerbBroadcast || o.verb == config.VerbForward
 }
 
 // at says where an error arose, and leaves one that a client may see so.

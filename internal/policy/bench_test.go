@@ -33,6 +33,8 @@ func (*quiet) Leave(...string)                        {}
 func (*quiet) Context() context.Context               { return nil }
 func (*quiet) Disconnect()                            {}
 func (*quiet) CloseConnection()                       {}
+func (*quiet) SendAway()                              {}
+func (*quiet) Closed() <-chan struct{}                { return nil }
 func (*quiet) DisconnectWith(conn.Reason)             {}
 func (q *quiet) EmitArgs(packet.Args, bool)           { q.sent++ }
 

@@ -112,8 +112,10 @@ func (c *compiler) rule(at string, written *config.Rule) *rule {
 	}
 	switch {
 	case written.Ack.Kind == config.Absent:
-	case written.Ack.Text == config.AckAccepted, written.Ack.Text == config.AckBackend:
-		c.fault(at+".ack", written.Ack.Line, errNotBuilt)
+	case answeringOf(written.Ack) != answerRule:
+		for _, x := range r.do {
+			x.answer = answeringOf(written.Ack)
+		}
 	default:
 		r.ack = c.arguments(at+".ack", expression.InRule, written.Ack)
 	}
@@ -175,6 +177,8 @@ func (c *compiler) action(at string, where expression.Place, written *config.Act
 		c.message(x, at, where, w.Event, w.Args)
 	case config.VerbDisconnect:
 		x.connection = written.Disconnect == config.DisconnectConnection
+	case config.VerbForward:
+		x.route = written.Forward
 	default:
 		c.fault(at, 0, errNotBuilt)
 	}

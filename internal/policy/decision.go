@@ -49,7 +49,8 @@ type Action struct {
 	Args          packet.Args // of emit, broadcast and reply, the event's name first
 	ExcludeSender bool
 	Volatile      bool
-	Connection    bool // of disconnect
+	Connection    bool   // of disconnect
+	Route         string // of forward
 	// Recipients is how many sockets on this node an emit or broadcast reached; -1 for other verbs, and where there is no
 	// server.
 	Recipients int
@@ -92,6 +93,8 @@ func (d *Decision) did(s socket, o *operation) {
 		ExcludeSender: o.message.excludeSender, Volatile: o.message.volatile, Recipients: unknown,
 	}
 	switch o.verb {
+	case config.VerbForward:
+		x.Route = o.forward.route
 	case config.VerbEmit, config.VerbBroadcast:
 		x.Rooms, x.Recipients = o.message.to, s.Recipients(&o.message)
 	}

@@ -36,7 +36,8 @@ var _ conn.Logic = (*logic)(nil)
 type client struct {
 	socket
 
-	proof *proof // nil: none
+	proof *proof   // nil: none
+	up    Upstream // nil until first needed
 }
 
 // Claims is the payload of the token, nil when there is none.
@@ -103,11 +104,14 @@ func (l *logic) event(name string, args packet.Args, ack acknowledger) {
 	switch {
 	case o.refused != nil || len(o.operations) == 0:
 		l.settle(o.tally, d, o.refused, ack, o.ack)
-	case ack.Wanted():
-		done := runConfirmed(l.client.socket, o.operations, d, func(err error) { l.settle(o.tally, d, refusalOf(err), ack, o.ack) })
+	case ack.Wanted() || forwards(o.operations):
+		l.client.upstream(l.policy.backends)
+		done := runConfirmed(&l.client, o.operations, o.ack, d, func(args packet.Args, err error) {
+			l.settle(o.tally, d, refusalOf(err), ack, args)
+		})
 		l.leaving = disconnectIn(o.operations[:done]) >= 0
 	default:
-		done, err := run(l.client.socket, o.operations, d)
+		done, err := run(&l.client, o.operations, d)
 		l.leaving = disconnectIn(o.operations[:done]) >= 0
 		l.report(o.tally, d, refusalOf(err))
 	}
@@ -200,8 +204,11 @@ func (l *logic) Entered() {
 		l.client.DisconnectWith(conn.ServerDisconnect)
 		return
 	}
+	if b := l.policy.backends; b != nil && b.Lifecycle() {
+		l.client.upstream(b)
+	}
 	d := l.entering
-	_, err := run(l.client.socket, l.after, d)
+	_, err := run(&l.client, l.after, d)
 	l.after, l.entering = nil, nil
 	l.report(n.connect.tally, d, refusalOf(err))
 }
@@ -211,17 +218,22 @@ func (l *logic) Entered() {
 func (l *logic) Leave(reason conn.Reason) {
 	l.unwatchExpiry()
 	l.current()
-	n := l.rules
-	if n == nil || len(n.disconnect.do) == 0 {
-		return
+	if n := l.rules; n != nil && len(n.disconnect.do) > 0 {
+		l.leave(n, reason)
 	}
+	if l.client.up != nil {
+		l.client.up.Leave(string(reason))
+	}
+}
+
+func (l *logic) leave(n *namespace, reason conn.Reason) {
 	d := l.record("", packet.Args{})
 	a := l.activation(context.Background()) // the socket's has ended
 	a.Reason = string(reason)
 	operations, refused := n.disconnect.prepare(a, d)
 	a.Release()
 	if refused == nil {
-		_, err := run(l.client.socket, operations, d)
+		_, err := run(&l.client, operations, d)
 		refused = refusalOf(err)
 	}
 	l.report(n.disconnect.tally, d, refused)

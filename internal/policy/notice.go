@@ -131,6 +131,8 @@ func (x *Action) line() string {
 		text += " " + printable(string(x.Args.JSON))
 	}
 	switch {
+	case x.Verb == config.VerbForward:
+		text += " to route " + strconv.Quote(x.Route)
 	case x.Verb == config.VerbDisconnect && x.Connection:
 		text += " the connection"
 	case x.Verb == config.VerbDisconnect:

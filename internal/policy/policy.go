@@ -28,6 +28,8 @@ type Options struct {
 	// Connected reports whether the cluster answers; while it does not, a connect does not wait for its joins to be
 	// known there. nil: it always does.
 	Connected func() bool
+	// Backends takes what rules forward; nil: there are none, and forwarded events are refused as unavailable.
+	Backends Backends
 }
 
 // Policy decides what clients' events do. Safe for concurrent use.
@@ -40,6 +42,7 @@ type Policy struct {
 	maxDepth     int
 	connected    func() bool
 	tokens       Tokens
+	backends     Backends
 
 	deadlines auth.Deadlines // of tokens
 
@@ -65,6 +68,7 @@ func New(cfg Config, options Options) (*Policy, error) {
 		maxDepth:     options.MaxDepth,
 		connected:    options.Connected,
 		tokens:       options.Tokens,
+		backends:     options.Backends,
 	}
 	if p.logger == nil {
 		p.logger = zap.NewNop()

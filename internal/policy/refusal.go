@@ -21,6 +21,7 @@ const (
 	Invalid     Code = "invalid"     // what the client sent does not fit the rule
 	Overloaded  Code = "overloaded"  // a rate, a limit, a full queue
 	Unavailable Code = "unavailable" // the cluster could not be told, or may not have been
+	Timeout     Code = "timeout"     // no backend answered
 	// Codes of tokens are those of auth.Code.
 )
 
@@ -60,6 +61,12 @@ func refusalOf(err error) *refusal {
 		return &refusal{Overloaded, "too many rooms", err}
 	case errors.Is(err, adapter.ErrFull):
 		return &refusal{Overloaded, "too much is waiting for the cluster", err}
+	case errors.Is(err, ErrBacklog):
+		return &refusal{Overloaded, "too much is waiting for the backend", err}
+	case errors.Is(err, ErrTimeout):
+		return &refusal{Timeout, "the backend did not answer in time", err}
+	case errors.Is(err, ErrTooLarge):
+		return invalid("the event has too many attachments to be forwarded", err)
 	case errors.Is(err, conn.ErrDisconnected):
 		return denied("the socket is disconnected")
 	case errors.Is(err, socketio.ErrReservedEvent):

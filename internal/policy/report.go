@@ -72,6 +72,9 @@ func (d *Decision) log(logger *zap.Logger, message string) {
 		if len(x.Rooms) > 0 {
 			text += fmt.Sprintf(" %q", x.Rooms)
 		}
+		if x.Route != "" {
+			text += fmt.Sprintf(" %q", x.Route)
+		}
 		if x.Recipients != unknown {
 			text += fmt.Sprintf(": %d recipients on this node", x.Recipients)
 		}

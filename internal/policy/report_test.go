@@ -279,8 +279,6 @@ func TestLoad_EveryFaultIsNamedWithItsKey(t *testing.T) {
 		{`namespaces["/"].rules[1].ack[1]`, "undeclared reference to 'nope'", 7},
 		{`namespaces["/"].rules[2].schema`, "only references within it", 0},
 		{`namespaces["/"].rules[3].schema`, "type", 0},
-		{`namespaces["/"].rules[4].do[0].forward`, "not in this version", 0},
-		{`namespaces["/"].rules[4].ack`, "not in this version", 7},
 		{`namespaces["/"].rules[5].name`, `"connect" is the name of another`, 0},
 		{`namespaces["/"].rules[6].do[0].reply.event`, "cannot be put into text", 7},
 		{`namespaces["/"].rules[6].do[0].reply.args`, "found no matching overload", 7},

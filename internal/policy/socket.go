@@ -19,8 +19,9 @@ type socket interface {
 	Rooms(dst []string) []string
 	In(room string) bool
 
-	// Context ends with the socket.
+	// Context ends with the socket, Closed with its connection; nil: never.
 	Context() context.Context
+	Closed() <-chan struct{}
 
 	Join(rooms ...string) error
 	// JoinThen and Send call done exactly once, perhaps before they return. Send takes nil, too.
@@ -33,6 +34,8 @@ type socket interface {
 	Disconnect()
 	DisconnectWith(reason conn.Reason)
 	CloseConnection()
+	// SendAway closes the connection so that its client comes back.
+	SendAway()
 }
 
 // message is an event for other sockets.
@@ -48,6 +51,9 @@ type message struct {
 type serverSocket struct{ *socketio.Socket }
 
 func (s serverSocket) Nsp() string { return s.Namespace().Name() }
+
+func (s serverSocket) Closed() <-chan struct{} { return s.Session().Done() }
+func (s serverSocket) SendAway()               { s.Session().SendAway(engine.ForcedClose) }
 
 // Send emits m. If it returns an error, done may have been called with it as well.
 func (s serverSocket) Send(m *message, done func(error)) error {

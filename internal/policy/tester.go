@@ -22,7 +22,7 @@ type Tester struct {
 func NewTester(cfg Config, tokens Tokens) (*Tester, error) {
 	t := &Tester{}
 	var err error
-	t.policy, err = New(cfg, Options{Tokens: tokens, OnDecision: func(d *Decision) { t.last = d }})
+	t.policy, err = New(cfg, Options{Tokens: tokens, Backends: paperBackends{}, OnDecision: func(d *Decision) { t.last = d }})
 	return t, err
 }
 
@@ -138,6 +138,7 @@ func (p *paper) ID() string               { return p.client.ID }
 func (p *paper) Nsp() string              { return p.client.Namespace }
 func (p *paper) Auth() packet.Args        { return packet.Args{JSON: p.client.Auth} }
 func (p *paper) Context() context.Context { return p.ctx }
+func (*paper) Closed() <-chan struct{}    { return nil }
 
 func (p *paper) Handshake() engine.Handshake {
 	return engine.Handshake{Address: p.client.Address, Headers: p.client.Headers, Query: p.client.Query}
@@ -169,3 +170,4 @@ func (*paper) EmitArgs(packet.Args, bool) {}
 func (*paper) Disconnect()                {}
 func (*paper) DisconnectWith(conn.Reason) {}
 func (*paper) CloseConnection()           {}
+func (*paper) SendAway()                  {}

@@ -156,6 +156,8 @@ func action(x *policy.Action) any {
 			return config.DisconnectConnection
 		}
 		return config.DisconnectNamespace
+	case config.VerbForward:
+		return x.Route
 	}
 	args := plain(x.Args)
 	fields := map[string]any{"event": args[0]}

@@ -1,0 +1,100 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/carillon-io/carillon/internal/policy"
+	"github.com/carillon-io/carillon/internal/upstream"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// upstreamGrace is how long a node that leaves waits for Redis to store what its clients have sent and that they have left.
+const upstreamGrace = time.Second
+
+// newUpstream makes the way to the backends, where there is a Redis. It has a client of its own: its calls wait for scripts
+// and streams, and heartbeats of the adapter must not wait behind them.
+func (g *Gateway) newUpstream(o Options, registry prometheus.Registerer) error {
+	cfg := o.Config
+	if !cfg.Redis.Configured() {
+		return nil
+	}
+	client, err := RedisClient(cfg.Redis)
+	if err != nil {
+		return err
+	}
+	up, err := upstream.New(upstream.Config{
+		Client:         client,
+		Prefix:         cfg.Redis.Prefix,
+		Routes:         cfg.Routes,
+		MaxAnswer:      int(cfg.Adapter.MaxMessage),
+		MaxDepth:       cfg.SocketIO.MaxDepth,
+		MaxAttachments: cfg.SocketIO.MaxAttachments,
+		Logger:         g.logger.Named("upstream"),
+		Registry:       registry,
+	})
+	if err != nil {
+		return errors.Join(err, client.Close())
+	}
+	before := g.close
+	g.upstream, g.close = up, func() error { return errors.Join(up.Abandon(), before()) }
+	return nil
+}
+
+// leaveUpstream has what is under way stored before the node leaves.
+func (g *Gateway) leaveUpstream() error {
+	if g.upstream == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), upstreamGrace)
+	defer cancel()
+	return g.upstream.Close(ctx)
+}
+
+// backends is the way to the backends as the rules see it; nil where there is none.
+func (g *Gateway) backends() policy.Backends {
+	if g.upstream == nil {
+		return nil
+	}
+	return backends{g.upstream}
+}
+
+type backends struct{ *upstream.Upstream }
+
+// Open implements policy.Backends.
+func (b backends) Open(c policy.BackendClient) policy.Upstream {
+	return &upstreamSocket{b.Upstream.Open(upstream.Client{
+		ID: c.ID, Namespace: c.Namespace, Address: c.Address, User: c.User, Auth: c.Auth, Claims: c.Claims,
+		Context: c.Context, Closed: c.Closed, Close: c.SendAway,
+	})}
+}
+
+type upstreamSocket struct{ *upstream.Socket }
+
+// Forward implements policy.Upstream.
+func (s *upstreamSocket) Forward(f *policy.Forward) error {
+	e := upstream.Event{
+		Route: f.Route, Name: f.Event, Args: f.Args,
+		Stored: func(id string, err error) { f.Stored(id, policyError(err)) },
+	}
+	if f.Answered != nil {
+		e.Answered = func(args packet.Args, err error) { f.Answered(args, policyError(err)) }
+	}
+	return policyError(s.Socket.Forward(&e))
+}
+
+// policyError is an error of the upstream as the rules know it. Any other one says that the event is not known to be stored.
+func policyError(err error) error {
+	switch {
+	case errors.Is(err, upstream.ErrOverloaded):
+		return policy.ErrBacklog
+	case errors.Is(err, upstream.ErrTimeout):
+		return policy.ErrTimeout
+	case errors.Is(err, upstream.ErrInvalid):
+		return policy.ErrTooLarge
+	}
+	return err
+}

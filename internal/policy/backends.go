@@ -1,0 +1,167 @@
+package policy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/carillon-io/carillon/internal/auth"
+	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
+)
+
+// Backends is where rules forward events to.
+type Backends interface {
+	// Lifecycle reports whether a backend wants to know of sockets that connect and leave.
+	Lifecycle() bool
+	// Open begins a socket's way to the backends. It does not block.
+	Open(c BackendClient) Upstream
+}
+
+// BackendClient is what backends learn of a socket.
+type BackendClient struct {
+	ID, Namespace, Address string
+	User                   string // the subject of its token; empty: none
+	Auth                   []byte // what came with CONNECT, a JSON object without the token
+	Claims                 []byte // of its token, a JSON object; nil: none
+	// Context ends with the socket, Closed with its connection.
+	Context context.Context //nolint:containedctx // a socket has one
+	Closed  <-chan struct{}
+	// SendAway closes the connection so that the client comes back. It does not block.
+	SendAway func()
+}
+
+// Upstream is one socket's way to the backends. Its methods are called one at a time.
+type Upstream interface {
+	// Forward hands over an event. It blocks while the client has more waiting than it may: nothing more of the client is
+	// read meanwhile. It ends with the event's deadline and with the connection. After an error none of f's functions is
+	// called.
+	Forward(f *Forward) error
+	// Leave is called once, when the socket has gone.
+	Leave(reason string)
+}
+
+// Forward is one event for a backend.
+type Forward struct {
+	Route string
+	Event string
+	Args  packet.Args
+	// Stored is called once, on any goroutine, with the id of the entry or with why it is not known to be stored.
+	Stored func(id string, err error)
+	// Answered is nil where no answer is wanted; else it is called once, unless Stored has an error: with the backend's
+	// answer or ErrTimeout.
+	Answered func(args packet.Args, err error)
+}
+
+// What a Backends reports. Any other error says that an event is not known to be stored.
+var (
+	ErrBacklog  = errors.New("policy: too much is waiting for backends")
+	ErrTimeout  = errors.New("policy: no backend answered in time")
+	ErrTooLarge = errors.New("policy: the event does not fit a backend's entry")
+)
+
+var errNoBackends = errors.New("policy: there are no backends")
+
+// answering says what acknowledges an event that a rule forwards.
+type answering uint8
+
+const (
+	answerRule     answering = iota // the rule's arguments
+	answerAccepted                  // the id of the stored entry
+	answerBackend                   // what the backend answers
+)
+
+// forward is a forward operation: the event as it came in, for a route.
+type forward struct {
+	route  string
+	event  string
+	args   packet.Args
+	answer answering
+}
+
+// upstream is the socket's way to the backends, begun with its first use.
+func (c *client) upstream(backends Backends) Upstream {
+	if c.up != nil || backends == nil {
+		return c.up
+	}
+	info := BackendClient{
+		ID: c.ID(), Namespace: c.Nsp(), Address: c.Handshake().Address, Auth: auth.WithoutToken(c.Auth().JSON), Claims: c.Claims(),
+		Context: c.Context(), Closed: c.Closed(), SendAway: c.SendAway,
+	}
+	if c.proof != nil {
+		info.User = c.proof.token.Load().Subject
+	}
+	c.up = backends.Open(info)
+	return c.up
+}
+
+// forward does a forward operation. reply is given what the event is to be acknowledged with, where that is not for the
+// rule to say, before done is called.
+func (c *client) forward(o *forward, reply func(packet.Args), done func(error)) error {
+	if c.up == nil {
+		return errNoBackends
+	}
+	f := &Forward{Route: o.route, Event: o.event, Args: o.args}
+	switch o.answer {
+	case answerBackend:
+		f.Stored = func(_ string, err error) {
+			if err != nil {
+				done(err)
+			}
+		}
+		f.Answered = func(args packet.Args, err error) {
+			if err == nil {
+				reply(args)
+			}
+			done(err)
+		}
+	case answerAccepted:
+		f.Stored = func(id string, err error) {
+			if err == nil {
+				reply(acceptedAs(id))
+			}
+			done(err)
+		}
+	default:
+		f.Stored = func(_ string, err error) { done(err) }
+	}
+	return c.up.Forward(f)
+}
+
+// acceptedAs is the acknowledgement of ack: accepted.
+func acceptedAs(id string) packet.Args {
+	text := append([]byte(nil), `[{"ok":true,"id":`...)
+	text = packet.AppendString(text, id)
+	return packet.Args{JSON: append(text, `}]`...)}
+}
+
+// answeringOf is what a rule's ack says about forwarded events.
+func answeringOf(written config.Value) answering {
+	if written.Kind != config.String {
+		return answerRule
+	}
+	switch written.Text {
+	case config.AckAccepted:
+		return answerAccepted
+	case config.AckBackend:
+		return answerBackend
+	}
+	return answerRule
+}
+
+// paperUpstream takes what clients on paper forward: it is stored at once, and no backend answers.
+type paperUpstream struct{}
+
+func (paperUpstream) Forward(f *Forward) error {
+	f.Stored("0-1", nil)
+	if f.Answered != nil {
+		f.Answered(packet.Args{JSON: []byte(`[]`)}, nil)
+	}
+	return nil
+}
+
+func (paperUpstream) Leave(string) {}
+
+type paperBackends struct{}
+
+func (paperBackends) Lifecycle() bool             { return false }
+func (paperBackends) Open(BackendClient) Upstream { return paperUpstream{} }
