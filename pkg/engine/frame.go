@@ -108,12 +108,18 @@ const frameOverhead = 96
 // outboxes hold counts in each of them.
 func (f *Frame) size() int { return len(f.wire.frame) + frameOverhead }
 
-// form returns one of the encodings, made when it is asked for first. Two recipients may make a cheap one at the same
-// time; either result serves.
+// form returns one of the encodings. It is apart from other because of its stack: a flusher that only calls form stays within
+// the 2 KiB that a goroutine begins with, and having them doubled costs as much as all else that a flusher does.
 func (f *Frame) form(which int) *encoded {
 	if which == formWire {
 		return &f.wire
 	}
+	return f.other(which)
+}
+
+// other returns an encoding that is made when it is asked for first. Two recipients may make a cheap one at the same time;
+// either result serves.
+func (f *Frame) other(which int) *encoded {
 	all := f.forms.Load()
 	if all == nil {
 		f.forms.CompareAndSwap(nil, new(forms))
