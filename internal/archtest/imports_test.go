@@ -51,11 +51,12 @@ var allowed = map[string][]string{
 
 	"internal/origin":    nil,
 	"internal/sio/tally": nil,
-	"internal/sio/wire":  {"pkg/engine", "pkg/socketio/packet"},
-	"internal/sio/conn":  {"internal/sio/tally", "internal/sio/wire", "pkg/engine", "pkg/socketio/packet"},
+	"internal/native":    {"pkg/socketio/packet"},
+	"internal/sio/wire":  {"internal/native", "pkg/engine", "pkg/socketio/packet"},
+	"internal/sio/conn":  {"internal/native", "internal/sio/tally", "internal/sio/wire", "pkg/engine", "pkg/socketio/packet"},
 	"internal/sio/hub":   {"internal/sio/tally", "internal/sio/wire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/socketio": {
-		"internal/origin", "internal/sio/conn", "internal/sio/hub", "internal/sio/tally", "internal/sio/wire",
+		"internal/native", "internal/origin", "internal/sio/conn", "internal/sio/hub", "internal/sio/tally", "internal/sio/wire",
 		"pkg/adapter", "pkg/engine", "pkg/rooms", "pkg/socketio/packet",
 	},
 

@@ -42,6 +42,10 @@ type Config struct {
 	PrivateHeaders []string
 	// PrivateQuery are names of query parameters left out likewise, as token always is.
 	PrivateQuery []string
+	// Hello says how long a client of Server.WebSocket's subprotocol has to say hello before its socket is connected without one:
+	// where a token is looked for that its request does not bring. With required, it is refused then, after ConnectTimeout at
+	// the latest. nil: sockets are connected at once.
+	Hello func(s *engine.Session, nsp string) (wait time.Duration, required bool)
 	// OnError is called for each event that no handler was called with, on the goroutine of its connection: err is
 	// ErrUnhandled, or ErrArguments with the reason; nil: they are only counted.
 	OnError func(s *Socket, e Event, err error)

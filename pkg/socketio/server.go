@@ -70,6 +70,7 @@ func New(cfg Config) (*Server, error) {
 		AttachmentTimeout: cfg.AttachmentTimeout,
 		Tag:               cfg.Engine.Tag,
 		Tally:             io.tally,
+		Hello:             cfg.Hello,
 		NewSocket:         io.newSocket,
 	})
 	if io.engine, err = engine.New(io.conns, io.cfg.Engine); err != nil {
@@ -105,11 +106,18 @@ func (io *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if io.origins != nil && io.origins.Preflight(w, r) {
 		return
 	}
-	if !io.awaitRun(r.Context()) {
-		http.Error(w, "socketio: Server.Run has not been called, which connects the adapter", http.StatusServiceUnavailable)
-		return
+	if io.ready(w, r) {
+		io.engine.ServeHTTP(w, r)
 	}
-	io.engine.ServeHTTP(w, r)
+}
+
+// ready reports whether requests can be served; else it has answered.
+func (io *Server) ready(w http.ResponseWriter, r *http.Request) bool {
+	ok := io.awaitRun(r.Context())
+	if !ok {
+		http.Error(w, "socketio: Server.Run has not been called, which connects the adapter", http.StatusServiceUnavailable)
+	}
+	return ok
 }
 
 // Run connects the adapter and serves the cluster until ctx ends. It is called once. With an adapter other than Local no

@@ -28,6 +28,7 @@ type Conn struct {
 	// Static after construction.
 	set     *Set
 	session *engine.Session
+	door    *door // nil: the client speaks Socket.IO
 
 	// Owned by the reader.
 	decoder  packet.Decoder
@@ -49,7 +50,16 @@ type Conn struct {
 }
 
 func newConn(set *Set, session *engine.Session) *Conn {
-	c := &Conn{set: set, session: session}
+	c := openConn(set, session, nil)
+	if c.decoder.NamespaceQuery {
+		c.connect(&packet.Packet{Type: packet.Connect, Namespace: "/"})
+	}
+	return c
+}
+
+// openConn makes a connection that has to get a namespace in time.
+func openConn(set *Set, session *engine.Session, d *door) *Conn {
+	c := &Conn{set: set, session: session, door: d}
 	c.decoder.MaxAttachments = set.config.MaxAttachments
 	c.decoder.MaxDepth = set.config.MaxDepth
 	c.decoder.Parser = set.config.Parser
@@ -58,15 +68,27 @@ func newConn(set *Set, session *engine.Session) *Conn {
 	c.mu.Lock()
 	c.awaitNamespaceLocked()
 	c.mu.Unlock()
-	if c.decoder.NamespaceQuery {
-		c.connect(&packet.Packet{Type: packet.Connect, Namespace: "/"})
-	}
 	return c
+}
+
+// form is how the client reads packets.
+func (c *Conn) form() wire.Form {
+	switch {
+	case c.door != nil:
+		return wire.FormOf(c.door.Protocol)
+	case c.decoder.Parser == packet.MsgpackParser:
+		return wire.Msgpack
+	}
+	return 0
 }
 
 // Message handles one message of the client's. It blocks while the mailbox is full.
 func (c *Conn) Message(data []byte, binary bool) {
 	if c.refused {
+		return
+	}
+	if c.door != nil {
+		c.takeNative(data, binary)
 		return
 	}
 	decode := c.decoder.Text
@@ -115,7 +137,16 @@ func (c *Conn) hold() bool {
 func (c *Conn) overMemory() {
 	c.refused = true
 	c.set.tally.Dropped(tally.Memory)
-	c.session.SendAway(engine.Limit)
+	c.sendAway(engine.Limit)
+}
+
+// sendAway closes the connection of a client that is to try again later.
+func (c *Conn) sendAway(reason engine.CloseReason) {
+	if c.door != nil {
+		c.partAs(overload)
+		return
+	}
+	c.session.SendAway(reason)
 }
 
 // Closed ends every socket on the connection.
@@ -236,6 +267,9 @@ func (c *Conn) refuse(reason tally.Drop, cause error) {
 	c.refused = true
 	c.set.tally.Dropped(reason)
 	c.set.tally.Log.Debug("connection refused", zap.String("session", c.session.ID()), zap.Error(cause))
+	if c.door != nil {
+		c.partAs(parting{codeInvalid, "invalid", cause.Error()})
+	}
 	c.close(leave, cause)
 }
 
@@ -253,7 +287,7 @@ func (c *Conn) disconnectAll() {
 	c.mu.Lock()
 	for _, s := range c.sockets {
 		if s.life.stage() == joined {
-			s.sendDisconnect()
+			s.sendDisconnect(ServerDisconnect)
 		}
 	}
 	gone := c.endAllLocked(end, &departure{reason: ServerDisconnect})
@@ -267,7 +301,7 @@ func (c *Conn) end(s *Socket, by step, how *departure) bool {
 	c.mu.Lock()
 	was, ok := c.endLocked(s, by, how)
 	if ok && was == joined && by == end {
-		s.sendDisconnect()
+		s.sendDisconnect(how.reason)
 	}
 	c.mu.Unlock()
 	if ok {
@@ -354,7 +388,10 @@ func (c *Conn) awaitNamespaceLocked() {
 		c.mu.Lock()
 		late := c.joined == 0 && !c.closed
 		c.mu.Unlock()
-		if late {
+		switch {
+		case late && c.door != nil:
+			c.late()
+		case late:
 			c.session.Close(engine.ForcedClose)
 		}
 	})
@@ -370,7 +407,7 @@ func (c *Conn) stopTimerLocked() {
 // send queues a packet for the client. Only the reader calls it.
 func (c *Conn) send(p packet.Packet) bool {
 	m := wire.Message{Packet: p}
-	frames := m.Frames(c.decoder.Parser == packet.MsgpackParser, c.set.cannotEncode)
+	frames := m.Frames(c.form(), c.set.cannotEncode)
 	return len(frames) > 0 && c.session.Send(false, frames...)
 }
 

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Config says how connections of a Set behave. Every field is set.
+// Config says how connections of a Set behave. Every field but Hello is set.
 type Config struct {
 	Parser            packet.Parser
 	MaxAttachments    int           // per packet
@@ -25,6 +25,9 @@ type Config struct {
 	ConnectLimit func() (perSecond, burst int)
 	Tag          func() string // what ids of sockets begin with
 	Tally        *tally.Tally
+	// Hello says how long a client that may say hello has time for it before its socket is connected without one, because a
+	// token is looked for that its request does not bring; required: it is refused then. nil: it is not waited for.
+	Hello func(session *engine.Session, nsp string) (wait time.Duration, required bool)
 	// NewSocket makes the server's part of a socket, and returns the Socket in it.
 	NewSocket func() *Socket
 }
@@ -56,6 +59,11 @@ func NewSet(cfg Config) *Set {
 
 // Open makes Set an engine.Handler: it creates a connection for each new session.
 func (s *Set) Open(session *engine.Session) engine.Receiver { return newConn(s, session) }
+
+// OpenDoor is Open for a session without Socket.IO.
+func (s *Set) OpenDoor(session *engine.Session, d Door) engine.Receiver {
+	return newDoor(s, session, d)
+}
 
 // Wait waits until all connections have ended and their handlers have returned.
 func (s *Set) Wait() { s.conns.Wait() }

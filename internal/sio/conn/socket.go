@@ -18,7 +18,7 @@ type Socket struct {
 	namespace string // as the client spelled it
 	conn      *Conn
 	auth      []byte
-	msgpack   bool // the client's parser
+	form      wire.Form // how the client reads packets
 
 	// Accessed only by the goroutine that currently runs this connection's handlers: its worker, or the reader when
 	// handling inline.
@@ -45,7 +45,7 @@ func (s *Socket) Init(owner Owner) { s.owner = owner }
 
 func (c *Conn) newSocket(nsp string, auth []byte) *Socket {
 	s := c.set.config.NewSocket()
-	s.namespace, s.conn, s.auth, s.msgpack = nsp, c, auth, c.decoder.Parser == packet.MsgpackParser
+	s.namespace, s.conn, s.auth, s.form = nsp, c, auth, c.form()
 	switch {
 	case c.session.Revision() != 3:
 		s.id = c.set.config.Tag() + randomID(randomBytes)
@@ -95,7 +95,7 @@ func (s *Socket) Send(volatile bool, m *wire.Message) error {
 	switch {
 	case !s.life.gone() && s.queue(volatile, m):
 		return nil
-	case len(m.Frames(s.msgpack, s.conn.set.cannotEncode)) == 0:
+	case len(m.Frames(s.form, s.conn.set.cannotEncode)) == 0:
 		return ErrParser
 	case volatile && !s.life.gone():
 		return ErrBehind
@@ -103,14 +103,19 @@ func (s *Socket) Send(volatile bool, m *wire.Message) error {
 	return ErrDisconnected
 }
 
-// Deliver queues a broadcast if the socket is connected.
+// Deliver queues a broadcast if the socket is connected. It reports whether the client has been sent it, and may answer where
+// an answer is wanted.
 func (s *Socket) Deliver(volatile bool, m *wire.Message) bool {
 	if s.life.stage() == answering {
 		s.conn.mu.Lock()   // until the answer is queued
 		s.conn.mu.Unlock() //nolint:staticcheck // an empty section: only the waiting is wanted
 	}
-	return s.life.stage() == joined && s.queue(volatile, m)
+	return s.life.stage() == joined && s.queue(volatile, m) && s.answers(m)
 }
+
+// answers reports whether a message that wants an acknowledgement can be given one. A client that cannot is sent the message
+// and does not count among those that are waited for.
+func (s *Socket) answers(m *wire.Message) bool { return !m.HasID || s.form.Acknowledges() }
 
 // SendAck acknowledges an event of the client's.
 func (s *Socket) SendAck(id uint64, args packet.Args) error {
@@ -125,8 +130,12 @@ func (s *Socket) Disconnect(reason Reason) { s.conn.end(s, end, &departure{reaso
 // CloseConnection disconnects every namespace of the connection, then closes it.
 func (s *Socket) CloseConnection() { s.conn.disconnectAll() }
 
-// sendDisconnect queues a DISCONNECT.
-func (s *Socket) sendDisconnect() {
+// sendDisconnect queues a DISCONNECT. A client of a door has no other namespace: its connection closes.
+func (s *Socket) sendDisconnect(reason Reason) {
+	if s.conn.door != nil {
+		s.conn.partAs(dismissal(reason))
+		return
+	}
 	s.queuePacket(packet.Packet{Type: packet.Disconnect, Namespace: s.namespace})
 }
 
@@ -134,7 +143,7 @@ func (s *Socket) queuePacket(p packet.Packet) { s.queue(false, &wire.Message{Pac
 
 // queue hands a message to the session.
 func (s *Socket) queue(volatile bool, m *wire.Message) bool {
-	frames := m.Frames(s.msgpack, s.conn.set.cannotEncode)
+	frames := m.Frames(s.form, s.conn.set.cannotEncode)
 	return len(frames) > 0 && s.conn.session.Send(volatile, frames...)
 }
 

@@ -156,6 +156,7 @@ func (c *Conn) answer(s *Socket) bool {
 	c.stopTimerLocked()
 	s.owner.Joined()
 	s.life.take(join)
+	c.door.answer(nil)
 	return true
 }
 
@@ -167,12 +168,16 @@ func (c *Conn) turnAway(s *Socket, cause error) {
 	switch {
 	case errors.Is(cause, ErrLimit):
 		c.set.tally.Dropped(tally.Namespaces)
-		c.session.SendAway(engine.Limit)
+		c.sendAway(engine.Limit)
 	case errors.Is(cause, ErrClose):
-		c.session.SendAway(engine.ForcedClose)
+		c.sendAway(engine.ForcedClose)
 	default:
 		if errors.Is(cause, ErrInvalidNamespace) {
 			c.set.tally.Dropped(tally.UnknownNamespace)
+		}
+		if c.door != nil {
+			c.partAs(c.rejection(cause))
+			return
 		}
 		s.queuePacket(c.refusal(s.namespace, cause))
 	}

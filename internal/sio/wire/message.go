@@ -1,10 +1,11 @@
-// Package wire turns packets into frames: a packet that goes to many clients is encoded once for each parser.
+// Package wire turns packets into frames: a packet that goes to many clients is encoded once for each form.
 package wire
 
 import (
 	"sync"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/native"
 	"github.com/carillon-io/carillon/pkg/engine"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
@@ -17,9 +18,9 @@ type Message struct {
 	Received   time.Time // when it came from the cluster; else zero
 	NoCompress bool
 
-	text, msgpack []*engine.Frame
-	name          string // of the event; set with args
-	args          packet.Args
+	forms [forms][]*engine.Frame // nil until made
+	name  string                 // of the event; set with args
+	args  packet.Args
 }
 
 // Event is an event for the sockets of a namespace; args begins with its name.
@@ -29,29 +30,63 @@ func Event(nsp string, args packet.Args) Message {
 	}}
 }
 
-// Frames returns the packet as a client's parser reads it. There are none when that parser cannot carry the packet;
-// failed is called then, for the first such client.
-func (m *Message) Frames(msgpack bool, failed func(error)) []*engine.Frame {
-	if !msgpack {
-		if m.text == nil {
-			m.text = make([]*engine.Frame, 0, 1+len(m.Attachments)) // its own, so that the rest may stay on the stack
-			m.text = append(m.text, m.textFrame())
-			for _, a := range m.Attachments {
-				m.text = append(m.text, m.frame(a, true))
-			}
-		}
-		return m.text
+// Form is how a client reads packets; zero is the text of Socket.IO's default parser.
+type Form uint8
+
+// The other forms.
+const (
+	Msgpack Form = 1 << 0 // Socket.IO's msgpack parser
+
+	protocolShift      = 2 // a protocol of internal/native is one of the values above it
+	forms         Form = 4 << protocolShift
+)
+
+// FormOf is the form of a protocol without Socket.IO's packets.
+func FormOf(protocol native.Protocol) Form { return (Form(protocol) + 1) << protocolShift }
+
+// Acknowledges reports whether clients of the form can acknowledge events.
+func (f Form) Acknowledges() bool {
+	protocol, native := f.protocol()
+	return !native || protocol.Acknowledges()
+}
+
+// protocol is the inverse of FormOf.
+func (f Form) protocol() (p native.Protocol, ok bool) {
+	n := f >> protocolShift
+	return native.Protocol(n - 1), n > 0
+}
+
+// Frames returns the packet as a client reads it. There are none when its form cannot carry the packet; failed is called then,
+// for the first such client, if that is a fault.
+func (m *Message) Frames(form Form, failed func(error)) []*engine.Frame {
+	if m.forms[form] == nil {
+		m.forms[form] = m.make(form, failed)
 	}
-	if m.msgpack == nil {
-		m.msgpack = []*engine.Frame{}
+	return m.forms[form]
+}
+
+// make encodes the packet. The list is not nil.
+func (m *Message) make(form Form, failed func(error)) []*engine.Frame {
+	frames := make([]*engine.Frame, 0, 1+len(m.Attachments)) // its own, so that the rest may stay on the stack
+	if protocol, ok := form.protocol(); ok {
+		if f := m.nativeFrame(protocol); f != nil {
+			frames = append(frames, f)
+		}
+		return frames
+	}
+	if form == Msgpack {
 		f, err := m.msgpackFrame()
 		if err != nil {
 			failed(err)
-			return nil
+			return frames
 		}
-		m.msgpack = append(m.msgpack, f)
+		return append(frames, f)
 	}
-	return m.msgpack
+	frames = append(frames, m.textFrame())
+	for _, a := range m.Attachments {
+		frames = append(frames, m.frame(a, true))
+	}
+	return frames
 }
 
 // AsEvent returns the event's name and its arguments without the name.
@@ -81,6 +116,21 @@ func (m *Message) msgpackFrame() (*engine.Frame, error) {
 		return nil, err
 	}
 	return m.frame(*buf, true), nil
+}
+
+// nativeFrame encodes the packet for clients without Socket.IO; nil where their protocol has nothing for it.
+func (m *Message) nativeFrame(protocol native.Protocol) *engine.Frame {
+	buf := buffers.Get().(*[]byte)
+	defer keep(buf)
+	out, binary, ok := native.Append((*buf)[:0], protocol, &m.Packet)
+	if *buf = out; !ok {
+		return nil
+	}
+	f := engine.NewPlainFrame(out, binary, m.Received)
+	if m.NoCompress {
+		f.Uncompressed()
+	}
+	return f
 }
 
 // frame is one message of the packet. data is copied.

@@ -34,6 +34,26 @@ func nextElement(text []byte, i int) int {
 	return i
 }
 
+// EachMember calls f for each member of an object, in the order of the text, until f returns false: with the name as a literal,
+// quotes included, and the text of the value. The object must be valid JSON without space before it, as a decoded packet's data is.
+func EachMember(object []byte, f func(name, value []byte) bool) {
+	for i := skipSpace(object, 1); i < len(object) && object[i] == '"'; {
+		end := skipString(object, i)
+		colon := skipSpace(object, end)
+		start := skipSpace(object, colon+1)
+		if start >= len(object) {
+			return
+		}
+		next := skipValue(object, start)
+		if !f(object[i:end:end], object[start:next:next]) {
+			return
+		}
+		if i = skipSpace(object, next); i < len(object) && object[i] == ',' {
+			i = skipSpace(object, i+1)
+		}
+	}
+}
+
 // skipValue returns the index behind the value that begins at i.
 func skipValue(text []byte, i int) int {
 	switch text[i] {
