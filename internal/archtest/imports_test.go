@@ -41,7 +41,7 @@ var allowed = map[string][]string{
 	"internal/rediswire":      {"internal/msgjson", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/adapter/redis":       {"internal/joined", "internal/redisconn", "internal/redispeers", "internal/redisqueue", "internal/redisquestions", "internal/redisserver", "internal/redissub", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"internal/pythonbus":      {"internal/redisconn", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
-	"pkg/emitter":             {"internal/joined", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
+	"pkg/emitter":             {"internal/joined", "internal/redispeers", "internal/redisquestions", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 
 	"pkg/backend":       {"pkg/socketio/packet"},
 	"internal/upstream": {"internal/config", "internal/redisconn", "pkg/socketio/packet"},

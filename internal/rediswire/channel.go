@@ -29,6 +29,11 @@ func OwnResponseChannel(key, nsp, uid string) string {
 	return key + "-response#" + nsp + "#" + uid + "#"
 }
 
+// OwnResponsePattern is the glob that matches OwnResponseChannel of every node in a namespace.
+func OwnResponsePattern(key, nsp string) string {
+	return globEscape.Replace(ResponseChannel(key, nsp)) + "*#"
+}
+
 // BroadcastTo is the channel on which every node expects b.
 func BroadcastTo(key string, b *adapter.Broadcast) string {
 	if len(b.Target.Rooms) == 1 {

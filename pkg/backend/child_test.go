@@ -149,7 +149,7 @@ func TestConsumer_FrozenProcessHasNoEffectAfterTakeOver(t *testing.T) {
 				t.Errorf("%d answers of the process that lost its lease", n)
 			}
 			close(finish)
-			r.settled("backend")
+			r.settled()
 			if list := answers(); len(list) != 1 || list[0].Values["data"] != `[{"ok":false,"error":{"code":"successor","message":"answered"}}]` {
 				t.Errorf("answers: %v", list)
 			}

@@ -48,7 +48,7 @@ func TestConsumer_EntriesArriveWithAllTheirFields(t *testing.T) {
 	if e.Kind != backend.KindDisconnected || e.Reason != "node lost" || e.Seq != 3 {
 		t.Errorf("disconnected: %+v", e)
 	}
-	r.settled("backend")
+	r.settled()
 }
 
 func receive[T any](t *testing.T, c <-chan T) T {
@@ -93,7 +93,7 @@ func TestConsumer_AnswersReachTheInboxOfTheGateway(t *testing.T) {
 	r.event("s1", "plain", `["no object"]`, append(dl, ack, "t8")...)
 	r.event("s1", "bury", `[1]`, append(dl, ack, "t9")...)
 	r.event("s1", "plain", `[{}]`) // no acknowledgement wanted
-	r.settled("backend")
+	r.settled()
 
 	want := [][2]string{
 		{"t1", `[{"item":"bell","raw":{"_placeholder":true,"num":0}}]`},
@@ -171,7 +171,7 @@ func TestConsumer_MalformedEntriesBecomeDeadLetters(t *testing.T) {
 	if got := receive(t, handled); got != "good" {
 		t.Errorf("handled %q", got)
 	}
-	r.settled("backend")
+	r.settled()
 	eventually(t, "all are dead letters", func() bool { return len(r.dead()) == len(bad) })
 	for _, m := range r.dead() {
 		if m.Values["dead.group"] != "backend" || m.Values["dead.attempts"] != "1" || m.Values["dead.stream"] != r.stream(0) {
@@ -219,7 +219,7 @@ func TestConsumer_RetriesHoldBackOnlyTheirSocket(t *testing.T) {
 		return n == entries
 	})
 	close(release)
-	r.settled("backend")
+	r.settled()
 	mu.Lock()
 	defer mu.Unlock()
 	for i, data := range bad {
@@ -255,7 +255,7 @@ func TestConsumer_LastAttemptMakesADeadLetter(t *testing.T) {
 	r.event("s", "panic", `[8]`)
 	r.event("s", "after", `[]`)
 	receive(t, after)
-	r.settled("backend")
+	r.settled()
 	eventually(t, "both are dead letters", func() bool { return len(r.dead()) == 2 })
 	dead := r.dead()
 	if v := dead[0].Values; v["dead.reason"] != "still not" || v["dead.attempts"] != "3" || v["data"] != "[7]" || v["seq"] != "1" {
@@ -318,7 +318,7 @@ func TestConsumer_OrderOfASocketHoldsOverTakeOvers(t *testing.T) {
 			running[k] = r.consume(cfg)
 		}
 	}
-	r.settled("backend")
+	r.settled()
 	mu.Lock()
 	defer mu.Unlock()
 	for sid, n := range r.seq {
@@ -349,7 +349,7 @@ func TestConsumer_PartitionsAreDividedEvenly(t *testing.T) {
 		for i := range 40 {
 			r.event("s"+strconv.Itoa(i), "e", "[]")
 		}
-		r.settled("backend")
+		r.settled()
 		n := make(map[string]int)
 		owners.Range(func(_, name any) bool { n[name.(string)]++; return true })
 		return n
@@ -438,7 +438,7 @@ func TestConsumer_SurvivesARestartOfRedis(t *testing.T) {
 		}
 		r.event("s"+strconv.Itoa(i%10), "e", "[]")
 	}
-	r.settled("backend")
+	r.settled()
 	mu.Lock()
 	defer mu.Unlock()
 	for sid, n := range r.seq {
@@ -498,7 +498,7 @@ func TestConsumer_ClaimsWhatOtherConsumersLeftPending(t *testing.T) {
 		next[e.Socket]++
 		return backend.Done()
 	})})
-	r.settled("backend")
+	r.settled()
 	if n := next["s0"] + next["s1"] + next["s2"]; n != 300 {
 		t.Errorf("%d handled", n)
 	}
@@ -528,7 +528,7 @@ func TestConsumer_EntriesTrimmedWhilePendingAreMissed(t *testing.T) {
 	if got := receive(t, handled); got != "there" {
 		t.Errorf("handled %q", got)
 	}
-	r.settled("backend")
+	r.settled()
 }
 
 func TestNew_RefusesAConfigurationThatCannotWork(t *testing.T) {

@@ -167,6 +167,7 @@ func (p *partition) read() {
 			err = p.readPending()
 		}
 		if err == nil {
+			retry = pause{} // Redis answers
 			err = p.readNew()
 		}
 		switch {
@@ -349,5 +350,3 @@ func (w *pause) sleep(ctx context.Context) {
 	case <-ctx.Done():
 	}
 }
-
-func (w *pause) reset() { w.n = 0 }

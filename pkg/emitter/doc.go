@@ -22,8 +22,14 @@
 // SocketsJoin is not published on a channel without subscribers, the emitter addresses such a room on the channel of the
 // namespace for the next seconds. This works for emitters that come from the same New.
 //
-// # What there is not
+// # Acknowledgements
 //
-// No acknowledgements and no answers of any kind, since nothing can be sent to this process. Messages of the sharded
-// and streams adapters of Node have other forms; servers of those kinds do not receive what this emitter publishes.
+// EmitWithAck collects what clients answer, from all servers of the cluster, gateways and Node's, and names what is missing.
+// It subscribes to the channel of answers for as long as it waits; everything else only publishes.
+//
+// # Sharded clusters
+//
+// Config.Sharded makes an emitter of the sharded adapters' form, which has no official emitter. Without it gateways with
+// sharded channels are reached all the same, and Node's sharded servers are not. Streams of Node's streams adapter are not
+// written.
 package emitter

@@ -9,8 +9,6 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/carillon-io/carillon/internal/joined"
-	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/rooms"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
@@ -30,14 +28,16 @@ type Config struct {
 	Key string
 	// Namespace to begin with. Default "/".
 	Namespace string
+	// Sharded is the mode of a cluster of sharded adapters, as adapter.sharded.mode of the gateways and subscriptionMode of
+	// Node's: "dynamic", "static" or "dynamic-private". The emitter then publishes as those do. Default: the classic form,
+	// which gateways with sharded channels understand too, unless adapter.classic_emitters is off.
+	Sharded string
 }
 
 // Emitter publishes to a set of sockets, at first to all of a namespace. It is safe for concurrent use. Only New makes
 // one that works.
 type Emitter struct {
-	client     goredis.UniversalClient
-	joined     *joined.Rooms // shared by all emitters that come from one New
-	key        string
+	root       *root // shared by all emitters that come from one New
 	nsp        string
 	target     rooms.Target // its lists are never changed, only replaced
 	nobody     bool         // To was called and named no room
@@ -46,12 +46,13 @@ type Emitter struct {
 }
 
 // New returns an emitter to all sockets in the namespace. The client stays the caller's, who closes it. Make one emitter
-// and derive the others from it: together they remember which rooms they have just made sockets join.
+// and derive the others from it: together they remember which rooms they have just made sockets join. A mode of sharded
+// adapters that does not exist panics, a programming error.
 func New(client goredis.UniversalClient, cfg Config) Emitter {
 	if cfg.Key == "" {
 		cfg.Key = "socket.io"
 	}
-	return Emitter{client: client, joined: new(joined.Rooms), key: cfg.Key}.Of(cfg.Namespace)
+	return Emitter{root: newRoot(client, cfg)}.Of(cfg.Namespace)
 }
 
 // Of is the emitter for another namespace; the slash in front may be left out.
@@ -106,47 +107,39 @@ func (e Emitter) EmitArgs(ctx context.Context, event string, args packet.Args) e
 	if packet.ReservedEvent(event) {
 		return fmt.Errorf("%w: %q", ErrReserved, event)
 	}
-	b := adapter.Broadcast{
-		Namespace: e.nsp, Args: packet.NewEvent(event, args), Target: e.target, Volatile: e.volatile,
-		NoCompress: e.noCompress,
-	}
-	payload, err := rediswire.AppendEmitterBroadcast(nil, &b)
+	m, err := e.root.wire.command(e.broadcast(event, args))
 	if err != nil {
 		return fmt.Errorf("emitter: emit %q: %w", event, err)
 	}
 	if e.nobody {
 		return nil
 	}
-	return e.publish(ctx, e.channel(&b), payload)
+	return e.publish(ctx, m)
 }
 
-// channel is where b reaches all its recipients: those that join the room because of an earlier command may be on nodes
-// that have not subscribed to the room's own channel yet.
-func (e Emitter) channel(b *adapter.Broadcast) string {
-	if rooms := b.Target.Rooms; len(rooms) == 1 && e.joined.Has(b.Namespace, rooms[0]) {
-		return rediswire.BroadcastChannel(e.key, b.Namespace)
+func (e Emitter) broadcast(event string, args packet.Args) adapter.Broadcast {
+	return adapter.Broadcast{
+		Namespace: e.nsp, Args: packet.NewEvent(event, args), Target: e.target, Volatile: e.volatile,
+		NoCompress: e.noCompress,
 	}
-	return rediswire.BroadcastTo(e.key, b)
 }
 
 // SocketsJoin makes the matching sockets join the rooms. What is emitted afterwards to a room reaches them.
 func (e Emitter) SocketsJoin(ctx context.Context, rooms ...string) error {
 	if !e.nobody {
-		e.joined.Add(e.nsp, rooms...)
+		e.root.joined.Add(e.nsp, rooms...)
 	}
-	return e.command(ctx, &rediswire.Request{Command: adapter.Join{Namespace: e.nsp, Target: e.target, Rooms: rooms}})
+	return e.command(ctx, adapter.Join{Namespace: e.nsp, Target: e.target, Rooms: rooms})
 }
 
 // SocketsLeave makes the matching sockets leave the rooms.
 func (e Emitter) SocketsLeave(ctx context.Context, rooms ...string) error {
-	return e.command(ctx, &rediswire.Request{Command: adapter.Leave{Namespace: e.nsp, Target: e.target,
-		Rooms: rooms}})
+	return e.command(ctx, adapter.Leave{Namespace: e.nsp, Target: e.target, Rooms: rooms})
 }
 
 // DisconnectSockets disconnects the matching sockets from the namespace, with close from the server altogether.
 func (e Emitter) DisconnectSockets(ctx context.Context, close bool) error {
-	return e.command(ctx, &rediswire.Request{Command: adapter.Disconnect{Namespace: e.nsp, Target: e.target,
-		Close: close}})
+	return e.command(ctx, adapter.Disconnect{Namespace: e.nsp, Target: e.target, Close: close})
 }
 
 // ServerSideEmit sends an event to the servers of the namespace instead of to clients. It travels as JSON: a []byte
@@ -162,53 +155,29 @@ func (e Emitter) ServerSideEmit(ctx context.Context, event string, args ...any) 
 	if err != nil {
 		return fmt.Errorf("emitter: server-side emit %q: %w", event, err)
 	}
-	emit := adapter.ServerEmit{Namespace: e.nsp, Args: packet.NewEvent(event, list)}
-	return e.request(ctx, &rediswire.Request{UID: rediswire.EmitterUID, Command: emit})
+	return e.command(ctx, adapter.ServerEmit{Namespace: e.nsp, Args: packet.NewEvent(event, list)})
 }
 
 // reservedByServers are the events of a namespace itself.
 var reservedByServers = []string{"connect", "connection", "new_namespace"}
 
-// command publishes what the addressed sockets are to do.
-func (e Emitter) command(ctx context.Context, r *rediswire.Request) error {
-	if e.nobody {
-		return nil
-	}
-	return e.request(ctx, r)
-}
-
-func (e Emitter) request(ctx context.Context, r *rediswire.Request) error {
-	payload, err := rediswire.AppendRequest(nil, r)
+// command publishes what the addressed sockets, or the servers, are to do.
+func (e Emitter) command(ctx context.Context, c adapter.Command) error {
+	m, err := e.root.wire.command(c)
 	if err != nil {
 		return fmt.Errorf("emitter: %w", err)
 	}
-	return e.publish(ctx, rediswire.RequestChannel(e.key, e.nsp), payload)
+	if e.nobody {
+		return nil
+	}
+	return e.publish(ctx, m)
 }
 
-func (e Emitter) publish(ctx context.Context, channel string, payload []byte) error {
-	err := e.publishAtOneServer(ctx, channel, payload)
-	if err != nil {
-		return fmt.Errorf("emitter: publish on %s: %w", channel, err)
+func (e Emitter) publish(ctx context.Context, m message) error {
+	if err := e.root.wire.publish(ctx, e.nsp, m); err != nil {
+		return fmt.Errorf("emitter: publish on %s: %w", m.channel, err)
 	}
 	return nil
-}
-
-// publishAtOneServer publishes everything of a namespace at the same master of a Redis Cluster. All masters pass messages
-// on to each other, but keep no order between what was published at one and at another; a room could then be addressed
-// before the command arrives that makes sockets join it.
-func (e Emitter) publishAtOneServer(ctx context.Context, channel string, payload []byte) error {
-	cluster, ok := e.client.(*goredis.ClusterClient)
-	if !ok {
-		return e.client.Publish(ctx, channel, payload).Err()
-	}
-	master, err := cluster.MasterForKey(ctx, rediswire.BroadcastChannel(e.key, e.nsp))
-	if err != nil {
-		return err
-	}
-	if err = master.Publish(ctx, channel, payload).Err(); err != nil {
-		cluster.ReloadState(ctx) // another server may be the master now
-	}
-	return err
 }
 
 // union is a new list of both, each name once, in the order first met.

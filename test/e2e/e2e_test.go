@@ -61,10 +61,10 @@ var (
 	publishPattern = regexp.MustCompile(`(?m)^\s*(\S.* emit .*--redis .*)$`)
 )
 
-// startReference runs Node's own server with its Redis adapter and returns its URL.
-func startReference(t *testing.T, redis string) string {
+// startReference runs Node's own server with its Redis adapter and returns its URL. env are more variables of node-server.mjs.
+func startReference(t *testing.T, redis string, env ...string) string {
 	t.Helper()
-	p := start(t, "reference", "env", "REDIS="+redis, "node", "js/node-server.mjs")
+	p := start(t, "reference", "env", append(env, "REDIS="+redis, "node", "js/node-server.mjs")...)
 	p.Await(func() bool { return strings.Contains(p.Text(), "listening on ") })
 	lines := bufio.NewScanner(strings.NewReader(p.Text()))
 	for lines.Scan() {

@@ -1,13 +1,17 @@
-// Node's own server with the classic Redis adapter, with the events of policy.yaml that the scenarios use: the reference
-// beside the gateway. Prints the port it listens on.
+// Node's own server with the classic Redis adapter, or with SHARDED the sharded one in that mode, and with the events of
+// policy.yaml that the scenarios use: the reference beside the gateway. Prints the port it listens on.
 import { createServer } from "node:http";
-import { createAdapter } from "@socket.io/redis-adapter";
+import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import Redis from "ioredis";
 import { Server } from "socket.io";
 
 const http = createServer();
 const publisher = new Redis(process.env.REDIS);
-const io = new Server(http, { adapter: createAdapter(publisher, publisher.duplicate()) });
+const subscriber = publisher.duplicate();
+const adapter = process.env.SHARDED
+  ? createShardedAdapter(publisher, subscriber, { subscriptionMode: process.env.SHARDED })
+  : createAdapter(publisher, subscriber);
+const io = new Server(http, { adapter });
 
 for (const name of ["/", "/custom"]) {
   io.of(name).on("connection", socket => {
