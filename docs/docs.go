@@ -13,6 +13,11 @@ var Configuration string
 //go:embed rules.md
 var Rules string
 
+// Bench is the page about putting load on a server.
+//
+//go:embed bench.md
+var Bench string
+
 // Example is a configuration to begin with.
 //
 //go:embed example.yaml

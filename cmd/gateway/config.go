@@ -29,7 +29,7 @@ Every fault is named with its key, those of the rules included. Exits with 2 whe
 			DisableFlagsInUseLine: true,
 			Args:                  arguments(1, 1),
 			RunE: func(c *cobra.Command, args []string) error {
-				cfg, warnings, err := load(args[0])
+				cfg, warnings, err := loadConfig(args[0])
 				for _, warning := range warnings {
 					fmt.Fprintln(c.ErrOrStderr(), "warning:", warning)
 				}
@@ -49,7 +49,7 @@ Secrets are masked. But for them, what is printed loads as the same configuratio
 			DisableFlagsInUseLine: true,
 			Args:                  arguments(1, 1),
 			RunE: func(c *cobra.Command, args []string) error {
-				cfg, _, err := load(args[0])
+				cfg, _, err := loadConfig(args[0])
 				if err != nil {
 					return err
 				}
@@ -67,17 +67,17 @@ Secrets are masked. But for them, what is printed loads as the same configuratio
 			},
 		},
 		&cobra.Command{
-			Use:                   "doc [rules]",
-			Short:                 "Print every key with type, unit and default; or the language of rules",
+			Use:                   "doc [rules|bench]",
+			Short:                 "Print every key with type, unit and default; or the page about rules, or about bench",
 			DisableFlagsInUseLine: true,
 			Args:                  arguments(0, 1),
 			RunE: func(c *cobra.Command, args []string) error {
 				page := docs.Configuration
 				if len(args) > 0 {
-					if args[0] != "rules" {
-						return withHelp(c, fmt.Errorf("no page %q; there is one more, rules", args[0]))
+					var known bool
+					if page, known = map[string]string{"rules": docs.Rules, "bench": docs.Bench}[args[0]]; !known {
+						return withHelp(c, fmt.Errorf("no page %q; there are rules and bench", args[0]))
 					}
-					page = docs.Rules
 				}
 				_, err := fmt.Fprint(c.OutOrStdout(), page)
 				return failed(err)
@@ -87,7 +87,7 @@ Secrets are masked. But for them, what is printed loads as the same configuratio
 	return c
 }
 
-func load(file string) (config.Config, []config.Warning, error) {
+func loadConfig(file string) (config.Config, []config.Warning, error) {
 	source := gateway.Source{File: file, Environ: os.Environ()}
 	return source.Load()
 }

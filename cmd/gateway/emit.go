@@ -103,7 +103,7 @@ func redisFor(url, file string) (client redis.UniversalClient, key string, err e
 		client, err = gateway.RedisClient(cfg.Redis)
 		return client, cfg.Adapter.Key, err
 	}
-	cfg, _, err := load(file)
+	cfg, _, err := loadConfig(file)
 	if err != nil {
 		return nil, "", err
 	}

@@ -96,7 +96,7 @@ Begin with "gateway dev": it needs nothing else, and shows a chat to try things 
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(withHelp)
-	root.AddCommand(newDev(), newServe(), newConfig(), newEmit(), newToken(), newPolicy(), newRebalance(), newHealthcheck(), newVersion())
+	root.AddCommand(newDev(), newServe(), newConfig(), newEmit(), newToken(), newPolicy(), newRebalance(), newBench(), newHealthcheck(), newVersion())
 	return root
 }
 

@@ -55,7 +55,7 @@ Each argument is JSON; what is not JSON is a string. Put -- before arguments tha
 			if len(args) > 0 {
 				x.Event, x.Args = args[0], jsonArguments(args[1:])
 			}
-			cfg, _, err := load(file)
+			cfg, _, err := loadConfig(file)
 			if err != nil {
 				return err
 			}

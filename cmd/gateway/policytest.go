@@ -53,7 +53,7 @@ not compared. docs/rules.md describes each field.`,
 			default:
 				file = filepath.Join(filepath.Dir(args[0]), cases.Config)
 			}
-			cfg, _, err := load(file)
+			cfg, _, err := loadConfig(file)
 			if err != nil {
 				return err
 			}

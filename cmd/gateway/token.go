@@ -40,7 +40,7 @@ that has expired, 0 one that never does.`,
 			}
 			jwt := config.JWT{Secret: config.Secret(secret)}
 			if file != "" {
-				cfg, _, err := load(file)
+				cfg, _, err := loadConfig(file)
 				if err != nil {
 					return err
 				}

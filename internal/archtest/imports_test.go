@@ -35,6 +35,7 @@ var allowed = map[string][]string{
 	"internal/redisserver":    {"internal/redisconn", "internal/redisqueue", "internal/redissub", "pkg/adapter"},
 	"internal/redispeers":     {"internal/redisconn"},
 	"internal/redisquestions": {"internal/redispeers", "internal/rediswire", "pkg/adapter"},
+	"internal/load":           nil,
 
 	"pkg/adapter":             {"pkg/rooms", "pkg/socketio/packet"},
 	"pkg/adapter/adaptertest": {"pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
@@ -72,7 +73,7 @@ var allowed = map[string][]string{
 		"internal/rediswire", "internal/relay", "internal/upstream",
 		"pkg/adapter", "pkg/adapter/redis", "pkg/emitter", "pkg/engine", "pkg/rooms", "pkg/socketio", "pkg/socketio/packet",
 	},
-	"cmd/gateway": {"docs", "internal/auth", "internal/config", "internal/gateway", "internal/policytest", "pkg/emitter"},
+	"cmd/gateway": {"docs", "internal/auth", "internal/config", "internal/gateway", "internal/load", "internal/policytest", "pkg/emitter"},
 
 	// Examples show what users can do: with the packages under pkg/, and nothing else.
 	"examples/chat":       {"pkg/socketio"},

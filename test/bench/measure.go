@@ -25,16 +25,19 @@ const loadTimeout = 5 * time.Minute
 type bench struct {
 	dir           string
 	short         bool
-	servers, load string // the cores of each; empty on machines with fewer than four
+	servers, load string // the cores of each; empty on a machine with one
 }
 
 func build(ctx context.Context, dir string, short bool) (*bench, error) {
 	b := &bench{dir: dir, short: short}
-	if n := runtime.NumCPU(); n >= 4 {
+	switch n := runtime.NumCPU(); {
+	case n >= 4:
 		b.servers, b.load = "0,1", fmt.Sprintf("2-%d", n-1)
+	case n >= 2:
+		b.servers, b.load = "0", "1"
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator),
-		"./cmd/gateway", "./test/bench/sioload", "./test/bench/peers/gorilla", "./test/bench/peers/epoll")
+		"./cmd/gateway", "./test/bench/peers/gorilla", "./test/bench/peers/epoll")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("build: %w", err)
@@ -67,7 +70,7 @@ func pinned(cores string, args ...string) []string {
 	return append([]string{"taskset", "-c", cores}, args...)
 }
 
-// measure runs one scenario once against fresh servers and returns the numbers of sioload's answer, and how long the
+// measure runs one scenario once against fresh servers and returns the numbers of the generator's answer, and how long the
 // garbage collector stopped the gateway.
 func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64) (map[string]float64, error) {
 	if peer == index {
@@ -77,13 +80,13 @@ func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64
 	running := &servers{}
 	defer running.wait()
 	defer stop()
-	args := pinned(b.load, append([]string{b.program("sioload")}, s.args(at, b.short)...)...)
+	args := pinned(b.load, append([]string{b.program("gateway"), "bench"}, append(s.args(at, b.short), "--output", "json", "--quiet")...)...)
 	if s.token {
 		token, err := b.newToken()
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, "-token", token)
+		args = append(args, "--token", token)
 	}
 	redis := ""
 	if s.redis {
@@ -92,7 +95,7 @@ func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64
 			return nil, err
 		}
 		redis = "redis://" + address
-		args = append(args, "-aux-pid", running.pids[0])
+		args = append(args, "--aux-pid", running.pids[0])
 	}
 	nodes := 1
 	if s.nodes != nil {
@@ -107,7 +110,7 @@ func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64
 		urls = append(urls, "http://"+address)
 	}
 	pids := running.pids[len(running.pids)-nodes:]
-	values, err := generate(ctx, append(args, "-url", strings.Join(urls, ","), "-pid", strings.Join(pids, ",")))
+	values, err := generate(ctx, append(args, "--url", strings.Join(urls, ","), "--pid", strings.Join(pids, ",")))
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +123,7 @@ func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64
 	return values, nil
 }
 
-// generate runs sioload and returns the numbers of its answer, with yes as 1 and no as 0.
+// generate runs gateway bench and returns the numbers of its answer, with yes as 1 and no as 0.
 func generate(ctx context.Context, args []string) (map[string]float64, error) {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	var out, progress bytes.Buffer
@@ -128,10 +131,10 @@ func generate(ctx context.Context, args []string) (map[string]float64, error) {
 	runErr := cmd.Run()
 	var answer map[string]any
 	if err := json.Unmarshal(out.Bytes(), &answer); err != nil {
-		return nil, fmt.Errorf("sioload: %w: %s", errors.Join(runErr, err), progress.Bytes())
+		return nil, fmt.Errorf("gateway bench: %w: %s", errors.Join(runErr, err), progress.Bytes())
 	}
 	if runErr != nil || answer["error"] != nil {
-		return nil, fmt.Errorf("sioload: %s", out.Bytes())
+		return nil, fmt.Errorf("gateway bench: %s", out.Bytes())
 	}
 	fmt.Fprintf(os.Stderr, "%s\n%s", strings.Join(args, " "), out.Bytes())
 	numbers := make(map[string]float64)

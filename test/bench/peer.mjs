@@ -1,4 +1,4 @@
-// Node's socket.io with what sioload asks of a server: node peer.mjs PORT [REDIS-URL]
+// Node's socket.io with what gateway bench asks of a server: node peer.mjs PORT [REDIS-URL]
 import { createServer } from "node:http";
 import { createAdapter } from "@socket.io/redis-adapter";
 import Redis from "ioredis";

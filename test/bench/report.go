@@ -88,7 +88,7 @@ func report(run results.Run) []byte {
 		if r.Values["search_failed"] == 1 {
 			p.Unheld = append(p.Unheld, r)
 		}
-		if r.Values["gen_saturated"] == 1 {
+		if r.Values["generator_limited"] == 1 {
 			p.Behind = append(p.Behind, r)
 		}
 	}

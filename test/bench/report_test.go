@@ -80,8 +80,8 @@ func TestReport_JudgesNothingWithoutNode(t *testing.T) {
 }
 
 func TestReport_NamesFiguresThatAreNoCeiling(t *testing.T) {
-	run := measured(result("fanout", node, 0, "search_failed", 1), result("rooms", epoll, 0, "gen_saturated", 1),
-		result("echo", node, 0, "gen_saturated", 0))
+	run := measured(result("fanout", node, 0, "search_failed", 1), result("rooms", epoll, 0, "generator_limited", 1),
+		result("echo", node, 0, "generator_limited", 0))
 	for _, line := range []string{"- fanout on node", "- rooms on epoll"} {
 		if got := row(t, run, line); got != line+", round 1" {
 			t.Error(got)

@@ -9,7 +9,7 @@ import (
 // scenario is one load, and what is read off it.
 type scenario struct {
 	name, title string
-	load        func(at float64) string // sioload's arguments; nil for what is measured in this process
+	load        func(at float64) string // the generator's arguments; nil for what is measured in this process
 	peers       []string
 	redis       bool
 	token       bool                 // clients bring an ES256 token
@@ -24,7 +24,7 @@ type growth struct {
 	steps []float64
 }
 
-// figure is a field of sioload's answer.
+// figure is a field of the generator's answer.
 type figure struct {
 	field, text string
 	target      target
@@ -75,40 +75,40 @@ func two(float64) int { return 2 }
 // scenarios are all that is measured; top is how many connections a process can have here.
 func scenarios(top int) []scenario {
 	return append([]scenario{
-		{name: "connect", title: "10,000 handshakes, 100 at once", load: load("connect -n 10000 -hold 100ms"), peers: all, figures: []figure{
+		{name: "connect", title: "10,000 handshakes, 100 at once", load: load("connect --clients 10000 --hold 100ms"), peers: all, figures: []figure{
 			{field: "handshakes_s", text: "handshakes/s", target: atLeast(2, 4)},
 			{field: "handshake_cpu_s_per_k", text: "CPU ms per handshake", target: atMost(.5, 0)},
 			{field: "connect_p99_ms", text: "p99 ms"},
 		}},
-		{name: "connect-token", title: "the same with an ES256 token each", load: load("connect -n 10000 -hold 100ms"), token: true,
+		{name: "connect-token", title: "the same with an ES256 token each", load: load("connect --clients 10000 --hold 100ms"), token: true,
 			peers: []string{carillon}, figures: []figure{
 				{field: "handshakes_s", text: "handshakes/s"}, {field: "handshake_cpu_s_per_k", text: "CPU ms per handshake"},
 			}},
-		{name: "idle", title: "10,000 idle connections, 30 s", load: load("connect -n 10000 -hold 30s"), peers: all, figures: []figure{
+		{name: "idle", title: "10,000 idle connections, 30 s", load: load("connect --clients 10000 --hold 30s"), peers: all, figures: []figure{
 			{field: "rss_per_conn_kb", text: "RSS KB per connection", target: target{floor: .4, plainGoal: 2, lower: true}},
 			{field: "hold_cpu_cores", text: "CPU cores for all"},
 		}},
-		{name: "echo", title: "100 clients, an acknowledgement at a time each", load: load("echo -n 100"), peers: all, figures: []figure{
+		{name: "echo", title: "100 clients, an acknowledgement at a time each", load: load("echo --clients 100"), peers: all, figures: []figure{
 			{field: "req_s", text: "acknowledgements/s", target: atLeast(2.5, 2.8)}, cpu(atMost(.7, .6)),
 			{field: "lat_p99_ms", text: "p99 ms"},
 		}},
-		{name: "fanout", title: "one to a room of 1,000, highest rate", load: load("fanout -n 1000 -p99 100"), peers: all,
+		{name: "fanout", title: "one to a room of 1,000, highest rate", load: load("fanout --clients 1000 --p99 100ms"), peers: all,
 			figures: []figure{deliveries(atLeast(25, 40)), cpu(target{}), p99, lost}},
-		{name: "fanout5k", title: "one to a room of 5,000, highest rate", load: load("fanout -n 5000 -p99 100"), peers: all,
+		{name: "fanout5k", title: "one to a room of 5,000, highest rate", load: load("fanout --clients 5000 --p99 100ms"), peers: all,
 			figures: []figure{deliveries(atLeast(40, 60)), cpu(target{}), p99, lost}},
-		{name: "rooms", title: "1,000 rooms of 10, highest rate", load: load("rooms -rooms 1000 -members 10 -p99 100"), peers: all,
+		{name: "rooms", title: "1,000 rooms of 10, highest rate", load: load("rooms --rooms 1000 --members 10 --p99 100ms"), peers: all,
 			figures: []figure{deliveries(atLeast(6, 8)), cpu(target{}), p99, lost}},
-		{name: "fixed", title: "one to a room of 1,000, 40 times a second", load: load("fanout -n 1000 -rate 40"), peers: all,
+		{name: "fixed", title: "one to a room of 1,000, 40 times a second", load: load("fanout --clients 1000 --rate 40"), peers: all,
 			figures: []figure{
 				cpu(atMost(.8, .7)), {field: "lat_p99_ms", text: "p99 ms", target: atMost(.6, .45)}, lost,
 			}},
-		{name: "cluster", title: "two nodes and Redis, one room of 2,000, highest rate", load: load("multi -n 2000"), redis: true, nodes: two,
+		{name: "cluster", title: "two nodes and Redis, one room of 2,000, highest rate", load: load("fanout --clients 2000"), redis: true, nodes: two,
 			peers: whole, figures: []figure{deliveries(atLeast(10, 20)), cpuRedis(atMost(.2, .1)), lost}},
-		{name: "cluster-rooms", title: "two nodes and Redis, 1,000 rooms of 10, highest rate", load: load("rooms -rooms 1000 -members 10"), redis: true,
+		{name: "cluster-rooms", title: "two nodes and Redis, 1,000 rooms of 10, highest rate", load: load("rooms --rooms 1000 --members 10"), redis: true,
 			nodes: two, peers: whole, figures: []figure{deliveries(atLeast(4, 6)), cpuRedis(atMost(.3, 0)), lost}},
-		{name: "polling", title: "one to a room of 1,000 that polls, highest rate", load: load("fanout -n 1000 -transport polling"), peers: whole,
+		{name: "polling", title: "one to a room of 1,000 that polls, highest rate", load: load("fanout --clients 1000 --transport polling"), peers: whole,
 			figures: []figure{deliveries(atLeast(2, 0)), cpu(target{}), lost}},
-		{name: "churn", title: "connect, join, leave, close; 100 at once", load: load("churn -n 100"), peers: all, figures: []figure{
+		{name: "churn", title: "connect, join, leave, close; 100 at once", load: load("churn --clients 100"), peers: all, figures: []figure{
 			{field: "cycles_s", text: "cycles/s", target: atLeast(2, 0)}, cpu(target{}),
 		}},
 	}, grown(float64(top))...)
@@ -118,18 +118,18 @@ func scenarios(top int) []scenario {
 func grown(top float64) []scenario {
 	return []scenario{
 		{name: "connections", title: "40,000 deliveries a second to one room of all connections", peers: all,
-			load:    func(at float64) string { return fmt.Sprintf("fanout -n %.0f -rate %g", at, 40_000/at) },
+			load:    func(at float64) string { return fmt.Sprintf("fanout --clients %.0f --rate %g", at, 40_000/at) },
 			growth:  &growth{"connections", []float64{100, 1000, 5000, 10_000, top}},
 			figures: []figure{cpu(target{})}},
 		{name: "room-count", title: "20,000 deliveries a second to rooms of 10, 10,000 connections", peers: whole,
 			load: func(at float64) string {
-				return fmt.Sprintf("rooms -rooms %.0f -members 10 -conns 10000 -rate 2000", at)
+				return fmt.Sprintf("rooms --rooms %.0f --members 10 --shared --clients 10000 --rate 2000", at)
 			},
 			growth:  &growth{"rooms", []float64{1, 10, 100, 1000, 10_000, 100_000}},
 			figures: []figure{cpu(target{})}},
 		{name: "room-size", title: "connect, join, leave, close beside residents of the room", peers: whole,
 			load: func(at float64) string {
-				return fmt.Sprintf("churn -n 50 -rooms 1 -resident %.0f -room-size %.0f", top-500, at)
+				return fmt.Sprintf("churn --clients 50 --rooms 1 --residents %.0f --room-size %.0f", top-500, at)
 			},
 			growth:  &growth{"residents of the room", []float64{10, 100, 1000, 10_000, top - 500}},
 			figures: []figure{{field: "cpu_s_per_M", text: "CPU µs per cycle"}}},
@@ -139,11 +139,11 @@ func grown(top float64) []scenario {
 				{field: "join_ns", text: "join ns"}, {field: "leave_ns", text: "leave ns"}, {field: "disconnect_ns", text: "disconnect ns"},
 			}},
 		{name: "gc", title: "GC pauses at full load of acknowledgements (wanted: below 1 ms)", peers: []string{carillon},
-			load:    func(at float64) string { return fmt.Sprintf("echo -n %.0f", at) },
+			load:    func(at float64) string { return fmt.Sprintf("echo --clients %.0f", at) },
 			growth:  &growth{"connections", []float64{100, 1000, 10_000, top}},
 			figures: []figure{{field: "gc_pause_max_ms", text: "longest GC pause, ms"}, {field: "gc_pause_median_ms", text: "median GC pause, ms"}}},
 		{name: "nodes", title: "2,000 publishes a second to 500 rooms of 8 over all nodes", peers: whole, redis: true,
-			load:    load("rooms -rooms 500 -members 8 -rate 2000 -dur 10s"),
+			load:    load("rooms --rooms 500 --members 8 --rate 2000 --duration 10s"),
 			nodes:   func(at float64) int { return int(at) },
 			growth:  &growth{"nodes", []float64{1, 2, 4, 8}},
 			figures: []figure{cpu(target{}), {field: "aux_s_per_M", text: "of Redis alone"}}},
@@ -166,17 +166,26 @@ func (s scenario) at() []float64 {
 	return s.growth.steps
 }
 
-// args are the arguments for sioload. The last of two equal flags holds.
+// args are the arguments for gateway bench. The last of two equal flags holds.
 func (s scenario) args(at float64, short bool) []string {
 	args := strings.Fields(s.load(at))
-	switch connect := args[0] == "connect"; {
-	case connect && short:
-		return append(args, "-hold", "1s")
-	case connect:
+	var usual []string
+	switch {
+	case args[0] == "connect" && short:
+		return append(args, "--hold", "1s")
+	case args[0] == "connect":
 		return args
 	case short:
-		return append(args, "-dur", "1s", "-step", "600ms", "-warm", "300ms")
+		usual = []string{"--duration", "1s", "--warmup", "300ms"}
+	default: // long enough for a thousand latencies a step, short enough that a quiet hour holds three rounds
+		usual = []string{"--duration", "4s", "--warmup", "500ms"}
 	}
-	// Long enough for a thousand latencies a step, short enough that a quiet hour holds three rounds.
-	return slices.Insert(args, 1, "-dur", "4s", "-step", "1500ms", "-warm", "500ms")
+	if args[0] == "fanout" || args[0] == "rooms" {
+		step := "1500ms"
+		if short {
+			step = "600ms"
+		}
+		usual = append(usual, "--step", step)
+	}
+	return slices.Insert(args, 1, usual...)
 }

@@ -16,28 +16,26 @@ const maxIdleKB = 6
 func TestFootprint_TenThousandIdleConnections(t *testing.T) {
 	dir := t.TempDir()
 	// Without the race detector, whose shadow memory is not what is measured.
-	gateway, sioload := filepath.Join(dir, "gateway"), filepath.Join(dir, "sioload")
-	for binary, pkg := range map[string]string{gateway: "cmd/gateway", sioload: "test/bench/sioload"} {
-		if out, err := exec.Command("go", "build", "-o", binary, "github.com/carillon-io/carillon/"+pkg).CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", pkg, err, out)
-		}
+	gateway := filepath.Join(dir, "gateway")
+	if out, err := exec.Command("go", "build", "-o", gateway, "github.com/carillon-io/carillon/cmd/gateway").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
 	}
 	address, ops := program.FreeAddress(t), program.FreeAddress(t)
 	config := program.WriteFile(t, "gateway.yaml", "server: {address: '"+address+"'}\nops: {address: '"+ops+"'}\ndrain: {delay: 0s, window: 0s}\n")
 	n := start(t, "gateway", gateway, "serve", "--config", config)
 	n.Await(func() bool { return program.Answers200("http://" + ops + "/readyz") })
 
-	out, err := exec.Command(sioload, "connect", "-n", "10000", "-hold", "6s", "-url", "http://"+address,
-		"-pid", strconv.Itoa(n.Cmd.Process.Pid)).Output()
+	out, err := exec.Command(gateway, "bench", "connect", "--clients", "10000", "--hold", "6s", "--url", "http://"+address, "--output", "json", "--quiet",
+		"--pid", strconv.Itoa(n.Cmd.Process.Pid)).Output()
 	if err != nil {
-		t.Fatalf("sioload: %v\n%s", err, out)
+		t.Fatalf("gateway bench: %v\n%s", err, out)
 	}
 	var answer struct {
 		Connected int     `json:"connected"`
 		PerConn   float64 `json:"rss_per_conn_kb"`
 	}
 	if err := json.Unmarshal(out, &answer); err != nil {
-		t.Fatalf("sioload said %s: %v", out, err)
+		t.Fatalf("gateway bench said %s: %v", out, err)
 	}
 	t.Logf("%.2f kB for each of %d connections", answer.PerConn, answer.Connected)
 	if answer.Connected != 10_000 || answer.PerConn <= 0 || answer.PerConn > maxIdleKB {

@@ -1,4 +1,4 @@
-// Package wire is as much of Socket.IO as the bare servers beside it need to be loaded by sioload: the packets of its four
+// Package wire is as much of Socket.IO as the bare servers beside it need to be loaded by gateway bench: the packets of its four
 // events, told apart by their first bytes. It trusts its input, and is no server for anybody else.
 package wire
 
@@ -13,7 +13,7 @@ const (
 // Kind tells packets apart.
 type Kind byte
 
-// The packets that sioload sends.
+// The packets that gateway bench sends.
 const (
 	Other Kind = iota
 	Connect
@@ -96,12 +96,12 @@ func AppendFrame(dst, text []byte) []byte {
 	if n := len(text); n < 126 {
 		dst = append(dst, 0x81, byte(n))
 	} else {
-		dst = append(dst, 0x81, 126, byte(n>>8), byte(n)) // sioload sends less than 64 KiB
+		dst = append(dst, 0x81, 126, byte(n>>8), byte(n)) // gateway bench sends less than 64 KiB
 	}
 	return append(dst, text...)
 }
 
-// Handshake is the answer to a WebSocket handshake, without the check of the key, which sioload does not make.
+// Handshake is the answer to a WebSocket handshake, without the check of the key, which gateway bench does not make.
 func Handshake() []byte {
 	return []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n")
 }

@@ -1,0 +1,242 @@
+//go:build linux
+
+package load
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/carillon-io/carillon/pkg/socketio"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// serve starts a server that does what the scenarios ask of one.
+func serve(t *testing.T, secure bool) (url string, stop func()) {
+	t.Helper()
+	server, err := socketio.New(socketio.Config{Engine: engine.Config{EIO3: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx) }()
+	io := server.Of("/")
+	io.OnConnect(func(s *socketio.Socket) {
+		s.On("join", func(room string, ack socketio.Ack) { _ = s.Join(room); _ = ack.Send("ok") })
+		s.On("echo", func(payload string, ack socketio.Ack) { _ = ack.Send(payload) })
+		s.On("publish", func(room, payload string) { _ = io.To(room).Emit("msg", payload) })
+		s.On("publishAll", func(payload string) { _ = io.Emit("msg", payload) })
+	})
+	web := httptest.NewUnstartedServer(http.Handler(server))
+	if secure {
+		web.StartTLS()
+	} else {
+		web.Start()
+	}
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			server.Close()
+			web.Close()
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(stop)
+	return web.URL, stop
+}
+
+// short are options for a load that a busy machine bears.
+func short(scenario string, urls ...string) Options {
+	o := Defaults(scenario)
+	o.URLs, o.Insecure, o.Workers, o.Nap = urls, true, 2, time.Millisecond
+	o.Clients, o.Rooms, o.Members, o.Rate = 20, 5, 4, "100"
+	o.Warmup, o.Duration, o.Settle, o.Hold = 0, 150*time.Millisecond, 10*time.Millisecond, 10*time.Millisecond
+	o.HandshakeTimeout, o.Drain = time.Minute, time.Minute
+	return o
+}
+
+func run(t *testing.T, o Options) Result {
+	t.Helper()
+	r, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatalf("%v\n%v", err, r)
+	}
+	return r
+}
+
+func TestRun_EveryWayIn(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		url, _ := serve(t, secure)
+		for _, transport := range []string{WebSocket, Polling} {
+			for _, eio := range []int{3, 4} {
+				for _, scenario := range []string{"connect", "echo", "fanout", "rooms", "churn"} {
+					t.Run(fmt.Sprintf("tls=%v,%s,EIO=%d,%s", secure, transport, eio, scenario), func(t *testing.T) {
+						o := short(scenario, url)
+						o.Transport, o.EIO, o.Residents = transport, eio, 3
+						r := run(t, o)
+						if r["errors"] != nil {
+							t.Errorf("errors: %v", r["errors"])
+						}
+						switch scenario {
+						case "connect":
+							if r["connected"] != int64(20) {
+								t.Errorf("%v connected", r["connected"])
+							}
+						case "echo":
+							if r["req_s"].(float64) <= 0 || r["bad_replies"] != int64(0) {
+								t.Errorf("%v requests/s, %v bad replies", r["req_s"], r["bad_replies"])
+							}
+						case "churn":
+							if r["failed"] != int64(0) || r["residents_gone"] != int64(0) {
+								t.Errorf("%v failed, %v residents gone", r["failed"], r["residents_gone"])
+							}
+						default:
+							if r["lost"] != int64(0) || r["gaps"] != int64(0) || r["misrouted"] != int64(0) || r["published_s"].(float64) <= 0 {
+								t.Errorf("%v", r)
+							}
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+func TestEcho_AClosedLoopAnswersEachRequest(t *testing.T) {
+	url, _ := serve(t, false)
+	o := short("echo", url)
+	o.Rate, o.Inflight = "max", 3
+	if r := run(t, o); r["bad_replies"] != int64(0) || r["disconnects"] != int64(0) || r["inflight"] != 3 {
+		t.Errorf("%v", r)
+	}
+}
+
+// onLine is a writer that calls f with the first line that begins with prefix.
+type onLine struct {
+	prefix string
+	once   sync.Once
+	f      func()
+}
+
+func (w *onLine) Write(line []byte) (int, error) {
+	if bytes.HasPrefix(line, []byte(w.prefix)) {
+		w.once.Do(w.f)
+	}
+	return len(line), nil
+}
+
+func TestStorm_EveryClientComesBack(t *testing.T) {
+	url, _ := serve(t, false)
+	o := short("storm", url)
+	o.Duration = time.Minute
+	r := run(t, o)
+	if r["losses"] != 20 || r["not_back"] != int64(0) || r["back_percent"] != 100.0 || r["away_max_ms"].(float64) < 500 {
+		t.Errorf("%v", r)
+	}
+}
+
+func TestRoll_ClientsOfAServerThatStopsGoToTheOthers(t *testing.T) {
+	first, stop := serve(t, false)
+	second, _ := serve(t, false)
+	o := short("roll", first, second)
+	o.Duration, o.Rate = 4*time.Second, "50"
+	stopped := make(chan struct{})
+	o.Progress = &onLine{prefix: "publishing", f: func() { go func() { stop(); close(stopped) }() }}
+	r := run(t, o)
+	<-stopped
+	if r["losses"].(int) < 10 || r["not_back"] != int64(0) || r["gaps"] != int64(0) || r["out_of_order"] != int64(0) || r["received"].(int64) == 0 {
+		t.Errorf("%v", r)
+	}
+}
+
+func TestJitter_WithoutRecoveryACutLosesMessages(t *testing.T) {
+	for _, halfOpen := range []bool{false, true} {
+		url, _ := serve(t, false)
+		o := short("jitter", url)
+		o.Duration, o.Every, o.CutEvery, o.CutFor, o.HalfOpen = 3*time.Second, 50*time.Millisecond, 2*time.Second, 500*time.Millisecond, halfOpen
+		r := run(t, o)
+		if r["reconnects"].(int64) < 20 || r["recovered"] != int64(0) || r["twice"] != int64(0) || r["out_of_order"] != int64(0) {
+			t.Errorf("%v", r)
+		}
+		if got := r["delivered_percent"].(float64); got >= 100 || got < 10 {
+			t.Errorf("%v %% delivered", got)
+		}
+	}
+}
+
+func TestRun_SaysWhatCannotBeRun(t *testing.T) {
+	url, _ := serve(t, false)
+	for want, change := range map[string]func(*Options){
+		"no scenario":           func(o *Options) { o.Scenario = "dance" },
+		"no URL":                func(o *Options) { o.URLs = nil },
+		"not http, https":       func(o *Options) { o.URLs = []string{"ftp://127.0.0.1"} },
+		"names no host":         func(o *Options) { o.URLs = []string{"http://"} },
+		"transport":             func(o *Options) { o.Transport = "pigeon" },
+		"EIO 5":                 func(o *Options) { o.EIO = 5 },
+		"clients: 0":            func(o *Options) { o.Clients = 0 },
+		`rate "NaN"`:            func(o *Options) { o.Rate = "NaN" },
+		"rate auto":             func(o *Options) { o.Rate = "auto" },
+		"connection refused":    func(o *Options) { o.URLs, o.Retries = []string{"http://127.0.0.1:1"}, 0 },
+		"upgrade refused: HTTP": func(o *Options) { o.Path, o.Retries = "/elsewhere/", 0 },
+	} {
+		o := short("echo", url)
+		change(&o)
+		if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+func TestRun_EndsWithItsContext(t *testing.T) {
+	url, _ := serve(t, false)
+	for _, scenario := range Scenarios {
+		ctx, cancel := context.WithCancel(t.Context())
+		o := short(scenario, url)
+		o.Duration, o.Hold, o.Residents = time.Hour, time.Hour, 1
+		begun := 0
+		o.Progress = &lines{func() {
+			if begun++; begun == 2 {
+				cancel()
+			}
+		}}
+		if _, err := Run(ctx, o); ctx.Err() == nil || err == nil {
+			t.Errorf("%s: %v", scenario, err)
+		}
+		cancel()
+	}
+}
+
+// lines calls f with each line.
+type lines struct{ f func() }
+
+func (l *lines) Write(line []byte) (int, error) {
+	l.f()
+	return len(line), nil
+}
+
+func TestResult_TheTableBeginsWithWhatWasAskedFor(t *testing.T) {
+	var out strings.Builder
+	r := Result{"a": 1, "scenario": "echo", "req_s": 2.5, "errors": map[string]int{"x": 3}, "generator_limited": true}
+	if err := r.Table(&out); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	if !strings.HasPrefix(lines[0], "scenario") || !strings.HasPrefix(lines[1], "req_s") || !strings.Contains(out.String(), "3 × x") ||
+		!strings.Contains(out.String(), "the generator, not the server") {
+		t.Errorf("%s", out.String())
+	}
+}
