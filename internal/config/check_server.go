@@ -31,7 +31,7 @@ func (l *loader) checkServer(s *Server) {
 func (l *loader) checkDoors(c *Config) {
 	l.checkDoor("native.path", c.Native, c)
 	l.checkDoor("sse.path", c.SSE, c)
-	if c.Native.Path != "" && c.Native.Path == c.SSE.Path {
+	if c.Native.Path != "" && strings.TrimSuffix(c.Native.Path, "/") == strings.TrimSuffix(c.SSE.Path, "/") {
 		l.fault("sse.path", "%s is already native.path", quote(c.SSE.Path))
 	}
 	if c.API.Address != "" {

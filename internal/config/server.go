@@ -60,7 +60,7 @@ type Peer struct {
 
 // Door is an endpoint for clients without a Socket.IO library.
 type Door struct {
-	// Path. Empty: off.
+	// Path of the namespace `/`; `<path>/<name>` is that of `/<name>`. Empty: off.
 	Path string `key:"path"`
 }
 

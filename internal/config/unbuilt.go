@@ -27,8 +27,6 @@ var unbuilt = []unbuiltKey{
 	{key: "adapter.kind", refuse: true, asks: func(c *Config) bool {
 		return c.Adapter.Kind == AdapterStreams
 	}},
-	{key: "native.path"},
-	{key: "sse.path"},
 	{key: "api"},
 	{key: "history", refuse: true},
 	{key: "presence"},

@@ -26,8 +26,6 @@ func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 	for _, c := range []struct{ key, value, shown string }{
 		{"socketio.recovery.window", "1m", `"1m": `},
 		{"socketio.recovery.bytes", "1MiB", `"1MiB": `},
-		{"native.path", "/ws", `"/ws": `},
-		{"sse.path", "/sse", `"/sse": `},
 		{"presence", "[{rooms: [a], user: '${sid}'}]", ""},
 	} {
 		want := "line 1: " + c.key + ": " + c.shown + "not in this version; it has no effect"

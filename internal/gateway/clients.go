@@ -13,10 +13,12 @@ import (
 	"github.com/carillon-io/carillon/pkg/engine"
 )
 
-// clientHandler serves what clients see: the Socket.IO path with the browser client's files in it, and root beside it.
+// clientHandler serves what clients see: the Socket.IO path with the browser client's files in it, the doors, and root beside
+// them.
 type clientHandler struct {
 	path     string // with both slashes; served without the second one too
 	socketio http.Handler
+	doors    []door
 	origins  *originPolicy
 	bundle   *bundle      // nil: there is none
 	root     http.Handler // nil: 404
@@ -25,7 +27,14 @@ type clientHandler struct {
 func (h *clientHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, ours := strings.CutPrefix(r.URL.Path, h.path)
 	ours = ours || r.URL.Path+"/" == h.path // as clients send it with addTrailingSlash: false, or a rewriting proxy
+	door := http.Handler(nil)
+	if !ours {
+		door = findDoor(h.doors, r)
+	}
 	switch {
+	case door != nil && h.origins.Preflight(w, r):
+	case door != nil:
+		door.ServeHTTP(w, r)
 	case !ours && h.root != nil:
 		h.root.ServeHTTP(w, r)
 	case !ours:

@@ -73,6 +73,7 @@ func demoConfig(address string, token bool) (config.Config, error) {
 	base.Server.Address = address
 	base.Ops.Address = "127.0.0.1:9090"
 	base.Engine.EIO3 = true
+	base.Native.Path, base.SSE.Path = "/ws", "/sse"
 	base.Drain = config.Drain{}
 	base.Log = config.Log{Level: "warn", Format: config.LogConsole}
 	if _, err := os.Stat(clientBundleDir); err == nil {

@@ -153,7 +153,7 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 		return err
 	}
 	// The server asks the limiter and the limiter the server, so one of them has to come later.
-	g.limits = newLimiter(cfg.TrustedProxies, func() *socketio.Server { return g.socketio }, registry, g.logger.Named("clients"))
+	g.limits = newLimiter(cfg.Path, cfg.TrustedProxies, func() *socketio.Server { return g.socketio }, registry, g.logger.Named("clients"))
 	cluster, err := g.joinPython(registry)
 	if err != nil {
 		return fmt.Errorf("adapter.python: %w", err)
@@ -168,7 +168,8 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 		}
 	}
 	g.policy.Install(g.socketio)
-	handler := &clientHandler{path: cfg.Path, socketio: g.socketio, origins: origins, root: o.Root}
+	doors := newDoors(o.Config, g.socketio)
+	handler := &clientHandler{path: cfg.Path, socketio: g.socketio, doors: doors, origins: origins, root: o.Root}
 	if cfg.ClientBundle != "" {
 		if handler.bundle, err = loadBundle(cfg.ClientBundle); err != nil {
 			return fmt.Errorf("server.client_bundle: %w", err)
@@ -284,6 +285,7 @@ func (g *Gateway) serverConfig(cluster adapter.Adapter, tag func() string, origi
 		MaxDepth:        cfg.SocketIO.MaxDepth,
 		DrainWindow:     max(cfg.Drain.Window, 1), // 0 would be the package's default
 		PrivateHeaders:  cfg.Server.PrivateHeaders,
+		Hello:           g.policy.Hello,
 		NamespaceLabel:  g.policy.Label,
 		NamespaceLabels: g.policy.Labels,
 		Logger:          g.logger.Named("socketio"),

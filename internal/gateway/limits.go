@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 // again after.
 type limiter struct {
 	// Static after construction.
+	path        string                  // of Socket.IO, without a slash at its end
 	server      func() *socketio.Server // first asked with the first request
 	proxies     trustedProxies
 	connections *connections
@@ -42,7 +44,7 @@ const (
 const retryRate = time.Second
 
 // newLimiter makes a limiter without limits; set puts them in force.
-func newLimiter(proxies trustedProxies, server func() *socketio.Server, registry prometheus.Registerer, logger *zap.Logger) *limiter {
+func newLimiter(path string, proxies trustedProxies, server func() *socketio.Server, registry prometheus.Registerer, logger *zap.Logger) *limiter {
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "carillon", Name: "limited_total", Help: "Requests refused because a limit was reached, by limit.",
 	}, []string{"limit"})
@@ -50,6 +52,7 @@ func newLimiter(proxies trustedProxies, server func() *socketio.Server, registry
 	const plenty = 1 << 30
 	descriptors := int(min(fileDescriptors(), plenty))
 	l := &limiter{
+		path:        strings.TrimSuffix(path, "/"),
 		server:      server,
 		proxies:     proxies,
 		descriptors: descriptors - reserve(descriptors),
@@ -91,7 +94,7 @@ func (l *limiter) set(cfg config.Limits) {
 
 // check refuses handshakes that come too fast; the engine counts those that stay.
 func (l *limiter) check(r *http.Request) *engine.Refusal {
-	if r.Method != http.MethodGet || hasSession(r) {
+	if r.Method != http.MethodGet || l.hasSession(r) {
 		return nil
 	}
 	if !l.handshakes.Load().Allow() {
@@ -101,9 +104,9 @@ func (l *limiter) check(r *http.Request) *engine.Refusal {
 	return nil
 }
 
-// hasSession reports whether a request names a session, of whatever kind.
-func hasSession(r *http.Request) bool {
-	return engine.ParseQuery(r.URL.RawQuery).Get("sid") != ""
+// hasSession reports whether a request names a session, of whatever kind. To a door a name means nothing.
+func (l *limiter) hasSession(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, l.path) && engine.ParseQuery(r.URL.RawQuery).Get("sid") != ""
 }
 
 // unknown answers requests for sessions that this node does not hold: the peers know, or there are none.

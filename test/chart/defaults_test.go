@@ -58,6 +58,20 @@ func TestDefaults_WhatTemplatesAssumeIsWhatTheGatewayDoes(t *testing.T) {
 	}
 }
 
+// TestDoors_AreReachedFromOutside: what the configuration opens for clients without a Socket.IO library needs a route.
+func TestDoors_AreReachedFromOutside(t *testing.T) {
+	all := render(t, "ingress.enabled=true", "httpRoute.enabled=true", "httpRoute.parentRefs[0].name=public",
+		"config.native.path=/ws", "config.sse.path=/events/")
+	for i, want := range []string{"/socket.io/", "/ws", "/events"} {
+		if got := all.must(t, "Ingress", release).at("spec", "rules", 0, "http", "paths", i, "path"); got != want {
+			t.Errorf("path %d of the Ingress is %v, want %s", i, got, want)
+		}
+		if got := all.must(t, "HTTPRoute", release).at("spec", "rules", 0, "matches", i, "path", "value"); got != want {
+			t.Errorf("path %d of the HTTPRoute is %v, want %s", i, got, want)
+		}
+	}
+}
+
 func containerPort(container object, name string) int {
 	ports, _ := container.at("ports").([]any)
 	for _, p := range ports {

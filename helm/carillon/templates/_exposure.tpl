@@ -14,6 +14,17 @@ yes
 {{- printf "%s/" (trimSuffix "/" $path) -}}
 {{- end -}}
 
+{{- /* carillon.paths is what clients use, as a JSON list: Socket.IO's path and those of native.path and sse.path. */ -}}
+{{- define "carillon.paths" -}}
+{{- $paths := list (include "carillon.path" .) -}}
+{{- range $door := list "native" "sse" -}}
+{{- with dig $door "path" "" $.Values.config -}}
+{{- $paths = append $paths (trimSuffix "/" .) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $paths -}}
+{{- end -}}
+
 {{- /* carillon.traefikSticky are annotations of the Service: Traefik reads stickiness there, for every Ingress in front of it. */ -}}
 {{- define "carillon.traefikSticky" -}}
 traefik.ingress.kubernetes.io/service.sticky.cookie: "true"
