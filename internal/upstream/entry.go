@@ -34,6 +34,7 @@ type entry struct {
 	arrived  time.Time
 	deadline time.Time           // until which Redis may take it; zero: whenever
 	stored   func(string, error) // called once, with the id or an error; nil: nothing waits
+	token    string              // under which an answer is waited for; empty: none is
 
 	// The partition's mu guards the following.
 	settled bool   // stored has been called, or is about to be
@@ -48,7 +49,7 @@ const (
 
 // newEvent is the entry of an event. It keeps nothing of what it is given: a few bytes would hold on to the whole message
 // that they came in.
-func newEvent(st *stay, f *Event, now time.Time, deadline time.Duration, token string) *entry {
+func newEvent(st *stay, f *Event, now time.Time, deadline time.Duration) *entry {
 	size := len(f.Name) + len(f.Args.JSON)
 	for _, a := range f.Args.Attachments {
 		size += len(a)
@@ -74,10 +75,11 @@ func newEvent(st *stay, f *Event, now time.Time, deadline time.Duration, token s
 		h.add(bytes)
 	}
 	rest = append(rest, "h", h.text())
-	e := &entry{kind: kindEvent, stay: st, rest: rest, arrived: now, deadline: now.Add(deadline)}
+	e := &entry{kind: kindEvent, stay: st, rest: rest, arrived: now, deadline: now.Add(deadline), stored: f.Stored}
 	e.user()
-	if token != "" {
-		e.rest = append(e.rest, "ack", token, "dl", strconv.FormatInt(e.deadline.UnixMilli(), 10))
+	if f.Answered != nil {
+		e.token = newToken(e.deadline)
+		e.rest = append(e.rest, "ack", e.token, "dl", strconv.FormatInt(e.deadline.UnixMilli(), 10))
 	}
 	if f.Trace != "" {
 		e.rest = append(e.rest, "tp", f.Trace)

@@ -33,20 +33,23 @@ type wait struct {
 	answered func(packet.Args, error)
 
 	// The pending's mu guards the following.
-	timer  *time.Timer
-	stored bool
+	timer   *time.Timer
+	stored  bool
+	overdue bool // the deadline has passed, and whether the event is stored is about to be known
 }
 
-// add makes a token, under which the answer is waited for until the deadline.
-func (p *pending) add(s *Socket, deadline time.Time, answered func(packet.Args, error)) string {
+// newToken is a token under which an answer can be waited for. It tells its deadline, so that a late answer is known as one.
+func newToken(deadline time.Time) string {
+	return strconv.FormatInt(deadline.UnixMilli(), 36) + "-" + rand.Text()
+}
+
+// add waits for an answer until the deadline. pendingHeld has been taken from the socket's account.
+func (p *pending) add(token string, s *Socket, deadline time.Time, answered func(packet.Args, error)) {
 	w := &wait{account: &s.account, context: s.client.Context, answered: answered}
-	token := strconv.FormatInt(deadline.UnixMilli(), 36) + "-" + rand.Text()
-	p.budget.add(w.account, pendingHeld)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.waits[token] = w
 	w.timer = time.AfterFunc(time.Until(deadline), func() { p.expire(token) })
-	return token
 }
 
 // take ends a wait; nil when there is none.
@@ -64,26 +67,33 @@ func (p *pending) take(token string) *wait {
 	return w
 }
 
-// forget ends the wait for an event that is not stored.
-func (p *pending) forget(token string) {
-	if token != "" {
-		p.take(token)
-	}
-}
-
 // stored notes that the event is stored: from now on it is a backend that is late.
 func (p *pending) stored(token string) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if w := p.waits[token]; w != nil {
+	w := p.waits[token]
+	overdue := w != nil && w.overdue
+	if w != nil {
 		w.stored = true
+	}
+	p.mu.Unlock()
+	if overdue {
+		p.expire(token)
 	}
 }
 
 // expire ends the wait at the deadline. Where the event is not known to be stored, its partition says so.
 func (p *pending) expire(token string) {
-	w := p.take(token)
-	if w != nil && w.stored {
+	p.mu.Lock()
+	w := p.waits[token]
+	if w == nil || !w.stored {
+		if w != nil {
+			w.overdue = true
+		}
+		p.mu.Unlock()
+		return
+	}
+	p.mu.Unlock()
+	if w := p.take(token); w != nil {
 		w.answered(packet.Args{}, ErrTimeout)
 	}
 }
@@ -111,22 +121,16 @@ func late(token string, now time.Time) bool {
 	return ok && err == nil && ms < now.UnixMilli()
 }
 
-// awaited is what is called when an event is stored, and the token under which its answer is awaited; none where nothing
-// wants one.
-func (s *Socket) awaited(r *route, f *Event, deadline time.Time) (stored func(string, error), token string) {
-	if f.Answered == nil {
-		return f.Stored, ""
-	}
+// await makes an entry one whose answer is waited for.
+func (s *Socket) await(e *entry, f *Event) {
 	pending := &s.up.pending
-	token = pending.add(s, deadline, f.Answered)
-	return func(id string, err error) {
+	pending.add(e.token, s, e.deadline, f.Answered)
+	e.stored = func(id string, err error) {
 		if err != nil {
-			pending.forget(token)
+			pending.take(e.token)
 		} else {
-			pending.stored(token)
+			pending.stored(e.token)
 		}
-		if f.Stored != nil {
-			f.Stored(id, err)
-		}
-	}, token
+		f.Stored(id, err)
+	}
 }

@@ -136,6 +136,11 @@ func (u *Upstream) announceRoutes(ctx context.Context) error {
 // deregister says that the node leaves.
 func (u *Upstream) deregister(ctx context.Context) {
 	n := u.node.Load()
+	select {
+	case <-n.registered:
+	default:
+		return
+	}
 	n.mu.Lock()
 	partitions := n.partitions
 	n.mu.Unlock()

@@ -74,6 +74,21 @@ func TestAnswers_TheFirstValidOneCountsAndOthersAreCounted(t *testing.T) {
 	}
 }
 
+func TestAnswers_AnEventOfAnySizeMayWantOne(t *testing.T) {
+	s := startServer(t)
+	n := startNode(t, s, route(nil))
+	c := n.open(upstream.Client{ID: "sid"})
+	answered := c.ask("orders", "e", `["`+strings.Repeat("x", 1<<20)+`"]`)
+	s.reply(s.await(orders, 1)[0], "data", `["got it"]`)
+	if got := receive(t, "answer", answered); string(got.args.JSON) != `["got it"]` {
+		t.Errorf("answered %s, %v", got.args.JSON, got.err)
+	}
+	n.leave(patience)
+	if held := metric(t, n, "carillon_upstream_held_bytes"); held != 0 {
+		t.Errorf("%v bytes are still held", held)
+	}
+}
+
 func TestAnswers_ALateOneIsCountedAndTheClientGotATimeout(t *testing.T) {
 	s := startServer(t)
 	n := startNode(t, s, route(func(r *config.Route) { r.Deadline = 100 * time.Millisecond }))

@@ -89,14 +89,17 @@ func (s *Socket) Forward(f *Event) error {
 		r.metrics.invalid.Inc()
 		return ErrInvalid
 	}
-	now, deadline := time.Now(), r.config.Load().Deadline
-	stored, token := s.awaited(r, f, now.Add(deadline))
-	e := newEvent(s.on(r), f, now, deadline, token)
-	e.stored = stored
-	if err := s.up.budget.admit(&s.account, e.held, e.deadline, s.client.Context, s.client.Closed); err != nil {
-		s.up.pending.forget(token)
+	e := newEvent(s.on(r), f, time.Now(), r.config.Load().Deadline)
+	held := e.held
+	if f.Answered != nil {
+		held += pendingHeld
+	}
+	if err := s.up.budget.admit(&s.account, held, e.deadline, s.client.Context, s.client.Closed); err != nil {
 		r.metrics.count(err)
 		return err
+	}
+	if f.Answered != nil {
+		s.await(e, f)
 	}
 	e.stay.partition.put(e)
 	return nil

@@ -26,6 +26,9 @@ type trouble struct {
 // failed records that Redis did not do something.
 func (u *Upstream) failed(what string, err error) {
 	t := &u.trouble
+	if u.pumps.Err() != nil {
+		return // Close has closed the client
+	}
 	if t.refusals.Refused(what, err) {
 		return
 	}

@@ -139,19 +139,21 @@ func (u *Upstream) Close(ctx context.Context) error {
 	u.mu.Lock()
 	u.closed = true
 	u.mu.Unlock()
-	stored := make(chan struct{})
+	left := make(chan struct{})
 	go func() {
+		defer close(left)
 		u.working.Wait()
-		close(stored)
+		if ctx.Err() == nil {
+			u.deregister(ctx)
+		}
 	}()
 	select {
-	case <-stored:
-		u.deregister(ctx)
+	case <-left:
 	case <-ctx.Done():
 	}
 	u.stop()
 	err := u.client.Close() // ends what waits for Redis
-	<-stored
+	<-left
 	return err
 }
 
