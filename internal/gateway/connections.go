@@ -88,14 +88,17 @@ func (c *connections) keep(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, plain(conn))
 }
 
-// plain is the connection below TLS.
+// plain is the connection below TLS, and below what net/http wraps one in that speaks HTTP/2 in clear text.
 func plain(conn net.Conn) net.Conn {
 	for {
-		above, ok := conn.(interface{ NetConn() net.Conn })
-		if !ok {
+		switch above := conn.(type) {
+		case interface{ NetConn() net.Conn }:
+			conn = above.NetConn()
+		case interface{ UnencryptedNetConn() net.Conn }:
+			conn = above.UnencryptedNetConn()
+		default:
 			return conn
 		}
-		conn = above.NetConn()
 	}
 }
 

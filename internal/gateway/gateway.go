@@ -119,6 +119,11 @@ func New(o Options) (*Gateway, error) {
 	g.registerMetrics(registry)
 	g.ops = newEndpoint("ops", o.Ops, o.Config.Ops.Address, g.opsHandler(registry, o.Config.Ops.PProf), o.Config.Server.HeaderTimeout,
 		g.httpLog("ops"))
+	closed := newWaitingClosed(registry)
+	g.ops.wait(closed, g.logger)
+	if g.peers != nil {
+		g.peers.endpoint.wait(closed, g.logger)
+	}
 	return g, nil
 }
 

@@ -18,8 +18,10 @@ import (
 func TestDescriptors_ANodeWithFewOfThemStaysAlive(t *testing.T) {
 	const descriptors, clients = 256, 250
 	n := node{address: program.FreeAddress(t), ops: program.FreeAddress(t)}
+	peers := program.FreeAddress(t)
 	config := program.WriteFile(t, "gateway.yaml", fmt.Sprintf(
-		"server: {address: %q}\nops: {address: %q}\nredis: {url: %q}\ndrain: {delay: 0s, window: 0s}\n", n.address, n.ops, startRedis(t)))
+		"server: {address: %q}\nops: {address: %q}\npeer: {address: %q}\nredis: {url: %q}\ndrain: {delay: 0s, window: 0s}\n",
+		n.address, n.ops, peers, startRedis(t)))
 	n.Program = start(t, "gateway", "/bin/sh", "-c", fmt.Sprintf("ulimit -n %d; exec %q serve --config %q", descriptors, gatewayBinary, config))
 	ready := func() bool { return program.Answers200("http://" + n.ops + "/readyz") }
 	n.Await(ready)
@@ -64,6 +66,12 @@ func TestDescriptors_ANodeWithFewOfThemStaysAlive(t *testing.T) {
 		}
 	}
 	alive("with all connections")
+	for _, address := range []string{n.ops, peers} {
+		for range descriptors {
+			(&httpConn{t: t, address: address}).connect()
+		}
+		alive("with silent connections at " + address)
+	}
 	if !strings.Contains(scrape(t, n.ops), "\ncarillon_redis_up 1\n") {
 		t.Error("Redis is away")
 	}
