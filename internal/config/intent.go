@@ -2,6 +2,8 @@ package config
 
 import (
 	"maps"
+	"net"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 // checkIntent warns of what is possible and hardly meant.
 func (l *loader) checkIntent(c *Config) {
 	l.checkSecretLength(c)
+	l.checkPeers(&c.Peer)
 	// Only what a user said counts: gateway dev serves 2.x clients by itself.
 	if _, asked := l.origins["engine.eio3"]; !asked || !c.Engine.EIO3 {
 		return
@@ -36,6 +39,39 @@ func (l *loader) checkSecretLength(c *Config) {
 		if line = strings.TrimSuffix(line, "\r"); line != "" && len(line) < shortest {
 			l.warn("auth.jwt.secret", "has a secret of %d bytes, which can be guessed from a token; use %d or more", len(line), shortest)
 		}
+	}
+}
+
+// checkPeers warns of a secret that can be found from one relayed request by trying, and of addresses that no other node can
+// dial.
+func (l *loader) checkPeers(p *Peer) {
+	const shortest = 32
+	if n := len(p.Secret); n > 0 && n < shortest {
+		l.warn("peer.secret", "has %d bytes, which can be guessed from one relayed request; use %d or more", n, shortest)
+	}
+	if p.Advertise != "" {
+		l.checkPeerURL("peer.advertise", p.Advertise)
+	}
+	for i, node := range p.Nodes {
+		l.checkPeerURL(indexKey("peer.nodes", i), node)
+	}
+}
+
+func (l *loader) checkPeerURL(key string, address URL) {
+	u, err := url.Parse(string(address))
+	if err != nil {
+		return // a fault already
+	}
+	ip := net.ParseIP(u.Hostname())
+	switch {
+	case u.Scheme == "https":
+		l.warn(key, "nodes speak plain HTTP to one another, not https")
+	case u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		l.warn(key, "only host and port are used of it")
+	case ip.IsUnspecified():
+		l.warn(key, "%s is no address that another node can dial", ip)
+	case key == "peer.advertise" && (ip.IsLoopback() || u.Hostname() == "localhost"):
+		l.warn(key, "%s reaches this node from its own machine only", u.Hostname())
 	}
 }
 

@@ -75,3 +75,30 @@ func TestLoad_WarningsOfRulesSayWhereTheyStand(t *testing.T) {
 		`line 4: namespaces["/"].rules[0]: first`,
 		`line 5: namespaces["/"].rules[0].event: second`)
 }
+
+func TestIntent_PeersThatCannotBeReachedOrTrusted(t *testing.T) {
+	const long = "0123456789abcdef0123456789abcdef"
+	for text, want := range map[string]string{
+		"secret: " + long:                           "",
+		"secret: hunter2":                           "peer.secret: has 7 bytes, which can be guessed from one relayed request; use 32 or more",
+		"advertise: http://10.0.0.1:9091":           "",
+		"advertise: http://10.0.0.1:9091/":          "",
+		"advertise: https://10.0.0.1:9091":          "peer.advertise: nodes speak plain HTTP to one another, not https",
+		"advertise: http://user:pass@10.0.0.1:9091": "peer.advertise: only host and port are used of it",
+		"advertise: http://10.0.0.1:9091/peers":     "peer.advertise: only host and port are used of it",
+		"advertise: http://0.0.0.0:9091":            "peer.advertise: 0.0.0.0 is no address that another node can dial",
+		"advertise: 'http://[::]:9091'":             "peer.advertise: :: is no address that another node can dial",
+		"advertise: http://127.0.0.1:9091":          "peer.advertise: 127.0.0.1 reaches this node from its own machine only",
+		"advertise: http://localhost:9091":          "peer.advertise: localhost reaches this node from its own machine only",
+		"{secret: " + long + ", nodes: [http://127.0.0.1:9091, https://10.0.0.1:9091]}": "peer.nodes[1]: nodes speak plain HTTP to one another, not https",
+	} {
+		if text[0] != '{' {
+			text = "{" + text + "}"
+		}
+		var lines []string
+		if want != "" {
+			lines = append(lines, "line 1: "+want)
+		}
+		assertLines(t, warningsOf(t, config.Source{File: []byte("peer: " + text + "\n")}), lines...)
+	}
+}

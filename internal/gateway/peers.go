@@ -57,6 +57,7 @@ func (g *Gateway) newPeers(o Options, tag func() string, registry prometheus.Reg
 		Client:  trustedProxies(o.Config.Server.TrustedProxies).client,
 		Allow:   g.limits.mayGuess,
 		Miss:    g.limits.guessed,
+		Full:    g.limits.connections.refuse,
 		MaxBody: int(o.Config.Engine.MaxPayload),
 		// A poll is answered with a ping at the latest.
 		PollTimeout: o.Config.Engine.PingInterval + o.Config.Engine.PingTimeout,

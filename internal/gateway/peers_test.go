@@ -17,7 +17,7 @@ import (
 )
 
 // trio runs nodes without a Redis that know one another.
-func trio(t *testing.T) [3]*instance {
+func trio(t *testing.T, more ...string) [3]*instance {
 	t.Helper()
 	var options [3]gateway.Options
 	var addresses []string
@@ -27,7 +27,7 @@ func trio(t *testing.T) [3]*instance {
 	}
 	var nodes [3]*instance
 	for i := range options {
-		options[i].Config = load(t, quick+echo+"peer: {secret: s, nodes: ["+strings.Join(addresses, ", ")+"]}\n")
+		options[i].Config = load(t, quick+echo+"peer: {secret: s, nodes: ["+strings.Join(addresses, ", ")+"]}\n"+strings.Join(more, ""))
 		nodes[i] = runWith(t, options[i])
 	}
 	return nodes
@@ -190,6 +190,23 @@ func TestPeers_ANodeThatLeavesLetsGoOfWhatItRelays(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Relayed WebSockets take connections, too: at the limit there is none for another, and room for telling so.
+func TestPeers_AtTheLimitARelayedWebSocketIsRefused(t *testing.T) {
+	nodes := trio(t, "limits: {connections: 2}\n")
+	owner, relaying := nodes[1], nodes[2]
+	relaying.dial(t)
+	relaying.dial(t)
+	relaying.metric(t, "carillon_client_connections 2")
+	w := &wanderer{t: t, nodes: [3]*instance{owner, owner, owner}}
+	_, response, err := websocket.DefaultDialer.Dial("ws://"+relaying.address+"/socket.io/?EIO=4&transport=websocket&sid="+w.connect(), nil)
+	if err == nil || response == nil || response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("%v, %v", response, err)
+	}
+	relaying.metric(t, "carillon_client_connections 2")
+	w.want(http.MethodPost, `421["echo","a"]`, "ok")
+	w.want(http.MethodGet, "", `431["a"]`)
 }
 
 // A client whose balancer does not notice that the node leaves comes back to it with every poll, to the very end.

@@ -115,7 +115,10 @@ func (r *Relay) believe(w http.ResponseWriter, req *http.Request) error {
 	if req.Header.Get(headerBody) == "" && req.ContentLength == 0 {
 		return nil
 	}
-	if req.ContentLength < 0 || !r.bodies.take(req.ContentLength) {
+	if req.ContentLength < 0 {
+		return errBody // a node sends none without its length
+	}
+	if !r.bodies.take(req.ContentLength) {
 		return errFull
 	}
 	defer r.bodies.give(req.ContentLength)

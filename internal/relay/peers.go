@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -62,6 +63,9 @@ func (p Peers) ask(ctx context.Context, method, base, path string, query url.Val
 	sign(r, secret, time.Now())
 	response, err := p.Client.Do(r)
 	if err != nil {
+		if failed := (*url.Error)(nil); errors.As(err, &failed) {
+			err = failed.Err // without the URL, which may name a session
+		}
 		return fmt.Errorf("relay: ask %s: %w", base, err)
 	}
 	defer func() { _ = response.Body.Close() }() // read as far as it is of use

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -39,6 +40,9 @@ type Config struct {
 	// not to exist: together they limit guesses. Both must not wait. nil: no limit.
 	Allow func(address string) bool
 	Miss  func(address string)
+	// Full reports that a WebSocket, which takes its connection for long, has no room here, and makes room for the refusal of
+	// the request. It must not wait. nil: there always is.
+	Full func(*http.Request) bool
 
 	MaxBody     int           // bytes of one POST; default 1,000,000
 	MaxBodies   int           // bytes of all POSTs held at once; default 64 MiB
@@ -203,6 +207,9 @@ func (r *Relay) owners(ctx context.Context, tag string) ([]*url.URL, error) {
 		u, err := url.Parse(base)
 		if err != nil || u.Host == "" {
 			return nil, fmt.Errorf("relay: peer address %q is not a URL", base)
+		}
+		if u.Port() == "" {
+			u.Host = net.JoinHostPort(u.Hostname(), "80")
 		}
 		owners = append(owners, u)
 	}

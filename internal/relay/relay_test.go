@@ -345,17 +345,25 @@ func TestOwner_RefusesWhatNoPeerSigned(t *testing.T) {
 		"unsigned":       func(*http.Request) {},
 		"another secret": func(r *http.Request) { sign(r, []byte("guess"), time.Now()) },
 		"another body":   func(r *http.Request) { sign(r, []byte(secret), time.Now()) },
-		"a release":      func(r *http.Request) { r.URL.Path = releasePath },
-		"tags":           func(r *http.Request) { r.URL.Path = tagsPath },
-		"load":           func(r *http.Request) { r.URL.Path = loadPath },
-		"shedding":       func(r *http.Request) { r.URL.Path = shedPath },
+		"without its length": func(r *http.Request) {
+			sign(r, []byte(secret), time.Now())
+			r.ContentLength = -1
+		},
+		"a release": func(r *http.Request) { r.URL.Path = releasePath },
+		"an order":  func(r *http.Request) { r.URL.Path = awayPath },
+		"tags":      func(r *http.Request) { r.URL.Path = tagsPath },
+		"load":      func(r *http.Request) { r.URL.Path = loadPath },
+		"shedding":  func(r *http.Request) { r.URL.Path = shedPath },
 	} {
 		if status := post(change); status != http.StatusForbidden {
 			t.Errorf("%s: %d; want 403", name, status)
 		}
 	}
-	if served || len(owner.released) > 0 {
+	if served || len(owner.released)+len(owner.away) > 0 {
 		t.Error("the session saw the request")
+	}
+	if got := testutil.ToFloat64(owner.relay.metrics.refused[errBody]); got != 2 {
+		t.Errorf("%v refused for their bodies; want 2", got)
 	}
 	other := newNode(t, &directory{tag: "AAAA", owners: []string{owner.peers.URL}}, nil, func(c *Config) {
 		c.Secret = func() []byte { return []byte("another") }
@@ -437,6 +445,19 @@ func TestRelay_WebSocketThatTheOwnerRefuses(t *testing.T) {
 		t.Errorf("%d %q; want 400 %q", response.StatusCode, body, unknown)
 	}
 	relaying.count(t, resultUnknown)
+}
+
+// There is room for the refusal, where there is none for a WebSocket.
+func TestRelay_AWebSocketThatHasNoRoomIsToldSo(t *testing.T) {
+	owner := newNode(t, &directory{}, echo, nil)
+	relaying := newNode(t, &directory{tag: "AAAA", owners: []string{owner.peers.URL}}, nil, func(c *Config) {
+		c.Full = func(*http.Request) bool { return true }
+	})
+	_, _, response := upgrade(t, relaying, nil)
+	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" || !response.Close {
+		t.Errorf("%s, Retry-After %q, close %t", response.Status, response.Header.Get("Retry-After"), response.Close)
+	}
+	relaying.count(t, resultOverload)
 }
 
 // An owner closes its side behind its last frame. A client that goes on sending meanwhile loses nothing of what it has not read.
@@ -657,4 +678,12 @@ func serverFrame(length int) []byte {
 		head = []byte{0x81, 126, byte(length >> 8), byte(length)}
 	}
 	return append(head, bytes.Repeat([]byte{'x'}, length)...)
+}
+
+func TestPeers_AnErrorNamesNoSession(t *testing.T) {
+	n := newNode(t, &directory{}, nil, nil)
+	gone, _ := url.Parse(closedAddress(t))
+	if err := n.relay.order(t.Context(), gone, awayPath, sid); err == nil || strings.Contains(err.Error(), sid) {
+		t.Errorf("%v", err)
+	}
 }

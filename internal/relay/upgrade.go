@@ -18,6 +18,12 @@ func isUpgrade(req *http.Request) bool {
 // relayUpgrade asks the session's owners for a WebSocket, each on a connection of its own, and joins the one that agrees
 // with the client's connection.
 func (r *Relay) relayUpgrade(w http.ResponseWriter, req *http.Request, c client, owners []*url.URL) {
+	if r.config.Full != nil && r.config.Full(req) {
+		r.metrics.count(resultOverload)
+		w.Header().Set("Connection", "close")
+		refuse(w, "Too many connections") // the client goes on polling
+		return
+	}
 	clear(w.Header()) // the owner's answer has all of them
 	var last error
 	for i, owner := range owners {

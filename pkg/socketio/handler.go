@@ -257,7 +257,9 @@ var misfitAck = Args{JSON: []byte(`[{"ok":false,"error":{"code":"invalid","messa
 // drop counts an event that a handler was not called with.
 func (s *Socket) drop(reason tally.Drop, e Event, cause error) {
 	s.io.dropped(reason)
-	s.io.log.Debug("event dropped", zap.String("socket", s.ID()), zap.String("event", e.Name), zap.Error(cause))
+	if entry := s.io.log.Check(zap.DebugLevel, "event dropped"); entry != nil {
+		entry.Write(zap.String("address", s.Handshake().Address), zap.String("event", e.Name), zap.Error(cause)) // the id of a 2.x client is a secret
+	}
 }
 
 // report calls the application's hook.
