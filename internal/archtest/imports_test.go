@@ -55,9 +55,10 @@ var allowed = map[string][]string{
 	"internal/native":    {"pkg/socketio/packet"},
 	"internal/sio/wire":  {"internal/native", "pkg/engine", "pkg/socketio/packet"},
 	"internal/sio/conn":  {"internal/native", "internal/sio/tally", "internal/sio/wire", "pkg/engine", "pkg/socketio/packet"},
-	"internal/sio/hub":   {"internal/sio/tally", "internal/sio/wire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
+	"internal/recovery":  {"internal/sio/wire", "pkg/rooms", "pkg/socketio/packet"},
+	"internal/sio/hub":   {"internal/recovery", "internal/sio/tally", "internal/sio/wire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/socketio": {
-		"internal/native", "internal/origin", "internal/sio/conn", "internal/sio/hub", "internal/sio/tally", "internal/sio/wire",
+		"internal/native", "internal/origin", "internal/recovery", "internal/sio/conn", "internal/sio/hub", "internal/sio/tally", "internal/sio/wire",
 		"pkg/adapter", "pkg/engine", "pkg/rooms", "pkg/socketio/packet",
 	},
 

@@ -26,6 +26,10 @@ type heartbeat struct {
 	blocked   bool          // Receiver.Message runs since blockedAt
 	suspended bool          // and a deadline passed meanwhile; revision 4 only
 	blockedAt time.Duration
+
+	unanswered uint8         // pings that are on their way; 255: it is not known how many
+	pinged     time.Duration // when the last of them was queued
+	proof      time.Duration // when the last ping was queued that is certainly answered
 }
 
 // disarmLocked gives the deadline up.
@@ -100,7 +104,7 @@ func (s *Session) onTimer() {
 	case b.blocked && s.codec.revision != 3:
 		// The client goes on being pinged, or it would leave; only its pongs cannot be expected.
 		b.suspended = true
-		s.queueLocked(s.codec.ping())
+		s.sendPingLocked(now)
 		s.setDueLocked(now + s.server.config.PingInterval)
 	case b.awaiting || s.codec.revision == 3:
 		s.endLocked(PingTimeout, errSilent)
@@ -126,7 +130,42 @@ func (s *Session) pingLocked(now time.Duration) {
 		s.beat.awaiting, s.beat.extended = true, false
 		s.setDueLocked(now + s.server.config.PingTimeout)
 	}
-	s.queueLocked(s.codec.ping())
+	s.sendPingLocked(now)
+}
+
+// sendPingLocked queues a ping. One behind another with nothing in between is left out: the answer to that one proves as
+// much.
+func (s *Session) sendPingLocked(now time.Duration) {
+	b := &s.beat
+	b.pinged = now
+	ping := s.codec.ping()
+	if n := len(s.queue); n > 0 && s.queue[n-1] == ping {
+		s.kickLocked()
+		return
+	}
+	if b.unanswered < unknownPings-1 {
+		b.unanswered++
+	} else {
+		b.unanswered = unknownPings
+	}
+	s.queueLocked(ping)
+}
+
+// unknownPings says that a ping may be lost, or answered yet.
+const unknownPings = 255
+
+// provedLocked notes a pong. It proves that the client has received what was queued before the last ping if it answers
+// that one.
+func (b *heartbeat) provedLocked() {
+	switch b.unanswered {
+	case 0: // not asked for
+	case 1:
+		b.unanswered, b.proof = 0, b.pinged
+	case unknownPings:
+		b.unanswered = 0
+	default:
+		b.unanswered--
+	}
 }
 
 // pongLocked takes a pong, asked for or not: the interval runs from it.

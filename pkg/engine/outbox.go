@@ -102,6 +102,7 @@ func (s *Session) landLocked(batch []*Frame) {
 	s.server.outboxes.add(-s.flying)
 	s.flying = 0
 	s.progressedLocked()
+	s.roomLocked()
 	if cap(batch) <= spareQueue && s.spare == nil {
 		clear(batch)
 		s.spare = batch[:0]

@@ -59,6 +59,8 @@ func (s *Session) receivePongLocked() {
 	case s.codec.revision == 3:
 		s.endLocked(TransportError, cause("a pong from a client of revision 3"))
 	default:
+		s.beat.provedLocked()
 		s.pongLocked()
+		s.answeredLocked()
 	}
 }

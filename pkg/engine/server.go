@@ -75,6 +75,11 @@ func New(h Handler, cfg Config) (*Server, error) {
 // now is the time in the unit sessions keep.
 func (s *Server) now() time.Duration { return time.Since(s.epoch) }
 
+// Heartbeat is how long after a pong the client is pinged, and how long it may then be silent.
+func (s *Server) Heartbeat() (interval, timeout time.Duration) {
+	return s.config.PingInterval, s.config.PingTimeout
+}
+
 // Sessions reports how many sessions are open.
 func (s *Server) Sessions() int { return int(s.sessions.Load()) }
 

@@ -79,6 +79,7 @@ type Session struct {
 	queued    int           // bytes in queue
 	flying    int           // bytes taken and not yet written
 	slow      *slowness     // nil: no more than Config.Outbox waits
+	asked     *asked        // nil: neither Ping nor AwaitRoom waits for something
 	held      int           // bytes that count towards Limits.Inbound until the session ends
 	socket    *wsConn       // the transport; nil while polling
 	polling   *polling      // nil for a session that began on a WebSocket
@@ -246,6 +247,7 @@ func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
 		close(s.done)
 	}
 	s.dropQueueLocked()
+	s.unansweredLocked()
 	answer := func(p *poll) { p.answer(frameClose) }
 	switch {
 	case why == TransportClose:

@@ -201,6 +201,9 @@ func (s *Session) switchTo(u *upgrade) bool {
 		s.closeLocked(u.away, true, farewell{})
 	case s.codec.revision == 4:
 		// A ping that left by polling may have been lost with it.
+		if s.beat.unanswered > 0 {
+			s.beat.unanswered = unknownPings
+		}
 		s.pongLocked()
 	}
 	s.kickLocked() // or, when a poll is being written, pollDone does

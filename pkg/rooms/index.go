@@ -73,6 +73,29 @@ func (x *Index[M]) Remove(dst []string, m *Member[M]) []string {
 	return dst
 }
 
+// Replace puts one member in the place of another: under the same id and in the same rooms, without a moment in which
+// neither is selected. It reports false and changes nothing when old is not in the index or m was added before.
+func (x *Index[M]) Replace(old, m *Member[M], value M) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if m.state != fresh || old.state != present {
+		return false
+	}
+	m.id, m.value = old.id, value
+	m.state, m.own, m.at = present, old.own, old.at
+	m.places, m.where = old.places, old.where
+	x.members[m.at] = m
+	x.ids.put(m.id, m)
+	if r := x.rooms.m[m.id]; r != nil {
+		r.owner = m
+	}
+	for _, p := range m.places {
+		p.room.members[p.at] = m
+	}
+	old.state, old.places, old.where = gone, nil, nil
+	return true
+}
+
 // Join puts m into rooms, all of them or none. It is ErrTooMany when m would then be in more than limit rooms, its own
 // not counted (0: no limit), and ErrGone before Add and after Remove. Rooms that m is in already are passed over.
 func (x *Index[M]) Join(m *Member[M], limit int, rooms ...string) error {

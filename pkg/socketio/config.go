@@ -38,6 +38,7 @@ type Config struct {
 	MaxRooms          int           // per socket, its own room not counted; default 1000. See Limits
 	AckTimeout        time.Duration // of EmitWithAck where ctx has no deadline; default 5 s
 	DrainWindow       time.Duration // over which Shutdown spreads the closes; default 20 s
+	Recovery          Recovery      // of connections that break; off by default
 	// PrivateHeaders are left out of the handshakes that other nodes see, as Authorization and Cookie always are.
 	PrivateHeaders []string
 	// PrivateQuery are names of query parameters left out likewise, as token always is.
@@ -124,6 +125,7 @@ func (cfg Config) withDefaults() (Config, error) {
 			faults = append(faults, fmt.Sprintf("limit of %s %d is negative", n.name, *n.value))
 		}
 	}
+	faults = append(faults, cfg.Recovery.withDefaults()...)
 	if len(faults) > 0 {
 		return cfg, fmt.Errorf("socketio: %s", strings.Join(faults, "; "))
 	}

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"sync"
 
 	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/internal/sio/hub"
@@ -23,7 +24,8 @@ type owner Socket
 
 var _ conn.Owner = (*owner)(nil)
 
-// Enter makes the socket a member of its namespace, and lets the middlewares and the Logic decide.
+// Enter makes the socket a member of its namespace, and lets the middlewares and the Logic decide. One that claims a session
+// becomes a member only with the answer, until when its rooms are those of the absent socket.
 func (o *owner) Enter(ctx context.Context) error {
 	s := (*Socket)(o)
 	n, err := s.io.acquire(s.conn.Namespace())
@@ -31,35 +33,64 @@ func (o *owner) Enter(ctx context.Context) error {
 		return err
 	}
 	s.nsp = n
-	if !n.prepare() || !n.hub.Add(&s.member, s.ID(), (*recipient)(s)) {
+	if !n.prepare() {
 		return ErrClose
 	}
 	middlewares, newLogic := n.entry()
+	logic, err := s.settleSession(ctx, newLogic)
+	if err != nil {
+		return err
+	}
+	if !s.claims() && !n.hub.Add(&s.member, s.ID(), (*recipient)(s)) {
+		return ErrClose
+	}
 	for _, m := range middlewares {
 		if err := m(ctx, s); err != nil {
 			return err
 		}
 	}
 	if newLogic != nil {
-		logic := newLogic(s, s.conn.Shared())
+		if logic == nil {
+			logic = newLogic(s, s.conn.Shared())
+		}
 		if err := logic.Enter(ctx); err != nil {
 			return err
 		}
 		s.logic = logic
 	}
 	s.io.open(n)
-	n.hub.Touch(&s.member)
+	n.hub.Touch(s.place())
 	return nil
 }
 
 // Inline reports whether the socket has a Logic, whose Handle does not block.
 func (o *owner) Inline() bool { return o.logic != nil }
 
-// Joined counts the socket.
-func (o *owner) Joined() { o.nsp.connected.Add(1) }
+// Order is the order of the namespace's events, into which a socket with a session comes at a certain place.
+func (o *owner) Order() sync.Locker {
+	if o.stay == nil {
+		return nil
+	}
+	return o.nsp.hub.Log().Order()
+}
+
+// Admit counts the socket, and gives its client the session's secret.
+func (o *owner) Admit(answer []byte) ([]byte, error) {
+	if o.stay != nil {
+		if err := (*Socket)(o).begin(); err != nil {
+			return nil, err
+		}
+		answer = packet.AppendString(append(answer, `,"pid":`...), o.stay.session.PID())
+	}
+	o.nsp.connected.Add(1)
+	return answer, nil
+}
 
 // Entered calls the connect handlers.
 func (o *owner) Entered() {
+	if o.stay != nil {
+		(*Socket)(o).catchUp()
+	}
 	if o.nsp.ended() { // Namespace.Close was called before it could find the socket
 		o.conn.Disconnect(ServerDisconnect)
 	}
@@ -85,10 +116,13 @@ func (o *owner) Acknowledge(id uint64, args packet.Args) bool {
 	return o.nsp.hub.Acknowledge(&o.member, id, args)
 }
 
-// Gone takes the socket out of its rooms, so that neither room lists nor the cluster wait for its handlers.
-func (o *owner) Gone() {
+// Gone takes the socket out of its rooms, so that neither room lists nor the cluster wait for its handlers, unless its
+// client may come back.
+func (o *owner) Gone(reason Reason) {
 	o.nsp.connected.Add(-1)
-	(*Socket)(o).remove()
+	if s := (*Socket)(o); !s.lose(reason) {
+		s.remove()
+	}
 }
 
 // Leave undoes Enter, whatever stage that had reached. All of it is done even if a handler panics or calls
@@ -98,17 +132,28 @@ func (o *owner) Leave(reason Reason) {
 	if s.nsp == nil {
 		return
 	}
-	defer s.io.release(s.nsp)
 	if !s.conn.Entered() {
+		defer s.io.release(s.nsp)
+		s.abandon()
 		s.remove()
 		return
 	}
 	disconnecting, disconnected := s.leaveHandlers()
-	if s.logic != nil {
-		disconnecting = append([]func(Reason){s.logic.Leave}, disconnecting...)
+	last := s.forgetRooms
+	if s.lose(reason) {
+		defer close(s.stay.quiet)
+		last = func() {}
+		if r, ok := s.logic.(conn.Recoverer); ok {
+			disconnecting = append([]func(Reason){func(Reason) { r.Away() }}, disconnecting...)
+		}
+	} else {
+		defer s.io.release(s.nsp)
+		if s.logic != nil {
+			disconnecting = append([]func(Reason){s.logic.Leave}, disconnecting...)
+		}
 	}
 	defer s.callEach(disconnected, reason)
-	defer s.forgetRooms()
+	defer last()
 	s.callEach(disconnecting, reason)
 }
 
@@ -160,7 +205,7 @@ func (r *recipient) Deliver(volatile bool, m *wire.Message) bool {
 	if !r.conn.Deliver(volatile, m) {
 		return false
 	}
-	(*Socket)(r).tell(m)
+	(*Socket)(r).tellInTurn(m)
 	return true
 }
 
@@ -170,9 +215,9 @@ func (r *recipient) Info() adapter.SocketInfo { return (*Socket)(r).info() }
 // Disconnect ends the socket, or its connection.
 func (r *recipient) Disconnect(connection bool) {
 	if connection {
-		r.conn.CloseConnection()
+		(*Socket)(r).CloseConnection()
 	} else {
-		r.conn.Disconnect(ServerDisconnect)
+		(*Socket)(r).Disconnect()
 	}
 }
 

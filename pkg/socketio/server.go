@@ -76,6 +76,9 @@ func New(cfg Config) (*Server, error) {
 	if io.engine, err = engine.New(io.conns, io.cfg.Engine); err != nil {
 		return nil, fmt.Errorf("socketio: make the engine: %w", err)
 	}
+	if io.hubs.Recovery, err = io.newRecovery(); err != nil {
+		return nil, fmt.Errorf("socketio: %w", err)
+	}
 	if cfg.Registry != nil {
 		if err := cfg.Registry.Register(census{io}); err != nil {
 			return nil, fmt.Errorf("socketio: register metrics: %w", err)
@@ -227,6 +230,9 @@ func (io *Server) Close() {
 // settle waits until nothing of what connections have started runs any more.
 func (io *Server) settle() {
 	io.conns.Wait()
+	if io.hubs.Recovery != nil {
+		io.hubs.Recovery.Close()
+	}
 	io.hubs.Wait()
 	io.conns.Close()
 }

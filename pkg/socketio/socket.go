@@ -24,6 +24,7 @@ type Socket struct {
 	nsp *Namespace
 
 	member   hub.Member                  // its place in the namespace
+	stay     *stay                       // what outlives the connection; nil: nothing does
 	logic    Logic                       // nil: the handlers; static once connected
 	outgoing atomic.Pointer[[]*listener] // OnAnyOutgoing's; replaced under mu, never changed
 
@@ -105,7 +106,7 @@ func (s *Socket) SetData(v any) {
 // handlers of OnDisconnecting have run.
 func (s *Socket) Rooms(dst []string) []string {
 	n := len(dst)
-	if dst = s.nsp.hub.Rooms(dst, &s.member); len(dst) > n || !s.conn.Gone() {
+	if dst = s.nsp.hub.Rooms(dst, s.place()); len(dst) > n || !s.conn.Gone() {
 		return dst
 	}
 	return append(dst, s.leftRooms()...)
@@ -113,7 +114,7 @@ func (s *Socket) Rooms(dst []string) []string {
 
 // In reports whether the socket is in the room, in the sense of Rooms.
 func (s *Socket) In(room string) bool {
-	return s.nsp.hub.In(&s.member, room) || s.conn.Gone() && slices.Contains(s.leftRooms(), room)
+	return s.nsp.hub.In(s.place(), room) || s.conn.Gone() && slices.Contains(s.leftRooms(), room)
 }
 
 // leftRooms returns the rooms that the socket was in when it went.
@@ -134,7 +135,7 @@ func (s *Socket) Join(rooms ...string) error {
 		return nil
 	}
 	s.io.open(s.nsp)
-	return joined(s.nsp.hub.Join(&s.member, rooms))
+	return joined(s.nsp.hub.Join(s.place(), rooms))
 }
 
 // JoinThen is Join, and calls done once every later publish on any node is certain to reach the socket, or with the
@@ -145,7 +146,7 @@ func (s *Socket) JoinThen(done func(error), rooms ...string) {
 		return
 	}
 	s.io.open(s.nsp)
-	s.nsp.hub.JoinThen(&s.member, rooms, func(err error) { done(joined(err)) })
+	s.nsp.hub.JoinThen(s.place(), rooms, func(err error) { done(joined(err)) })
 }
 
 // joined is what a join's error is to the application.
@@ -159,7 +160,7 @@ func joined(err error) error {
 // Leave takes the socket out of rooms.
 func (s *Socket) Leave(rooms ...string) {
 	if len(rooms) > 0 {
-		s.nsp.hub.Leave(&s.member, rooms)
+		s.nsp.hub.Leave(s.place(), rooms)
 	}
 }
 
@@ -214,13 +215,20 @@ func (s *Socket) Except(rooms ...string) Emitter { return s.Broadcast().Except(r
 func (s *Socket) Broadcast() Emitter { return s.nsp.Except(s.ID()) }
 
 // Disconnect takes the socket out of the namespace and tells the client, which does not come back by itself.
-func (s *Socket) Disconnect() { s.conn.Disconnect(ServerDisconnect) }
+func (s *Socket) Disconnect() { s.DisconnectWith(ServerDisconnect) }
 
 // DisconnectWith is Disconnect with a reason of the application's for the handlers, such as "token expired".
-func (s *Socket) DisconnectWith(reason Reason) { s.conn.Disconnect(reason) }
+func (s *Socket) DisconnectWith(reason Reason) {
+	if !s.conn.Disconnect(reason) {
+		s.kick(reason)
+	}
+}
 
 // CloseConnection disconnects every namespace of the connection (DISCONNECT for each), then closes it.
-func (s *Socket) CloseConnection() { s.conn.CloseConnection() }
+func (s *Socket) CloseConnection() {
+	s.conn.CloseConnection()
+	s.kick(ServerDisconnect)
+}
 
 // Cause says more about a disconnect than its reason, as Node's description does: what was wrong with a packet of the
 // client's, or the panic of a handler. It is nil when there is no more to say, and while the socket is connected.
@@ -228,7 +236,12 @@ func (s *Socket) Cause() error { return s.conn.Cause() }
 
 // send queues an event for the client, also while the socket is being connected.
 func (s *Socket) send(volatile bool, m *wire.Message) error {
-	err := s.conn.Send(volatile, m)
+	var err error
+	if s.stay != nil && !m.HasID {
+		err = s.sendInTurn(volatile, m)
+	} else {
+		err = s.conn.Send(volatile, m)
+	}
 	switch {
 	case err == nil:
 		s.tell(m)

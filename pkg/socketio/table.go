@@ -127,6 +127,9 @@ func (n *Namespace) Close(reason Reason) (sockets int) {
 			(*Socket)(r).DisconnectWith(reason)
 		}
 	})
+	if log := n.hub.Log(); log != nil {
+		log.EndAbsent()
+	}
 	n.io.close(n)
 	return sockets
 }

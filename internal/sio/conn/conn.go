@@ -324,7 +324,7 @@ func (d departed) finish() {
 	for _, gone := range d {
 		gone.socket.failAcks()
 		if gone.was == joined {
-			gone.socket.owner.Gone()
+			gone.socket.owner.Gone(gone.socket.departure.reason)
 		}
 	}
 }

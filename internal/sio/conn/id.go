@@ -21,3 +21,6 @@ func randomID(n int) string {
 	_, _ = rand.Read(b) // never fails: the runtime ends the process instead
 	return base64.RawURLEncoding.EncodeToString(b)
 }
+
+// NewPID returns a secret for a session of the node of that tag.
+func NewPID(tag string) string { return tag + randomID(randomBytes) }

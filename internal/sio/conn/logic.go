@@ -3,6 +3,7 @@ package conn
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
@@ -19,8 +20,21 @@ type Logic interface {
 	// Handle handles one event. It must not block: it runs on the goroutine that reads from the connection unless
 	// something of the connection waits in its mailbox, and nothing is read from the client meanwhile.
 	Handle(e Event)
-	// Leave is called once after Entered, when the socket has gone. It may block.
+	// Leave is called once after Entered, when the socket is really over. It may block. Of a Recoverer whose connection broke
+	// that is when its client can no longer come back for it; the calls for its connection are over by then.
 	Leave(reason Reason)
+}
+
+// Recoverer is a Logic that outlives its connection: one whose client may come back. The Logic of the socket that it comes
+// back as takes its place, and then Leave is not called.
+type Recoverer interface {
+	Logic
+	// Away is called instead of Leave when the connection broke. It may block.
+	Away()
+	// Resume is called before Enter when the client claims the socket that previous, of the same type, has decided for. false:
+	// the client is another, and gets a new socket. An error refuses it, as that of Enter does. It may block; ctx ends with the
+	// socket. previous may yet be called, if Enter refuses the socket, and while it is, only Leave.
+	Resume(ctx context.Context, previous Logic) (bool, error)
 }
 
 // Owner is the server's part of a socket. Leave is called once for every socket, also for one that was refused or that
@@ -29,21 +43,26 @@ type Owner interface {
 	Logic
 	// Inline reports whether Handle keeps the promise not to block. It is asked after Enter.
 	Inline() bool
-	// Joined is called when the CONNECT answer is queued, before anything else can reach the socket. It runs under the
-	// connection's lock, and must not call the connection.
-	Joined()
+	// Order is held across Admit and the CONNECT answer; nil: nothing is. It is asked after Enter.
+	Order() sync.Locker
+	// Admit is called right before the CONNECT answer is queued, before anything else can reach the socket, and appends what
+	// that says behind the id. It runs under the connection's lock, and must not call the connection. An error turns the socket
+	// away as one of Enter does.
+	Admit(answer []byte) ([]byte, error)
 	// Acknowledge passes on an acknowledgement that the socket itself does not wait for; false when nothing does. It must
 	// not block.
 	Acknowledge(id uint64, args packet.Args) bool
 	// Gone is called once as soon as a socket that had joined has gone, on any goroutine and perhaps during another call.
 	// It must not block.
-	Gone()
+	Gone(reason Reason)
 }
 
 // What the calls of a socket may answer.
 var (
 	// ErrClose, returned by Enter or a middleware, closes the connection without an answer.
 	ErrClose = errors.New("socketio: close the connection")
+	// ErrKicked answers the CONNECT and disconnects the socket at once.
+	ErrKicked = errors.New("socketio: disconnected while it was away")
 	// ErrDisconnected: the socket has left its namespace, or its connection is gone.
 	ErrDisconnected = errors.New("socketio: socket is disconnected")
 	// ErrBehind: a volatile event was dropped.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/carillon-io/carillon/internal/sio/wire"
 	"github.com/carillon-io/carillon/pkg/engine"
@@ -14,11 +15,11 @@ import (
 type Socket struct {
 	// Static after construction.
 	owner     Owner
-	id        string
+	id        string // static once Enter has returned
 	namespace string // as the client spelled it
 	conn      *Conn
-	auth      []byte
-	form      wire.Form // how the client reads packets
+	auth      []byte    // static once Enter has returned
+	form      wire.Form // how the client reads packets; static once Enter has returned
 
 	// Accessed only by the goroutine that currently runs this connection's handlers: its worker, or the reader when
 	// handling inline.
@@ -26,7 +27,8 @@ type Socket struct {
 	inline  bool // Handle does not block
 
 	life      life
-	departure *departure // static once the socket has gone
+	departure *departure           // static once the socket has gone
+	gate      atomic.Pointer[Gate] // nil: everything is sent at once
 
 	mu sync.Mutex
 	// mu guards the following.
@@ -124,8 +126,11 @@ func (s *Socket) SendAck(id uint64, args packet.Args) error {
 	}})
 }
 
-// Disconnect takes the socket out of the namespace, with a DISCONNECT to its client.
-func (s *Socket) Disconnect(reason Reason) { s.conn.end(s, end, &departure{reason: reason}) }
+// Disconnect takes the socket out of the namespace, with a DISCONNECT to its client. It reports false when the socket has
+// gone before.
+func (s *Socket) Disconnect(reason Reason) bool {
+	return s.conn.end(s, end, &departure{reason: reason})
+}
 
 // CloseConnection disconnects every namespace of the connection, then closes it.
 func (s *Socket) CloseConnection() { s.conn.disconnectAll() }
@@ -139,10 +144,21 @@ func (s *Socket) sendDisconnect(reason Reason) {
 	s.queuePacket(packet.Packet{Type: packet.Disconnect, Namespace: s.namespace})
 }
 
-func (s *Socket) queuePacket(p packet.Packet) { s.queue(false, &wire.Message{Packet: p}) }
+func (s *Socket) queuePacket(p packet.Packet) { s.write(false, &wire.Message{Packet: p}) }
 
-// queue hands a message to the session.
+// queue hands a message to the session, or to what holds messages back.
 func (s *Socket) queue(volatile bool, m *wire.Message) bool {
+	if gate := s.gate.Load(); gate != nil {
+		behind := *m // what an interface is given lives on the heap, and most messages meet no gate
+		if queued, taken := (*gate).Put(volatile, &behind); taken {
+			return queued
+		}
+	}
+	return s.write(volatile, m)
+}
+
+// write hands a message to the session.
+func (s *Socket) write(volatile bool, m *wire.Message) bool {
 	frames := m.Frames(s.form, s.conn.set.cannotEncode)
 	return len(frames) > 0 && s.conn.session.Send(volatile, frames...)
 }

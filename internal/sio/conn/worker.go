@@ -133,31 +133,42 @@ func (c *Conn) enter(s *Socket) {
 		return
 	}
 	s.inline = s.owner.Inline()
-	if c.answer(s) {
+	switch ok, err := c.answer(s); {
+	case err != nil:
+		c.turnAway(s, err)
+	case ok:
 		s.entered = true
 		s.owner.Entered()
 	}
 }
 
 // answer makes the socket a joined one. Broadcasts of other goroutines reach it from the answer on, never before: between
-// the two stages they wait for mu.
-func (c *Conn) answer(s *Socket) bool {
+// the two stages they wait for mu, or for what the owner orders them by.
+func (c *Conn) answer(s *Socket) (bool, error) {
+	if order := s.owner.Order(); order != nil {
+		order.Lock()
+		defer order.Unlock()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := s.life.take(answer); !ok {
-		return false
+	if s.life.stage() != pending {
+		return false, nil
 	}
 	p := packet.Packet{Type: packet.Connect, Namespace: s.namespace}
-	if c.session.Revision() != 3 { // 2.x clients are sent no id
-		p.Data = append(packet.AppendString([]byte(`{"sid":`), s.id), '}')
+	members, err := s.owner.Admit(packet.AppendString([]byte(`{"sid":`), s.id))
+	if err != nil {
+		return false, err
 	}
+	if c.session.Revision() != 3 { // 2.x clients are sent no id
+		p.Data = append(members, '}')
+	}
+	s.life.take(answer)
 	s.queuePacket(p)
 	c.joined++
 	c.stopTimerLocked()
-	s.owner.Joined()
 	s.life.take(join)
 	c.door.answer(nil)
-	return true
+	return true, nil
 }
 
 // turnAway ends a socket that was not connected, and tells its client why.
@@ -171,6 +182,10 @@ func (c *Conn) turnAway(s *Socket, cause error) {
 		c.sendAway(engine.Limit)
 	case errors.Is(cause, ErrClose):
 		c.sendAway(engine.ForcedClose)
+	case errors.Is(cause, ErrKicked) && c.door == nil:
+		answer := packet.AppendString([]byte(`{"sid":`), s.id)
+		s.queuePacket(packet.Packet{Type: packet.Connect, Namespace: s.namespace, Data: append(answer, '}')})
+		s.sendDisconnect(ServerDisconnect)
 	default:
 		if errors.Is(cause, ErrInvalidNamespace) {
 			c.set.tally.Dropped(tally.UnknownNamespace)

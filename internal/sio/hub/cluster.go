@@ -133,7 +133,7 @@ func (h *Hub) perform(c adapter.Command, done func(members int, err error)) {
 		return
 	}
 	joined := 0
-	h.Each(join.Target, func(m *Member) {
+	h.command(join.Target, func(m *Member) {
 		switch err := h.Join(m, join.Rooms); {
 		case err == nil:
 			joined++

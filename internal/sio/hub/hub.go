@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/carillon-io/carillon/internal/recovery"
 	"github.com/carillon-io/carillon/internal/sio/tally"
 	"github.com/carillon-io/carillon/internal/sio/wire"
 	"github.com/carillon-io/carillon/pkg/adapter"
@@ -18,6 +19,8 @@ type Server struct {
 	Tally   *tally.Tally
 	// MaxRooms returns how many rooms a member may be in, its own not counted; 0: any number.
 	MaxRooms func() int
+	// Recovery keeps what members may have to be sent again; nil: nothing is.
+	Recovery *recovery.Store
 
 	watchers sync.WaitGroup // one for each hub whose handlers of room events have something to do
 }
@@ -35,6 +38,7 @@ type Hub struct {
 	maxRooms    func() int
 	serverEvent func(args packet.Args, reply func(packet.Args))
 	index       *rooms.Index[Recipient]
+	log         *recovery.Log // nil: no member is sent anything again
 
 	ids    atomic.Uint64 // the next id to ask clients for an acknowledgement under: one counter for all of them
 	rounds rounds
@@ -49,6 +53,9 @@ func (s *Server) New(name string, serverEvent func(args packet.Args, reply func(
 		serverEvent: serverEvent, index: rooms.New[Recipient](),
 	}
 	h.rounds.acks = &s.Tally.Acks
+	if s.Recovery != nil {
+		h.log = s.Recovery.Log(name)
+	}
 	return h
 }
 
@@ -58,8 +65,13 @@ func (h *Hub) NextID() uint64 { return h.ids.Add(1) - 1 }
 // Publish does here what a command says, then hands it to the other nodes unless it is for this one alone. published,
 // when not nil, is called once with what became of it in the cluster.
 func (h *Hub) Publish(c adapter.Command, local bool, published func(error)) {
-	if _, ok := c.(adapter.Broadcast); ok {
+	b, ok := c.(adapter.Broadcast)
+	if ok {
 		h.tally.Local.Inc()
+	}
+	if ok && h.log != nil {
+		h.publishInTurn(&b, local, published)
+		return
 	}
 	h.apply(c)
 	switch {
@@ -78,17 +90,20 @@ func (h *Hub) Apply(c adapter.Command) (members int) { return h.apply(c) }
 func (h *Hub) apply(c adapter.Command) (members int) {
 	switch c := c.(type) {
 	case adapter.Broadcast:
+		if h.log != nil {
+			return h.applyInTurn(&c)
+		}
 		return h.deliver(&c)
 	case adapter.Join:
-		return h.Each(c.Target, func(m *Member) {
+		return h.command(c.Target, func(m *Member) {
 			if err := h.Join(m, c.Rooms); errors.Is(err, ErrTooManyRooms) {
 				h.tally.Dropped(tally.Rooms)
 			}
 		})
 	case adapter.Leave:
-		return h.Each(c.Target, func(m *Member) { h.Leave(m, c.Rooms) })
+		return h.command(c.Target, func(m *Member) { h.Leave(m, c.Rooms) })
 	case adapter.Disconnect:
-		return h.Each(c.Target, func(m *Member) { m.Value().Disconnect(c.Close) })
+		return h.command(c.Target, func(m *Member) { m.Value().Disconnect(c.Close) })
 	case adapter.ServerEmit:
 		h.serverEvent(c.Args, nil)
 	}
@@ -108,6 +123,23 @@ func (h *Hub) Each(t rooms.Target, f func(*Member)) (members int) {
 	return members
 }
 
+// command is Each with the absent members, to whom commands apply as well.
+func (h *Hub) command(t rooms.Target, f func(*Member)) (members int) {
+	if h.log != nil { // no absent member is replaced meanwhile by the one that its client comes back as
+		h.log.Begin()
+		defer h.log.End()
+	}
+	list := h.selected(t)
+	defer done(list)
+	for _, m := range *list {
+		if m.Value().Connected() || h.log != nil && isAbsent(m.Value()) {
+			f(m)
+			members++
+		}
+	}
+	return members
+}
+
 // deliver sends a broadcast to the members, and returns how many took it. It is encoded once, and nothing is allocated
 // per recipient.
 func (h *Hub) deliver(b *adapter.Broadcast) (sent int) {
@@ -117,8 +149,13 @@ func (h *Hub) deliver(b *adapter.Broadcast) (sent int) {
 		return 0
 	}
 	message := h.message(b)
-	for _, m := range *list {
-		if m.Value().Deliver(b.Volatile, &message) {
+	return h.send(*list, b.Volatile, &message)
+}
+
+// send sends a broadcast to members.
+func (h *Hub) send(list []*Member, volatile bool, message *wire.Message) (sent int) {
+	for _, m := range list {
+		if m.Value().Deliver(volatile, message) {
 			sent++
 		}
 	}

@@ -45,6 +45,9 @@ func (h *Hub) Add(m *Member, id string, r Recipient) bool {
 	return true
 }
 
+// Replace puts m in the place of a member whose recipient is absent, under its id and in its rooms.
+func (h *Hub) Replace(absent, m *Member, r Recipient) bool { return h.index.Replace(absent, m, r) }
+
 // Touch tells the adapter about m's own room, which Add does not: a member may still be refused.
 func (h *Hub) Touch(m *Member) { h.adapter.Touch(h.name, m.ID()) }
 
@@ -123,6 +126,15 @@ func (h *Hub) Count() int {
 }
 
 func (h *Hub) join(m *Member, names []string) error {
+	if s := h.session(m); s != nil {
+		h.log.Freeze()
+		defer h.log.Thaw()
+		return h.joinNoted(m, s, names)
+	}
+	return h.joinWatched(m, names)
+}
+
+func (h *Hub) joinWatched(m *Member, names []string) error {
 	limit := h.maxRooms()
 	if !h.watch.on.Load() {
 		return h.index.Join(m, limit, names...)
@@ -148,6 +160,21 @@ func (h *Hub) join(m *Member, names []string) error {
 }
 
 func (h *Hub) leave(m *Member, names []string) {
+	if s := h.session(m); s != nil {
+		h.log.Freeze()
+		defer h.log.Thaw()
+		for _, room := range names {
+			if h.index.Contains(m, room) {
+				h.leaveWatched(m, []string{room})
+				s.Changed(room, true)
+			}
+		}
+		return
+	}
+	h.leaveWatched(m, names)
+}
+
+func (h *Hub) leaveWatched(m *Member, names []string) {
 	if !h.watch.on.Load() {
 		h.index.Leave(m, names...)
 		return

@@ -2,6 +2,7 @@
 package wire
 
 import (
+	"bytes"
 	"sync"
 	"time"
 
@@ -17,6 +18,9 @@ type Message struct {
 
 	Received   time.Time // when it came from the cluster; else zero
 	NoCompress bool
+	// Offset is the place of an event in the log of its namespace. It goes behind the arguments for clients that have a
+	// session to recover; empty: for none.
+	Offset string
 
 	forms [forms][]*engine.Frame // nil until made
 	name  string                 // of the event; set with args
@@ -35,7 +39,8 @@ type Form uint8
 
 // The other forms.
 const (
-	Msgpack Form = 1 << 0 // Socket.IO's msgpack parser
+	Msgpack  Form = 1 << 0 // Socket.IO's msgpack parser
+	Numbered Form = 1 << 1 // the client has a session to recover: its events end with their offset
 
 	protocolShift      = 2 // a protocol of internal/native is one of the values above it
 	forms         Form = 4 << protocolShift
@@ -59,6 +64,9 @@ func (f Form) protocol() (p native.Protocol, ok bool) {
 // Frames returns the packet as a client reads it. There are none when its form cannot carry the packet; failed is called then,
 // for the first such client, if that is a fault.
 func (m *Message) Frames(form Form, failed func(error)) []*engine.Frame {
+	if m.Offset == "" {
+		form &^= Numbered
+	}
 	if m.forms[form] == nil {
 		m.forms[form] = m.make(form, failed)
 	}
@@ -74,19 +82,38 @@ func (m *Message) make(form Form, failed func(error)) []*engine.Frame {
 		}
 		return frames
 	}
-	if form == Msgpack {
-		f, err := m.msgpackFrame()
+	p := m.Packet
+	if form&Numbered != 0 {
+		p.Data = appendArgument(p.Data, m.Offset)
+	}
+	if form&Msgpack != 0 {
+		f, err := m.msgpackFrame(&p)
 		if err != nil {
 			failed(err)
 			return frames
 		}
 		return append(frames, f)
 	}
-	frames = append(frames, m.textFrame())
+	frames = append(frames, m.textFrame(&p))
 	for _, a := range m.Attachments {
 		frames = append(frames, m.frame(a, true))
 	}
 	return frames
+}
+
+// appendArgument returns a list of arguments with one more behind them, which needs no escaping.
+func appendArgument(list []byte, text string) []byte {
+	end := bytes.LastIndexByte(list, ']')
+	if end < 0 {
+		return list
+	}
+	longer := make([]byte, 0, end+len(text)+4)
+	longer = append(longer, list[:end]...)
+	if len(bytes.TrimSpace(list[:end])) > 1 {
+		longer = append(longer, ',')
+	}
+	longer = append(append(longer, '"'), text...)
+	return append(longer, '"', ']')
 }
 
 // AsEvent returns the event's name and its arguments without the name.
@@ -100,19 +127,19 @@ func (m *Message) AsEvent() (name string, args packet.Args) {
 }
 
 // textFrame encodes the packet's text.
-func (m *Message) textFrame() *engine.Frame {
+func (m *Message) textFrame(p *packet.Packet) *engine.Frame {
 	buf := buffers.Get().(*[]byte)
 	defer keep(buf)
-	*buf = packet.AppendText((*buf)[:0], &m.Packet)
+	*buf = packet.AppendText((*buf)[:0], p)
 	return m.frame(*buf, false)
 }
 
 // msgpackFrame encodes the packet whole.
-func (m *Message) msgpackFrame() (*engine.Frame, error) {
+func (m *Message) msgpackFrame(p *packet.Packet) (*engine.Frame, error) {
 	buf := buffers.Get().(*[]byte)
 	defer keep(buf)
 	var err error
-	if *buf, err = packet.AppendMsgpack((*buf)[:0], &m.Packet); err != nil {
+	if *buf, err = packet.AppendMsgpack((*buf)[:0], p); err != nil {
 		return nil, err
 	}
 	return m.frame(*buf, true), nil

@@ -1,0 +1,55 @@
+package recovery
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are those of one node.
+type Metrics struct {
+	results [results]prometheus.Counter
+	store   atomic.Pointer[Store] // nil: recovery is off
+}
+
+// NewMetrics makes the metrics. registry may be nil: then nothing is registered.
+func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
+	m := new(Metrics)
+	claims := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "carillon_recoveries_total",
+		Help: "Clients that came back for the session they had before their connection broke, by what became of it: recovered, with all " +
+			"they had missed (moved: from another node), or a new socket, because the session had ended (expired), this node never had " +
+			"it (unknown), its connection still answered or the client turned out to be another (refused), or what the client missed was " +
+			"not kept any more (truncated): socketio.recovery.bytes is too small then.",
+	}, []string{"result"})
+	for r, label := range resultLabels {
+		m.results[r] = claims.WithLabelValues(label)
+	}
+	absent := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "carillon_recovery_absent_sockets",
+		Help: "Sockets whose connection broke, and whose clients may still come back for them.",
+	}, func() float64 {
+		if s := m.store.Load(); s != nil {
+			return float64(s.Absent())
+		}
+		return 0
+	})
+	bytes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "carillon_recovery_log_bytes",
+		Help: "Memory that holds events, absent sockets and journals of rooms for clients that come back, at most socketio.recovery.bytes.",
+	}, func() float64 {
+		if s := m.store.Load(); s != nil {
+			return float64(s.bytes.Load())
+		}
+		return 0
+	})
+	if registry == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{claims, absent, bytes} {
+		if err := registry.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}

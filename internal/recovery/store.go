@@ -1,0 +1,271 @@
+package recovery
+
+import (
+	"container/list"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config says how much is kept.
+type Config struct {
+	Window time.Duration // how long a client may be away
+	// Lag is how much older than the moment of a cut the last proof may be of what a client had received: the ping interval and
+	// timeout. Events are kept for Window and Lag.
+	Lag     time.Duration
+	Bytes   int64 // of events, absent sessions and journals on this node
+	Key     *Key  // signs offsets; nil: a random one, and offsets are known to this process alone
+	Metrics *Metrics
+}
+
+// shareOfAddress is the part of Config.Bytes that the absent sessions of one address may take, and events to its sockets
+// alone: 1/8.
+const shareOfAddress = 8
+
+// Store is what all logs of one node share.
+type Store struct {
+	// Static after construction.
+	config  Config
+	epoch   time.Time
+	running sync.WaitGroup // calls of Absent.Over
+
+	bytes atomic.Int64 // that count towards Config.Bytes
+
+	mu sync.Mutex
+	// mu guards the following. It is a leaf.
+	queue    []record // queue[head:] are the events of all logs, the oldest first
+	head     int
+	absent   list.List // of *Session, that which is away longest first, and of those kicked meanwhile
+	accounts map[string]*account
+	timer    *time.Timer // for the oldest event and the first absent session
+	fires    int64       // when it does; 0: it does not
+	closed   bool
+}
+
+// record is an event in a log.
+type record struct {
+	log   *Log
+	place uint64
+	at    int64
+}
+
+// account is what the clients of one address take.
+type account struct {
+	address string // static
+	bytes   atomic.Int64
+
+	// Store.mu guards the following.
+	absent list.List // of *Session, that which is away longest first
+	users  int       // sessions and events that may yet change it
+}
+
+// New makes a store. Close ends its timer.
+func New(cfg Config) (*Store, error) {
+	if cfg.Window <= 0 || cfg.Bytes <= 0 {
+		return nil, errors.New("recovery: window and bytes must be above 0")
+	}
+	if cfg.Key == nil {
+		cfg.Key = new(Key)
+		_, _ = rand.Read(cfg.Key[:]) // never fails: the runtime ends the process instead
+	}
+	s := &Store{config: cfg, epoch: time.Now(), accounts: make(map[string]*account)}
+	if cfg.Metrics != nil {
+		cfg.Metrics.store.Store(s)
+	}
+	return s, nil
+}
+
+// now is the time in the unit that the store keeps.
+func (s *Store) now() int64 { return int64(time.Since(s.epoch)) }
+
+// over reports whether more is held than may be.
+func (s *Store) over() bool { return s.bytes.Load() > s.config.Bytes }
+
+// account returns that of an address, with one more user.
+func (s *Store) account(address string) *account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.accounts[address]
+	if a == nil {
+		a = &account{address: address}
+		s.accounts[address] = a
+	}
+	a.users++
+	return a
+}
+
+// leave ends what account began.
+func (s *Store) leave(a *account) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.users--; a.users == 0 {
+		delete(s.accounts, a.address)
+	}
+}
+
+// appended counts an event in. It is called with the log's lock held.
+func (s *Store) appended(l *Log, e *entry) {
+	s.bytes.Add(int64(e.size))
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.payer != nil {
+		e.payer.bytes.Add(int64(e.size))
+		e.payer.users++
+	}
+	s.queue = append(s.queue, record{l, e.place, now})
+	s.armLocked(now)
+}
+
+// affords reports whether an address may take more.
+func (s *Store) affords(a *account, size int) bool {
+	return a.bytes.Load()+int64(size) <= s.config.Bytes/shareOfAddress
+}
+
+// left puts a session among the absent, and returns those that have to go: where its address has more than its share, the
+// ones that are away longest. It is called with the log's lock held.
+func (s *Store) left(session *Session, size int) (excess []*Session) {
+	now := s.now()
+	a := session.account
+	over := a.bytes.Add(int64(size)) - s.config.Bytes/shareOfAddress
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session.since = now
+	session.place = s.absent.PushBack(session)
+	session.ofPayer = a.absent.PushBack(session)
+	session.weight = int64(size)
+	s.armLocked(now)
+	if s.closed {
+		return []*Session{session}
+	}
+	for e := a.absent.Front(); e != nil && over > 0; e = e.Next() {
+		victim := e.Value.(*Session)
+		over -= victim.weight
+		excess = append(excess, victim)
+	}
+	return excess
+}
+
+// returned takes a session out of the absent: it is held again or over. What is kept of one that was kicked stays. It is
+// called with the log's lock held.
+func (s *Store) returned(session *Session, size, kept int) {
+	a := session.account
+	a.bytes.Add(int64(kept - size))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if kept > 0 || session.place == nil {
+		return
+	}
+	s.absent.Remove(session.place)
+	a.absent.Remove(session.ofPayer)
+	session.place, session.ofPayer = nil, nil
+}
+
+// Absent is how many sessions wait for their clients.
+func (s *Store) Absent() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.absent.Len()
+}
+
+// shrink drops the oldest until no more is held than may be.
+func (s *Store) shrink() {
+	for s.over() && s.dropOldest(s.now()+1, s.now()+1) {
+	}
+}
+
+// dropOldest drops the older of the oldest event and the session that is away longest, if it is older than it may be. It
+// reports whether there was one.
+func (s *Store) dropOldest(eventsBefore, sessionsBefore int64) bool {
+	s.mu.Lock()
+	var session *Session
+	if first := s.absent.Front(); first != nil {
+		if first := first.Value.(*Session); first.since < sessionsBefore {
+			session = first
+		}
+	}
+	if s.head < len(s.queue) {
+		if r := s.queue[s.head]; r.at < eventsBefore && (session == nil || r.at <= session.since) {
+			s.popLocked()
+			s.mu.Unlock()
+			r.log.dropThrough(r.place)
+			return true
+		}
+	}
+	s.mu.Unlock()
+	if session == nil {
+		return false
+	}
+	session.End()
+	return true
+}
+
+func (s *Store) popLocked() {
+	s.queue[s.head] = record{}
+	s.head++
+	switch {
+	case s.head == len(s.queue):
+		s.queue, s.head = nil, 0
+	case s.head > len(s.queue)/2:
+		s.queue = append(make([]record, 0, len(s.queue)-s.head), s.queue[s.head:]...)
+		s.head = 0
+	}
+}
+
+// armLocked sets the timer, unless it fires early enough. It comes a little late, so that it drops many at a time.
+func (s *Store) armLocked(now int64) {
+	due := int64(0)
+	if s.head < len(s.queue) {
+		due = s.queue[s.head].at + int64(s.config.Window+s.config.Lag)
+	}
+	if first := s.absent.Front(); first != nil {
+		if at := first.Value.(*Session).since + int64(s.config.Window); due == 0 || at < due {
+			due = at
+		}
+	}
+	if due == 0 || s.closed {
+		return
+	}
+	due += int64(min(s.config.Window/16, time.Second))
+	if s.fires != 0 && s.fires <= due {
+		return
+	}
+	s.fires = due
+	wait := time.Duration(due - now)
+	if s.timer == nil {
+		s.timer = time.AfterFunc(wait, s.expire)
+	} else {
+		s.timer.Reset(wait)
+	}
+}
+
+// expire drops what is too old.
+func (s *Store) expire() {
+	now := s.now()
+	for s.dropOldest(now-int64(s.config.Window+s.config.Lag)+1, now-int64(s.config.Window)+1) {
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fires = 0
+	s.armLocked(now)
+}
+
+// Close ends all absent sessions, and waits until each Absent.Over has returned. Sessions that are lost later end at once.
+func (s *Store) Close() {
+	s.mu.Lock()
+	s.closed = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	var all []*Session
+	for e := s.absent.Front(); e != nil; e = e.Next() {
+		all = append(all, e.Value.(*Session))
+	}
+	s.mu.Unlock()
+	for _, session := range all {
+		session.End()
+	}
+	s.running.Wait()
+}

@@ -1,0 +1,380 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/carillon-io/carillon/internal/recovery"
+	"github.com/carillon-io/carillon/internal/sio/conn"
+	"github.com/carillon-io/carillon/internal/sio/hub"
+	"github.com/carillon-io/carillon/internal/sio/wire"
+	"go.uber.org/zap"
+)
+
+// Recovery has clients whose connection breaks come back as the same socket: same id, rooms and Data, and what they missed.
+// Clients are official ones from 4.6 on; others get a new socket, as without it.
+type Recovery struct {
+	Enabled bool
+	Window  time.Duration // how long a client may be away; default 2 minutes
+	// Bytes is the memory on this node for events and absent sockets; the oldest go first. Default 64 MiB.
+	Bytes int
+	// Except leaves out the namespaces for which it reports true. It is asked at each connect. nil: none.
+	Except func(nsp string) bool
+	// Key signs what clients carry about events they have received, 32 bytes; nil: a random one.
+	Key *[32]byte
+}
+
+func (r *Recovery) withDefaults() (faults []string) {
+	if r.Window == 0 {
+		r.Window = 2 * time.Minute
+	}
+	if r.Bytes == 0 {
+		r.Bytes = 64 << 20
+	}
+	if r.Window < 0 {
+		faults = append(faults, fmt.Sprintf("recovery window %v is negative", r.Window))
+	}
+	if r.Bytes < 0 {
+		faults = append(faults, fmt.Sprintf("recovery bytes %d are negative", r.Bytes))
+	}
+	return faults
+}
+
+// newRecovery makes what keeps events and absent sockets; nil where nothing is to be kept.
+func (io *Server) newRecovery() (*recovery.Store, error) {
+	cfg := &io.cfg
+	metrics, err := recovery.NewMetrics(cfg.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	if !cfg.Recovery.Enabled {
+		return nil, nil
+	}
+	interval, timeout := io.engine.Heartbeat()
+	return recovery.New(recovery.Config{
+		Window: cfg.Recovery.Window, Lag: interval + 2*timeout, Bytes: int64(cfg.Recovery.Bytes),
+		Key: (*recovery.Key)(cfg.Recovery.Key), Metrics: metrics,
+	})
+}
+
+// stay is what a socket has in common with the one that its client comes back as.
+type stay struct {
+	// Static after Enter.
+	session   *recovery.Session
+	recovered bool // the client had the session before
+
+	previous atomic.Pointer[Socket] // the absent socket whose session is claimed; nil from the answer on
+
+	// Owned by the goroutine that runs the connection's handlers.
+	replay  *recovery.Replay // between Admit and Entered
+	release *Namespace       // likewise: held by the socket whose place this one took
+
+	losing sync.Once
+	lost   bool          // the client may come back; static after losing
+	reason Reason        // why the connection ended; static after losing
+	quiet  chan struct{} // closed when the handlers for the connection have returned; static after losing
+
+	kicked atomic.Pointer[Reason] // a command has disconnected the absent socket; nil: none has
+}
+
+// Recovered reports whether the socket is one whose client has come back: it has the id, the rooms and the Data of the
+// socket that the client had before its connection broke. Middlewares are passed all the same, and may ask.
+func (s *Socket) Recovered() bool { return s.stay != nil && s.stay.recovered }
+
+// claims reports whether the socket is to take the place of an absent one.
+func (s *Socket) claims() bool { return s.stay != nil && s.stay.previous.Load() != nil }
+
+// place is where the socket's rooms are: those of an absent one while it claims its place.
+func (s *Socket) place() *hub.Member {
+	if s.stay != nil {
+		if previous := s.stay.previous.Load(); previous != nil {
+			return &previous.member
+		}
+	}
+	return &s.member
+}
+
+// settleSession gives the socket the session that its client claims, or a new one, or none where there is no recovery. What
+// the client says about its session is a secret, and is taken out of what it sent. The Logic is made here where it has to
+// say whether the client is the same, else it is nil.
+func (s *Socket) settleSession(ctx context.Context, newLogic func(*Socket, *Values) Logic) (Logic, error) {
+	log := s.nsp.hub.Log()
+	if log == nil || !s.conn.Claims() || s.io.cfg.Recovery.Except != nil && s.io.cfg.Recovery.Except(s.nsp.name) {
+		return nil, nil
+	}
+	auth, claim := recovery.CutClaim(s.conn.Auth())
+	s.conn.SetAuth(auth)
+	var logic Logic
+	if newLogic != nil {
+		logic = newLogic(s, s.conn.Shared())
+		if _, ok := logic.(conn.Recoverer); !ok {
+			return logic, nil
+		}
+	}
+	s.conn.Number()
+	if claim.PID != "" {
+		refused, err := s.claim(ctx, log, claim, logic)
+		if err != nil {
+			return nil, err
+		}
+		if refused == nil {
+			return logic, nil
+		}
+		log.Count(refused.Result)
+		s.io.log.Debug("a session was not recovered", zap.String("namespace", s.nsp.name), zap.String("session", s.Session().ID()),
+			zap.Stringer("result", refused.Result), zap.String("reason", refused.Why))
+		if refused.Kicked {
+			return nil, conn.ErrKicked
+		}
+	}
+	s.stay = &stay{session: log.Open(conn.NewPID(s.io.cfg.Engine.Tag()), s.ID(), s.Handshake().Address)}
+	return logic, nil
+}
+
+// claim gives the socket the session that its client claims.
+func (s *Socket) claim(ctx context.Context, log *recovery.Log, claim recovery.Claim, logic Logic) (*recovery.Refusal, error) {
+	session, refused := log.Claim(ctx, claim, (*holder)(s), s.io.cfg.Engine.Tag())
+	if refused != nil {
+		return refused, nil
+	}
+	a, _ := session.Absent().(*absent)
+	if a == nil {
+		session.Release((*holder)(s))
+		return recovery.RefusedLate, nil // it has ended in this moment
+	}
+	previous := (*Socket)(a)
+	awaitQuiet(ctx, previous)
+	if r, ok := logic.(conn.Recoverer); ok {
+		same, err := r.Resume(ctx, previous.logic)
+		if err != nil || !same {
+			session.Release((*holder)(s))
+			return recovery.RefusedOther, err
+		}
+	}
+	s.conn.TakeID(session.ID())
+	s.stay = &stay{session: session, recovered: true}
+	s.stay.previous.Store(previous)
+	if data := previous.Data(); data != nil {
+		s.SetData(data)
+	}
+	return nil, nil
+}
+
+// quietWait is how long a client that comes back waits for handlers of what it had sent before.
+const quietWait = time.Second
+
+// awaitQuiet waits until what the client sent over its former connection is handled.
+func awaitQuiet(ctx context.Context, previous *Socket) {
+	late := time.NewTimer(quietWait)
+	defer late.Stop()
+	select {
+	case <-previous.stay.quiet:
+	case <-ctx.Done():
+	case <-late.C:
+	}
+}
+
+// begin makes the session the socket's. It is called with the namespace's turn.
+func (s *Socket) begin() error {
+	st := s.stay
+	previous := st.previous.Load()
+	if previous == nil {
+		st.session.Start((*holder)(s))
+		return nil
+	}
+	replay, refused := st.session.Resume((*holder)(s), (*sink)(s), func() {
+		s.nsp.hub.Replace(&previous.member, &s.member, (*recipient)(s))
+		st.previous.Store(nil)
+	})
+	log := s.nsp.hub.Log()
+	switch {
+	case refused != nil:
+		log.Count(refused.Result)
+		if refused.Kicked {
+			return conn.ErrKicked
+		}
+		return ErrClose
+	case replay != nil:
+		st.replay = replay
+		s.conn.Shut(replay)
+	}
+	st.release = previous.nsp
+	log.Count(recovery.Recovered)
+	return nil
+}
+
+// catchUp sends what the client missed.
+func (s *Socket) catchUp() {
+	st := s.stay
+	if st.release != nil {
+		s.io.release(st.release)
+		st.release = nil
+	}
+	if st.replay != nil {
+		st.replay.Run()
+		st.replay = nil
+	}
+}
+
+// lose reports whether the client of a socket that goes may come back for it. Only the first call decides.
+func (s *Socket) lose(reason Reason) bool {
+	st := s.stay
+	if st == nil {
+		return false
+	}
+	st.losing.Do(func() {
+		st.reason, st.quiet = reason, make(chan struct{})
+		if !reason.Recoverable() || s.nsp.ended() {
+			st.session.End()
+			return
+		}
+		if st.lost = st.session.Lose((*holder)(s), (*absent)(s)); st.lost {
+			s.nsp.hub.Removed(&s.member, nil)
+		}
+	})
+	return st.lost
+}
+
+// abandon gives up what Enter has begun about the session.
+func (s *Socket) abandon() {
+	switch st := s.stay; {
+	case st == nil:
+	case st.previous.Load() != nil:
+		st.session.Release((*holder)(s))
+	default:
+		st.session.End()
+	}
+}
+
+// kick ends the session of a socket whose connection broke.
+func (s *Socket) kick(reason Reason) {
+	if s.stay != nil && !s.claims() {
+		s.stay.kicked.Store(&reason)
+		s.stay.session.Kick((*holder)(s), (*absent)(s))
+	}
+}
+
+// sendInTurn sends an event to the client at its place among the namespace's, so that it is sent again if it is lost.
+func (s *Socket) sendInTurn(volatile bool, m *wire.Message) error {
+	st := s.stay
+	if !s.conn.Gone() && !s.conn.Connected() { // the client keeps it until it is answered
+		if s.claims() {
+			m.Offset = st.session.Offset()
+		} else {
+			m.Offset = s.nsp.hub.Log().Present()
+		}
+		return s.conn.Send(volatile, m)
+	}
+	err := s.nsp.hub.SendTo(st.session, volatile, m, func(m *wire.Message) error {
+		err := s.conn.Send(volatile, m)
+		if volatile || !errors.Is(err, ErrDisconnected) {
+			return err
+		}
+		if r := s.nsp.hub.ByID(s.ID()); r != nil && r != hub.Recipient((*recipient)(s)) { // the client has come back as another
+			r.Deliver(false, m)
+		}
+		return nil
+	})
+	if errors.Is(err, hub.ErrGone) {
+		return ErrDisconnected
+	}
+	return err
+}
+
+// tellInTurn is tell, but not before the turn of a numbered event is over: a listener may emit.
+func (s *Socket) tellInTurn(m *wire.Message) {
+	if m.Offset == "" || s.outgoing.Load() == nil {
+		s.tell(m)
+		return
+	}
+	kept := *m
+	s.nsp.hub.Log().After(func() { s.tell(&kept) })
+}
+
+// Session is what outlives the socket's connection.
+func (r *recipient) Session() *recovery.Session {
+	if r.stay == nil {
+		return nil
+	}
+	return r.stay.session
+}
+
+// Absent reports whether the connection broke and the client may come back.
+func (r *recipient) Absent() bool {
+	return r.stay != nil && r.conn.Gone() && r.stay.session.Stands()
+}
+
+// holder is a Socket as the connection that holds a session.
+type holder Socket
+
+var _ recovery.Holder = (*holder)(nil)
+
+// Alive asks the client for a sign of life.
+func (h *holder) Alive(within time.Duration, answer func(bool)) { h.conn.Alive(within, answer) }
+
+// Proof is when the last ping was sent that the client has answered.
+func (h *holder) Proof() time.Time { return h.conn.Proof() }
+
+// sink is a Socket as what is replayed to.
+type sink Socket
+
+var _ recovery.Sink = (*sink)(nil)
+
+// Send queues a message.
+func (k *sink) Send(m *wire.Message) bool { return k.conn.Pass(m) }
+
+// Room reports whether a message may be queued.
+func (k *sink) Room(size int, f func()) bool { return k.conn.Room(size, f) }
+
+// Live has events sent as they come.
+func (k *sink) Live() { k.conn.Live() }
+
+// Abort closes the connection.
+func (k *sink) Abort() { k.conn.Abort() }
+
+// absent is a Socket that waits for its client.
+type absent Socket
+
+var _ recovery.Absent = (*absent)(nil)
+
+// absentSize is the memory of a Socket, its connection and its session, beside what the client sent.
+const absentSize = 2 << 10
+
+// Rooms appends the rooms that the socket is in.
+func (a *absent) Rooms(dst []string) []string { return a.nsp.hub.Rooms(dst, &a.member) }
+
+// Size is the memory that waiting takes.
+func (a *absent) Size() int {
+	const perRoom = 40
+	h := a.conn.Session().Handshake()
+	size := absentSize + len(a.conn.Auth()) + len(h.URL) + perRoom*len(a.nsp.hub.Rooms(nil, &a.member))
+	for name, values := range h.Headers {
+		size += len(name)
+		for _, v := range values {
+			size += len(v)
+		}
+	}
+	return size
+}
+
+// Over ends the socket for good.
+func (a *absent) Over(bool) {
+	s := (*Socket)(a)
+	defer s.io.release(s.nsp)
+	s.remove()
+	<-s.stay.quiet
+	if s.logic != nil {
+		reason := s.stay.reason
+		if kicked := s.stay.kicked.Load(); kicked != nil {
+			reason = *kicked
+		}
+		s.callEach([]func(Reason){s.logic.Leave}, reason)
+	}
+	s.forgetRooms()
+}
+
+var _ hub.Recoverable = (*recipient)(nil)
