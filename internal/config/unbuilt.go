@@ -21,9 +21,6 @@ type unbuiltKey struct {
 
 // unbuilt lists what is not built. A commit that builds a part deletes its lines, and makes docs/configuration.md anew.
 var unbuilt = []unbuiltKey{
-	{key: "socketio.recovery.enabled", refuse: true},
-	{key: "socketio.recovery.window"},
-	{key: "socketio.recovery.bytes"},
 	{key: "adapter.kind", refuse: true, asks: func(c *Config) bool {
 		return c.Adapter.Kind == AdapterStreams
 	}},

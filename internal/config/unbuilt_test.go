@@ -10,7 +10,6 @@ import (
 
 func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 	for _, c := range []struct{ key, value, shown string }{
-		{"socketio.recovery.enabled", "true", `"true": `},
 		{"adapter.kind", "streams", `"streams": `},
 		{"history", "[{rooms: [a]}]", ""},
 	} {
@@ -24,8 +23,6 @@ func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 
 func TestUnbuilt_WhatOnlyHasNoEffectIsOneWarning(t *testing.T) {
 	for _, c := range []struct{ key, value, shown string }{
-		{"socketio.recovery.window", "1m", `"1m": `},
-		{"socketio.recovery.bytes", "1MiB", `"1MiB": `},
 		{"presence", "[{rooms: [a], user: '${sid}'}]", ""},
 	} {
 		want := "line 1: " + c.key + ": " + c.shown + "not in this version; it has no effect"

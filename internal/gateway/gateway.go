@@ -289,6 +289,7 @@ func (g *Gateway) serverConfig(cluster adapter.Adapter, tag func() string, origi
 		MaxAuth:         int(cfg.SocketIO.MaxAuth),
 		MaxDepth:        cfg.SocketIO.MaxDepth,
 		DrainWindow:     max(cfg.Drain.Window, 1), // 0 would be the package's default
+		Recovery:        g.recovery(),
 		PrivateHeaders:  cfg.Server.PrivateHeaders,
 		Hello:           g.policy.Hello,
 		NamespaceLabel:  g.policy.Label,

@@ -55,6 +55,7 @@ func (c *compiler) compile(cfg Config) *ruleset {
 func (c *compiler) namespace(key string, written *config.Namespace) *namespace {
 	at := "namespaces[" + strconv.Quote(key) + "]"
 	n := &namespace{key: key}
+	n.fresh = written.Recovery != nil && !*written.Recovery
 	n.requireToken = written.Connect.Require == config.RequireToken
 	n.connect.cond = c.condition(at+".connect.if", expression.InConnect, written.Connect.If)
 	n.connect.do = c.actions(at+".connect.do", expression.InConnect, written.Connect.Do)

@@ -23,6 +23,7 @@ type logic struct {
 	removed bool        // set has no rules for the namespace
 	limits  *connection // nil until first needed
 	leaving bool        // a disconnect was decided on: later events are refused
+	resumed bool        // it takes the place of a socket that was connected before
 	client  client
 
 	// Between Enter and Entered.
@@ -208,6 +209,9 @@ func (l *logic) Entered() {
 		l.client.upstream(b)
 	}
 	d := l.entering
+	if l.resumed {
+		l.after = nil // was done when the client connected first
+	}
 	_, err := run(&l.client, l.after, d)
 	l.after, l.entering = nil, nil
 	l.report(n.connect.tally, d, refusalOf(err))

@@ -24,6 +24,7 @@ type namespace struct {
 	refresh *tally // of tokens
 	// requireToken lets in only sockets with a token.
 	requireToken bool
+	fresh        bool // recovery: false
 	connect      hook
 	rules        []*rule
 	disconnect   hook
