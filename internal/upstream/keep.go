@@ -10,15 +10,19 @@ import (
 // trimCount is how many entries are removed from a partition at a time.
 const trimCount = 10_000
 
+// firstLook is how soon after the start the streams are looked at.
+const firstLook = time.Second
+
 // keep trims the streams and measures how far their readers are behind, until ctx ends.
 func (u *Upstream) keep(ctx context.Context) {
-	tick := time.NewTicker(u.times.Keep)
+	tick := time.NewTicker(min(u.times.Keep, firstLook))
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			tick.Reset(u.times.Keep)
 		}
 		for _, r := range u.routes.Load().byName {
 			lag := make(map[string]float64)

@@ -122,6 +122,17 @@ func (m *routeMetrics) count(err error) {
 	}
 }
 
+// expect shows groups that have not been measured yet.
+func (m *routeMetrics) expect(groups []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, group := range groups {
+		if _, there := m.groups[group]; !there {
+			m.lag.WithLabelValues(m.name, group).Set(0)
+		}
+	}
+}
+
 // setLag shows how far the groups are behind. A group that is no more is taken away.
 func (m *routeMetrics) setLag(now map[string]float64) {
 	m.mu.Lock()

@@ -42,6 +42,7 @@ func (u *Upstream) Replace(configured map[string]config.Route) {
 			u.known[name] = r
 		}
 		r.config.Store(&cfg)
+		r.metrics.expect(cfg.Groups)
 		now.byName[name] = r
 		if cfg.Lifecycle {
 			now.lifecycle = append(now.lifecycle, r)

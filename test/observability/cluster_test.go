@@ -65,9 +65,12 @@ server: {address: %q%s}
 ops: {address: %q}
 redis: {url: %q}
 drain: {delay: 0s, window: 0s}
+routes: {orders: {groups: [shop], lifecycle: true}}
 namespaces:
   "/":
     rules:
+      - event: order
+        do: [{forward: orders}]
       - event: join
         name: into a room
         do: [{join: "${args[0]}"}]

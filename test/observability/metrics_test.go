@@ -54,6 +54,11 @@ var contract = map[string]struct {
 	"carillon_rule_decisions_total": {dto.MetricType_COUNTER, map[string][]string{
 		"namespace": nil, "rule": nil, "decision": {"allowed", "denied", "invalid", "limited", "failed"},
 	}},
+	"carillon_upstream_events_total": {dto.MetricType_COUNTER, map[string][]string{
+		"route": nil, "result": {"stored", "overloaded", "unavailable", "invalid", "lost", "gone"},
+	}},
+	"carillon_upstream_append_seconds": {dto.MetricType_HISTOGRAM, map[string][]string{"route": nil}},
+	"carillon_upstream_lag":            {dto.MetricType_GAUGE, map[string][]string{"route": nil, "group": nil}},
 	"carillon_acks_total": {dto.MetricType_COUNTER, map[string][]string{"result": {
 		"answered", "timeout", "canceled", "disconnected", "unexpected",
 	}}},
