@@ -320,7 +320,7 @@ func TestReadyz_IsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &conditions); err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
-	for _, name := range []string{"ready", "subscribed", "draining", "deaf", "redis"} {
+	for _, name := range []string{"ready", "subscribed", "peers", "draining", "deaf", "redis"} {
 		if _, ok := conditions[name]; !ok {
 			t.Errorf("/readyz does not tell %s", name)
 		}

@@ -16,6 +16,9 @@ type conditions struct {
 	Ready bool `json:"ready"`
 	// Subscribed is true from the first proven subscription on; without a cluster, always.
 	Subscribed bool `json:"subscribed"`
+	// Peers is true once this node can tell its peers from others, or has failed to agree on how: sooner it could neither relay
+	// requests nor serve relayed ones.
+	Peers bool `json:"peers"`
 	// Draining is true once the node was told to leave.
 	Draining bool `json:"draining"`
 	// Deaf is true while the cluster answers commands and yet nothing arrives from it.
@@ -31,6 +34,7 @@ func (g *Gateway) conditions() conditions {
 	state := g.adapter.State()
 	c := conditions{
 		Subscribed: state.Ready,
+		Peers:      g.peers == nil || g.peers.secret.settled.Load(),
 		Draining:   g.draining.Load(),
 		Deaf:       state.Deaf,
 		Redis:      state.Connected,
@@ -40,7 +44,7 @@ func (g *Gateway) conditions() conditions {
 			c.RedisError = config.Mask(err.Error())
 		}
 	}
-	c.Ready = c.Subscribed && !c.Draining && !c.Deaf
+	c.Ready = c.Subscribed && c.Peers && !c.Draining && !c.Deaf
 	return c
 }
 

@@ -34,7 +34,6 @@ func trio(t *testing.T, more ...string) [3]*instance {
 }
 
 const echo = `
-engine: {eio3: true}
 namespaces: {"/": {rules: [{event: echo, do: [], ack: "${args}"}]}}
 `
 

@@ -32,9 +32,13 @@ type peerSecret struct {
 	log    *zap.Logger
 
 	present atomic.Pointer[[]byte]
+	settled atomic.Bool // it is known, or could not be agreed on at once
 }
 
-func (s *peerSecret) use(secret []byte) { s.present.Store(&secret) }
+func (s *peerSecret) use(secret []byte) {
+	s.present.Store(&secret)
+	s.settled.Store(true)
+}
 
 // get returns nil while the secret is not known.
 func (s *peerSecret) get() []byte {
@@ -54,6 +58,7 @@ func (s *peerSecret) run(ctx context.Context) {
 		if err := s.agree(ctx); err != nil {
 			s.log.Debug("no secret among peers yet", zap.Error(err))
 			pause = secretAgain
+			s.settled.Store(true) // a node that may not agree serves its own clients
 		}
 		select {
 		case <-ctx.Done():
