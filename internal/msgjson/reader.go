@@ -80,6 +80,16 @@ func (r *Reader) Kind() Kind {
 	return kind
 }
 
+// Literal passes over what is next if that is these bytes, and reports whether it was. It is for values that are nearly
+// always written alike.
+func (r *Reader) Literal(packed string) bool {
+	if len(r.src)-r.at < len(packed) || string(r.src[r.at:r.at+len(packed)]) != packed {
+		return false
+	}
+	r.at += len(packed)
+	return true
+}
+
 // Left is how many bytes are left to read.
 func (r *Reader) Left() int { return len(r.src) - r.at }
 
@@ -112,6 +122,9 @@ func (r *Reader) header(want Kind) (int, error) {
 
 // Bytes reads a string or a bin value. The result is a part of the input, and not necessarily UTF-8.
 func (r *Reader) Bytes() ([]byte, error) {
+	if body, ok := r.short(); ok {
+		return body, nil
+	}
 	start := r.at
 	kind, _, body, err := r.next()
 	if err == nil && kind != String && kind != Binary {

@@ -3,6 +3,7 @@ package msgjson
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -10,8 +11,15 @@ import (
 
 // AppendQuoted appends s as a JSON string, spelled as JSON.stringify spells it; invalid UTF-8 becomes U+FFFD.
 func AppendQuoted(dst, s []byte) []byte {
-	dst = append(dst, '"')
 	done, n := 0, plainLength(s)
+	if n == len(s) {
+		at := len(dst)
+		dst = slices.Grow(dst, len(s)+2)[:at+len(s)+2]
+		dst[at], dst[len(dst)-1] = '"', '"'
+		copy(dst[at+1:], s)
+		return dst
+	}
+	dst = append(dst, '"')
 	for n < len(s) {
 		c, size := utf8.DecodeRune(s[n:])
 		if size > 1 {
@@ -54,25 +62,34 @@ func appendEscaped(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&0x0f])
 }
 
-// plainLength is how much of s can stand in a JSON string as it is: printable ASCII but the quote and the backslash. It
-// looks at eight bytes at a time: after a subtraction the top bit of a byte is set where the byte was too small, and a
-// borrow into its neighbour can only come from such a byte.
+// plainLength is how much of s can stand in a JSON string as it is: printable ASCII but the quote and the backslash.
 func plainLength(s []byte) int {
-	const ones = 0x0101010101010101
 	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		w := binary.LittleEndian.Uint64(s[i:])
-		if (w|(w-ones*' ')|((w^ones*'"')-ones)|((w^ones*'\\')-ones))&(ones<<7) != 0 {
-			break
-		}
+	for ; i+8 <= len(s) && plainWord(binary.LittleEndian.Uint64(s[i:])); i += 8 {
 	}
-	for ; i < len(s); i++ {
-		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
-			break
-		}
+	if n := len(s); n >= 8 && i+8 > n && plainWord(binary.LittleEndian.Uint64(s[n-8:])) {
+		return n // the last word, which overlaps the one before it
+	}
+	for i < len(s) && plainByte[s[i]] {
+		i++
 	}
 	return i
 }
+
+// plainWord reports whether eight bytes can stand as they are. After a subtraction the top bit of a byte is set where the
+// byte was too small, and a borrow into its neighbour can only come from such a byte.
+func plainWord(w uint64) bool {
+	const ones = 0x0101010101010101
+	return (w|(w-ones*' ')|((w^ones*'"')-ones)|((w^ones*'\\')-ones))&(ones<<7) == 0
+}
+
+// plainByte is whether a byte can stand as it is.
+var plainByte = func() (plain [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		plain[c] = c != '"' && c != '\\'
+	}
+	return plain
+}()
 
 // appendScalar appends what String() makes of a value that is no object. ok is false for the other kinds.
 func appendScalar(dst []byte, kind Kind, bits uint64, body []byte) (out []byte, ok bool) {

@@ -57,6 +57,9 @@ func (r *Reader) AppendPlainJSON(dst []byte) ([]byte, error) {
 }
 
 func (r *Reader) appendValue(dst []byte, depth int) ([]byte, error) {
+	if text, ok := r.short(); ok {
+		return AppendQuoted(dst, text), nil
+	}
 	kind, bits, body, err := r.next()
 	if err != nil {
 		return dst, err
@@ -118,13 +121,9 @@ func (r *Reader) appendMap(dst []byte, n, depth int) ([]byte, error) {
 		if !first {
 			dst = append(dst, ',')
 		}
-		kind, bits, body, err := r.next()
-		if err != nil {
-			return dst, err
-		}
-		if kind == String || kind == Binary {
-			dst = AppendQuoted(dst, body)
-		} else if dst, err = appendScalarKey(dst, kind, bits); err != nil {
+		var key []byte
+		var err error
+		if dst, key, err = r.appendKey(dst); err != nil {
 			return dst, err
 		}
 		if r.skipUndefined() {
@@ -133,7 +132,7 @@ func (r *Reader) appendMap(dst []byte, n, depth int) ([]byte, error) {
 		}
 		first = false
 		dst = append(dst, ':')
-		like.member(r, body, len(dst))
+		like.member(r, key, len(dst))
 		if dst, err = r.appendValue(dst, depth-1); err != nil {
 			return dst, err
 		}
@@ -193,12 +192,23 @@ func (r *Reader) skipUndefined() bool {
 	return false
 }
 
-func appendScalarKey(dst []byte, kind Kind, bits uint64) ([]byte, error) {
+// appendKey reads the key of a map's member; key is its bytes where it is text.
+func (r *Reader) appendKey(dst []byte) (out, key []byte, err error) {
+	if key, ok := r.short(); ok {
+		return AppendQuoted(dst, key), key, nil
+	}
+	kind, bits, body, err := r.next()
+	if err != nil {
+		return dst, nil, err
+	}
+	if kind == String || kind == Binary {
+		return AppendQuoted(dst, body), body, nil
+	}
 	dst, ok := appendScalar(append(dst, '"'), kind, bits, nil)
 	if !ok {
-		return dst, errKind
+		return dst, nil, errKind
 	}
-	return append(dst, '"'), nil
+	return append(dst, '"'), nil, nil
 }
 
 func (r *Reader) appendBytes(dst, body []byte, depth int) ([]byte, error) {

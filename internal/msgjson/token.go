@@ -84,6 +84,27 @@ func (r *Reader) next() (kind Kind, bits uint64, body []byte, err error) {
 	}
 }
 
+// short reads a string whose header has one byte or two, as nearly all have; for anything else ok is false, and nothing has
+// been read.
+func (r *Reader) short() (body []byte, ok bool) {
+	src := r.src[r.at:]
+	if len(src) == 0 {
+		return nil, false
+	}
+	head, n := 1, int(src[0]^0xa0) // below 0x20 for 0xa0 to 0xbf
+	if n >= 0x20 {
+		if src[0] != 0xd9 || len(src) == 1 {
+			return nil, false
+		}
+		head, n = 2, int(src[1])
+	}
+	if len(src)-head < n {
+		return nil, false
+	}
+	r.at += head + n
+	return src[head : head+n : head+n], true
+}
+
 func (r *Reader) container(kind Kind, n uint64) (Kind, uint64, []byte, error) {
 	left := uint64(len(r.src) - r.at)
 	if kind == Map {

@@ -69,7 +69,7 @@ func (b *Bus) receiveOn(c *redisconn.Conn) error {
 			b.metrics.in.Inc()
 			b.refuse(dropTooLarge, fmt.Errorf("pythonbus: %d bytes are over adapter.max_message", p.Size))
 		default:
-			b.receive(p.Payload, time.Now())
+			b.receive(p.Keep(), p.At)
 		}
 	}
 }

@@ -2,9 +2,11 @@ package redisconn
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Reader reads RESP2. Whatever a server claims, it holds no more than its buffer, one payload within MaxPayload, and names
@@ -13,8 +15,22 @@ type Reader struct {
 	// MaxPayload is the longest payload of a message that is kept; longer ones are read over. 0: no limit but Redis' own.
 	MaxPayload int
 
-	in    *bufio.Reader
-	names []byte // of the last push
+	in     *bufio.Reader
+	source *timedReader
+	names  []byte // of the last push
+	passed int    // bytes of the buffer that the last push was, to be discarded
+}
+
+// timedReader notes when something was read.
+type timedReader struct {
+	io.Reader
+	at time.Time
+}
+
+func (r *timedReader) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	r.at = time.Now()
+	return n, err
 }
 
 const (
@@ -27,12 +43,25 @@ const (
 var errProtocol = errors.New("redis: not RESP2")
 
 // NewReader makes a reader with a buffer of so many bytes, which also bounds the length of a line.
-func NewReader(in io.Reader, buffer int) *Reader { return &Reader{in: bufio.NewReaderSize(in, buffer)} }
+func NewReader(in io.Reader, buffer int) *Reader {
+	source := &timedReader{Reader: in}
+	return &Reader{in: bufio.NewReaderSize(source, buffer), source: source}
+}
 
 // Wait returns when there is something to read.
 func (r *Reader) Wait() error {
+	if err := r.pass(); err != nil {
+		return err
+	}
 	_, err := r.in.Peek(1)
 	return err
+}
+
+// pass discards the last push.
+func (r *Reader) pass() error {
+	n := r.passed
+	r.passed = 0
+	return r.discard(int64(n))
 }
 
 // Kind is what a push is about: a message, the confirmation of a subscription, or a refusal.
@@ -58,14 +87,41 @@ type Push struct {
 	Kind Kind
 	// Channel and Pattern are valid until the next call. A channel too long for any of ours is empty.
 	Channel, Pattern []byte
-	// Payload is the caller's. It is nil where Size is over MaxPayload.
+	// Payload is nil where Size is over MaxPayload. Shared: it is valid until the next call, else it is the caller's.
 	Payload []byte
+	Shared  bool
 	Size    int
-	Err     error // of Failed
+	Err     error     // of Failed
+	At      time.Time // when the last of it came from the connection
+}
+
+// Keep returns the payload in memory that is the caller's.
+func (p *Push) Keep() []byte {
+	if p.Shared {
+		return bytes.Clone(p.Payload)
+	}
+	return p.Payload
 }
 
 // Push reads one reply on a subscribed connection. An error ends the connection.
 func (r *Reader) Push() (Push, error) {
+	if err := r.Wait(); err != nil {
+		return Push{}, err
+	}
+	buffered, _ := r.in.Peek(r.in.Buffered()) // never fails: they are there
+	p, n, ok := wholeMessage(buffered, r.MaxPayload)
+	if r.passed, p.Shared = n, ok; !ok {
+		var err error
+		if p, err = r.push(); err != nil {
+			return Push{}, err
+		}
+	}
+	p.At = r.source.at
+	return p, nil
+}
+
+// push reads a reply of any kind, step by step.
+func (r *Reader) push() (Push, error) {
 	kind, n, text, err := r.header()
 	if err != nil {
 		return Push{}, err
@@ -179,6 +235,9 @@ func (r *Reader) First() (text string, err error) {
 // header reads the line that a reply begins with: n is the number, the length of a bulk string or of an array, and text that of
 // an error or a status, valid until the next call.
 func (r *Reader) header() (kind byte, n int64, text []byte, err error) {
+	if err := r.pass(); err != nil {
+		return 0, 0, nil, err
+	}
 	line, err := r.in.ReadSlice('\n')
 	if err != nil {
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -300,6 +359,9 @@ func (r *Reader) skipBody(kind byte, n int64, depth int) error {
 }
 
 func (r *Reader) discard(n int64) error {
+	if n == 0 {
+		return nil
+	}
 	_, err := r.in.Discard(int(n))
 	return err
 }

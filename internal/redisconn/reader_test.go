@@ -3,10 +3,12 @@ package redisconn_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
 )
@@ -49,14 +51,18 @@ func TestPush_ReadsWhatASubscriptionReceives(t *testing.T) {
 		bulk("pong", ""): {},
 		"*4\r\n$3\r\nnew\r\n*2\r\n:1\r\n*-1\r\n:3\r\n+x\r\n": {},
 	} {
-		r := reader(text + bulk("message", "next", "x"))
-		got, err := r.Push()
-		if err != nil || got.Kind != want.Kind || !bytes.Equal(got.Channel, want.Channel) || got.Size != want.Size ||
-			!bytes.Equal(got.Pattern, want.Pattern) || !bytes.Equal(got.Payload, want.Payload) || !errors.Is(got.Err, want.Err) {
-			t.Errorf("%.60q: %+v, %v", text, got, err)
-		}
-		if next, err := r.Push(); err != nil || string(next.Channel) != "next" {
-			t.Errorf("%.60q: behind it %+v, %v", text, next, err)
+		behind := bulk("message", "next", "x")
+		whole := redisconn.NewReader(strings.NewReader(text+behind), 1<<12)
+		whole.MaxPayload = 10
+		for _, r := range []*redisconn.Reader{reader(text + behind), whole} {
+			got, err := r.Push()
+			if err != nil || got.Kind != want.Kind || !bytes.Equal(got.Channel, want.Channel) || got.Size != want.Size ||
+				!bytes.Equal(got.Pattern, want.Pattern) || !bytes.Equal(got.Payload, want.Payload) || !errors.Is(got.Err, want.Err) {
+				t.Errorf("%.60q: %+v, %v", text, got, err)
+			}
+			if next, err := r.Push(); err != nil || string(next.Channel) != "next" {
+				t.Errorf("%.60q: behind it %+v, %v", text, next, err)
+			}
 		}
 	}
 }
@@ -109,6 +115,54 @@ func TestFirst_IsTheTextThatAReplyBeginsWith(t *testing.T) {
 		}
 		if got, err := r.Result(); got != 7 || err != nil {
 			t.Errorf("%q: behind it %d, %v", text, got, err)
+		}
+	}
+}
+
+// FuzzPush_ReadsTheSameInOneAndInPieces: what is in the buffer whole is read in another way than what comes bit by bit.
+func FuzzPush_ReadsTheSameInOneAndInPieces(f *testing.F) {
+	f.Add([]byte(bulk("message", "c", "p") + bulk("pmessage", "p*", "c", "") + bulk("smessage", "", "x") + "-ERR x\r\n"))
+	f.Add([]byte("*3\r\n$7\r\nmessage\r\n$01\r\nc\r\n$12345678\r\nab\r\n"))
+	f.Add([]byte("*3\r\n$7\r\nmessage\r\n$1\r\ncc\r\n$1\r\nx\r\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		whole := redisconn.NewReader(bytes.NewReader(data), 1<<12)
+		pieces := redisconn.NewReader(iotest.OneByteReader(bytes.NewReader(data)), 1<<12)
+		whole.MaxPayload, pieces.MaxPayload = 100, 100
+		for {
+			a, errA := whole.Push()
+			b, errB := pieces.Push()
+			a.At, b.At, a.Shared = time.Time{}, time.Time{}, false
+			if fmt.Sprintf("%+v", a) != fmt.Sprintf("%+v", b) || (errA == nil) != (errB == nil) {
+				t.Fatalf("%+v, %v\n%+v, %v", a, errA, b, errB)
+			}
+			if errA != nil {
+				return
+			}
+		}
+	})
+}
+
+// loop is a connection on which the same bytes come again and again.
+type loop struct {
+	text []byte
+	at   int
+}
+
+func (l *loop) Read(b []byte) (int, error) {
+	for n := 0; n < len(b); {
+		copied := copy(b[n:], l.text[l.at:])
+		l.at = (l.at + copied) % len(l.text)
+		n += copied
+	}
+	return len(b), nil
+}
+
+func BenchmarkPush(b *testing.B) {
+	r := redisconn.NewReader(&loop{text: []byte(bulk("message", "socket.io#/#red#", strings.Repeat("x", 150)))}, 64<<10)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.Push(); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -35,13 +35,15 @@ type Metrics struct {
 	Probe        prometheus.Observer // seconds that a probe took
 }
 
-// Drop is why a received message was not acted upon.
-type Drop string
+// Drop is why a received message was not acted upon: a small number, because skipping must cost little.
+type Drop uint8
 
-// The reasons that are found before a message reaches the [Speech].
+// What a message may come to before it reaches the [Speech], which has reasons of its own from OtherDrops on.
 const (
-	TooLarge       Drop = "too_large"
-	UnknownChannel Drop = "unknown_channel"
+	Accepted Drop = iota // it was acted upon
+	TooLarge
+	UnknownChannel
+	OtherDrops
 )
 
 // Why a message was not published, beside the reasons of its queue.
@@ -63,9 +65,9 @@ type Speech struct {
 	Sharded bool // SPUBLISH and SSUBSCRIBE instead of PUBLISH and SUBSCRIBE
 	// Wanted reports whether this node wants an interest at this moment. It is called with the server's lock.
 	Wanted func(in redissub.Interest) bool
-	// Receive acts on a message that came for an interest; drop is why it was not for this node, empty when it was. It is
-	// called by the goroutine that reads. The payload is its own, the channel is valid during the call.
-	Receive func(in redissub.Interest, channel, payload []byte) (drop Drop)
+	// Receive acts on a message that came for an interest, or returns why it was not for this node. It is called by the
+	// goroutine that reads, and must not keep what the push shares.
+	Receive func(in redissub.Interest, p *redisconn.Push) Drop
 }
 
 func (s *Speech) publish() string {

@@ -69,9 +69,9 @@ func (s *Server) serve(ctx context.Context, c *redisconn.Conn) (proven bool, err
 		c.Close()
 		proven = s.disconnected()
 	}()
+	var p redisconn.Push // one for all, or each would be allocated
 	for {
-		p, err := c.Push()
-		if err != nil {
+		if p, err = c.Push(); err != nil {
 			return false, fmt.Errorf("redis: receive: %w", err)
 		}
 		switch p.Kind {
@@ -172,7 +172,7 @@ func (s *Server) Dispatch(p *redisconn.Push) {
 	drop := UnknownChannel
 	for _, in := range interests {
 		// A message names its namespace: of several interests with one channel at most one accepts it.
-		if drop = s.speech.Receive(in, p.Channel, p.Payload); drop == "" {
+		if drop = s.speech.Receive(in, p); drop == Accepted {
 			return
 		}
 	}

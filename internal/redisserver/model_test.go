@@ -322,7 +322,7 @@ func (m *model) settle() {
 	m.connect()
 	m.conn.busy = false
 	clear(m.conn.forbidden)
-	for range 100 {
+	for range 15 { // a refused channel is tried again within ten seconds
 		for range 10 {
 			m.write()
 			m.carryOut()

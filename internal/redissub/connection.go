@@ -13,7 +13,7 @@ func (t *Table) Attach(now time.Time) {
 	t.proven = false
 	t.alive(now)
 	var byKind [kinds][]*row
-	for _, r := range t.rows {
+	for r := range t.rows.all() {
 		r.queued = true
 		byKind[r.kind] = append(byKind[r.kind], r)
 	}
@@ -30,7 +30,7 @@ func (t *Table) Detach() (proven bool) {
 	t.refusals, t.retryAt = nil, time.Time{}
 	t.unconfirmed, t.lastBatch = 0, 0
 	t.attached = false
-	for _, r := range t.rows {
+	for r := range t.rows.all() {
 		r.state, r.queued, r.offAt = stateOff, false, time.Time{}
 		r.refused, r.retried, r.denied = false, false, false
 		if !r.wanted {
@@ -107,7 +107,7 @@ func (t *Table) asked(v verb, name string) bool {
 
 // taken records that Redis ended a subscription by itself, as it does with a slot that moves to another server.
 func (t *Table) taken(name string) bool {
-	r := t.rows[Key{Name: name}]
+	r := t.rows.names[name]
 	if r == nil || r.state != stateOn {
 		return false
 	}

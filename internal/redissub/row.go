@@ -1,6 +1,7 @@
 package redissub
 
 import (
+	"iter"
 	"slices"
 	"time"
 )
@@ -58,6 +59,32 @@ func (r *row) remove(in Interest) bool {
 	}
 	r.wanted = !slices.Contains(r.interests, in)
 	return !r.wanted
+}
+
+// rows are those of a table. Names and patterns have maps of their own, which are faster than one of both.
+type rows struct{ names, patterns map[string]*row }
+
+func newRows() rows { return rows{names: make(map[string]*row), patterns: make(map[string]*row)} }
+
+func (r rows) of(pattern bool) map[string]*row {
+	if pattern {
+		return r.patterns
+	}
+	return r.names
+}
+
+func (r rows) find(k Key) *row { return r.of(k.Pattern)[k.Name] }
+
+func (r rows) all() iter.Seq[*row] {
+	return func(yield func(*row) bool) {
+		for _, rows := range [...]map[string]*row{r.patterns, r.names} {
+			for _, one := range rows {
+				if !yield(one) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // linger is a row that nothing wants, and when it is unsubscribed.

@@ -18,7 +18,7 @@ type Table struct {
 	sharded bool // the channels are sharded ones
 	bySlot  bool // on a cluster, where one command may only name channels of one slot
 
-	rows  map[Key]*row
+	rows  rows
 	probe Interest // of the prober's probes
 	// joins and leaves wait for a command; entries that are no longer queued are skipped.
 	joins, leaves []*row
@@ -44,7 +44,7 @@ type Table struct {
 // New makes an empty table. A row that nothing wants any more stays subscribed for linger. sharded: the channels are
 // sharded ones; bySlot: one command may only name channels of one slot.
 func New(linger time.Duration, sharded, bySlot bool) *Table {
-	return &Table{linger: linger, sharded: sharded, bySlot: bySlot, rows: make(map[Key]*row)}
+	return &Table{linger: linger, sharded: sharded, bySlot: bySlot, rows: newRows()}
 }
 
 // Version changes whenever a row that was on goes off without our doing. What was certain in one version is not in the
@@ -65,13 +65,13 @@ func (t *Table) Probe() Interest { return t.probe }
 
 // Want records whether an interest is wanted at this moment.
 func (t *Table) Want(in Interest, wanted bool, now time.Time) {
-	r := t.rows[in.Key()]
+	r := t.rows.find(in.Key())
 	if r == nil {
 		if !wanted || t.closed {
 			return
 		}
 		r = &row{Key: in.Key(), kind: in.Kind, slot: in.Slot}
-		t.rows[r.Key] = r
+		t.rows.of(r.Pattern)[r.Name] = r
 	}
 	if wanted {
 		r.add(in)
@@ -102,7 +102,7 @@ func (t *Table) unwish(r *row, now time.Time) {
 // drop forgets a row that is off and unwanted.
 func (t *Table) drop(r *row) {
 	r.queued, r.refused = false, false
-	delete(t.rows, r.Key)
+	delete(t.rows.of(r.Pattern), r.Name)
 	t.fail(r)
 }
 
@@ -161,7 +161,7 @@ func (t *Table) NextDue() time.Time {
 // Release gives up all rows that another server is to serve, and returns what they were for.
 func (t *Table) Release(served func(slot uint16) bool) []Interest {
 	var released []Interest
-	for _, r := range t.rows {
+	for r := range t.rows.all() {
 		if r.kind == Probe || served(r.slot) {
 			continue
 		}
@@ -184,7 +184,7 @@ func (t *Table) Release(served func(slot uint16) bool) []Interest {
 // Interests are those that a message on a channel, or for a pattern, is for. The slice must not be changed, and stays as it
 // is.
 func (t *Table) Interests(pattern bool, name []byte) []Interest {
-	r := t.rows[Key{Pattern: pattern, Name: string(name)}]
+	r := t.rows.of(pattern)[string(name)]
 	if r == nil {
 		return nil
 	}
@@ -193,14 +193,14 @@ func (t *Table) Interests(pattern bool, name []byte) []Interest {
 
 // IsOn reports whether the channel of an interest is subscribed.
 func (t *Table) IsOn(in Interest) bool {
-	r := t.rows[in.Key()]
+	r := t.rows.find(in.Key())
 	return r != nil && r.state == stateOn
 }
 
 // Names reports whether a channel of the table suits.
 func (t *Table) Names(suits func(name string) bool) bool {
-	for key := range t.rows {
-		if suits(key.Name) {
+	for r := range t.rows.all() {
+		if suits(r.Name) {
 			return true
 		}
 	}
@@ -211,8 +211,8 @@ func (t *Table) Names(suits func(name string) bool) bool {
 func (t *Table) Close() {
 	t.Detach()
 	t.closed = true
-	for _, r := range t.rows {
+	for r := range t.rows.all() {
 		t.fail(r)
 	}
-	clear(t.rows)
+	t.rows = newRows()
 }

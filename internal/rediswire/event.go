@@ -15,6 +15,9 @@ const (
 	packetBinaryEvent = 5
 )
 
+// packetStart is how nearly every packet begins: a map of three with its type and the key of its data.
+const packetStart = "\x83\xa4type\x02\xa4data"
+
 // defaultNamespace is meant by a packet of the classic adapter that names none.
 const defaultNamespace = "/"
 
@@ -44,12 +47,9 @@ func appendEvent(dst []byte, args packet.Args, depth int) ([]byte, error) {
 
 // checkEvent refuses what official clients would close the connection for. It looks ahead: r stays where it is.
 func checkEvent(r msgjson.Reader) error {
-	if err := checkName(r); err != nil {
+	kind, err := nameKind(&r)
+	if err != nil || kind != msgjson.String {
 		return err
-	}
-	_, _ = r.Array() // checkName has read the same
-	if r.Kind() != msgjson.String {
-		return nil
 	}
 	if name, err := r.Bytes(); err != nil || packet.ReservedEvent(string(name)) {
 		return errReserved
@@ -60,25 +60,35 @@ func checkEvent(r msgjson.Reader) error {
 // checkName refuses what is no list that begins with a name. A number is a name too. It looks ahead: r stays where it
 // is.
 func checkName(r msgjson.Reader) error {
+	_, err := nameKind(&r)
+	return err
+}
+
+// nameKind is what the name of an event is, which is next after that.
+func nameKind(r *msgjson.Reader) (msgjson.Kind, error) {
 	if n, err := r.Array(); err != nil || n == 0 {
-		return errEvent
+		return msgjson.None, errEvent
 	}
-	switch r.Kind() {
+	switch kind := r.Kind(); kind {
 	case msgjson.String, msgjson.Uint, msgjson.Int, msgjson.Float:
-		return nil
+		return kind, nil
 	}
-	return errEvent
+	return msgjson.None, errEvent
 }
 
 // readPacket reads the event for nsp in a packet; one that names no namespace is for assumed. size is an estimate of
 // its length.
-func readPacket(r *msgjson.Reader, nsp, assumed string, size int) (packet.Args, error) {
-	entries, err := r.Map()
+func readPacket(r *msgjson.Reader, nsp, assumed string, size int) (args packet.Args, err error) {
+	entries, kind, namespace := 1, float64(packetEvent), assumed
+	if r.Literal(packetStart) {
+		args, err = readEvent(r, args, size)
+	} else {
+		kind = 0
+		entries, err = r.Map()
+	}
 	if err != nil {
 		return packet.Args{}, err
 	}
-	var args packet.Args
-	kind, namespace := 0.0, assumed
 	for range entries {
 		key, err := r.Bytes()
 		if err != nil {

@@ -60,18 +60,35 @@ func (o *options) targetOnly(channelRoom string) {
 	}
 }
 
+// How options nearly always begin, and what follows the rooms in them.
+const (
+	optionsStart = "\x83\xa5rooms"
+	noExceptions = "\xa6except\x90"
+)
+
 // readOptions reads what emitters write for options: a map with any of its members missing, or nothing at all. PHP writes
 // an empty map as an array. A room named like known shares its memory.
 func readOptions(r *msgjson.Reader, known string) (options, error) {
 	var o options
-	if r.Kind() != msgjson.Map {
+	var entries int
+	var err error
+	switch {
+	case r.Literal(optionsStart):
+		entries = 2
+		o.target.Rooms, err = readTarget(r, known)
+	case r.Kind() != msgjson.Map:
 		return o, skipEmpty(r)
+	default:
+		entries, err = r.Map()
 	}
-	entries, err := r.Map()
 	if err != nil {
 		return o, err
 	}
-	for range entries {
+	for ; entries > 0; entries-- {
+		if r.Literal(noExceptions) {
+			o.target.Except = nil
+			continue
+		}
 		key, err := r.Bytes()
 		if err != nil {
 			return o, err

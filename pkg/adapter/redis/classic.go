@@ -1,11 +1,12 @@
 package redis
 
 import (
+	"bytes"
 	"context"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/internal/redisqueue"
 	"github.com/carillon-io/carillon/internal/redisserver"
 	"github.com/carillon-io/carillon/internal/redissub"
@@ -114,11 +115,11 @@ func (d *classic) count(
 
 // receive takes every message of the subscription, one after the other: the order in which a publisher published is the
 // order in which the node gets to see it, whatever channels it went through.
-func (d *classic) receive(in redissub.Interest, channel, payload []byte) redisserver.Drop {
+func (d *classic) receive(in redissub.Interest, p *redisconn.Push) redisserver.Drop {
 	a := d.inbox
 	if in.Kind == redissub.Pattern || in.Kind == redissub.Namespace {
 		var ok bool
-		if in, ok = d.resolve(in, string(channel)); !ok {
+		if in, ok = d.resolve(in, string(p.Channel)); !ok {
 			return redisserver.UnknownChannel
 		}
 	}
@@ -126,11 +127,11 @@ func (d *classic) receive(in redissub.Interest, channel, payload []byte) redisse
 	defer a.delivering.Unlock()
 	switch in.Kind {
 	case redissub.Broadcast, redissub.Room:
-		return d.receiveBroadcast(in, payload)
+		return d.receiveBroadcast(in, p)
 	case redissub.Request:
-		return d.receiveRequest(in, payload)
+		return d.receiveRequest(in, p)
 	default:
-		return a.receiveResponse(payload)
+		return a.receiveResponse(p.Keep())
 	}
 }
 
@@ -148,30 +149,34 @@ func (d *classic) resolve(in redissub.Interest, channel string) (redissub.Intere
 }
 
 // receiveBroadcast skips what is not for this node before it decodes anything.
-func (d *classic) receiveBroadcast(in redissub.Interest, payload []byte) redisserver.Drop {
+func (d *classic) receiveBroadcast(in redissub.Interest, p *redisconn.Push) redisserver.Drop {
 	a := d.inbox
 	if !a.hasMember(in) {
 		return droppedNoMember
 	}
-	if uid, ok := rediswire.Sender(payload); ok && string(uid) == a.config.NodeID {
+	if uid, ok := rediswire.Sender(p.Payload); ok && string(uid) == a.config.NodeID {
 		return droppedOwn
 	}
-	received := time.Now()
-	b, err := rediswire.DecodeBroadcast(in.Namespace, in.Room, payload, a.limits)
+	b, err := rediswire.DecodeBroadcast(in.Namespace, in.Room, p.Payload, a.limits)
 	if err != nil {
 		return a.refuse(in.Namespace, err)
 	}
-	b.Received = received
-	a.deliver(in, payload, received, b)
-	return ""
+	if p.Shared {
+		for i, attachment := range b.Args.Attachments {
+			b.Args.Attachments[i] = bytes.Clone(attachment)
+		}
+	}
+	b.Received = p.At
+	a.deliver(in, p, b)
+	return redisserver.Accepted
 }
 
 // receiveRequest acts on a request. Our own requests come back to us as well: what they ask for has been done here by
 // the server above. Those of emitters name no sender, and are for all nodes.
-func (d *classic) receiveRequest(in redissub.Interest, payload []byte) redisserver.Drop {
+func (d *classic) receiveRequest(in redissub.Interest, p *redisconn.Push) redisserver.Drop {
 	a := d.inbox
-	nsp, received := in.Namespace, time.Now()
-	r, err := rediswire.DecodeRequest(nsp, payload, a.limits)
+	nsp := in.Namespace
+	r, err := rediswire.DecodeRequest(nsp, p.Keep(), a.limits)
 	switch {
 	case err != nil:
 		return a.refuse(nsp, err)
@@ -184,12 +189,12 @@ func (d *classic) receiveRequest(in redissub.Interest, payload []byte) redisserv
 	case !a.namespaces.isOpen(nsp):
 		return droppedNoMember
 	default:
-		a.deliver(in, payload, received, r.Command)
+		a.deliver(in, p, r.Command)
 		if r.Socket != "" && r.ID != "" {
 			d.respond(nsp, &r, nil)
 		}
 	}
-	return ""
+	return redisserver.Accepted
 }
 
 // respond publishes an answer of this node. Node's servers listen for answers to server-side emits on the shared

@@ -112,7 +112,7 @@ func (a *inbox) receiveAnswer(r rediswire.Response) redisserver.Drop {
 	case !kept:
 		return droppedOverflow
 	}
-	return ""
+	return redisserver.Accepted
 }
 
 // answerQuery has the node above answer a query. A namespace that has been closed is still asked about until its channel is

@@ -18,20 +18,23 @@ var publishDrops = []redisqueue.Drop{
 	redisqueue.Full, redisqueue.Age, redisserver.Unknown, redisserver.Refused, dropInvalid, dropTrimmed, redisqueue.Shutdown,
 }
 
-// Why a received message was dropped, beside what drops it below: the label of redis_receive_dropped_total.
+// Why a received message was dropped, beside what drops it below.
 const (
-	droppedOwn         redisserver.Drop = "own"          // sent by this node
-	droppedNoMember    redisserver.Drop = "no_member"    // the room, or the namespace, has no member here
-	droppedMalformed   redisserver.Drop = "malformed"    // not what the protocol says
-	droppedNamespace   redisserver.Drop = "namespace"    // another namespace than the channel's
-	droppedUnknownType redisserver.Drop = "unknown_type" // a request or response of another protocol version
-	droppedUnasked     redisserver.Drop = "unasked"      // an answer to nothing that is open here
-	droppedOverflow    redisserver.Drop = "overflow"     // more answers than their reader keeps up with
+	droppedOwn         = redisserver.OtherDrops + iota // sent by this node
+	droppedNoMember                                    // the room, or the namespace, has no member here
+	droppedMalformed                                   // not what the protocol says
+	droppedNamespace                                   // another namespace than the channel's
+	droppedUnknownType                                 // a request or response of another protocol version
+	droppedUnasked                                     // an answer to nothing that is open here
+	droppedOverflow                                    // more answers than their reader keeps up with
+	receiveDrops                                       // how many reasons there are
 )
 
-var receiveDrops = []redisserver.Drop{
-	droppedOwn, droppedNoMember, redisserver.UnknownChannel, droppedMalformed, redisserver.TooLarge, droppedNamespace,
-	droppedUnknownType, droppedUnasked, droppedOverflow,
+// receiveDropNames are the labels of redis_receive_dropped_total.
+var receiveDropNames = [receiveDrops]string{
+	redisserver.TooLarge: "too_large", redisserver.UnknownChannel: "unknown_channel",
+	droppedOwn: "own", droppedNoMember: "no_member", droppedMalformed: "malformed", droppedNamespace: "namespace",
+	droppedUnknownType: "unknown_type", droppedUnasked: "unasked", droppedOverflow: "overflow",
 }
 
 // refusedQuery is what redis_refused_total calls the counting of subscribers.
@@ -47,7 +50,7 @@ type metrics struct {
 	in, out         prometheus.Counter
 	queued          prometheus.Gauge
 	publishDropped  map[redisqueue.Drop]prometheus.Counter
-	receivedDropped map[redisserver.Drop]prometheus.Counter
+	receivedDropped [receiveDrops]prometheus.Counter
 	resubscribes    prometheus.Counter
 	probe           prometheus.Histogram
 	nodes           prometheus.Gauge
@@ -91,8 +94,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Help: "Messages waiting to be published. Near 0 unless Redis is away or slow; over redis.queue the oldest are dropped and " +
 				"counted in carillon_redis_publish_dropped_total.",
 		}),
-		publishDropped:  make(map[redisqueue.Drop]prometheus.Counter),
-		receivedDropped: make(map[redisserver.Drop]prometheus.Counter),
+		publishDropped: make(map[redisqueue.Drop]prometheus.Counter),
 		resubscribes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carillon_redis_resubscribes_total",
 			Help: "Times the subscription was lost and built up again. Whatever others published in between was missed by this " +
@@ -119,8 +121,10 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	for _, reason := range publishDrops {
 		m.publishDropped[reason] = publishDropped.WithLabelValues(string(reason))
 	}
-	for _, reason := range receiveDrops {
-		m.receivedDropped[reason] = receivedDropped.WithLabelValues(string(reason))
+	for reason, name := range receiveDropNames {
+		if name != "" {
+			m.receivedDropped[reason] = receivedDropped.WithLabelValues(name)
+		}
 	}
 	for _, what := range refusalKinds {
 		m.refused[what] = refused.WithLabelValues(what)

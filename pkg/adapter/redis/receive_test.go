@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -19,10 +20,13 @@ import (
 type counting struct {
 	holds     func(room string) bool
 	delivered int
+	commands  []adapter.Command // the first two
 }
 
-func (c *counting) Deliver(adapter.Command) int {
-	c.delivered++
+func (c *counting) Deliver(command adapter.Command) int {
+	if c.delivered++; c.delivered <= 2 {
+		c.commands = append(c.commands, command)
+	}
 	return 1
 }
 func (c *counting) Answer(adapter.Query, func(adapter.Reply)) {}
@@ -181,5 +185,81 @@ func BenchmarkReceiveSharded(b *testing.B) {
 	b.SetBytes(int64(len(m.Payload)))
 	for b.Loop() {
 		a.server().Dispatch(m)
+	}
+}
+
+// endless is a connection on which the same message comes again and again.
+type endless struct {
+	text []byte
+	at   int
+}
+
+func (e *endless) Read(b []byte) (int, error) {
+	for n := 0; n < len(b); {
+		copied := copy(b[n:], e.text[e.at:])
+		e.at = (e.at + copied) % len(e.text)
+		n += copied
+	}
+	return len(b), nil
+}
+
+// BenchmarkConnection reads messages of 150 bytes as they come from Redis, and delivers or skips them.
+func BenchmarkConnection(b *testing.B) {
+	a, n := receiver(b, Config{NodeID: "this"})
+	for name, holds := range map[string]bool{"deliver": true, "skip": false} {
+		b.Run(name, func(b *testing.B) {
+			n.holds = func(string) bool { return holds }
+			command := redisconn.AppendCommand(nil, "message", 3)
+			command = redisconn.AppendWord(command, "socket.io#/#red#")
+			command = redisconn.AppendWord(command, encode(b, "other", 60, "red"))
+			reader := redisconn.NewReader(&endless{text: command}, 64<<10)
+			b.ReportAllocs()
+			var p redisconn.Push
+			var err error
+			for b.Loop() {
+				if p, err = reader.Push(); err != nil {
+					b.Fatal(err)
+				}
+				a.server().Dispatch(&p)
+			}
+		})
+	}
+}
+
+// What an attachment is must not depend on what is read next.
+func TestReceive_AttachmentsOutliveTheBuffer(t *testing.T) {
+	for name, cfg := range map[string]Config{"classic": {}, "sharded": {Sharding: &Sharding{}}} {
+		a, n := receiver(t, cfg)
+		b := adapter.Broadcast{Namespace: "/", Args: packet.Args{
+			JSON: []byte(`["file",{"_placeholder":true,"num":0}]`), Attachments: [][]byte{[]byte("first")},
+		}}
+		m, err := a.dialect.command(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := bytes.ReplaceAll(m.Payload, []byte(a.config.NodeID), []byte("another node"))
+		second := bytes.ReplaceAll(first, []byte("first"), []byte("after"))
+		var stream []byte
+		for _, payload := range [][]byte{first, second} {
+			stream = redisconn.AppendCommand(stream, "message", 3)
+			stream = redisconn.AppendWord(redisconn.AppendWord(stream, m.Channel), payload)
+		}
+		// The buffer has room for one message and a half: the second overwrites the first.
+		reader := redisconn.NewReader(bytes.NewReader(stream), len(stream)*3/4)
+		for range 2 {
+			p, err := reader.Push()
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.server().Dispatch(&p)
+		}
+		if len(n.commands) != 2 {
+			t.Fatalf("%s: %d delivered", name, len(n.commands))
+		}
+		for i, want := range []string{"first", "after"} {
+			if got := n.commands[i].(adapter.Broadcast).Args.Attachments; len(got) != 1 || string(got[0]) != want {
+				t.Errorf("%s: attachments %q instead of %q", name, got, want)
+			}
+		}
 	}
 }

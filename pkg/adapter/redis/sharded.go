@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -103,53 +102,54 @@ func (d *sharded) count(
 }
 
 // receive takes every message on sharded channels. What it is decides what is done with it, not where it came.
-func (d *sharded) receive(in redissub.Interest, _, payload []byte) redisserver.Drop {
+func (d *sharded) receive(in redissub.Interest, p *redisconn.Push) redisserver.Drop {
 	a := d.inbox
 	// Questions are answered for as long as their channel is subscribed, which may be longer than the namespace is open.
 	if in.Kind == redissub.Room && !a.hasMember(in) {
 		return droppedNoMember
 	}
-	if rediswire.IsClusterEcho(payload, in.Namespace, a.config.NodeID) {
+	if rediswire.IsClusterEcho(p.Payload, in.Namespace, a.config.NodeID) {
 		return droppedOwn
 	}
-	received := time.Now()
+	payload := p.Keep()
 	if uid, b, ok := rediswire.ClusterBroadcast(in.Namespace, in.Room, payload, a.limits); ok {
-		if !a.answeredBy(string(uid)) {
-			return droppedOwn
-		}
-		if !a.namespaces.isOpen(in.Namespace) {
-			return droppedNoMember
-		}
-		b.Received = received
-		a.delivering.Lock()
-		defer a.delivering.Unlock()
-		a.deliver(in, payload, received, b)
-		return ""
+		b.Received = p.At
+		return d.perform(in, p, string(uid), b)
 	}
 	m, err := rediswire.DecodeCluster(in.Namespace, payload, a.limits)
-	if err != nil {
+	switch {
+	case err != nil:
 		return a.refuseAnswer(in.Namespace, payload, err)
-	}
-	if !a.answeredBy(m.UID) {
+	case m.Reply == nil && m.Query == nil:
+		if b, ok := m.Command.(adapter.Broadcast); ok {
+			b.Received = p.At
+			m.Command = b
+		}
+		return d.perform(in, p, m.UID, m.Command)
+	case !a.answeredBy(m.UID):
 		return droppedOwn
+	case m.Reply != nil:
+		return a.receiveAnswer(rediswire.Response{ID: m.ID, UID: m.UID, Type: m.Type, Reply: m.Reply, Extent: m.Extent})
 	}
 	a.delivering.Lock()
 	defer a.delivering.Unlock()
+	a.answerQuery(in.Namespace, m.Query, func(reply adapter.Reply) { d.respond(in.Namespace, &m, reply) })
+	return redisserver.Accepted
+}
+
+// perform has the node above carry out a command of the node uid.
+func (d *sharded) perform(in redissub.Interest, p *redisconn.Push, uid string, c adapter.Command) redisserver.Drop {
+	a := d.inbox
 	switch {
-	case m.Reply != nil:
-		return a.receiveAnswer(rediswire.Response{ID: m.ID, UID: m.UID, Type: m.Type, Reply: m.Reply, Extent: m.Extent})
-	case m.Query != nil:
-		a.answerQuery(in.Namespace, m.Query, func(reply adapter.Reply) { d.respond(in.Namespace, &m, reply) })
+	case uid == a.config.NodeID:
+		return droppedOwn
 	case !a.namespaces.isOpen(in.Namespace):
 		return droppedNoMember
-	default:
-		if b, ok := m.Command.(adapter.Broadcast); ok {
-			b.Received = received
-			m.Command = b
-		}
-		a.deliver(in, payload, received, m.Command)
 	}
-	return ""
+	a.delivering.Lock()
+	defer a.delivering.Unlock()
+	a.deliver(in, p, c)
+	return redisserver.Accepted
 }
 
 // respond publishes an answer of this node on the channel of the one that asked.

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/internal/redisqueue"
 	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/pkg/adapter"
@@ -104,9 +105,9 @@ func (a *inbox) traced(m redisqueue.Message, c adapter.Command, done func(error)
 	}
 }
 
-// deliver hands the node above a command that was read at that time from the channel of an interest.
-func (a *inbox) deliver(in redissub.Interest, payload []byte, at time.Time, c adapter.Command) {
-	span := a.span("receive", trace.SpanKindConsumer, at, in.Channel, payload, c)
+// deliver hands the node above a command that was read from the channel of an interest.
+func (a *inbox) deliver(in redissub.Interest, p *redisconn.Push, c adapter.Command) {
+	span := a.span("receive", trace.SpanKindConsumer, p.At, in.Channel, p.Payload, c)
 	sockets := a.node.Deliver(c)
 	if span != nil {
 		span.SetAttributes(attribute.Int("carillon.recipients", sockets))
