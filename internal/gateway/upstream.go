@@ -68,11 +68,14 @@ type backends struct{ *upstream.Upstream }
 func (b backends) Open(c policy.BackendClient) policy.Upstream {
 	return &upstreamSocket{b.Upstream.Open(upstream.Client{
 		ID: c.ID, Namespace: c.Namespace, Address: c.Address, User: c.User, Auth: c.Auth, Claims: c.Claims,
-		Context: c.Context, Closed: c.Closed, Close: c.SendAway,
+		Connection: c.Connection,
 	})}
 }
 
 type upstreamSocket struct{ *upstream.Socket }
+
+// Resume implements policy.Upstream.
+func (s *upstreamSocket) Resume(c policy.BackendConnection) bool { return s.Socket.Resume(c) }
 
 // Forward implements policy.Upstream.
 func (s *upstreamSocket) Forward(f *policy.Forward) error {

@@ -23,11 +23,14 @@ type BackendClient struct {
 	User                   string // the subject of its token; empty: none
 	Auth                   []byte // what came with CONNECT, a JSON object without the token
 	Claims                 []byte // of its token, a JSON object; nil: none
-	// Context ends with the socket, Closed with its connection.
-	Context context.Context //nolint:containedctx // a socket has one
-	Closed  <-chan struct{}
-	// SendAway closes the connection so that the client comes back. It does not block.
-	SendAway func()
+	Connection             BackendConnection
+}
+
+// BackendConnection is the connection that a socket has at present. Its methods do not block.
+type BackendConnection interface {
+	Context() context.Context // ends with the socket on this connection
+	Closed() <-chan struct{}  // closed with the connection
+	SendAway()                // closes the connection so that the client comes back
 }
 
 // Upstream is one socket's way to the backends. Its methods are called one at a time.
@@ -36,6 +39,9 @@ type Upstream interface {
 	// read meanwhile. It ends with the event's deadline and with the connection. After an error none of f's functions is
 	// called.
 	Forward(f *Forward) error
+	// Resume goes on with another connection of the same socket. It returns false where the socket was ended for the
+	// backends meanwhile: its client needs a fresh one.
+	Resume(c BackendConnection) bool
 	// Leave is called once, when the socket has gone.
 	Leave(reason string)
 }
@@ -85,7 +91,7 @@ func (c *client) upstream(backends Backends) Upstream {
 	}
 	info := BackendClient{
 		ID: c.ID(), Namespace: c.Nsp(), Address: c.Handshake().Address, Auth: auth.WithoutToken(c.Auth().JSON), Claims: c.Claims(),
-		Context: c.Context(), Closed: c.Closed(), SendAway: c.SendAway,
+		Connection: c.socket,
 	}
 	if c.proof != nil {
 		info.User = c.proof.token.Load().Subject
@@ -159,7 +165,8 @@ func (paperUpstream) Forward(f *Forward) error {
 	return nil
 }
 
-func (paperUpstream) Leave(string) {}
+func (paperUpstream) Resume(BackendConnection) bool { return true }
+func (paperUpstream) Leave(string)                  {}
 
 type paperBackends struct{}
 

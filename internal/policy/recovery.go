@@ -26,6 +26,9 @@ func (l *logic) Resume(ctx context.Context, previous conn.Logic) (bool, error) {
 	if l.client.subject() != p.client.subject() {
 		return false, nil
 	}
+	if p.client.up != nil && !p.client.up.Resume(l.client.socket) {
+		return false, nil
+	}
 	l.resumed, l.client.up = true, p.client.up
 	return true, nil
 }

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"context"
 	"sync"
 	"time"
 )
@@ -39,8 +38,8 @@ type waiter struct {
 }
 
 // admit takes room for size bytes and waits for it until the deadline. It returns ErrOverloaded when too much waits
-// already, ErrUnavailable at the deadline, ErrGone when one of the channels closes.
-func (b *budget) admit(a *account, size int, deadline time.Time, gone context.Context, closed <-chan struct{}) error {
+// already, ErrUnavailable at the deadline, ErrGone when the socket or its connection ends.
+func (b *budget) admit(a *account, size int, deadline time.Time, c Connection) error {
 	b.mu.Lock()
 	if len(b.queue) == 0 && b.fitsSocketLocked(a, size) && b.fitsTotalLocked(size) {
 		b.takeLocked(a, size)
@@ -68,9 +67,9 @@ func (b *budget) admit(a *account, size int, deadline time.Time, gone context.Co
 	case <-w.granted:
 		return nil
 	case <-timer.C:
-	case <-gone.Done():
+	case <-c.Context().Done():
 		err = ErrGone
-	case <-closed:
+	case <-c.Closed():
 		err = ErrGone
 	}
 	b.mu.Lock()

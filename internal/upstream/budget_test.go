@@ -9,13 +9,20 @@ import (
 	"time"
 )
 
+// connection is one that ends with a context.
+type connection struct{ ctx context.Context } //nolint:containedctx // as a socket has
+
+func (c connection) Context() context.Context { return c.ctx }
+func (connection) Closed() <-chan struct{}    { return nil }
+func (connection) SendAway()                  {}
+
 func TestBudget_WaitersGoOnInTurnOrGiveUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := budget{socket: 100, total: 150}
 		var one, two, three account
 		admit := func(a *account, size int, within time.Duration) <-chan error {
 			done := make(chan error, 1)
-			go func() { done <- b.admit(a, size, time.Now().Add(within), t.Context(), nil) }()
+			go func() { done <- b.admit(a, size, time.Now().Add(within), connection{t.Context()}) }()
 			synctest.Wait()
 			return done
 		}
@@ -57,7 +64,7 @@ func TestBudget_WaitersGoOnInTurnOrGiveUp(t *testing.T) {
 
 		gone, cancel := context.WithCancel(t.Context())
 		left := make(chan error, 1)
-		go func() { left <- b.admit(&one, 90, time.Now().Add(time.Hour), gone, nil) }()
+		go func() { left <- b.admit(&one, 90, time.Now().Add(time.Hour), connection{gone}) }()
 		synctest.Wait()
 		cancel()
 		now("one whose socket goes", left, ErrGone)
@@ -85,7 +92,7 @@ func TestBudget_Model(t *testing.T) {
 				go func() {
 					for range 100 {
 						size := 1 + local.IntN(60)
-						err := b.admit(a, size, time.Now().Add(time.Duration(local.IntN(20))*time.Millisecond), t.Context(), nil)
+						err := b.admit(a, size, time.Now().Add(time.Duration(local.IntN(20))*time.Millisecond), connection{t.Context()})
 						if err == nil {
 							time.AfterFunc(time.Duration(local.IntN(30))*time.Millisecond, func() { b.release(a, size) })
 						}

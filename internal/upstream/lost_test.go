@@ -146,6 +146,33 @@ func declare(t *testing.T, s *server, name string) {
 	}
 }
 
+func TestLost_ASocketThatComesBackOverAnotherConnectionGoesOnUnlessItsNodeWasLost(t *testing.T) {
+	s := startServer(t)
+	n := startNode(t, s, route(lifecycle))
+	c := n.open(upstream.Client{ID: "sid"})
+	receive(t, "outcome", c.send("orders", "e", "[]"))
+	c.cancel() // the connection breaks
+	again, _ := newConnection(t)
+	if !c.Resume(again) {
+		t.Fatal("the socket does not go on")
+	}
+	answered := c.ask("orders", "e", "[]")
+	entry := s.await(orders, 3)[2]
+	if entry.Values["seq"] != "3" {
+		t.Errorf("seq goes on with %v", entry.Values["seq"])
+	}
+	s.reply(entry, "data", `["still there"]`)
+	if got := receive(t, "answer", answered); string(got.args.JSON) != `["still there"]` {
+		t.Errorf("answered %s, %v", got.args.JSON, got.err)
+	}
+	declare(t, s, fmt.Sprint(entry.Values["node"]))
+	receive(t, "the connection of now is closed", again.closed)
+	if third, _ := newConnection(t); c.Resume(third) {
+		t.Error("a socket that others have ended goes on")
+	}
+	c.leave("transport close")
+}
+
 func TestLost_AnOutageOfRedisDeclaresNobodyLost(t *testing.T) {
 	s := startServer(t)
 	a, b := startNode(t, s, route(lifecycle)), startNode(t, s, route(lifecycle))

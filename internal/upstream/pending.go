@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"context"
 	"crypto/rand"
 	"strconv"
 	"strings"
@@ -28,9 +27,9 @@ type pending struct {
 // wait is one event that waits.
 type wait struct {
 	// Static after construction.
-	account  *account
-	context  context.Context //nolint:containedctx // of its socket
-	answered func(packet.Args, error)
+	account    *account
+	connection Connection // that the event came over
+	answered   func(packet.Args, error)
 
 	// The pending's mu guards the following.
 	timer   *time.Timer
@@ -44,8 +43,8 @@ func newToken(deadline time.Time) string {
 }
 
 // add waits for an answer until the deadline. pendingHeld has been taken from the socket's account.
-func (p *pending) add(token string, s *Socket, deadline time.Time, answered func(packet.Args, error)) {
-	w := &wait{account: &s.account, context: s.client.Context, answered: answered}
+func (p *pending) add(token string, s *Socket, c Connection, deadline time.Time, answered func(packet.Args, error)) {
+	w := &wait{account: &s.account, connection: c, answered: answered}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.waits[token] = w
@@ -102,7 +101,7 @@ func (p *pending) expire(token string) {
 func (p *pending) answer(token string, args packet.Args) {
 	w := p.take(token)
 	switch {
-	case w != nil && w.context.Err() != nil:
+	case w != nil && w.connection.Context().Err() != nil:
 		p.metrics.answers.gone.Inc()
 	case w != nil:
 		p.metrics.answers.delivered.Inc()
@@ -122,9 +121,9 @@ func late(token string, now time.Time) bool {
 }
 
 // await makes an entry one whose answer is waited for.
-func (s *Socket) await(e *entry, f *Event) {
+func (s *Socket) await(e *entry, f *Event, c Connection) {
 	pending := &s.up.pending
-	pending.add(e.token, s, e.deadline, f.Answered)
+	pending.add(e.token, s, c, e.deadline, f.Answered)
 	e.stored = func(id string, err error) {
 		if err != nil {
 			pending.take(e.token)

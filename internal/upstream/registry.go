@@ -44,7 +44,7 @@ func (u *Upstream) lose(n *node) {
 	u.metrics.lost.Inc()
 	u.log.Warn("declared lost by another node", zap.String("node", n.id), zap.Int("sockets", len(sockets)))
 	for s := range sockets {
-		s.client.Close()
+		s.connected().SendAway()
 	}
 	u.changed()
 }

@@ -14,11 +14,16 @@ type Client struct {
 	Address   string
 	Auth      []byte // a JSON object, without token
 	Claims    []byte // a JSON object; nil: none
-	// Context ends with the socket, Closed with its connection.
-	Context context.Context //nolint:containedctx // a socket has one
-	Closed  <-chan struct{}
-	// Close ends the connection, for the client to come back. It must not block.
-	Close func()
+	Connection
+}
+
+// Connection is the connection that a socket has at present. Its methods do not block.
+type Connection interface {
+	// Context ends with the socket on this connection, the channel of Closed with the connection.
+	Context() context.Context
+	Closed() <-chan struct{}
+	// SendAway closes the connection so that the client comes back.
+	SendAway()
 }
 
 // Socket is one client's way to the backends. Forward and Leave are called one at a time.
@@ -28,8 +33,10 @@ type Socket struct {
 	node   *node
 	client Client
 
-	// Owned by the calls.
-	stays []*stay // one for each route it has come to
+	mu sync.Mutex // a leaf, but for what put needs
+	// mu guards the following.
+	connection Connection
+	stays      []*stay // one for each route it has come to
 
 	account account // guarded by the budget's mu
 }
@@ -49,7 +56,8 @@ type stay struct {
 
 // Open begins a socket's way to the backends, with a connected entry on each route that wants those. It does not block.
 func (u *Upstream) Open(c Client) *Socket {
-	s := &Socket{up: u, client: c}
+	s := &Socket{up: u, client: c, connection: c.Connection}
+	s.client.Connection = nil
 	s.node = u.enter(s)
 	for _, r := range u.routes.Load().lifecycle {
 		s.on(r)
@@ -59,6 +67,8 @@ func (u *Upstream) Open(c Client) *Socket {
 
 // on is the socket's stay on a route, from its first entry there on.
 func (s *Socket) on(r *route) *stay {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, st := range s.stays {
 		if st.partition.route.name == r.name {
 			return st
@@ -94,21 +104,41 @@ func (s *Socket) Forward(f *Event) error {
 	if f.Answered != nil {
 		held += pendingHeld
 	}
-	if err := s.up.budget.admit(&s.account, held, e.deadline, s.client.Context, s.client.Closed); err != nil {
+	connection := s.connected()
+	if err := s.up.budget.admit(&s.account, held, e.deadline, connection); err != nil {
 		r.metrics.count(err)
 		return err
 	}
 	if f.Answered != nil {
-		s.await(e, f)
+		s.await(e, f, connection)
 	}
 	e.stay.partition.put(e)
 	return nil
 }
 
+// connected is the connection of the moment.
+func (s *Socket) connected() Connection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.connection
+}
+
+// Resume goes on with another connection. It returns false where the node was declared lost meanwhile, and the socket
+// ended for every backend.
+func (s *Socket) Resume(c Connection) bool {
+	s.mu.Lock()
+	s.connection = c
+	s.mu.Unlock()
+	return !s.node.gone()
+}
+
 // Leave ends the socket's stay on all routes.
 func (s *Socket) Leave(reason string) {
 	now := time.Now()
-	for _, st := range s.stays {
+	s.mu.Lock()
+	stays := s.stays
+	s.mu.Unlock()
+	for _, st := range stays {
 		if st.partition.withdraw(st, now) {
 			continue
 		}

@@ -167,18 +167,33 @@ func (n *node) die() {
 // client is a socket of a node.
 type client struct {
 	*upstream.Socket
+	connection
 
 	t      testing.TB
 	cancel context.CancelFunc
-	closed chan struct{} // when the node sends the client away
+}
+
+// connection is one of a client.
+type connection struct {
+	ctx    context.Context //nolint:containedctx // as a socket has
+	closed chan struct{}   // when the node sends the client away
+	once   *sync.Once
+}
+
+func (c connection) Context() context.Context { return c.ctx }
+func (c connection) Closed() <-chan struct{}  { return nil }
+func (c connection) SendAway()                { c.once.Do(func() { close(c.closed) }) }
+
+func newConnection(t testing.TB) (connection, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	return connection{ctx, make(chan struct{}), new(sync.Once)}, cancel
 }
 
 func (n *node) open(c upstream.Client) *client {
-	ctx, cancel := context.WithCancel(context.Background())
-	n.t.Cleanup(cancel)
-	opened := &client{t: n.t, cancel: cancel, closed: make(chan struct{})}
-	c.Context = ctx
-	c.Close = sync.OnceFunc(func() { close(opened.closed) })
+	opened := &client{t: n.t}
+	opened.connection, opened.cancel = newConnection(n.t)
+	c.Connection = opened.connection
 	if c.Namespace == "" {
 		c.Namespace = "/"
 	}
