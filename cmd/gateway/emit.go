@@ -19,27 +19,42 @@ import (
 func newEmit() *cobra.Command {
 	var (
 		url, file, key, namespace string
+		overHTTP, apiKey          string
 		rooms, except             []string
 		volatile                  bool
 	)
 	c := &cobra.Command{
-		Use:   "emit --redis URL|--config FILE [--room ROOM ...] EVENT [JSON ...]",
+		Use:   "emit --redis URL|--config FILE|--http URL [--room ROOM ...] EVENT [JSON ...]",
 		Short: "Publish an event as a backend would",
 		Long: `Publish an event to the clients of every node, as a backend would.
 
 Each argument is JSON; what is not JSON is sent as a string. Without a room the event goes to everyone in the namespace.
-Put -- before arguments that begin with a dash.`,
+Put -- before arguments that begin with a dash.
+
+With --http the event goes to the HTTP API of a gateway. The key is the one of --api-key, else the first of api.keys in
+--config FILE or in CARILLON_API_KEYS.`,
 		Example:               `  gateway emit --redis redis://127.0.0.1:6379 --room chat:lobby message '{"from":"shell","text":"hello"}'`,
 		DisableFlagsInUseLine: true,
 		Args:                  arguments(1, anyNumber),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
-			case (url == "") == (file == ""):
-				return withHelp(c, errors.New("which Redis? Give either --redis URL or --config FILE"))
+			case overHTTP != "" && (url != "" || key != ""):
+				return withHelp(c, errors.New("--http goes without --redis and --key, which say how to publish on Redis"))
+			case apiKey != "" && overHTTP == "":
+				return withHelp(c, errors.New("--api-key goes with --http URL"))
+			case overHTTP == "" && (url == "") == (file == ""):
+				return withHelp(c, errors.New("which Redis? Give either --redis URL or --config FILE, or --http URL for the HTTP API"))
 			case !strings.HasPrefix(namespace, "/"):
 				return withHelp(c, fmt.Errorf("--namespace %q does not begin with /", namespace))
 			case slices.Contains(rooms, "") || slices.Contains(except, ""):
 				return withHelp(c, errors.New("a room has no name; leave --room out to reach everyone"))
+			}
+			if overHTTP != "" {
+				e := httpEvent{
+					Namespace: namespace, Rooms: rooms, All: len(rooms) == 0, Except: except, Event: args[0],
+					Args: jsonArguments(args[1:]), Volatile: volatile,
+				}
+				return e.send(c.Context(), overHTTP, apiKey, file)
 			}
 			client, configured, err := redisFor(url, file)
 			if err != nil {
@@ -66,7 +81,9 @@ Put -- before arguments that begin with a dash.`,
 	})
 	flags := c.Flags()
 	flags.StringVar(&url, "redis", "", "Redis `URL`")
-	flags.StringVar(&file, "config", "", "configuration `file` that names the Redis")
+	flags.StringVar(&file, "config", "", "configuration `file` that names the Redis, or with --http the key")
+	flags.StringVar(&overHTTP, "http", "", "`URL` of a gateway's HTTP API, such as http://127.0.0.1:9092")
+	flags.StringVar(&apiKey, "api-key", "", "with --http: the `key`, or a file that begins with it, as under api.keys")
 	flags.StringVar(&key, "key", "", "channel prefix, adapter.`key` of the gateways; default the configuration's, else socket.io")
 	flags.StringVar(&namespace, "namespace", "/", "namespace")
 	flags.StringArrayVar(&rooms, "room", nil, "only to this `room`; repeat for several")

@@ -26,6 +26,8 @@ var allowed = map[string][]string{
 	"internal/config":         {"internal/origin"},
 	"internal/auth":           {"internal/config"},
 	"internal/demo":           nil,
+	"internal/bytesjson":      {"pkg/socketio/packet"},
+	"internal/api":            {"internal/bytesjson", "internal/config", "pkg/adapter", "pkg/socketio", "pkg/socketio/packet"},
 	"internal/podcost":        nil,
 	"internal/joined":         nil,
 	"internal/msgjson":        nil,
@@ -69,12 +71,12 @@ var allowed = map[string][]string{
 	"internal/policy":           {"internal/auth", "internal/celjson", "internal/config", "internal/expression", "internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/socketio", "pkg/socketio/packet"},
 
 	"internal/gateway": {
-		"internal/auth", "internal/config", "internal/demo", "internal/msgjson", "internal/origin", "internal/podcost", "internal/policy",
+		"internal/api", "internal/auth", "internal/config", "internal/demo", "internal/msgjson", "internal/origin", "internal/podcost", "internal/policy",
 		"internal/pythonbus", "internal/rediswire", "internal/relay",
 		"internal/rediswire", "internal/relay", "internal/upstream",
 		"pkg/adapter", "pkg/adapter/redis", "pkg/emitter", "pkg/engine", "pkg/rooms", "pkg/socketio", "pkg/socketio/packet",
 	},
-	"cmd/gateway": {"docs", "internal/auth", "internal/config", "internal/gateway", "internal/load", "internal/policytest", "pkg/emitter"},
+	"cmd/gateway": {"docs", "internal/api", "internal/auth", "internal/config", "internal/gateway", "internal/load", "internal/policytest", "pkg/emitter"},
 
 	// Examples show what users can do: with the packages under pkg/, and nothing else.
 	"examples/chat":       {"pkg/socketio"},

@@ -68,6 +68,7 @@ type Door struct {
 type API struct {
 	// host:port to listen on, apart from clients. Empty: no API.
 	Address string `key:"address"`
-	// Bearer tokens of backends: keys, or names of files with one key a line.
+	// What backends send as Authorization: Bearer: keys, or names of files with one key a line, which begin with / or ./ and are
+	// read again when they change. Several may hold at once, so that keys can be replaced one after the other.
 	Keys []Secret `key:"keys,live"`
 }

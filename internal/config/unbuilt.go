@@ -24,7 +24,6 @@ var unbuilt = []unbuiltKey{
 	{key: "adapter.kind", refuse: true, asks: func(c *Config) bool {
 		return c.Adapter.Kind == AdapterStreams
 	}},
-	{key: "api"},
 	{key: "history", refuse: true},
 	{key: "presence"},
 }

@@ -18,7 +18,7 @@ func Check(cfg config.Config, loaded error) error {
 		_, loaded = policy.New(policyConfig(cfg), policy.Options{})
 	}
 	_, faultyKeys := auth.New(cfg.Auth, auth.Options{})
-	if err := errors.Join(loaded, faultyTLS, faultyKeys, checkBundle(cfg.Server.ClientBundle), checkRedis(cfg.Redis, loaded)); err != nil {
+	if err := errors.Join(loaded, faultyTLS, faultyKeys, checkAPI(cfg.API), checkBundle(cfg.Server.ClientBundle), checkRedis(cfg.Redis, loaded)); err != nil {
 		return err
 	}
 	g, err := New(Options{Config: cfg})

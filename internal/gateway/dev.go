@@ -43,6 +43,9 @@ type Development struct {
 	embedded bool // the Redis is this process's own
 }
 
+// devKey is the key of the HTTP API, which listens on loopback; pages of strangers cannot send it.
+const devKey = "dev"
+
 // portsTried is how far a busy port is moved before giving up.
 const portsTried = 100
 
@@ -72,6 +75,7 @@ func demoConfig(address string, token bool) (config.Config, error) {
 	base := config.Default()
 	base.Server.Address = address
 	base.Ops.Address = "127.0.0.1:9090"
+	base.API.Address, base.API.Keys = "127.0.0.1:9092", []config.Secret{devKey}
 	base.Engine.EIO3 = true
 	base.Native.Path, base.SSE.Path = "/ws", "/sse"
 	base.Drain = config.Drain{}
@@ -106,6 +110,10 @@ func (d *Development) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, clients.Close())
 	}
+	backends, err := d.listenAPI()
+	if err != nil {
+		return errors.Join(err, clients.Close(), ops.Close())
+	}
 	publish := d.publish()
 	out := terminal{d.options.Out}
 	g, err := New(Options{
@@ -115,6 +123,7 @@ func (d *Development) Run(ctx context.Context) error {
 		Log:             out,
 		Clients:         clients,
 		Ops:             ops,
+		API:             backends,
 		Root:            demo.Handler(publish, d.signer()),
 		LoopbackOrigins: true,
 		EmbeddedRedis:   d.embedded,
@@ -122,16 +131,35 @@ func (d *Development) Run(ctx context.Context) error {
 		OnReload:        func() { fmt.Fprintf(out, "reloaded %s\n", d.options.File) },
 	})
 	if err != nil {
-		return errors.Join(err, clients.Close(), ops.Close())
+		err = errors.Join(err, clients.Close(), ops.Close())
+		if backends != nil {
+			err = errors.Join(err, backends.Close())
+		}
+		return err
 	}
 	for _, warning := range d.warnings {
 		fmt.Fprintln(out, "warning:", warning)
 	}
-	fmt.Fprintf(out, banner, d.demoURL(clients), d.config.Redis.URL, port(ops), publish)
+	fmt.Fprintf(out, banner, d.demoURL(clients), d.config.Redis.URL, port(ops), apiURL(backends), publish)
 	if secret := d.source.base.Auth.JWT.Secret; secret != "" && secret == d.config.Auth.JWT.Secret {
 		fmt.Fprintf(out, tokenBanner, d.options.Sign(string(secret)))
 	}
 	return g.Run(ctx)
+}
+
+// listenAPI opens the listener of the HTTP API; nil where the user has turned it off.
+func (d *Development) listenAPI() (net.Listener, error) {
+	if d.config.API.Address == "" {
+		return nil, nil
+	}
+	return listenNear(d.config.API.Address)
+}
+
+func apiURL(l net.Listener) string {
+	if l == nil {
+		return "off"
+	}
+	return fmt.Sprintf("http://localhost:%d/v1/openapi.json", port(l))
 }
 
 // useRedis makes the embedded Redis what the user's configuration stands on, now and when it is read again.
@@ -148,6 +176,7 @@ const banner = `
     demo      %s
     redis     %s
     metrics   http://localhost:%d/metrics
+    http api  %s
 
   Publish from another shell, as any backend would:
 

@@ -40,8 +40,9 @@ type Options struct {
 	Tracing *Tracing
 	// Pod is where this node runs, when it may write its pod's deletion cost; nil: it does not.
 	Pod *Pod
-	// Clients, Ops and Peers are listeners to serve on; nil: the addresses of the configuration. The gateway closes them.
-	Clients, Ops, Peers net.Listener
+	// Clients, Ops, Peers and API are listeners to serve on; nil: the addresses of the configuration. The gateway closes
+	// them.
+	Clients, Ops, Peers, API net.Listener
 	// Root serves what lies outside the Socket.IO path; nil: nothing does.
 	Root http.Handler
 	// LoopbackOrigins lets in every page served from this machine, whatever the configuration lists.
@@ -65,7 +66,8 @@ type Gateway struct {
 	clients  endpoint
 	ops      endpoint
 	peers    *peers // nil: there are none
-	pod      *Pod   // nil: not in Kubernetes, or without the right to patch it
+	api      backendAPI
+	pod      *Pod // nil: not in Kubernetes, or without the right to patch it
 	socketio *socketio.Server
 	adapter  adapter.Adapter
 	redis    goredis.UniversalClient // nil: none
@@ -113,6 +115,9 @@ func New(o Options) (*Gateway, error) {
 		return nil, errors.Join(err, g.close())
 	}
 	if err := g.serveClients(o, tag, registry); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	if err := g.newAPI(o, registry); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
 	g.reloader = newReloader(o, registry)

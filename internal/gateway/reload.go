@@ -35,6 +35,7 @@ type reloader struct {
 	// mu guards the following.
 	tls config.TLS // in use, whose files are watched too
 	jwt config.JWT // likewise
+	api config.API // likewise
 }
 
 var (
@@ -53,6 +54,7 @@ func newReloader(o Options, registry prometheus.Registerer) *reloader {
 		done:    o.OnReload,
 		tls:     o.Config.Server.TLS,
 		jwt:     o.Config.Auth.JWT,
+		api:     o.Config.API,
 		success: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "carillon", Name: "config_reload_success",
 			Help: "1 when the configuration read last is in force, 0 when it was refused and an older one goes on.",
@@ -133,6 +135,10 @@ func (g *Gateway) applyLocked(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
+	replaceAPI, err := g.api.prepare(cfg.API)
+	if err != nil {
+		return err
+	}
 	if err := g.policy.Replace(policyConfig(cfg)); err != nil {
 		return err
 	}
@@ -141,10 +147,11 @@ func (g *Gateway) applyLocked(cfg config.Config) error {
 	}
 	g.closeNamespaces()
 	replaceKeys()
+	replaceAPI()
 	renew()
 	g.limits.set(cfg.Limits)
 	g.level.SetLevel(level)
-	g.reloader.tls, g.reloader.jwt = cfg.Server.TLS, cfg.Auth.JWT
+	g.reloader.tls, g.reloader.jwt, g.reloader.api = cfg.Server.TLS, cfg.Auth.JWT, cfg.API
 	return nil
 }
 
@@ -165,7 +172,7 @@ func (r *reloader) files() []string {
 }
 
 func (r *reloader) filesLocked() []string {
-	return slices.Concat(r.source.files(), certificateFiles(r.tls), auth.Files(r.jwt))
+	return slices.Concat(r.source.files(), certificateFiles(r.tls), auth.Files(r.jwt), apiFiles(r.api))
 }
 
 // watch calls changed when the content of a file has changed and stayed the same for one interval: a file half written is

@@ -39,13 +39,21 @@ func (g *Gateway) Run(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := g.api.listen(); err != nil {
+		g.ops.abort()
+		g.clients.abort()
+		if g.peers != nil {
+			g.peers.endpoint.abort()
+		}
+		return err
+	}
 	g.tracing.start()
 	// The cluster outlives ctx: what the drain still has to say goes through it.
 	cluster, leaveCluster := context.WithCancel(context.WithoutCancel(ctx))
 	defer leaveCluster()
 
 	var running sync.WaitGroup
-	failed := make(chan error, 4) // one for each part below
+	failed := make(chan error, 5) // one for each part below
 	start := func(part func() error) {
 		running.Go(func() {
 			if err := part(); err != nil {
@@ -65,6 +73,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 		start(g.peers.endpoint.serve)
 		running.Go(func() { g.peers.secret.run(cluster) })
 		running.Go(func() { g.peers.sessions.run(cluster, g.logger) })
+	}
+	if g.api.server != nil {
+		start(g.api.endpoint.serve)
+		g.logger.Info("serving backends", zap.Stringer("api", g.api.address()))
 	}
 	if g.upstream != nil {
 		running.Go(func() { g.upstream.Run(cluster) })
@@ -106,7 +118,7 @@ func (g *Gateway) leave(delay time.Duration, leaveCluster func()) error {
 
 	time.Sleep(delay)
 	g.drain()
-	err := g.stopClients()
+	err := errors.Join(g.stopClients(), g.api.stop())
 	if g.peers != nil {
 		err = errors.Join(err, g.peers.stop())
 	}

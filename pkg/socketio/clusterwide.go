@@ -23,6 +23,21 @@ func (io *Server) At(name string) Emitter {
 	return n.Emitter
 }
 
+// EmitElsewhere sends the event, its arguments as they travel and its name first, to the sockets of the other nodes only:
+// for callers that deliver it here, with Local, once they know what became of it. done is called exactly once, unless there
+// is an error: with nil when the cluster took the event, else with the adapter's error. It must not block.
+func (e Emitter) EmitElsewhere(args Args, done func(error)) error {
+	if err := checkEvent(args); err != nil {
+		return err
+	}
+	if e.none {
+		done(nil)
+		return nil
+	}
+	e.nsp.io.cfg.Adapter.Publish(e.broadcast(args), done)
+	return nil
+}
+
 // NodeCount is how many sockets one node has. Node is empty for a server that does not tell its name, as Node's do not.
 type NodeCount = adapter.Counted
 
@@ -84,14 +99,15 @@ func (e Emitter) perform(ctx context.Context, c adapter.Command) (sockets int, e
 type Acks = hub.Acks
 
 // CollectAcks is EmitWithAck with the arguments as they travel, event name first, and tells how many sockets were asked.
-// A MissingError names every node whose sockets have not all answered in time, this one included.
-func (e Emitter) CollectAcks(ctx context.Context, args Args) (Acks, error) {
+// It keeps answers of most bytes in all; further ones are dropped and counted. A MissingError names every node whose
+// sockets have not all answered in time, this one included.
+func (e Emitter) CollectAcks(ctx context.Context, args Args, most int) (Acks, error) {
 	if err := checkEvent(args); err != nil || e.none {
 		return Acks{}, err
 	}
 	ctx, cancel := e.nsp.io.withDeadline(ctx)
 	defer cancel()
-	acks, err := e.hub().CollectAcks(ctx, e.broadcast(args))
+	acks, err := e.hub().CollectAcks(ctx, e.broadcast(args), most)
 	if err != nil {
 		err = fmt.Errorf("socketio: acknowledgements: %w", err)
 	}

@@ -177,7 +177,7 @@ func TestCollectAcks_TellsHowManyWereAskedAndWhoIsMissing(t *testing.T) {
 		}
 		results := make(chan result, 1)
 		go func() {
-			acks, err := nodes[0].Of("/").To("r").CollectAcks(ctx, socketio.Args{JSON: []byte(`["q",1]`)})
+			acks, err := nodes[0].Of("/").To("r").CollectAcks(ctx, socketio.Args{JSON: []byte(`["q",1]`)}, 1000)
 			results <- result{acks, err}
 		}()
 		p1.expect(`420["q",1]`)

@@ -165,24 +165,35 @@ func (h *Hub) answerPerform(c adapter.Command, reply func(adapter.Reply)) {
 type Acks struct {
 	Answers    []packet.Args
 	Recipients int // how many were asked, as far as their nodes have told
+	Dropped    int // answers left out
 }
 
 // CollectAcks sends a broadcast and collects what the members of all nodes acknowledge it with, until all have or ctx
-// ends, which has a deadline. A MissingError names the nodes whose members have not all answered, this one included.
-func (h *Hub) CollectAcks(ctx context.Context, b adapter.Broadcast) (Acks, error) {
-	acks, late, err := h.collectAcks(ctx, b, false)
+// ends, which has a deadline. Answers beyond most bytes are dropped. A MissingError names the nodes whose members have not
+// all answered, this one included.
+func (h *Hub) CollectAcks(ctx context.Context, b adapter.Broadcast, most int) (Acks, error) {
+	acks, late, err := h.collectAcks(ctx, b, false, most)
 	return acks, h.alsoMissing(err, late)
 }
 
-func (h *Hub) collectAcks(ctx context.Context, b adapter.Broadcast, local bool) (acks Acks, late bool, err error) {
+func (h *Hub) collectAcks(
+	ctx context.Context, b adapter.Broadcast, local bool, most int,
+) (acks Acks, late bool, err error) {
 	deadline, _ := ctx.Deadline()
 	question := adapter.BroadcastAsk{Broadcast: b, Timeout: time.Until(deadline)}
 	var mu sync.Mutex // local and remote acknowledgements come from different goroutines
+	held := 0
 	collect := func(r adapter.Reply) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch r := r.(type) {
 		case adapter.Acked:
+			size := sizeOf(r.Args)
+			if size > most-held {
+				acks.Dropped++
+				return
+			}
+			held += size
 			acks.Answers = append(acks.Answers, r.Args)
 		case adapter.Count:
 			acks.Recipients += int(r)
@@ -200,4 +211,15 @@ func (h *Hub) collectAcks(ctx context.Context, b adapter.Broadcast, local bool) 
 		<-here.over
 	}
 	return acks, here.late, err
+}
+
+// answerCost is about what an answer costs beside its bytes.
+const answerCost = 64
+
+func sizeOf(args packet.Args) int {
+	size := answerCost + len(args.JSON)
+	for _, a := range args.Attachments {
+		size += len(a)
+	}
+	return size
 }

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -79,7 +80,7 @@ func (h *Hub) AllRooms(ctx context.Context) ([]string, error) {
 // EmitWithAck sends a broadcast and collects what the members of all nodes acknowledge it with, until all have or ctx
 // ends, which has a deadline.
 func (h *Hub) EmitWithAck(ctx context.Context, b adapter.Broadcast, local bool) ([]packet.Args, error) {
-	acks, late, err := h.collectAcks(ctx, b, local)
+	acks, late, err := h.collectAcks(ctx, b, local, math.MaxInt)
 	if late && err == nil {
 		if err = ctx.Err(); err == nil {
 			err = context.DeadlineExceeded // the round's own timer was a little faster
