@@ -73,13 +73,20 @@ func pinned(cores string, args ...string) []string {
 // measure runs one scenario once against fresh servers and returns the numbers of the generator's answer, and how long the
 // garbage collector stopped the gateway.
 func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64) (map[string]float64, error) {
-	if peer == index {
-		return measureIndex(int(at)), nil
-	}
 	ctx, stop := context.WithTimeout(ctx, loadTimeout)
 	running := &servers{}
 	defer running.wait()
 	defer stop()
+	redis := ""
+	if s.redis {
+		var err error
+		if redis, err = running.startRedis(ctx, b); err != nil {
+			return nil, err
+		}
+	}
+	if s.here != nil {
+		return s.here(ctx, redis, at, b.short)
+	}
 	args := pinned(b.load, append([]string{b.program("gateway"), "bench"}, append(s.args(at, b.short), "--output", "json", "--quiet")...)...)
 	if s.token {
 		token, err := b.newToken()
@@ -88,13 +95,8 @@ func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64
 		}
 		args = append(args, "--token", token)
 	}
-	redis := ""
 	if s.redis {
-		address, err := running.startRedis(ctx, b)
-		if err != nil {
-			return nil, err
-		}
-		redis = "redis://" + address
+		redis = "redis://" + redis
 		args = append(args, "--aux-pid", running.pids[0])
 	}
 	nodes := 1

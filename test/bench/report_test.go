@@ -43,6 +43,17 @@ func TestReport_SaysWhatIsReached(t *testing.T) {
 	}
 }
 
+func TestReport_HasTheLatencyBetweenNodes(t *testing.T) {
+	for _, scenario := range []string{"cluster-latency", "cross-node"} {
+		for field, figure := range map[string]string{"cross_p50_ms": "p50 ms", "cross_p99_ms": "p99 ms", "cross_p999_ms": "p99.9 ms"} {
+			run := measured(result(scenario, carillon, 0, field, 0.25))
+			if got := row(t, run, "| "+scenario+" | "+figure+" between nodes"); !strings.Contains(got, "| 0.25 |") {
+				t.Errorf("%s", got)
+			}
+		}
+	}
+}
+
 func TestReport_JudgesWhatIsBetterWhenLow(t *testing.T) {
 	for ours, reached := range map[float64]string{1.9: "goal", 4: "floor", 7: "**missed**"} {
 		run := measured(result("idle", node, 0, "rss_per_conn_kb", 15), result("idle", carillon, 0, "rss_per_conn_kb", ours))

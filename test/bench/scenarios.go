@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,13 +10,15 @@ import (
 // scenario is one load, and what is read off it.
 type scenario struct {
 	name, title string
-	load        func(at float64) string // the generator's arguments; nil for what is measured in this process
-	peers       []string
-	redis       bool
-	token       bool                 // clients bring an ES256 token
-	nodes       func(at float64) int // nil: one
-	figures     []figure
-	growth      *growth // nil for a comparison at one point
+	load        func(at float64) string // the generator's arguments
+	// here measures in this process instead of by the generator; redis is the address of one, if there is one.
+	here    func(ctx context.Context, redis string, at float64, short bool) (map[string]float64, error)
+	peers   []string
+	redis   bool
+	token   bool                 // clients bring an ES256 token
+	nodes   func(at float64) int // nil: one
+	figures []figure
+	growth  *growth // nil for a comparison at one point
 }
 
 // growth is a scenario at several points.
@@ -66,6 +69,12 @@ func cpuRedis(t target) figure {
 var (
 	p99  = figure{field: "lat_p99_ms", text: "p99 ms", target: target{plainFloor: 100, lower: true}}
 	lost = figure{field: "lost", text: "lost"}
+
+	// between is how long messages take from one node to another.
+	between = []figure{
+		{field: "cross_p50_ms", text: "p50 ms between nodes"}, {field: "cross_p99_ms", text: "p99 ms between nodes"},
+		{field: "cross_p999_ms", text: "p99.9 ms between nodes"}, lost,
+	}
 )
 
 func load(args string) func(float64) string { return func(float64) string { return args } }
@@ -106,6 +115,14 @@ func scenarios(top int) []scenario {
 			peers: whole, figures: []figure{deliveries(atLeast(10, 20)), cpuRedis(atMost(.2, .1)), lost}},
 		{name: "cluster-rooms", title: "two nodes and Redis, 1,000 rooms of 10, highest rate", load: load("rooms --rooms 1000 --members 10"), redis: true,
 			nodes: two, peers: whole, figures: []figure{deliveries(atLeast(4, 6)), cpuRedis(atMost(.3, 0)), lost}},
+		{name: "cluster-latency", title: "two nodes and Redis, 2,000 publishes a second to 500 rooms of 8, half of each on either node", redis: true,
+			nodes: two,
+			load:  load("rooms --rooms 500 --members 8 --rate 2000 --duration 10s"), peers: whole, figures: between},
+		{name: "cross-node", title: "2,000 publishes a second from one node's adapter to another's, without clients", redis: true,
+			peers: []string{carillon}, figures: between,
+			here: func(ctx context.Context, redis string, _ float64, short bool) (map[string]float64, error) {
+				return measureLatency(ctx, redis, short)
+			}},
 		{name: "polling", title: "one to a room of 1,000 that polls, highest rate", load: load("fanout --clients 1000 --transport polling"), peers: whole,
 			figures: []figure{deliveries(atLeast(2, 0)), cpu(target{}), lost}},
 		{name: "churn", title: "connect, join, leave, close; 100 at once", load: load("churn --clients 100"), peers: all, figures: []figure{
@@ -135,6 +152,9 @@ func grown(top float64) []scenario {
 			figures: []figure{{field: "cpu_s_per_M", text: "CPU µs per cycle"}}},
 		{name: "index", title: "the index of rooms by itself", peers: []string{index},
 			growth: &growth{"members of the room", []float64{10, 100, 1000, 10_000, 20_000}},
+			here: func(_ context.Context, _ string, at float64, _ bool) (map[string]float64, error) {
+				return measureIndex(int(at)), nil
+			},
 			figures: []figure{
 				{field: "join_ns", text: "join ns"}, {field: "leave_ns", text: "leave ns"}, {field: "disconnect_ns", text: "disconnect ns"},
 			}},
