@@ -197,13 +197,28 @@ func (p *place) leave() {
 
 // countedTCP keeps what *net.TCPConn can do, its descriptor above all: the engine parks no connection without it.
 type countedTCP struct {
-	*net.TCPConn
+	*net.TCPConn // nil: detached. connections.mu guards the change
 	place
+}
+
+// Detach implements idle.Detacher: a connection that the engine has parked is only counted here.
+func (c *countedTCP) Detach() *net.TCPConn {
+	c.connections.mu.Lock()
+	defer c.connections.mu.Unlock()
+	tcp := c.TCPConn
+	c.TCPConn = nil
+	return tcp
 }
 
 func (c *countedTCP) Close() error {
 	defer c.leave()
-	return c.TCPConn.Close()
+	c.connections.mu.Lock()
+	tcp := c.TCPConn
+	c.connections.mu.Unlock()
+	if tcp == nil {
+		return nil
+	}
+	return tcp.Close()
 }
 
 // countedConn is any other connection.

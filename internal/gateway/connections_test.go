@@ -151,3 +151,27 @@ func TestConnections_AreCountedUntilTheyAreClosed(t *testing.T) {
 	plain.metric(t, "carillon_client_connections 0")
 	secure.metric(t, "carillon_client_connections 0")
 }
+
+// A WebSocket keeps nothing but its descriptor while it waits: its connection counts all the same.
+func TestConnections_AWebSocketCountsUntilItIsClosed(t *testing.T) {
+	i := run(t, quick)
+	for range 3 {
+		conn := i.dial(t)
+		if _, err := io.WriteString(conn, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"+
+			"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		r := bufio.NewReader(conn)
+		for _, message := range []string{"", "\x81\x82\x00\x00\x00\x0040"} {
+			if _, err := io.WriteString(conn, message); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.ReadString('}'); err != nil {
+				t.Fatal(err)
+			}
+		}
+		i.metric(t, "carillon_client_connections 1")
+		_ = conn.Close()
+		i.metric(t, "carillon_client_connections 0")
+	}
+}

@@ -39,7 +39,7 @@ func New(spawn func(func())) *Poller { return &Poller{spawn: spawn} }
 
 // Arm has w called once, when the event happens or if it has already. A zero slot is given its value. It returns false when
 // the connection cannot be waited for.
-func (p *Poller) Arm(slot *Slot, conn syscall.RawConn, w Waker, what Event) bool {
+func (p *Poller) Arm(slot *Slot, conn Controller, w Waker, what Event) bool {
 	operation := syscall.EPOLL_CTL_MOD
 	if *slot == 0 {
 		operation = syscall.EPOLL_CTL_ADD
@@ -62,6 +62,24 @@ func (p *Poller) Arm(slot *Slot, conn syscall.RawConn, w Waker, what Event) bool
 		p.Remove(slot)
 	}
 	return false
+}
+
+// Sleep makes a connection sleep that is awake, if that is possible. It has to be armed anew.
+func (p *Poller) Sleep(slot *Slot, conn *Conn) {
+	if !conn.Awake() {
+		return
+	}
+	if *slot != 0 {
+		p.mu.Lock()
+		epoll := p.descriptor
+		p.mu.Unlock()
+		_ = conn.Control(func(descriptor uintptr) {
+			// Else it would stay registered by a number that may soon be another's. It was armed, so this cannot fail.
+			_ = syscall.EpollCtl(epoll, syscall.EPOLL_CTL_DEL, int(descriptor), nil)
+		})
+		p.Remove(slot)
+	}
+	conn.Sleep()
 }
 
 // add gives a connection its slot.

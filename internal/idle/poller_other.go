@@ -2,8 +2,6 @@
 
 package idle
 
-import "syscall"
-
 const (
 	// Input is input or the end of the stream.
 	Input Event = iota
@@ -11,14 +9,17 @@ const (
 	Hangup
 )
 
-// Poller refuses every connection.
+// Poller serves no connection.
 type Poller struct{}
 
 // New makes a Poller.
 func New(func(func())) *Poller { return &Poller{} }
 
 // Arm returns false: the connection cannot be waited for.
-func (*Poller) Arm(*Slot, syscall.RawConn, Waker, Event) bool { return false }
+func (*Poller) Arm(*Slot, Controller, Waker, Event) bool { return false }
+
+// Sleep does nothing.
+func (*Poller) Sleep(*Slot, *Conn) {}
 
 // Remove does nothing.
 func (*Poller) Remove(*Slot) {}

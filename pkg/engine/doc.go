@@ -31,9 +31,10 @@
 // # Goroutines
 //
 // One for each WebSocket that is being read from. An idle one has none, on Linux: it is parked, without a reader or a
-// buffer, and one goroutine of the server waits for all of them. Under TLS that takes a Listener below it. Elsewhere the
-// reader waits itself, and where the http.Server's listener wraps its connections, as for the PROXY protocol, in a type that
-// has no SyscallConn: a wrapper that only counts should embed *net.TCPConn. One for each waiting GET and arriving POST, which
+// buffer, and one goroutine of the server waits for all of them. Nothing is left of its net.Conn then but the descriptor. Under
+// TLS that takes a Listener below it. Elsewhere the reader waits itself, and where the http.Server's listener wraps its
+// connections, as for the PROXY protocol, in a type that has no SyscallConn: a wrapper that only counts should embed *net.TCPConn,
+// and let go of it with a method Detach() *net.TCPConn, after which only Close is called. One for each waiting GET and arriving POST, which
 // net/http started; a flusher for each processor, more when they have fallen behind; one for each write that waits for its
 // peer or is under TLS; one for each end of a session, which calls Receiver.Closed. An idle polling session has none.
 // Deadlines of sessions are in a few heaps, each with one timer. Server.Close and Server.Drain wait for all goroutines but

@@ -45,6 +45,14 @@ func Parked(s *Session) bool {
 	return conn.reading == readParked
 }
 
+// Asleep reports whether nothing but the descriptor is left of the session's connection.
+func Asleep(s *Session) bool {
+	s.mu.Lock()
+	conn := s.socket
+	s.mu.Unlock()
+	return !conn.socket.Awake()
+}
+
 // CloseFrameSent reports whether the session's WebSocket has written its Close frame.
 func CloseFrameSent(s *Session) bool {
 	s.mu.Lock()

@@ -130,7 +130,7 @@ func messagesIn(batch []*Frame) int {
 // startFlush has the outbox written; the caller has set the lease for it. A write to a connection without a descriptor, as
 // under TLS, may wait at any time: it has a goroutine to itself.
 func (s *Session) startFlush() {
-	if s.socket.raw == nil || s.socket.below != nil {
+	if !s.socket.bare() {
 		go s.flush(retired)
 		return
 	}

@@ -42,6 +42,40 @@ func TestParking_IdleConnectionsHaveNoGoroutine(t *testing.T) {
 	}
 }
 
+// A parked connection is no more than its descriptor, with TLS too. Heartbeats and single messages do not change that.
+func TestParking_AParkedConnectionSleeps(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		return
+	}
+	for name, s := range map[string]*server{
+		"plain": start(t, engine.Config{}, echoing),
+		"TLS":   startTLS(t, engine.Config{}, engine.Parkable, echoing),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ws, c := s.connect()
+			for range 3 {
+				s.parked(c)
+				if !engine.Asleep(c.session) {
+					t.Fatal("awake")
+				}
+				ws.text("4x")
+				ws.want("4x")
+			}
+			large := strings.Repeat("x", 900_000)
+			ws.text("4" + large) // has to wait
+			ws.want("4" + large)
+			ws.text("4x")
+			ws.want("4x")
+			s.parked(c)
+			s.eventually("it sleeps again", func() bool { return engine.Asleep(c.session) })
+			ws.text("4x")
+			ws.want("4x")
+			ws.Close()
+			s.wantClosed(c, engine.TransportClose)
+		})
+	}
+}
+
 func TestParking_FrameArrivesByteByByte(t *testing.T) {
 	s := start(t, engine.Config{})
 	ws, c := s.connect()

@@ -3,25 +3,11 @@ package engine
 import (
 	"errors"
 	"io"
-	"net"
 	"sync"
 	"syscall"
-)
 
-// newRawConn gives access to the descriptor of a plain connection, so that waiting for it takes no buffer; nil where there
-// is no such thing, as under TLS. A type that wraps a connection and has its SyscallConn must not change what is read and
-// written.
-func newRawConn(conn net.Conn) syscall.RawConn {
-	plain, ok := conn.(syscall.Conn)
-	if !ok {
-		return nil
-	}
-	raw, err := plain.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	return raw
-}
+	"github.com/carillon-io/carillon/internal/idle"
+)
 
 // readCall is one read that waits. They are pooled, as runs are: RawConn wants a function, and a closure would allocate.
 type readCall struct {
@@ -43,7 +29,7 @@ func (c *wsConn) rawFill() error {
 	}
 	call := readCalls.Get().(*readCall)
 	call.conn = c
-	err := c.raw.Read(call.try)
+	err := c.socket.RawRead(call.try)
 	if err == nil {
 		err = call.err
 	}
@@ -60,7 +46,7 @@ func (r *readCall) tryRead(descriptor uintptr) (done bool) {
 // fillNow is one read that does not wait.
 func (c *wsConn) fillNow(descriptor uintptr) error {
 	p := c.in.Space()
-	n, err := ignoringInterrupts(syscall.Read, descriptor, p)
+	n, err := idle.IgnoringInterrupts(syscall.Read, descriptor, p)
 	c.in.Filled(max(n, 0))
 	switch {
 	case n > 0:
@@ -100,13 +86,13 @@ func newReadRun() *readRun {
 func (s *Session) readAll(c *wsConn) error {
 	r := newReadRun()
 	r.session, c.run = s, r
-	c.below.setRun(r)
-	err := c.raw.Read(r.try)
+	c.socket.Eager(!c.bare())
+	err := c.socket.RawRead(r.try)
 	if err == nil {
 		err = r.err
 	}
 	c.run = nil
-	c.below.setRun(nil)
+	c.socket.Eager(false)
 	*r = readRun{try: r.try}
 	readRuns.Put(r)
 	return err
@@ -157,7 +143,7 @@ func (w *writeCall) prepare(f *flusher) { w.flusher, w.try = f, w.tryWrite }
 func (c *wsConn) rawWrite(f *flusher, pong []byte, batch []*Frame, closing []byte) (int, error) {
 	call := &f.call
 	call.conn, call.pong, call.batch, call.close = c, pong, batch, closing
-	err := c.raw.Write(call.try)
+	err := c.socket.RawWrite(call.try)
 	if err == nil {
 		err = call.err
 	}
@@ -197,10 +183,10 @@ func (w *writeCall) tryWrite(descriptor uintptr) (done bool) {
 		p, n, err := w.rest, 0, error(nil)
 		if following, more := w.piece(w.next); len(p) < chunk && more && len(following) > 0 {
 			buffer := chunks.Get().(*[chunk]byte)
-			n, err = ignoringInterrupts(syscall.Write, descriptor, w.gather(buffer))
+			n, err = idle.IgnoringInterrupts(syscall.Write, descriptor, w.gather(buffer))
 			chunks.Put(buffer)
 		} else {
-			n, err = ignoringInterrupts(syscall.Write, descriptor, p)
+			n, err = idle.IgnoringInterrupts(syscall.Write, descriptor, p)
 		}
 		if n > 0 {
 			w.skip(n)
@@ -236,14 +222,5 @@ func (w *writeCall) skip(n int) {
 		k := min(n, len(w.rest))
 		w.rest = w.rest[k:]
 		n -= k
-	}
-}
-
-func ignoringInterrupts(do func(int, []byte) (int, error), descriptor uintptr, p []byte) (int, error) {
-	for {
-		n, err := do(int(descriptor), p)
-		if !errors.Is(err, syscall.EINTR) {
-			return n, err
-		}
 	}
 }

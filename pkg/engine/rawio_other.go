@@ -3,14 +3,11 @@
 package engine
 
 import (
-	"net"
 	"runtime"
 	"syscall"
 )
 
 // Elsewhere than on Linux every connection has a reader that waits, with its buffer.
-
-func newRawConn(net.Conn) syscall.RawConn { return nil }
 
 func (c *wsConn) rawFill() error { return syscall.EINVAL }
 func (c *wsConn) rawWrite(*flusher, []byte, []*Frame, []byte) (int, error) {

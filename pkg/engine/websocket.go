@@ -72,7 +72,7 @@ func (s *Server) acceptWebSocket(conn *wsConn, w http.ResponseWriter, r *http.Re
 		s.reportRefusal(r, faultBadRequest.because(err.Error()))
 		return err
 	}
-	if conn.raw == nil {
+	if conn.socket == nil {
 		s.warnOfWrapper(conn.Conn)
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/carillon-io/carillon/internal/idle"
@@ -22,9 +21,8 @@ const kernelBuffer = 256 << 10
 type wsConn struct {
 	// Static after the upgrade.
 	net.Conn
-	raw   syscall.RawConn // the same on plain TCP, or what is below TLS on a Listener; else nil
-	below *parkable       // below TLS on a Listener; else nil
-	codec codec
+	socket *idle.Conn // the same on plain TCP, or what is below TLS on a Listener; else nil
+	codec  codec
 
 	// Owned by the reader.
 	session  *Session // whose transport this is; nil while it is a candidate, which has no other writer
@@ -58,11 +56,13 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if h.err = err; err != nil {
 		return nil, nil, err
 	}
-	h.conn.Conn, h.conn.raw = conn, newRawConn(conn)
-	if h.conn.below = parkableBelow(conn); h.conn.below != nil {
-		h.conn.raw = newRawConn(h.conn.below)
+	h.conn.Conn, h.conn.socket = conn, idle.NewConn(conn)
+	if h.conn.socket != nil {
+		h.conn.Conn = h.conn.socket
+	} else if above, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		h.conn.socket, _ = above.NetConn().(*idle.Conn)
 	}
-	h.conn.in.Resident = h.conn.raw == nil
+	h.conn.in.Resident = h.conn.socket == nil
 	// gorilla refuses clients that speak before the 101; the protocol does not.
 	if n := buffers.Reader.Buffered(); n > 0 {
 		early, _ := buffers.Reader.Peek(n) // buffered: cannot fail
@@ -75,10 +75,12 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffers, nil
 }
 
-// tcpConn is a *net.TCPConn, or what a listener made of one to count it.
+// bare reports whether frames are read from and written to the descriptor itself.
+func (c *wsConn) bare() bool { return c.socket != nil && c.Conn == net.Conn(c.socket) }
+
+// tcpConn is an *idle.Conn, a *net.TCPConn, or what a listener made of one to count it.
 type tcpConn interface {
 	net.Conn
-	syscall.Conn
 	SetLinger(seconds int) error
 	SetWriteBuffer(bytes int) error
 	CloseRead() error
@@ -87,6 +89,9 @@ type tcpConn interface {
 
 // inner is the connection below TLS and whatever else wraps it.
 func (c *wsConn) inner() net.Conn {
+	if c.socket != nil {
+		return c.socket
+	}
 	inner := c.Conn
 	for {
 		wrapped, ok := inner.(interface{ NetConn() net.Conn })
@@ -112,11 +117,31 @@ func (c *wsConn) onLocked(e readEvent) (was readState, ok bool) {
 func (c *wsConn) park() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.reading.on(readPark); !ok || !c.session.server.idle.Arm(&c.slot, c.raw, c, idle.Input) {
+	if _, ok := c.reading.on(readPark); !ok {
+		return false
+	}
+	if !c.sleepLocked() {
 		return false
 	}
 	c.onLocked(readPark)
 	return true
+}
+
+// sleepLocked waits for input, asleep unless something is being written.
+func (c *wsConn) sleepLocked() bool {
+	poller := c.session.server.idle
+	poller.Sleep(&c.slot, c.socket)
+	return poller.Arm(&c.slot, c.socket, c, idle.Input)
+}
+
+// sleepOn makes a connection sleep that was parked, awake, while a write was under way.
+func (c *wsConn) sleepOn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reading == readParked && c.socket.Awake() && !c.sleepLocked() {
+		c.onLocked(readWake)
+		go c.session.read()
+	}
 }
 
 // stay makes the end of the stream interrupt the reader, which may then wait without looking for it. It returns false when
@@ -124,7 +149,7 @@ func (c *wsConn) park() bool {
 func (c *wsConn) stay() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.reading.on(readStay); !ok || !c.session.server.idle.Arm(&c.slot, c.raw, c, idle.Hangup) {
+	if _, ok := c.reading.on(readStay); !ok || !c.session.server.idle.Arm(&c.slot, c.socket, c, idle.Hangup) {
 		return false
 	}
 	c.onLocked(readStay)

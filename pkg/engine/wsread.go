@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/idle"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
@@ -39,7 +40,7 @@ func (s *Session) read() {
 		}
 	}()
 	for err == nil {
-		if conn.raw != nil {
+		if conn.socket != nil {
 			err = s.readAll(conn)
 			switch {
 			case errors.Is(err, errIdle):
@@ -173,7 +174,7 @@ func (c *wsConn) fill() error {
 	switch {
 	case c.run != nil && c.run.drained:
 		return errIdle
-	case c.raw != nil && c.below == nil:
+	case c.bare():
 		return c.rawFill()
 	}
 	space := c.in.Space()
@@ -181,6 +182,8 @@ func (c *wsConn) fill() error {
 	n, err := c.Conn.Read(space)
 	c.in.Filled(n)
 	switch {
+	case errors.Is(err, idle.ErrNothing):
+		return errIdle
 	case n > 0:
 		return nil
 	case err == nil:

@@ -24,7 +24,7 @@ func (c *wsConn) writeBatch(w *flusher, pong []byte, batch []*Frame, last bool) 
 		closing = c.closeFrame(nil)
 	}
 	switch {
-	case c.raw != nil && c.below == nil:
+	case c.bare():
 		n, err = c.rawWrite(w, pong, batch, closing)
 	case len(batch) == 1 && len(batch[0].wire.frame) < chunk && pong == nil && !last:
 		n, err = c.Conn.Write(c.codec.frame(batch[0]).frame)
@@ -32,6 +32,7 @@ func (c *wsConn) writeBatch(w *flusher, pong []byte, batch []*Frame, last bool) 
 		n, err = c.coalesce(pong, batch, closing)
 	}
 	c.wrote(last, err)
+	c.sleepOn()
 	return n, err
 }
 

@@ -1,0 +1,36 @@
+//go:build !linux
+
+package idle
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+// Conn is a connection that can sleep. There is none here.
+type Conn struct{ *net.TCPConn }
+
+// A Detacher is a connection that wraps another and can do without it.
+type Detacher interface{ Detach() *net.TCPConn }
+
+// ErrNothing is what an eager Read returns instead of waiting.
+var ErrNothing = errors.New("idle: nothing has arrived")
+
+// NewConn returns nil.
+func NewConn(net.Conn) *Conn { return nil }
+
+// Awake is not called.
+func (*Conn) Awake() bool { return true }
+
+// Eager is not called.
+func (*Conn) Eager(bool) {}
+
+// RawRead is not called.
+func (*Conn) RawRead(func(uintptr) bool) error { return syscall.EINVAL }
+
+// RawWrite is not called.
+func (*Conn) RawWrite(func(uintptr) bool) error { return syscall.EINVAL }
+
+// Control is not called.
+func (*Conn) Control(func(uintptr)) error { return syscall.EINVAL }
