@@ -81,6 +81,7 @@ var allowed = map[string][]string{
 	// Examples show what users can do: with the packages under pkg/, and nothing else.
 	"examples/chat":       {"pkg/socketio"},
 	"examples/cluster":    {"pkg/adapter/redis", "pkg/socketio"},
+	"examples/doors":      {"pkg/socketio"},
 	"examples/middleware": {"pkg/engine", "pkg/socketio"},
 	"docs":                nil,
 	"deploy/docker":       nil,

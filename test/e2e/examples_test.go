@@ -43,3 +43,13 @@ func TestExamples_Cluster(t *testing.T) {
 	}
 	runJS(t, "example-cluster", "NODES=http://"+first+",http://"+second)
 }
+
+// TestExamples_Doors has pages with and without the official client in one room, in Chromium.
+func TestExamples_Doors(t *testing.T) {
+	t.Parallel()
+	address := program.FreeAddress(t)
+	doors := start(t, "doors", buildExample(t, "doors"), "-listen", address, "-client", "../node_modules/socket.io-client/dist")
+	doors.Await(func() bool { return program.Answers200("http://" + address + "/") })
+	runJS(t, "example-doors", "NODES=http://"+address)
+	doors.Stop(syscall.SIGTERM)
+}
