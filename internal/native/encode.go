@@ -85,6 +85,13 @@ func appendLine(dst, text []byte) []byte {
 	return dst
 }
 
+// AppendID appends the line of an event's id, which goes before the event's own lines. With an empty line behind it alone it is
+// no event, and readers remember it all the same.
+func AppendID(dst []byte, pid, offset string) []byte {
+	dst = append(append(dst, "id: "...), pid...)
+	return append(append(append(dst, '.'), offset...), '\n')
+}
+
 // AppendComment appends a line that readers of an event stream pass over.
 func AppendComment(dst []byte, text string) []byte {
 	return append(appendLine(append(dst, ": "...), []byte(text)), "\n\n"...)

@@ -160,6 +160,12 @@ func TestAppendError(t *testing.T) {
 	}
 }
 
+func TestAppendID_IsALineOfItsOwn(t *testing.T) {
+	if got := string(native.AppendID(nil, "pid", "@offset")); got != "id: pid.@offset\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 // FuzzDecode: no message panics or takes memory beyond its length, and an event that is taken comes back as it was.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{

@@ -30,11 +30,15 @@ func (io *Server) WebSocket(path string) http.Handler {
 }
 
 // EventStream is WebSocket for readers of Server-Sent Events: each GET is one socket, whose events it is sent as name and list of
-// arguments. A socket that is refused for good is answered 401, 403 or 404, on which browsers do not try again.
+// arguments. A socket that is refused for good is answered 401, 403 or 404, on which browsers do not try again. With Config.Recovery
+// events have ids, and a client that comes back with Last-Event-ID is the same socket and receives what it missed.
 func (io *Server) EventStream(path string) http.Handler {
 	return io.door(path, func(w http.ResponseWriter, r *http.Request, nsp string) {
 		s := &stream{ResponseWriter: w, gone: r.Context().Done(), answered: make(chan *conn.Refused, 1)}
 		d := conn.Door{Protocol: native.Events, Namespace: nsp, Answered: func(r *conn.Refused) { s.answered <- r }}
+		if io.cfg.Recovery.Enabled {
+			d.Last, _ = conn.ParseEventID(r.Header.Get("Last-Event-ID")) // one from elsewhere is none
+		}
 		io.engine.ServeStream(s, r, streamOpener{doorOpener{io, d}, s})
 	})
 }

@@ -491,6 +491,89 @@ func TestEventStream_AClientThatGoesWhileItIsAskedForIsNotWaitedFor(t *testing.T
 	}
 }
 
+// TestEventStream_AReaderThatComesBackReceivesWhatItMissed: as EventSource does, with the id of the last event.
+func TestEventStream_AReaderThatComesBackReceivesWhatItMissed(t *testing.T) {
+	io, url := doors(t, socketio.Config{Recovery: socketio.Recovery{Enabled: true}})
+	news := io.Of("/news")
+	news.Use(func(_ context.Context, s *socketio.Socket) error { return s.Join("feed") })
+	gone := make(chan *socketio.Socket, 10)
+	connected := make(chan *socketio.Socket, 10)
+	news.OnConnect(func(s *socketio.Socket) {
+		connected <- s
+		context.AfterFunc(s.Context(), func() { gone <- s })
+	})
+	emit := func(text string) {
+		t.Helper()
+		if err := news.To("feed").Emit("headline", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := openStream(t, url+"/sse/news", nil)
+	start, _ := strings.CutPrefix(first.next(), "id: ")
+	pid, offset, ok := strings.Cut(start, ".")
+	if !ok || pid == "" || offset != "" {
+		t.Fatalf("the stream begins with the id %q", start)
+	}
+	first.next() // the empty line
+	socket := <-connected
+	emit("one")
+	id, ok := strings.CutPrefix(first.next(), "id: "+pid+".")
+	if !ok {
+		t.Fatalf("id %q", id)
+	}
+	first.reads("event: headline", `data: ["one"]`)
+	_ = first.response.Body.Close()
+	<-gone
+	emit("two")
+	emit("three")
+
+	second := openStream(t, url+"/sse/news", http.Header{"Last-Event-Id": {pid + "." + id}})
+	second.reads("id: " + pid + "." + id)
+	for _, text := range []string{"two", "three"} {
+		if got := second.next(); !strings.HasPrefix(got, "id: "+pid+".") {
+			t.Fatalf("read %q", got)
+		}
+		second.reads("event: headline", `data: ["`+text+`"]`)
+	}
+	if again := <-connected; !again.Recovered() || again.ID() != socket.ID() {
+		t.Errorf("socket %s came back as %s, recovered: %v", socket.ID(), again.ID(), again.Recovered())
+	}
+
+	// Who comes back before its first event is sent all from the beginning of its session.
+	_ = second.response.Body.Close()
+	<-gone
+	third := openStream(t, url+"/sse/news", http.Header{"Last-Event-Id": {start}})
+	third.next()
+	third.next()
+	for _, text := range []string{"one", "two", "three"} {
+		third.next() // the id
+		third.reads("event: headline", `data: ["`+text+`"]`)
+	}
+}
+
+// TestEventStream_IDsFromElsewhereAreNone: each is a new socket, and leaves nothing behind.
+func TestEventStream_IDsFromElsewhereAreNone(t *testing.T) {
+	io, url := doors(t, socketio.Config{Recovery: socketio.Recovery{Enabled: true}})
+	auths := make(chan string, 1)
+	io.Of("/").OnConnect(func(s *socketio.Socket) { auths <- string(s.Auth().JSON) })
+	for i := range 300 {
+		foreign := []string{
+			"42", "", ".", "..", ".x", strings.Repeat("x", 5000), "pid.offset", `"},{".x`, "\xff.\xfe", "abcdefghijklmnopqrst.@AAAAAAAAAAAAAAAAAAAAAA",
+		}[i%10]
+		e := openStream(t, url+"/sse", http.Header{"Last-Event-Id": {foreign}})
+		if e.response.StatusCode != http.StatusOK {
+			t.Fatalf("%q: %s", foreign, e.response.Status)
+		}
+		if auth := <-auths; auth != "" {
+			t.Errorf("%q: auth %s", foreign, auth)
+		}
+		if got := e.next(); !strings.HasPrefix(got, "id: ") || strings.Contains(got, "pid") {
+			t.Errorf("%q: read %q", foreign, got)
+		}
+		_ = e.response.Body.Close()
+	}
+}
+
 func TestDoors_OriginsAndPaths(t *testing.T) {
 	_, url := doors(t, socketio.Config{Origins: []string{"https://listed.example"}})
 	for path, status := range map[string]int{"/ws": http.StatusForbidden, "/sse": http.StatusForbidden} {

@@ -3,11 +3,14 @@ package conn
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/carillon-io/carillon/internal/native"
 	"github.com/carillon-io/carillon/internal/sio/tally"
+	"github.com/carillon-io/carillon/internal/sio/wire"
 	"github.com/carillon-io/carillon/pkg/engine"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
@@ -16,8 +19,35 @@ import (
 type Door struct {
 	Protocol  native.Protocol
 	Namespace string
+	// Last is what a reader of events says it has received last: the id of an event. The zero value: nothing.
+	Last EventID
 	// Answered, when not nil, is called once: with nil when the socket is connected, else with why it is not. It must not block.
 	Answered func(*Refused)
+}
+
+// EventID names an event of a stream whose reader may come back: its session's secret, and the event's offset in the log.
+type EventID struct{ PID, Offset string }
+
+// ParseEventID reads an id as streams write it; ok is false for what cannot be one, which a client may have from elsewhere.
+func ParseEventID(text string) (id EventID, ok bool) {
+	const longest = 128
+	pid, offset, ok := strings.Cut(text, ".")
+	if !ok || pid == "" || len(text) > longest {
+		return EventID{}, false
+	}
+	return EventID{pid, offset}, true
+}
+
+// claim is the id as a client of Socket.IO would say it with CONNECT; nil for none.
+func (id EventID) claim() []byte {
+	if id.PID == "" {
+		return nil
+	}
+	claim := packet.AppendString([]byte(`{"pid":`), id.PID)
+	if id.Offset != "" {
+		claim = packet.AppendString(append(claim, `,"offset":`...), id.Offset)
+	}
+	return append(claim, '}')
 }
 
 // Refused is why a socket of a door was not connected.
@@ -32,6 +62,7 @@ type door struct {
 	decoder  native.Decoder // static
 	required bool           // static: without a hello the socket is refused
 	answered sync.Once
+	pid      atomic.Pointer[string] // of a stream whose reader may come back; nil: of another, or not known yet
 
 	greeted bool // the client's first message was a hello, or its time for one is over; owned by the reader
 	begun   bool // the socket is being connected, or was; guarded by the Conn's mu
@@ -81,7 +112,7 @@ func newDoor(set *Set, session *engine.Session, config Door) *Conn {
 	c := openConn(set, session, d)
 	switch {
 	case wait == 0:
-		c.begin(nil)
+		c.begin(config.Last.claim())
 	case !d.required: // else the time for a namespace is that for a hello
 		c.mu.Lock()
 		c.stopTimerLocked()
@@ -172,6 +203,40 @@ func (d *door) answer(r *Refused) {
 	if d != nil && d.Answered != nil {
 		d.answered.Do(func() { d.Answered(r) })
 	}
+}
+
+// streams reports whether the client reads an event stream.
+func (d *door) streams() bool { return d != nil && d.Protocol == native.Events }
+
+// numbered returns the frames of an event with the line before them that names it, which is the client's alone.
+func (d *door) numbered(m *wire.Message, frames []*engine.Frame) []*engine.Frame {
+	pid := d.pid.Load()
+	if pid == nil || m.Offset == "" || len(frames) == 0 {
+		return frames
+	}
+	line := native.AppendID(nil, *pid, m.Offset)
+	return append([]*engine.Frame{engine.NewPlainFrame(line, false, time.Time{})}, frames...)
+}
+
+// open begins a stream: with a comment, and for a reader that may come back with the id of the place where it begins. answer
+// is the data of the CONNECT answer.
+func (c *Conn) open(answer []byte) {
+	d := c.door
+	out := native.AppendComment(nil, "connected to "+d.Namespace)
+	packet.EachMember(answer, func(name, value []byte) bool {
+		if string(name) != `"pid"` {
+			return true
+		}
+		pid := string(value[1 : len(value)-1]) // it needs no escaping
+		d.pid.Store(&pid)
+		offset := ""
+		if pid == d.Last.PID {
+			offset = d.Last.Offset
+		}
+		out = append(native.AppendID(out, pid, offset), '\n')
+		return false
+	})
+	c.session.Send(false, engine.NewPlainFrame(out, false, time.Time{}))
 }
 
 // partAs tells the client why its connection closes, and closes it behind what is queued. It may be called under mu.

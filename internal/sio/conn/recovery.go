@@ -17,7 +17,7 @@ type Gate interface {
 // before Enter returns.
 
 // Claims reports whether a client of this kind may come back for its session.
-func (s *Socket) Claims() bool { return s.conn.session.Revision() == 4 }
+func (s *Socket) Claims() bool { return s.conn.session.Revision() == 4 || s.conn.door.streams() }
 
 // SetAuth puts other credentials in the place of those that the client sent.
 func (s *Socket) SetAuth(auth []byte) {

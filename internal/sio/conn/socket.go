@@ -160,6 +160,9 @@ func (s *Socket) queue(volatile bool, m *wire.Message) bool {
 // write hands a message to the session.
 func (s *Socket) write(volatile bool, m *wire.Message) bool {
 	frames := m.Frames(s.form, s.conn.set.cannotEncode)
+	if s.conn.door.streams() {
+		frames = s.conn.door.numbered(m, frames)
+	}
 	return len(frames) > 0 && s.conn.session.Send(volatile, frames...)
 }
 

@@ -163,7 +163,11 @@ func (c *Conn) answer(s *Socket) (bool, error) {
 		p.Data = append(members, '}')
 	}
 	s.life.take(answer)
-	s.queuePacket(p)
+	if c.door.streams() {
+		c.open(p.Data)
+	} else {
+		s.queuePacket(p)
+	}
 	c.joined++
 	c.stopTimerLocked()
 	s.life.take(join)
