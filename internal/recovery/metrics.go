@@ -39,7 +39,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		Help: "Memory that holds events, absent sockets and journals of rooms for clients that come back, at most socketio.recovery.bytes.",
 	}, func() float64 {
 		if s := m.store.Load(); s != nil {
-			return float64(s.bytes.Load())
+			return float64(s.Held())
 		}
 		return 0
 	})

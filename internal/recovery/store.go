@@ -163,6 +163,9 @@ func (s *Store) returned(session *Session, size, kept int) {
 	session.place, session.ofPayer = nil, nil
 }
 
+// Held is how many bytes count towards Config.Bytes.
+func (s *Store) Held() int64 { return s.bytes.Load() }
+
 // Absent is how many sessions wait for their clients.
 func (s *Store) Absent() int {
 	s.mu.Lock()
