@@ -18,7 +18,8 @@ type Redis struct {
 	TLS RedisTLS `key:"tls"`
 	// Begins the gateway's own keys and channels.
 	Prefix string `key:"prefix"`
-	// Publishes that wait for Redis. Over any of the three bounds the oldest is dropped and counted.
+	// Publishes that wait for Redis. Over any of the three bounds the oldest is dropped and counted. Each Redis server has a
+	// queue of its own with these bounds: with adapter.kind sharded on a cluster, each master.
 	Queue RedisQueue `key:"queue"`
 }
 
@@ -57,7 +58,7 @@ type RedisTLS struct {
 	ServerName string `key:"server_name"`
 }
 
-// RedisQueue bounds the publishes that wait for Redis.
+// RedisQueue bounds the publishes that wait for one Redis server.
 type RedisQueue struct {
 	// How many.
 	Messages int `key:"messages"`

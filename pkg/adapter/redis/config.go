@@ -32,7 +32,7 @@ type Config struct {
 	PeerAddress func() string
 	// Version is what this node tells the others of itself.
 	Version string
-	// Queue bounds the messages waiting for Redis.
+	// Queue bounds the messages waiting for each Redis server: on a cluster with sharded channels every master has a queue.
 	Queue Queue
 	// RequestTimeout is how long a query and a Confirm wait; default 5 s.
 	RequestTimeout time.Duration
@@ -98,7 +98,7 @@ func (m Mode) wire() rediswire.Mode {
 	return mode
 }
 
-// Queue bounds what waits for Redis. Over a bound the oldest messages are dropped and counted.
+// Queue bounds what waits for one Redis server. Over a bound the oldest messages are dropped and counted.
 type Queue struct {
 	Messages int           // default 10,000
 	Bytes    int           // default 16 MiB
