@@ -83,6 +83,7 @@ var allowed = map[string][]string{
 	"examples/cluster":    {"pkg/adapter/redis", "pkg/socketio"},
 	"examples/doors":      {"pkg/socketio"},
 	"examples/middleware": {"pkg/engine", "pkg/socketio"},
+	"examples/orders":     {"pkg/backend", "pkg/emitter"},
 	"docs":                nil,
 	"deploy/docker":       nil,
 
