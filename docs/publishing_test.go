@@ -163,11 +163,14 @@ func TestRedis_UsersAreThoseOfTheTests(t *testing.T) {
 	}
 	tested := regexp.MustCompile(`"\s*\+\s*"`).ReplaceAllString(string(source), "")
 	users := regexp.MustCompile(`(?m)^    (ACL SETUSER (?:.*\\\n)*.*)$`).FindAllStringSubmatch(string(page), -1)
-	if len(users) != 2 {
+	if len(users) != 3 {
 		t.Fatalf("%d users on the page", len(users))
 	}
 	for _, user := range users {
 		line := strings.Join(strings.Fields(strings.ReplaceAll(user[1], "\\\n", " ")), " ")
+		if strings.Contains(line, "~carillon:up:*") {
+			continue // internal/upstream's test reads it from the page
+		}
 		if !strings.Contains(tested, `"`+line+`"`) {
 			t.Errorf("not tested: %s", line)
 		}

@@ -42,7 +42,7 @@ var benchScenarios = []benchScenario{
 	{"connect", "Handshakes per second, and memory of idle connections", "", []string{"hold"}},
 	{"echo", "Acknowledgements per second and their latency",
 		`Without --rate each client sends its next request with the answer to the last, which hides how long others would have waited;
-with --rate requests leave when they are due, whatever comes back.`, []string{"inflight", "size", "rate", "duration", "warmup", "settle"}},
+with --rate requests leave when they are due, whatever comes back.`, []string{"event", "inflight", "size", "rate", "duration", "warmup", "settle"}},
 	{"fanout", "One room of all clients: deliveries per second and their latency", "",
 		[]string{"publishers", "each-node", "all", "size", "window", "rate", "p99", "step", "drain", "duration", "warmup", "settle", "seed"}},
 	{"rooms", "Many rooms of a few members", "",
@@ -126,6 +126,7 @@ func commonFlags(flags *pflag.FlagSet, o *load.Options) {
 func scenarioFlags(flags *pflag.FlagSet, o *load.Options) {
 	flags.DurationVar(&o.Hold, "hold", o.Hold, "`time` to stay idle")
 	flags.IntVar(&o.Inflight, "inflight", o.Inflight, "`number` of requests under way for each client, without a rate")
+	flags.StringVar(&o.Event, "event", o.Event, "`name` of the event; of another than echo any acknowledgement counts that is no refusal")
 	flags.IntVar(&o.Size, "size", o.Size, "`bytes` of a payload, 32 at least")
 	flags.StringVar(&o.Rate, "rate", o.Rate, "`rate` a second in all: a number, auto to search the highest that holds, max for a closed loop")
 	flags.DurationVar(&o.Duration, "duration", o.Duration, "`time` that is measured")

@@ -4,6 +4,7 @@ package load
 
 import (
 	"bytes"
+	"fmt"
 	"strconv"
 	"sync/atomic"
 )
@@ -14,6 +15,7 @@ type echo struct {
 	nothing
 	slots       int // of the times of a client's requests: more than it has under way
 	size        int
+	returns     bool   // acknowledgements hold the payload
 	payload     []byte // the packet behind its id
 	rate        float64
 	disconnects atomic.Int64
@@ -41,11 +43,22 @@ func (s *echo) connected(c *client) { c.w.settled(c) }
 
 func (s *echo) closed(*client, error) { s.disconnects.Add(1) }
 
+// eventEcho is acknowledged with what it holds.
+const eventEcho = "echo"
+
+// fits reports whether an acknowledgement is the one that was asked for.
+func (s *echo) fits(data []byte) bool {
+	if s.returns {
+		return len(data) == s.size+len(`[""]`)
+	}
+	return !bytes.Contains(data, []byte(`"ok":false`))
+}
+
 func (s *echo) ack(c *client, id int, data []byte) {
 	w, now := c.w.state.(*echoWorker), c.w.now
 	due := c.slots[id%s.slots]
 	c.slots[id%s.slots] = 0
-	if len(data) != s.size+len(`[""]`) || due == 0 {
+	if !s.fits(data) || due == 0 {
 		w.bad++
 		return
 	}
@@ -85,11 +98,11 @@ func echoScenario(g *generator) (Result, error) {
 	if err != nil || rate < 0 {
 		return nil, errNoSearch
 	}
-	s := &echo{slots: g.o.Inflight, size: g.o.Size, rate: rate}
+	s := &echo{slots: g.o.Inflight, size: g.o.Size, rate: rate, returns: g.o.Event == eventEcho}
 	if rate > 0 {
 		s.slots = 1024
 	}
-	s.payload = append(append([]byte(`["echo","`), bytes.Repeat([]byte("x"), s.size)...), `"]`...)
+	s.payload = append(append(fmt.Appendf(nil, `[%q,"`, g.o.Event), bytes.Repeat([]byte("x"), s.size)...), `"]`...)
 	g.play(s)
 	clients := g.newClients(g.o.Clients)
 	for _, c := range clients {

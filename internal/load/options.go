@@ -43,6 +43,8 @@ type Options struct {
 	RoomSize    int
 	Inflight    int // echo: requests under way for each client
 	Window      int // publishes outstanding in a closed loop
+	// Event is what echo sends. Of another one than echo any acknowledgement counts that is no refusal.
+	Event string
 
 	Rate     string        // publishes or requests a second in all; "auto" searches, "max" is a closed loop
 	P99      time.Duration // search: the latency below which a step holds
@@ -81,7 +83,7 @@ type Options struct {
 func Defaults(scenario string) Options {
 	o := Options{
 		Scenario: scenario, URLs: []string{"http://127.0.0.1:3000"}, Path: "/socket.io/", Transport: WebSocket, EIO: 4,
-		Clients: 100, Concurrency: 100, Publishers: 1, Size: 128, Rooms: 1000, Members: 10, RoomSize: 10, Inflight: 1, Window: 8,
+		Clients: 100, Concurrency: 100, Publishers: 1, Size: 128, Rooms: 1000, Members: 10, RoomSize: 10, Inflight: 1, Event: eventEcho, Window: 8,
 		Rate: "auto", P99: 250 * time.Millisecond, Duration: 5 * time.Second, Warmup: time.Second, Step: 2500 * time.Millisecond,
 		Drain: 3 * time.Second, Hold: 10 * time.Second, Settle: 300 * time.Millisecond, Seed: 1,
 		CutEvery: 15 * time.Second, CutFor: 2 * time.Second, Every: 500 * time.Millisecond,

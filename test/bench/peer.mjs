@@ -6,8 +6,9 @@ import { Server } from "socket.io";
 
 const [port, redis] = process.argv.slice(2);
 const options = { serveClient: false };
+let publisher;
 if (redis) {
-  const publisher = new Redis(redis);
+  publisher = new Redis(redis, { enableAutoPipelining: true });
   options.adapter = createAdapter(publisher, publisher.duplicate());
 }
 const http = createServer();
@@ -16,6 +17,13 @@ io.on("connection", socket => {
   socket.on("join", (room, ack) => { socket.join(room); ack?.("ok"); });
   socket.on("echo", (payload, ack) => ack?.(payload));
   socket.on("publish", (room, payload) => io.to(room).emit("msg", payload));
+  let seq = 0;
+  socket.on("forward", async (...args) => {
+    const ack = args.pop();
+    const id = await publisher.xadd("bench", "*", "v", 1, "t", "event", "nsp", socket.nsp.name, "sid", socket.id, "seq", ++seq,
+      "node", process.pid, "ts", Date.now(), "ev", "forward", "data", JSON.stringify(args));
+    ack({ ok: true, id });
+  });
   socket.on("publishAll", payload => io.emit("msg", payload));
 });
 http.listen({ port: Number(port), host: "127.0.0.1", backlog: 4096 });

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,12 @@ func (s *servers) startPeer(ctx context.Context, b *bench, peer, redis string, t
 	return address, s.start(ctx, pinned(b.servers, args...), address)
 }
 
+// forwarding follows the rules of a gateway with a Redis.
+const forwarding = `
+      - {event: forward, do: [{forward: bench}], ack: accepted}
+routes: {bench: {partitions: 4}}
+`
+
 func (s *servers) gateway(b *bench, address, redis string, token bool) ([]string, error) {
 	ops, err := freeAddress()
 	if err != nil {
@@ -69,6 +76,9 @@ func (s *servers) gateway(b *bench, address, redis string, token bool) ([]string
 	rules, err := os.ReadFile("test/bench/rules.yaml")
 	if err != nil {
 		return nil, err
+	}
+	if redis != "" {
+		rules = append(bytes.TrimRight(rules, "\n"), forwarding...)
 	}
 	text := fmt.Sprintf("server: {address: %q}\nops: {address: %q}\nredis: {url: %q}\nlog: {level: error}\n%s", address, ops, redis, rules)
 	if token {

@@ -123,6 +123,15 @@ func scenarios(top int) []scenario {
 			here: func(ctx context.Context, redis string, _ float64, short bool) (map[string]float64, error) {
 				return measureLatency(ctx, redis, short)
 			}},
+		{name: "forward", title: "100 clients forward to a Redis Stream, 16 events at a time each", load: load("echo --event forward --clients 100 --inflight 16"),
+			redis: true, peers: whole, figures: []figure{
+				{field: "req_s", text: "events accepted/s", target: target{plainGoal: 100_000}}, cpu(target{}),
+				cpuRedis(target{}), {field: "aux_s_per_M", text: "of Redis alone"},
+			}},
+		{name: "forward-fixed", title: "the same, 10,000 events a second", load: load("echo --event forward --clients 100 --rate 10000"),
+			redis: true, peers: whole, figures: []figure{
+				{field: "lat_p99_ms", text: "p99 ms", target: target{plainFloor: 10, lower: true}}, cpu(target{}), {field: "aux_s_per_M", text: "of Redis alone"},
+			}},
 		{name: "polling", title: "one to a room of 1,000 that polls, highest rate", load: load("fanout --clients 1000 --transport polling"), peers: whole,
 			figures: []figure{deliveries(atLeast(2, 0)), cpu(target{}), lost}},
 		{name: "churn", title: "connect, join, leave, close; 100 at once", load: load("churn --clients 100"), peers: all, figures: []figure{
