@@ -131,8 +131,14 @@ func (b *Bus) send(c adapter.Command) {
 // event with. Others are asked of the nodes alone, and the event of a BroadcastAsk then reaches Python's clients without being
 // answered.
 func (b *Bus) Ask(ctx context.Context, q adapter.Query, reply func(adapter.Reply)) ([]string, error) {
-	question, ok := q.(adapter.BroadcastAsk)
-	if !ok {
+	var question adapter.BroadcastAsk
+	switch q := q.(type) {
+	case adapter.BroadcastAsk:
+		question = q
+	case adapter.Perform: // a command whose sender wants to know that it is carried out: Python obeys and does not say
+		b.send(q.Command)
+		return b.Adapter.Ask(ctx, q, reply)
+	default:
 		return b.Adapter.Ask(ctx, q, reply)
 	}
 	t := question.Broadcast.Target
@@ -145,4 +151,12 @@ func (b *Bus) Ask(ctx context.Context, q adapter.Query, reply func(adapter.Reply
 		return b.Adapter.Ask(ctx, q, reply)
 	}
 	return b.askOne(ctx, &question, reply)
+}
+
+// NodeID is the node's name in the cluster, as the adapter below has it.
+func (b *Bus) NodeID() string {
+	if named, ok := b.Adapter.(interface{ NodeID() string }); ok {
+		return named.NodeID()
+	}
+	return b.config.NodeID
 }

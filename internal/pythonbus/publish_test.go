@@ -173,6 +173,20 @@ func TestAsk_ARoomInPythonIsSentTheEvent(t *testing.T) {
 	}
 }
 
+// TestAsk_ACommandThatIsConfirmedReachesPythonToo: nothing confirms it there.
+func TestAsk_ACommandThatIsConfirmedReachesPythonToo(t *testing.T) {
+	w := newWorld(t, asked{replies: []adapter.Reply{adapter.Counted{Sockets: 1}}})
+	counted := 0
+	q := adapter.Perform{Command: adapter.Disconnect{Namespace: "/", Target: target(sid)}}
+	if _, err := w.bus.Ask(t.Context(), q, func(adapter.Reply) { counted++ }); err != nil || counted != 1 {
+		t.Errorf("%d answers, %v", counted, err)
+	}
+	sameJSON(t, w.published(), `{`+us+`"method":"disconnect","namespace":"/","sid":"`+sid+`"}`)
+	if got := w.bus.NodeID(); got != "n1" {
+		t.Errorf("the node is called %s", got)
+	}
+}
+
 func TestQueue_OverABoundTheOldestAreDropped(t *testing.T) {
 	w := newWorld(t, adapter.Local{}, func(c *pythonbus.Config) { c.Messages = 3 })
 	w.server.Close()

@@ -64,6 +64,7 @@ func startNode(t *testing.T, redis, security string, env []string) node {
 server: {address: %q%s}
 ops: {address: %q}
 redis: {url: %q}
+adapter: {python: socketio}
 drain: {delay: 0s, window: 0s}
 routes: {orders: {groups: [shop], lifecycle: true}}
 namespaces:
