@@ -44,6 +44,15 @@ func asks(t *testing.T, c *socketiotest.Client, prefix, event string) {
 	}
 }
 
+func TestDev_RoutesStandOnTheEmbeddedRedis(t *testing.T) {
+	t.Parallel()
+	_, host := dev(t, "--config", write(t, `
+routes: {orders: {lifecycle: true}}
+namespaces: {"/": {rules: [{event: order, do: [{forward: orders}], ack: accepted}]}}
+`))
+	asks(t, connect(t, host), `[{"ok":true,"id":"`, "order")
+}
+
 func TestDev_ThePrintedCommandReachesEveryPage(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{

@@ -63,10 +63,15 @@ func NewDevelopment(o DevOptions) (*Development, error) {
 		return nil, err
 	}
 	d := &Development{options: o, source: Source{File: o.File, Environ: o.Environ, base: &base}}
-	if d.config, d.warnings, err = d.source.Load(); err != nil {
+	d.config, d.warnings, err = d.source.Load()
+	if !d.config.Redis.Configured() {
+		// What needs a Redis will have one: the address is known once it listens.
+		d.embedded, base.Redis.URL = true, "redis://127.0.0.1"
+		d.config, d.warnings, err = d.source.Load()
+	}
+	if err != nil {
 		return nil, err
 	}
-	d.embedded = !d.config.Redis.Configured()
 	return d, Check(d.config, nil)
 }
 
