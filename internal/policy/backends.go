@@ -84,10 +84,10 @@ type forward struct {
 	answer answering
 }
 
-// upstream is the socket's way to the backends, begun with its first use.
-func (c *client) upstream(backends Backends) Upstream {
+// openUpstream begins the socket's way to the backends, unless that has happened.
+func (c *client) openUpstream(backends Backends) {
 	if c.up != nil || backends == nil {
-		return c.up
+		return
 	}
 	info := BackendClient{
 		ID: c.ID(), Namespace: c.Nsp(), Address: c.Handshake().Address, Auth: auth.WithoutToken(c.Auth().JSON), Claims: c.Claims(),
@@ -97,7 +97,6 @@ func (c *client) upstream(backends Backends) Upstream {
 		info.User = c.proof.token.Load().Subject
 	}
 	c.up = backends.Open(info)
-	return c.up
 }
 
 // forward does a forward operation. reply is given what the event is to be acknowledged with, where that is not for the

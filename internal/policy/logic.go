@@ -106,7 +106,7 @@ func (l *logic) event(name string, args packet.Args, ack acknowledger) {
 	case o.refused != nil || len(o.operations) == 0:
 		l.settle(o.tally, d, o.refused, ack, o.ack)
 	case ack.Wanted() || forwards(o.operations):
-		l.client.upstream(l.policy.backends)
+		l.client.openUpstream(l.policy.backends)
 		done := runConfirmed(&l.client, o.operations, o.ack, d, func(args packet.Args, err error) {
 			l.settle(o.tally, d, refusalOf(err), ack, args)
 		})
@@ -206,7 +206,7 @@ func (l *logic) Entered() {
 		return
 	}
 	if b := l.policy.backends; b != nil && b.Lifecycle() {
-		l.client.upstream(b)
+		l.client.openUpstream(b)
 	}
 	d := l.entering
 	if l.resumed {

@@ -38,7 +38,7 @@ func TestForward_EntriesAreWhatTheContractSays(t *testing.T) {
 	}
 	got := receive(t, "outcome", stored)
 	c.leave("transport close")
-	entries := s.await(orders, 3)
+	entries := s.await(3)
 	if got.err != nil || got.id != entries[1].ID {
 		t.Errorf("stored as %q, %v; the entry is %s", got.id, got.err, entries[1].ID)
 	}

@@ -156,8 +156,8 @@ func TestLost_ASocketThatComesBackOverAnotherConnectionGoesOnUnlessItsNodeWasLos
 	if !c.Resume(again) {
 		t.Fatal("the socket does not go on")
 	}
-	answered := c.ask("orders", "e", "[]")
-	entry := s.await(orders, 3)[2]
+	answered := c.ask("e", "[]")
+	entry := s.await(3)[2]
 	if entry.Values["seq"] != "3" {
 		t.Errorf("seq goes on with %v", entry.Values["seq"])
 	}

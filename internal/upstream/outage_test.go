@@ -174,7 +174,7 @@ func TestOutage_ClientsThatComeAndGoLeaveNothingBehind(t *testing.T) {
 	s := startServer(t)
 	n := startNode(t, s, route(func(r *config.Route) { r.Lifecycle, r.Deadline = true, time.Millisecond }))
 	kept := n.open(upstream.Client{ID: "kept"})
-	s.await(orders, 1)
+	s.await(1)
 	s.kill()
 	for i := range 1000 {
 		c := n.open(upstream.Client{ID: fmt.Sprintf("sid-%d", i)})

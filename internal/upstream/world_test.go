@@ -53,12 +53,11 @@ func startServer(t testing.TB) *server {
 	return s
 }
 
-func (s *server) start(options ...string) {
+func (s *server) start() {
 	s.t.Helper()
 	_, port, _ := net.SplitHostPort(s.address)
-	cmd := exec.Command("redis-server", append([]string{
-		"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--dir", s.dir,
-	}, options...)...)
+	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", s.dir,
+		"--appendonly", "yes", "--appendfsync", "everysec")
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -92,13 +91,11 @@ func (s *server) entries(stream string) []goredis.XMessage {
 	return entries
 }
 
-// await returns the entries of a stream once there are so many.
-func (s *server) await(stream string, n int64) []goredis.XMessage {
+// await returns the entries of the route once there are so many.
+func (s *server) await(n int64) []goredis.XMessage {
 	s.t.Helper()
-	eventually(s.t, strconv.FormatInt(n, 10)+" entries in "+stream, func() bool {
-		return s.client.XLen(s.t.Context(), stream).Val() >= n
-	})
-	return s.entries(stream)
+	eventually(s.t, strconv.FormatInt(n, 10)+" entries", func() bool { return s.client.XLen(s.t.Context(), orders).Val() >= n })
+	return s.entries(orders)
 }
 
 // fast are times for tests in which nodes die.
@@ -235,10 +232,10 @@ type answer struct {
 }
 
 // ask forwards an event and returns where its answer comes, or why it is not stored.
-func (c *client) ask(route, name, args string) <-chan answer {
+func (c *client) ask(name, args string) <-chan answer {
 	answered := make(chan answer, 2)
 	err := c.Forward(&upstream.Event{
-		Route: route, Name: name, Args: packet.Args{JSON: []byte(args)},
+		Route: "orders", Name: name, Args: packet.Args{JSON: []byte(args)},
 		Stored: func(_ string, err error) {
 			if err != nil {
 				answered <- answer{err: err}
