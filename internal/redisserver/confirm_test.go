@@ -15,14 +15,16 @@ type still struct {
 	Single
 	*Server
 
-	t *testing.T
+	t   *testing.T
+	now *time.Time
 }
 
 func newStill(t *testing.T) still {
 	t.Helper()
 	p := NewSingle(nil, &Speech{Wanted: wantAll}, probe, testConfig())
 	p.server.connected.Store(true)
-	return still{p, p.server, t}
+	now := time.Now()
+	return still{p, p.server, t, &now}
 }
 
 // connect makes a connection and subscribes to everything that is wanted.
@@ -48,7 +50,8 @@ func (s still) sent() (words []string) {
 
 // fence has a probe go out and come back.
 func (s still) fence() {
-	s.check(time.Now().Add(time.Hour)) // one is due
+	*s.now = s.now.Add(time.Hour)
+	s.check(*s.now) // one is due
 	probes := s.queue.Take(nil, 0, 0)
 	if len(probes) != 1 {
 		s.t.Fatalf("%d probes", len(probes))

@@ -12,20 +12,27 @@ import (
 // watch probes the server from outside: through the connection out, so that a connection in that is alive but receives
 // nothing, as after a failover, is noticed and replaced.
 func (s *Server) watch(ctx context.Context) {
-	ticker := time.NewTicker(redissub.ProbeInterval / 4)
-	defer ticker.Stop()
+	const usual = redissub.ProbeInterval / 4
+	timer := time.NewTimer(usual)
+	defer timer.Stop()
 	for {
-		s.check(time.Now())
+		next := s.check(time.Now())
+		if next == 0 {
+			next = usual
+		}
+		timer.Reset(min(next, usual))
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		case <-s.probing:
 		}
 	}
 }
 
-func (s *Server) check(now time.Time) {
+// check sends a probe if one is due, and replaces a deaf connection. next is when it is to be called again for a wait; 0:
+// there is none.
+func (s *Server) check(now time.Time) (next time.Duration) {
 	connected := s.Connected()
 	s.mu.Lock()
 	var number uint64
@@ -33,6 +40,7 @@ func (s *Server) check(now time.Time) {
 	if connected {
 		number, send = s.table.SendProbe(now)
 	}
+	next = s.table.NextProbe(now)
 	deaf, blame := s.table.Deaf(now)
 	deaf = deaf && connected
 	news := s.deaf.Swap(deaf) != deaf
@@ -52,6 +60,7 @@ func (s *Server) check(now time.Time) {
 	if deaf && blame && in != nil {
 		in.Close()
 	}
+	return next
 }
 
 // answered records what became of a probe on its way out.

@@ -11,7 +11,10 @@ const (
 	// probeLimit is how long a probe that Redis has taken may stay out before the subscription counts as deaf. It is
 	// also the longest that messages may pile up before us.
 	probeLimit = 5 * time.Second
-	// fenceRetry spaces the probes that are sent for waits while Redis does not take any.
+	// fenceSpacing is the least time between two probes that are sent for waits. Many share one then: a probe costs Redis as
+	// much as four subscriptions.
+	fenceSpacing = 2 * time.Millisecond
+	// fenceRetry is the least time after one that Redis did not take.
 	fenceRetry = 200 * time.Millisecond
 	// apartFirst and apartLast bound the intervals at which both connections are made anew for being with different servers.
 	apartFirst = 10 * time.Second
@@ -26,7 +29,7 @@ type prober struct {
 	number   uint64 // of the last probe sent
 	pending  bool   // Redis has not yet answered the last probe
 	sentAt   time.Time
-	retryAt  time.Time // no probe for waits before
+	fenceAt  time.Time // no probe for waits before
 	returned uint64    // the last probe that came back
 	unheard  uint64    // the last probe that no connection of the server received, by the server's own account
 	// apartAfter is when Apart may be true again, and apartWait the interval.
@@ -56,13 +59,13 @@ func (p *prober) SendProbe(now time.Time) (number uint64, ok bool) {
 	case p.number == 0, p.listeningAt.After(p.sentAt), since >= probeLimit:
 	case !p.missingSince.IsZero():
 		return 0, false
-	case p.Urgent() && !now.Before(p.retryAt), since >= ProbeInterval:
+	case p.Urgent() && !now.Before(p.fenceAt), since >= ProbeInterval:
 	default:
 		return 0, false
 	}
 	p.number++
 	p.pending = true
-	p.sentAt = now
+	p.sentAt, p.fenceAt = now, now.Add(fenceSpacing)
 	p.riding = append(p.riding, p.waiting...)
 	p.waiting = nil
 	return p.number, true
@@ -70,6 +73,15 @@ func (p *prober) SendProbe(now time.Time) (number uint64, ok bool) {
 
 // Urgent reports whether a wait needs a probe.
 func (p *prober) Urgent() bool { return len(p.waiting) > 0 }
+
+// NextProbe is how long a wait has to wait before a probe may be sent for it; 0 when there is none, or nothing but an answer
+// is missing.
+func (p *prober) NextProbe(now time.Time) time.Duration {
+	if !p.Urgent() {
+		return 0
+	}
+	return max(p.fenceAt.Sub(now), 0)
+}
 
 // Answered records that Redis took the probe, and how many connections received it, or that it did not.
 func (p *prober) Answered(number uint64, receivers int64, taken bool, now time.Time) {
@@ -79,7 +91,7 @@ func (p *prober) Answered(number uint64, receivers int64, taken bool, now time.T
 	p.pending = false
 	if !taken {
 		p.missingSince = time.Time{}
-		p.retryAt = now.Add(fenceRetry)
+		p.fenceAt = now.Add(fenceRetry)
 		p.waiting = append(p.riding, p.waiting...)
 		p.riding = nil
 		return

@@ -1,6 +1,7 @@
 package redissub
 
 import (
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -132,5 +133,41 @@ func TestProber_ForeignAndOldPayloadsAreNotProbes(t *testing.T) {
 	}
 	if _, _, ok := p.received(text(n), at(1)); ok {
 		t.Error("the probe is taken twice")
+	}
+}
+
+// TestProber_FencesAreShared: the first wait gets its fence at once, those that come within the spacing share the next.
+func TestProber_FencesAreShared(t *testing.T) {
+	const spacing = float64(fenceSpacing) / float64(time.Second)
+	var p prober
+	p.listen(at(0))
+	wait := func() *Wait {
+		w := new(Wait)
+		p.waiting = append(p.waiting, w)
+		return w
+	}
+	back := func(number uint64, now time.Time, want ...*Wait) {
+		t.Helper()
+		p.Answered(number, 1, true, now)
+		if _, fenced, ok := p.received(text(number), now); !ok || !slices.Equal(fenced, want) {
+			t.Errorf("a fence of %d waits instead of %d", len(fenced), len(want))
+		}
+	}
+	first := wait()
+	back(sendProbe(t, &p, at(1)), at(1), first)
+	second := wait()
+	if _, ok := p.SendProbe(at(1 + spacing/2)); ok {
+		t.Error("a fence for one wait alone")
+	}
+	if next := p.NextProbe(at(1 + spacing/2)); next <= 0 || next > fenceSpacing {
+		t.Errorf("the next one in %s", next)
+	}
+	third := wait()
+	number := sendProbe(t, &p, at(1+spacing))
+	late := wait() // the fence is on its way already
+	back(number, at(1+spacing), second, third)
+	back(sendProbe(t, &p, at(2)), at(2), late)
+	if next := p.NextProbe(at(2)); next != 0 {
+		t.Errorf("no wait, and the next one in %s", next)
 	}
 }
