@@ -10,7 +10,6 @@ import (
 
 	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/internal/redisqueue"
-	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
@@ -38,9 +37,6 @@ type publisher struct {
 	buffer  []byte
 	refused bool // there are error replies among the results
 	again   []redisqueue.Message
-	// asksRole: a question for the role is behind the batch. roleAt is when it was asked last.
-	asksRole bool
-	roleAt   time.Time
 	// shy: Redis has refused for now. One message finds out whether it still does, since those of a batch that are taken
 	// could not be overtaken by those that are not.
 	shy bool
@@ -115,8 +111,9 @@ func (p *publisher) sendBatch(ctx context.Context) bool {
 	return true
 }
 
-// encode puts the batch into commands, once a second with a question for the server's role: a master that has been demoted
-// keeps its connections and accepts PUBLISH, and passes it on to no other server.
+// encode puts the batch into commands, with a question for the server's role behind it: a master that has been demoted keeps
+// its connections, accepts PUBLISH and passes it on to no other server. What it answered before it says that it is a master
+// still has reached the others.
 func (p *publisher) encode() []byte {
 	b := p.buffer[:0]
 	for i := range p.batch {
@@ -125,9 +122,7 @@ func (p *publisher) encode() []byte {
 		b = redisconn.AppendWord(b, m.Channel)
 		b = redisconn.AppendWord(b, m.Payload)
 	}
-	now := time.Now()
-	if p.asksRole = p.link.conn.TellsRole && now.Sub(p.roleAt) >= redissub.ProbeInterval/2; p.asksRole {
-		p.roleAt = now
+	if p.link.conn.TellsRole {
 		b = redisconn.AppendCommand(b, "ROLE", 1)
 	}
 	if p.buffer = b; cap(b) > 2*publishBytes {
@@ -318,17 +313,27 @@ func (p *publisher) readResults(c *redisconn.Conn) error {
 		p.results[i] = result{receivers: n, err: err}
 		p.refused = p.refused || err != nil
 	}
-	if p.asksRole {
+	if c.TellsRole {
 		name, err := c.First()
 		switch {
 		case err != nil && !redisconn.IsReply(err):
 			return fmt.Errorf("redis: ask for the role: %w", err)
 		case err == nil && name != "master":
-			p.log.Warn("server is not a master any more", zap.String("role", name))
-			p.drop()
+			p.demoted(name)
 		}
 	}
 	return c.Idle()
+}
+
+// demoted ends both connections. When the server was demoted is not known, nor what it took before that.
+func (p *publisher) demoted(role string) {
+	p.log.Warn("server is not a master any more", zap.String("role", role))
+	for i := range p.results {
+		if p.results[i].err == nil {
+			p.results[i] = result{err: adapter.ErrUnknown}
+		}
+	}
+	p.drop()
 }
 
 func (l *link) answers() {

@@ -348,3 +348,27 @@ func TestInterestNamespace_ReceivesWhatNodeReceives(t *testing.T) {
 	n.Close("/")
 	eventually(t, "unsubscribed", func() bool { return s.patterns() == 0 })
 }
+
+// TestFailover_WhatADemotedMasterTakesIsNoSuccess: it accepts messages that reach nobody, and nothing ends the connection.
+func TestFailover_WhatADemotedMasterTakesIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	inEachDialect(t, func(t *testing.T, master *server, config func() redis.Config) {
+		replica := startReplica(t, master)
+		cfg := config()
+		cfg.Queue.Age = time.Second
+		n := readyNode(t, master, cfg)
+		n.mustPublish(broadcast(`["before"]`, "red"))
+		host, port, _ := net.SplitHostPort(replica.address)
+		replica.command("REPLICAOF", "NO", "ONE")
+		master.command("REPLICAOF", host, port)
+		outcomes := make(chan error, 3)
+		for range cap(outcomes) {
+			n.Publish(broadcast(`["after"]`, "red"), func(err error) { outcomes <- err })
+		}
+		for range cap(outcomes) {
+			if err := <-outcomes; err == nil {
+				t.Error("a replica accepted the message, and that counts as success")
+			}
+		}
+	})
+}
