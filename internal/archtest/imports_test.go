@@ -54,7 +54,7 @@ var allowed = map[string][]string{
 
 	"internal/origin":    nil,
 	"internal/sio/tally": nil,
-	"internal/native":    {"pkg/socketio/packet"},
+	"internal/native":    {"internal/bytesjson", "pkg/socketio/packet"},
 	"internal/sio/wire":  {"internal/native", "pkg/engine", "pkg/socketio/packet"},
 	"internal/sio/conn":  {"internal/native", "internal/sio/tally", "internal/sio/wire", "pkg/engine", "pkg/socketio/packet"},
 	"internal/recovery":  {"internal/sio/wire", "pkg/rooms", "pkg/socketio/packet"},

@@ -207,6 +207,24 @@ func TestDoors_TokensByHeaderQueryAndHello(t *testing.T) {
 	}
 }
 
+// TestDoors_AHelloIsAuthForTheRules: where they ask for it, and without any key for tokens.
+func TestDoors_AHelloIsAuthForTheRules(t *testing.T) {
+	i := run(t, quick+`
+native: {path: /ws}
+namespaces: {"/": {rules: [{event: who, ack: ["${has(auth.name) ? auth.name : 'somebody'}"]}]}}
+`)
+	n := openNative(t, i, "/ws", subprotocol)
+	n.send(`{"hello":{"name":"ann"}}`)
+	n.reads(`{"hello":`)
+	n.send(`{"event":"who","id":1}`)
+	n.reads(`{"ack":1,"args":["ann"]}`)
+
+	silent := openNative(t, i, "/ws", subprotocol)
+	silent.reads(`{"hello":`) // a second later
+	silent.send(`{"event":"who","id":1}`)
+	silent.reads(`{"ack":1,"args":["somebody"]}`)
+}
+
 func TestDoors_ACookieCountsForOwnAndListedPagesOnly(t *testing.T) {
 	i := run(t, quick+`server: {origins: ["https://app.example"]}
 native: {path: /ws}

@@ -2,12 +2,12 @@ package native
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/carillon-io/carillon/internal/bytesjson"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
@@ -113,7 +113,8 @@ func (d Decoder) packet(m *members) (p packet.Packet, err error) {
 	if m.args != nil && m.args[0] != '[' {
 		return p, fmt.Errorf("%w: args is not a list", ErrInvalid)
 	}
-	p.Data, p.Attachments, err = d.list(m.event, m.args)
+	list, err := d.list(m.event, m.args)
+	p.Data, p.Attachments = list.JSON, list.Attachments
 	return p, err
 }
 
@@ -129,51 +130,24 @@ func number(name string, text []byte) (n uint64, ok bool, err error) {
 }
 
 // list returns the list of an event, whose name is a literal, or without name that of an acknowledgement.
-func (d Decoder) list(name, args []byte) (list []byte, attachments [][]byte, err error) {
-	list = make([]byte, 0, len(name)+len(args)+3)
-	list = append(append(list, '['), name...)
-	if elements := (packet.Args{JSON: args}); args != nil {
-		if _, some := elements.At(0); some && name != nil {
-			list = append(list, ',')
-		}
-		body := args[1 : len(args)-1]
-		if bytes.Contains(body, []byte(bytesName)) {
-			if list, attachments, err = d.detach(list, body); err != nil {
-				return nil, nil, err
-			}
-		} else {
-			list = append(list, body...)
+func (d Decoder) list(name, args []byte) (packet.Args, error) {
+	list := packet.Args{JSON: args}
+	if bytes.Contains(args, []byte(bytesName)) {
+		var err error
+		if list, err = bytesjson.Parse(args, bytesjson.Limits{Depth: d.MaxDepth, Attachments: d.MaxAttachments}); err != nil {
+			return packet.Args{}, fmt.Errorf("%w: args %w", ErrInvalid, err)
 		}
 	}
-	list = append(list, ']')
-	if len(attachments) > 0 && packet.CountPlaceholders(list) != len(attachments) {
-		return nil, nil, fmt.Errorf("%w: an object beside bytes has a member _placeholder", ErrInvalid)
+	if name == nil && args != nil {
+		return list, nil
 	}
-	return list, attachments, nil
-}
-
-// detach appends text to list, each object that stands for bytes replaced by a placeholder. In valid JSON the literal of its
-// name begins nowhere inside a string: the quote would end it, and one behind a backslash does not follow a brace.
-func (d Decoder) detach(list, text []byte) (out []byte, attachments [][]byte, err error) {
-	for from := 0; ; {
-		i := bytes.Index(text[from:], []byte(bytesName))
-		if i < 0 {
-			return append(list, text...), attachments, nil
-		}
-		start, end, value, ok := isBytes(text, from+i)
-		if !ok {
-			from += i + len(bytesName)
-			continue
-		}
-		if len(attachments) == d.MaxAttachments {
-			return nil, nil, fmt.Errorf("%w: more than %d values of bytes", ErrInvalid, d.MaxAttachments)
-		}
-		data, err := base64.StdEncoding.DecodeString(string(value[1 : len(value)-1]))
-		if err != nil {
-			return nil, nil, fmt.Errorf("%w: $bytes is not base64", ErrInvalid)
-		}
-		list = packet.AppendPlaceholder(append(list, text[:start]...), len(attachments))
-		attachments = append(attachments, data)
-		text, from = text[end:], 0
+	text := make([]byte, 0, len(name)+len(list.JSON)+3)
+	text = append(append(text, '['), name...)
+	if first, some := list.At(0); some && len(first) > 0 {
+		text = append(text, ',')
 	}
+	if len(list.JSON) > 0 {
+		text = append(text, list.JSON[1:len(list.JSON)-1]...)
+	}
+	return packet.Args{JSON: append(text, ']'), Attachments: list.Attachments}, nil
 }

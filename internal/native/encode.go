@@ -1,9 +1,9 @@
 package native
 
 import (
-	"bytes"
 	"strconv"
 
+	"github.com/carillon-io/carillon/internal/bytesjson"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
@@ -23,7 +23,7 @@ func Append(dst []byte, protocol Protocol, p *packet.Packet) (out []byte, binary
 		return appendEvent(dst, p), false, true
 	case p.Type == packet.Ack:
 		dst = strconv.AppendUint(append(dst, `{"ack":`...), p.ID, 10)
-		dst = appendInline(append(dst, `,"args":`...), p.Args())
+		dst = bytesjson.Append(append(dst, `,"args":`...), p.Args())
 		return append(dst, '}'), false, true
 	case p.Type == packet.Connect && len(p.Data) > 1:
 		dst = append(dst, `{"hello":`...)
@@ -47,7 +47,7 @@ func appendPlain(dst []byte, list packet.Args) (out []byte, binary bool) {
 			return append(dst, list.Attachments[num]...), true
 		}
 	}
-	return appendInline(dst, list), false
+	return bytesjson.Append(dst, list), false
 }
 
 // appendEvent appends {"event":…,"args":[…]}, with the id where an acknowledgement is wanted.
@@ -55,7 +55,7 @@ func appendEvent(dst []byte, p *packet.Packet) []byte {
 	name, _ := p.Args().Name()
 	dst = packet.AppendString(append(dst, `{"event":`...), name)
 	dst = append(dst, `,"args":`...)
-	dst = appendInline(dst, p.Args().Tail())
+	dst = bytesjson.Append(dst, p.Args().Tail())
 	if p.HasID {
 		dst = strconv.AppendUint(append(dst, `,"id":`...), p.ID, 10)
 	}
@@ -69,7 +69,7 @@ func appendStream(dst []byte, list packet.Args) []byte {
 	dst = append(dst, "event: "...)
 	dst = appendLine(dst, []byte(name))
 	dst = append(dst, "\ndata: "...)
-	dst = appendLine(dst, appendInline(nil, list.Tail()))
+	dst = appendLine(dst, bytesjson.Append(nil, list.Tail()))
 	return append(dst, "\n\n"...)
 }
 
@@ -108,40 +108,4 @@ func AppendError(dst []byte, protocol Protocol, code, message string) (out []byt
 		return AppendComment(dst, code+": "+message), true
 	}
 	return dst, false
-}
-
-// isBytes reports whether the object that begins before a member's name at i is one that stands for bytes, and returns where
-// it begins and ends and the literal of its value.
-func isBytes(text []byte, i int) (start, end int, value []byte, ok bool) {
-	start = i - 1
-	for start >= 0 && isSpace(text[start]) {
-		start--
-	}
-	end = skipSpace(text, i+len(bytesName))
-	if start < 0 || text[start] != '{' || end == len(text) || text[end] != ':' {
-		return 0, 0, nil, false
-	}
-	from := skipSpace(text, end+1)
-	if from == len(text) || text[from] != '"' {
-		return 0, 0, nil, false
-	}
-	to := bytes.IndexByte(text[from+1:], '"') // base64 has no quote, escaped or not
-	if to < 0 {
-		return 0, 0, nil, false
-	}
-	value = text[from : from+to+2]
-	end = skipSpace(text, from+to+2)
-	if end == len(text) || text[end] != '}' {
-		return 0, 0, nil, false
-	}
-	return start, end + 1, value, true
-}
-
-func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
-
-func skipSpace(text []byte, i int) int {
-	for i < len(text) && isSpace(text[i]) {
-		i++
-	}
-	return i
 }

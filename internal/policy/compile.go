@@ -57,6 +57,7 @@ func (c *compiler) namespace(key string, written *config.Namespace) *namespace {
 	n := &namespace{key: key}
 	n.fresh = written.Recovery != nil && !*written.Recovery
 	n.requireToken = written.Connect.Require == config.RequireToken
+	n.asksAuth = asksAuth(written)
 	n.connect.cond = c.condition(at+".connect.if", expression.InConnect, written.Connect.If)
 	n.connect.do = c.actions(at+".connect.do", expression.InConnect, written.Connect.Do)
 	n.disconnect.do = c.actions(at+".disconnect.do", expression.InDisconnect, written.Disconnect.Do)

@@ -24,10 +24,12 @@ type namespace struct {
 	refresh *tally // of tokens
 	// requireToken lets in only sockets with a token.
 	requireToken bool
-	fresh        bool // recovery: false
-	connect      hook
-	rules        []*rule
-	disconnect   hook
+	// asksAuth: rules may look at what a client says of itself.
+	asksAuth   bool
+	fresh      bool // recovery: false
+	connect    hook
+	rules      []*rule
+	disconnect hook
 }
 
 // hook is what happens at a connect or a disconnect.
