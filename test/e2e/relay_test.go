@@ -88,6 +88,14 @@ func TestRoll_ThreeNodesOneAfterTheOther(t *testing.T) {
 		"PIDS="+strings.Join(pids, ","), "CONFIGS="+strings.Join(configs, ","), "OPS="+strings.Join(ops, ","))
 }
 
+func TestDrain_WhileClientsUpgrade(t *testing.T) {
+	t.Setenv("CARILLON_DRAIN_WINDOW", "1s")
+	t.Setenv("CARILLON_ENGINE_PING_INTERVAL", "5m")
+	t.Setenv("CARILLON_ENGINE_PING_TIMEOUT", "5m")
+	nodes := startPeers(t, startRedis(t))
+	runJS(t, "upgrading", "PROXY="+startRoundRobin(t, nodes), fmt.Sprintf("PID=%d", nodes[0].Cmd.Process.Pid))
+}
+
 // startPeers runs three nodes of one cluster.
 func startPeers(t *testing.T, redis string) []node {
 	t.Helper()
