@@ -187,7 +187,8 @@ func (c *Conn) turnAway(s *Socket, cause error) {
 	case errors.Is(cause, ErrClose):
 		c.sendAway(engine.ForcedClose)
 	case errors.Is(cause, ErrKicked) && c.door == nil:
-		answer := packet.AppendString([]byte(`{"sid":`), s.id)
+		// With a pid of no session, or official clients would say neither that they are recovered nor that they are not.
+		answer := packet.AppendString(append(packet.AppendString([]byte(`{"sid":`), s.id), `,"pid":`...), NewPID(c.set.config.Tag()))
 		s.queuePacket(packet.Packet{Type: packet.Connect, Namespace: s.namespace, Data: append(answer, '}')})
 		s.sendDisconnect(ServerDisconnect)
 	default:

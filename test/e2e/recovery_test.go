@@ -1,0 +1,14 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/carillon-io/carillon/test/program"
+)
+
+func TestRecovery_OfficialClientsComeBackWithWhatTheyMissed(t *testing.T) {
+	redis := startRedis(t)
+	n := launchNodeWith(t, "node", redis, "eio3: true, ping_interval: 5s, ping_timeout: 4s", "\nsocketio: {recovery: {enabled: true}}\n")
+	n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })
+	runJS(t, "recovery", "REDIS="+redis, "NODES=http://"+n.address)
+}
