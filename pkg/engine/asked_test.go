@@ -1,0 +1,149 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/engine"
+)
+
+func TestPing_AsksTheClientForASignOfLife(t *testing.T) {
+	for name, c := range map[string]struct {
+		answers bool
+		alive   bool
+	}{
+		"one that answers":  {true, true},
+		"one that does not": {false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := startInBubble(t, beat)
+				ws, session := s.connect()
+				answers := make(chan bool, 2)
+				asked := time.Now()
+				for range 2 {
+					session.session.Ping(time.Second, func(alive bool) { answers <- alive })
+				}
+				ws.want("2")
+				if c.answers {
+					ws.text("3")
+				}
+				for range 2 {
+					if alive := <-answers; alive != c.alive {
+						t.Errorf("alive %v", alive)
+					}
+				}
+				if !c.alive {
+					passed(t, "end", asked, time.Second, time.Second)
+					s.wantClosed(session, engine.PingTimeout)
+					session.session.Ping(time.Second, func(alive bool) { answers <- alive })
+					if <-answers {
+						t.Error("an ended session is alive")
+					}
+					return
+				}
+				time.Sleep(2 * time.Second)
+				if err := session.session.Context().Err(); err != nil {
+					t.Errorf("a session that has answered has ended: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestPing_ClientsThatCannotBeAskedAreSilent(t *testing.T) {
+	s := start(t, engine.Config{EIO3: true})
+	_, c := s.connect("EIO=3&transport=websocket")
+	answer := make(chan bool, 1)
+	c.session.Ping(time.Hour, func(alive bool) { answer <- alive })
+	if <-answer {
+		t.Error("alive")
+	}
+	s.wantClosed(c, engine.PingTimeout)
+}
+
+func TestProof_IsWhenTheLastAnsweredPingLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startInBubble(t, beat)
+		ws, c := s.connect()
+		if proof := c.session.Proof(); !proof.IsZero() {
+			t.Errorf("proof %v before any ping", proof)
+		}
+		ws.text("3") // not asked for
+		ws.want("2")
+		first := time.Now()
+		time.Sleep(5 * time.Second)
+		if proof := c.session.Proof(); !proof.IsZero() {
+			t.Errorf("a pong that was not asked for proves %v", proof)
+		}
+		ws.text("3")
+		synctest.Wait()
+		if proof := c.session.Proof(); !proof.Equal(first) {
+			t.Errorf("proof %v, want %v", proof, first)
+		}
+		// Two pings under way: the first answer proves nothing about the second.
+		ws.want("2")
+		c.session.Send(false, engine.NewFrame([]byte("between"), false, time.Time{}))
+		time.Sleep(time.Second)
+		second := time.Now()
+		c.session.Ping(time.Hour, func(bool) {})
+		ws.want("4between")
+		ws.want("2")
+		ws.text("3")
+		synctest.Wait()
+		if proof := c.session.Proof(); !proof.Equal(first) {
+			t.Errorf("the answer to an earlier ping proves %v", proof)
+		}
+		ws.text("3")
+		synctest.Wait()
+		if proof := c.session.Proof(); !proof.Equal(second) {
+			t.Errorf("proof %v, want %v", proof, second)
+		}
+	})
+}
+
+func TestAwaitRoom_CallsWhenWhatWaitsIsTaken(t *testing.T) {
+	s := start(t, engine.Config{Outbox: 64 << 10})
+	frame := engine.NewFrame([]byte(strings.Repeat("x", 20<<10)), false, time.Time{})
+	ws, c := s.connect()
+	if !c.session.AwaitRoom(1<<20, nil) {
+		t.Error("no room for a message, whatever its size, where nothing waits")
+	}
+	room, sent := make(chan struct{}, 1), 0
+	for c.session.AwaitRoom(20<<10, func() { room <- struct{}{} }) {
+		c.session.Send(false, frame) // until the kernel takes no more
+		sent++
+	}
+	for range sent {
+		ws.read()
+	}
+	select {
+	case <-room:
+	case <-time.After(10 * time.Second):
+		t.Fatal("not called")
+	}
+	if !c.session.AwaitRoom(20<<10, nil) {
+		t.Error("no room")
+	}
+}
+
+func TestAwaitRoom_CallsWhenTheSessionEnds(t *testing.T) {
+	s := start(t, engine.Config{Outbox: 64 << 10})
+	c := s.stall()
+	frame := engine.NewFrame([]byte(strings.Repeat("x", 20<<10)), false, time.Time{})
+	room := make(chan struct{}, 1)
+	for c.session.AwaitRoom(20<<10, func() { room <- struct{}{} }) {
+		c.session.Send(false, frame)
+	}
+	c.session.Close(engine.SlowConsumer)
+	select {
+	case <-room:
+	case <-time.After(10 * time.Second):
+		t.Fatal("not called")
+	}
+	if !c.session.AwaitRoom(20<<10, nil) {
+		t.Error("an ended session has no room, and its caller would wait for ever")
+	}
+}
