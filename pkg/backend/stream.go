@@ -3,6 +3,8 @@ package backend
 import (
 	"context"
 	"errors"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -126,7 +128,7 @@ type pendingEntry struct {
 // pending returns pending entries after the given one, in order.
 func (h *heldStream) pending(ctx context.Context, after string, count int) ([]pendingEntry, error) {
 	list, err := h.client.XPendingExt(ctx, &goredis.XPendingExtArgs{
-		Stream: h.keys.stream(h.number), Group: h.keys.group, Start: "(" + after, End: "+", Count: int64(count),
+		Stream: h.keys.stream(h.number), Group: h.keys.group, Start: following(after), End: "+", Count: int64(count),
 	}).Result()
 	if err != nil {
 		return nil, wrap("read pending entries", err)
@@ -136,6 +138,16 @@ func (h *heldStream) pending(ctx context.Context, after string, count int) ([]pe
 		entries[i] = pendingEntry{one.ID, int(one.RetryCount)}
 	}
 	return entries, nil
+}
+
+// following is the least id that is greater. The exclusive ranges of Redis are not known to every server.
+func following(id string) string {
+	ms, text, _ := strings.Cut(id, "-")
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || n == math.MaxUint64 {
+		return "(" + id
+	}
+	return ms + "-" + strconv.FormatUint(n+1, 10)
 }
 
 // claim reads pending entries, as many of the first ones as fit, and sets how often they were attempted.
