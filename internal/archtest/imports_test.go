@@ -27,6 +27,8 @@ var allowed = map[string][]string{
 	"internal/auth":           {"internal/config"},
 	"internal/demo":           nil,
 	"internal/bytesjson":      {"pkg/socketio/packet"},
+	"internal/outbound":       nil,
+	"internal/webhook":        {"internal/bytesjson", "internal/config", "internal/outbound", "pkg/backend", "pkg/socketio/packet"},
 	"internal/api":            {"internal/bytesjson", "internal/config", "pkg/adapter", "pkg/socketio", "pkg/socketio/packet"},
 	"internal/podcost":        nil,
 	"internal/joined":         nil,
@@ -73,13 +75,14 @@ var allowed = map[string][]string{
 	"internal/gateway": {
 		"internal/api", "internal/auth", "internal/config", "internal/demo", "internal/msgjson", "internal/origin", "internal/podcost", "internal/policy",
 		"internal/pythonbus", "internal/rediswire", "internal/relay",
-		"internal/rediswire", "internal/relay", "internal/upstream",
+		"internal/rediswire", "internal/relay", "internal/upstream", "internal/webhook",
 		"pkg/adapter", "pkg/adapter/redis", "pkg/emitter", "pkg/engine", "pkg/rooms", "pkg/socketio", "pkg/socketio/packet",
 	},
 	"cmd/gateway": {"docs", "internal/api", "internal/auth", "internal/config", "internal/gateway", "internal/load", "internal/policytest", "pkg/emitter"},
 
 	// Examples show what users can do: with the packages under pkg/, and nothing else.
 	"examples/chat":       {"pkg/socketio"},
+	"examples/webhook":    nil,
 	"examples/cluster":    {"pkg/adapter/redis", "pkg/socketio"},
 	"examples/doors":      {"pkg/socketio"},
 	"examples/middleware": {"pkg/engine", "pkg/socketio"},

@@ -19,7 +19,7 @@ type Route struct {
 	MaxEntries int `key:"max_entries"`
 	// Replicas of Redis that must have an entry before it counts as stored.
 	Replicas int `key:"replicas"`
-	// Where the gateways themselves deliver the entries. Without it backends read the stream. *(not in this version)*
+	// Where the gateways themselves deliver the entries. Without it backends read the stream.
 	Webhook *Webhook `key:"webhook,omitempty"`
 }
 

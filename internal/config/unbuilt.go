@@ -66,13 +66,8 @@ func shown(v reflect.Value) string {
 	return ""
 }
 
-// checkUnbuiltPolicy does the same for what routes and namespaces may say.
+// checkUnbuiltPolicy does the same for what namespaces may say.
 func (l *loader) checkUnbuiltPolicy() {
-	for _, name := range slices.Sorted(maps.Keys(l.config.Routes)) {
-		if l.config.Routes[name].Webhook != nil {
-			l.fault(entryKey("routes", name)+".webhook", notInThisVersion)
-		}
-	}
 	for _, name := range slices.Sorted(maps.Keys(l.config.Namespaces)) {
 		key, namespace := entryKey("namespaces", name), l.config.Namespaces[name]
 		if namespace.Connect.Ask != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/carillon-io/carillon/internal/policy"
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/internal/upstream"
+	"github.com/carillon-io/carillon/internal/webhook"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 	"github.com/carillon-io/carillon/pkg/engine"
@@ -71,6 +72,7 @@ type Gateway struct {
 	socketio *socketio.Server
 	adapter  adapter.Adapter
 	redis    goredis.UniversalClient // nil: none
+	webhooks *webhook.Webhooks       // nil: no Redis
 	upstream *upstream.Upstream      // nil: no Redis that could carry events to backends
 	tracing  *tracing                // nil: off
 	panics   *prometheus.CounterVec
@@ -112,6 +114,9 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	if err := g.newUpstream(o, registry); err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	if err := g.newWebhooks(o, registry); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
 	if err := g.serveClients(o, tag, registry); err != nil {

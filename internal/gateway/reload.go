@@ -142,6 +142,9 @@ func (g *Gateway) applyLocked(cfg config.Config) error {
 	if err := g.policy.Replace(policyConfig(cfg)); err != nil {
 		return err
 	}
+	if g.webhooks != nil {
+		g.webhooks.Set(cfg.Routes)
+	}
 	if g.upstream != nil {
 		g.upstream.Replace(cfg.Routes)
 	}

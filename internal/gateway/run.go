@@ -81,6 +81,12 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.upstream != nil {
 		running.Go(func() { g.upstream.Run(cluster) })
 	}
+	// Other nodes go on with the webhooks at once.
+	deliver, stopDelivering := context.WithCancel(ctx)
+	defer stopDelivering()
+	if g.webhooks != nil {
+		running.Go(func() { g.webhooks.Run(deliver) })
+	}
 	running.Go(func() { g.tuneMemory(cluster) })
 	running.Go(func() { g.tokens.Run(cluster) })
 	if g.pod != nil {
@@ -100,6 +106,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case err = <-failed:
 		delay = 0 // a load balancer that goes on sending clients here would do them no good
 	}
+	stopDelivering()
 	deadline := time.Now().Add(delay + g.config.Drain.Window + leaveGrace)
 	g.leaveBy.Store(deadline.Unix())
 	err = errors.Join(err, g.leave(delay, leaveCluster))
