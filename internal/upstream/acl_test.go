@@ -50,11 +50,16 @@ func TestACL_TheRightsOnThePageAreEnough(t *testing.T) {
 	receive(t, "outcome", dead.send("orders", "e", "[]"))
 	dies.die()
 	answered := c.ask("e", "[]")
-	for _, e := range s.await(4) {
-		if e.Values["ack"] != nil {
-			s.reply(e, "data", `["answer"]`)
+	var asked goredis.XMessage
+	eventually(t, "the event is stored", func() bool {
+		for _, e := range s.entries(orders) {
+			if e.Values["ack"] != nil {
+				asked = e
+			}
 		}
-	}
+		return asked.ID != ""
+	})
+	s.reply(asked, "data", `["answer"]`)
 	if got := receive(t, "answer", answered); got.err != nil {
 		t.Error(got.err)
 	}

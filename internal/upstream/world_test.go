@@ -25,7 +25,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is for what must happen; nothing waits for it to pass unless a test fails.
 const patience = 30 * time.Second
 
-// server is a redis-server of the test's own that keeps what it has stored when it is killed.
+// server is a redis-server of the test's own that keeps what it has stored when it is killed: with another appendfsync than
+// always it would answer up to two seconds before it writes.
 type server struct {
 	t       testing.TB
 	address string
@@ -57,7 +58,7 @@ func (s *server) start() {
 	s.t.Helper()
 	_, port, _ := net.SplitHostPort(s.address)
 	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", s.dir,
-		"--appendonly", "yes", "--appendfsync", "everysec")
+		"--appendonly", "yes", "--appendfsync", "always")
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func (s *server) await(n int64) []goredis.XMessage {
 }
 
 // fast are times for tests in which nodes die.
-var fast = upstream.Times{Beat: 20 * time.Millisecond, Period: 600 * time.Millisecond, Keep: 50 * time.Millisecond}
+var fast = upstream.Times{Beat: 20 * time.Millisecond, Period: time.Second, Keep: 50 * time.Millisecond}
 
 // node is an Upstream that runs.
 type node struct {
