@@ -59,6 +59,22 @@ func (t *tracing) redis() *redis.Tracing {
 	}
 }
 
+// upstream makes the spans of events that go to backends; nil where there are none.
+func (t *tracing) upstream() trace.Tracer {
+	if t == nil {
+		return nil
+	}
+	return t.provider.Tracer("github.com/carillon-io/carillon/internal/upstream")
+}
+
+// traceparent is a span as a backend continues it, as the W3C's header writes it; empty for one that is not sampled.
+func traceparent(s trace.SpanContext) string {
+	if !s.IsSampled() {
+		return ""
+	}
+	return "00-" + s.TraceID().String() + "-" + s.SpanID().String() + "-" + s.TraceFlags().String()
+}
+
 func (t *tracing) start() {
 	if t != nil {
 		t.batches = sdktrace.NewBatchSpanProcessor(t.exporter)

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/carillon-io/carillon/internal/policy"
 	"github.com/carillon-io/carillon/internal/upstream"
@@ -59,20 +62,29 @@ func (g *Gateway) backends() policy.Backends {
 	if g.upstream == nil {
 		return nil
 	}
-	return backends{g.upstream}
+	return backends{g.upstream, g.tracing.upstream()}
 }
 
-type backends struct{ *upstream.Upstream }
+type backends struct {
+	*upstream.Upstream
+
+	tracer trace.Tracer // nil: nothing is traced
+}
 
 // Open implements policy.Backends.
 func (b backends) Open(c policy.BackendClient) policy.Upstream {
 	return &upstreamSocket{b.Upstream.Open(upstream.Client{
 		ID: c.ID, Namespace: c.Namespace, Address: c.Address, User: c.User, Auth: c.Auth, Claims: c.Claims,
 		Connection: c.Connection,
-	})}
+	}), b.tracer, c.Namespace}
 }
 
-type upstreamSocket struct{ *upstream.Socket }
+type upstreamSocket struct {
+	*upstream.Socket
+
+	tracer    trace.Tracer
+	namespace string
+}
 
 // Resume implements policy.Upstream.
 func (s *upstreamSocket) Resume(c policy.BackendConnection) bool { return s.Socket.Resume(c) }
@@ -86,7 +98,38 @@ func (s *upstreamSocket) Forward(f *policy.Forward) error {
 	if f.Answered != nil {
 		e.Answered = func(args packet.Args, err error) { f.Answered(args, policyError(err)) }
 	}
-	return policyError(s.Socket.Forward(&e))
+	if s.tracer == nil {
+		return policyError(s.Socket.Forward(&e))
+	}
+	end := s.trace(&e)
+	err := s.Socket.Forward(&e)
+	if err != nil {
+		end(err)
+	}
+	return policyError(err)
+}
+
+// trace begins a span, which a backend may continue, and which ends when the event is stored or given up. Where Forward fails,
+// the caller ends it.
+func (s *upstreamSocket) trace(e *upstream.Event) (end func(error)) {
+	_, span := s.tracer.Start(context.Background(), "forward", trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
+		attribute.String("messaging.system", "redis"),
+		attribute.String("carillon.namespace", s.namespace),
+		attribute.String("carillon.route", e.Route),
+	))
+	e.Trace = traceparent(span.SpanContext())
+	end = func(err error) {
+		if err != nil {
+			span.SetStatus(codes.Error, err.Error())
+		}
+		span.End()
+	}
+	stored := e.Stored
+	e.Stored = func(id string, err error) {
+		end(err)
+		stored(id, err)
+	}
+	return end
 }
 
 // policyError is an error of the upstream as the rules know it. Any other one says that the event is not known to be stored.

@@ -2,12 +2,17 @@ package gateway_test
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	goredis "github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/carillon-io/carillon/internal/gateway"
 )
 
 // forwarding is a configuration whose clients forward to a route in every way there is.
@@ -78,6 +83,34 @@ func TestForward_IsAcknowledgedAsTheRuleSays(t *testing.T) {
 	<-ended
 	i.metric(t, `carillon_upstream_events_total{result="stored",route="orders"} 4`)
 	i.metric(t, `carillon_upstream_answers_total{result="delivered"} 1`)
+}
+
+func TestForward_ASampledEventCarriesItsSpanToTheBackend(t *testing.T) {
+	server := miniredis.RunT(t)
+	redis := goredis.NewClient(&goredis.Options{Addr: server.Addr(), Protocol: 2})
+	defer redis.Close()
+	spans := newCollector()
+	i := runWith(t, gateway.Options{
+		Config:        load(t, fmt.Sprintf(forwarding, server.Addr(), "30s")),
+		EmbeddedRedis: true,
+		Tracing:       &gateway.Tracing{Exporter: spans, Sampler: sdktrace.AlwaysSample(), Resource: resource.Empty()},
+	})
+	connect(t, i.clients, nil).asks(`[{"ok":true,"id":"`, "accepted", 1)
+	entries, err := redis.XRange(t.Context(), "carillon:up:{orders.0}", "-", "+").Result()
+	if err != nil || len(entries) < 2 {
+		t.Fatalf("entries %v, %v", entries, err)
+	}
+	if tp := fmt.Sprint(entries[1].Values["tp"]); !regexp.MustCompile("^00-[0-9a-f]{32}-[0-9a-f]{16}-01$").MatchString(tp) {
+		t.Errorf("tp is %q", tp)
+	}
+	i.stop()
+	if err := <-i.ended; err != nil {
+		t.Error(err)
+	}
+	i.ended <- nil
+	if !strings.Contains(spans.spans(), "forward") {
+		t.Errorf("spans %q", spans.spans())
+	}
 }
 
 func TestForward_ABackendThatIsSilentIsATimeout(t *testing.T) {
