@@ -22,16 +22,21 @@ const (
 	chatNsp = "/chat"
 )
 
-// Option relaxes the suite for an adapter that promises less.
+// Option relaxes the suite.
 type Option uint8
 
-// OrderPerTarget: of one publisher's commands only those come in order that go to the same single room, or that go
-// elsewhere than to a single room.
-const OrderPerTarget Option = 1
+const (
+	// OrderPerTarget: of one publisher's commands only those come in order that go to the same single room, or that go
+	// elsewhere than to a single room.
+	OrderPerTarget Option = 1 + iota
+	// AmongOthers: other tests run at the same time, so a case cannot tell whose goroutines are left. The caller's TestMain
+	// does that for all.
+	AmongOthers
+)
 
 // Run runs the conformance suite. most is the number of nodes that factory can make at a time: with 1 the cases of a
 // cluster of one are all there is to run; otherwise it is at least 3, and all cases are run.
-// Each case fails when a goroutine is left after its cleanup.
+// Each case fails when a goroutine is left after its cleanup, unless AmongOthers.
 func Run(t *testing.T, most int, factory Factory, options ...Option) {
 	if most != 1 && most < 3 {
 		t.Fatalf("the suite needs adapters for 1 node or for 3, not for %d", most)
@@ -78,8 +83,10 @@ func Run(t *testing.T, most int, factory Factory, options ...Option) {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
-			running := goleak.IgnoreCurrent()
-			t.Cleanup(func() { goleak.VerifyNone(t, running) }) // the last cleanup to run
+			if !slices.Contains(options, AmongOthers) {
+				running := goleak.IgnoreCurrent()
+				t.Cleanup(func() { goleak.VerifyNone(t, running) }) // the last cleanup to run
+			}
 			nodes := newNodes(t, factory, c.nodes)
 			for _, n := range nodes {
 				n.perTarget = slices.Contains(options, OrderPerTarget)

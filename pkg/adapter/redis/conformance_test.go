@@ -19,6 +19,7 @@ type clients func(t *testing.T) func() goredis.UniversalClient
 // conforms runs the suite. One Redis serves many cases, so each has channels and keys of its own.
 func conforms(t *testing.T, name string, of clients, cfg redis.Config, options ...adaptertest.Option) {
 	t.Run(name, func(t *testing.T) {
+		t.Parallel()
 		adaptertest.Run(t, 3, func(t *testing.T, n int) []adapter.Adapter {
 			client, made := of(t), make([]adapter.Adapter, n)
 			for i := range made {
@@ -37,11 +38,12 @@ func conforms(t *testing.T, name string, of clients, cfg redis.Config, options .
 				made[i] = a
 			}
 			return made
-		}, options...)
+		}, append(options, adaptertest.AmongOthers)...)
 	})
 }
 
 func TestConforms_OnOneRedis(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	client := func(*testing.T) func() goredis.UniversalClient {
 		return func() goredis.UniversalClient { return s.client() }
@@ -71,12 +73,14 @@ func onCluster(t *testing.T) clients {
 
 // TestConforms_ClassicOnACluster: all that is published goes through one master, so that order is kept.
 func TestConforms_ClassicOnACluster(t *testing.T) {
+	t.Parallel()
 	conforms(t, "classic", onCluster(t), redis.Config{})
 }
 
 // TestConforms_ShardedOnACluster: channels are spread over three masters, which keep no order between them unless the key
 // puts all of them into one slot.
 func TestConforms_ShardedOnACluster(t *testing.T) {
+	t.Parallel()
 	client := onCluster(t)
 	sharding := func(mode redis.Mode) redis.Config { return redis.Config{Sharding: &redis.Sharding{Mode: mode}} }
 	conforms(t, "static", client, sharding(redis.ModeStatic))
@@ -89,8 +93,9 @@ func TestConforms_ShardedOnACluster(t *testing.T) {
 
 // TestConforms_OnMiniredis: a server without CLIENT INFO, CLIENT KILL and ROLE will do.
 func TestConforms_OnMiniredis(t *testing.T) {
+	t.Parallel()
 	client := func(t *testing.T) func() goredis.UniversalClient {
-		mini := miniredis.RunT(t) // its goroutines are counted as the case's
+		mini := miniredis.RunT(t)
 		return func() goredis.UniversalClient { return clientWith(t, &goredis.Options{Addr: mini.Addr()}) }
 	}
 	conforms(t, "classic", client, redis.Config{})

@@ -206,7 +206,7 @@ func answerEverything(q adapter.Query, reply func(adapter.Reply)) {
 func TestAsk_AnswersInNodesFormAreTakenAndSilenceIsMissing(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	n := readyNode(t, s, redis.Config{RequestTimeout: 300 * time.Millisecond})
+	n := readyNode(t, s, redis.Config{RequestTimeout: 2 * time.Second})
 	foreign := s.listen(requests) // counts as a node
 	go func() {
 		q := decodeJSON(t, <-foreign)

@@ -172,6 +172,7 @@ func TestSharded_KilledConnectionsAreReplaced(t *testing.T) {
 }
 
 func TestSharded_ManyRoomsOnACluster(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, 3, false)
 	cfg := dynamic()
 	cfg.RequestTimeout = time.Minute
