@@ -44,6 +44,9 @@ func NotNow(err error) bool {
 	return slices.Contains([]string{"BUSY", "LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN"}, code(err))
 }
 
+// ReadOnly reports whether the server is a replica, which takes no writes.
+func ReadOnly(err error) bool { return code(err) == "READONLY" }
+
 // ClusterDown reports whether a cluster has no server for the slot at present.
 func ClusterDown(err error) bool { return code(err) == "CLUSTERDOWN" }
 

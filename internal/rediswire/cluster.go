@@ -187,7 +187,14 @@ func replyBody(m *ClusterMessage) (clusterBody, error) {
 
 func (b *clusterBody) appendJSON(dst []byte, nsp string, m *ClusterMessage) []byte {
 	dst = strconv.AppendInt(append(dst, `{"type":`...), int64(b.kind), 10)
-	dst = append(dst, `,"data":{`...)
+	dst = b.appendJSONData(append(dst, `,"data":`...), m)
+	dst = msgjson.AppendQuoted(append(dst, `,"uid":`...), []byte(m.UID))
+	dst = msgjson.AppendQuoted(append(dst, `,"nsp":`...), []byte(nsp))
+	return append(dst, '}')
+}
+
+func (b *clusterBody) appendJSONData(dst []byte, m *ClusterMessage) []byte {
+	dst = append(dst, '{')
 	start := len(dst)
 	if b.idFirst {
 		dst = appendJSONID(dst, m.ID)
@@ -210,8 +217,6 @@ func (b *clusterBody) appendJSON(dst []byte, nsp string, m *ClusterMessage) []by
 	}
 	dst = append(dst, b.rest...)
 	dst = append(dst[:start], dst[start+1:]...) // the comma before the first member
-	dst = msgjson.AppendQuoted(append(dst, `},"uid":`...), []byte(m.UID))
-	dst = msgjson.AppendQuoted(append(dst, `,"nsp":`...), []byte(nsp))
 	return append(dst, '}')
 }
 
@@ -245,6 +250,12 @@ func (o *clusterOptions) appendJSON(dst []byte) []byte {
 // appendMsgpack is for messages with attachments: broadcasts, server-side emits and acknowledgements.
 func (b *clusterBody) appendMsgpack(dst []byte, nsp string, m *ClusterMessage) []byte {
 	dst = msgjson.AppendUint(msgjson.AppendString(msgjson.AppendMap(dst, 4), "type"), uint64(b.kind))
+	dst = b.appendMsgpackData(msgjson.AppendString(dst, "data"), m)
+	dst = msgjson.AppendString(msgjson.AppendString(dst, "uid"), m.UID)
+	return msgjson.AppendString(msgjson.AppendString(dst, "nsp"), nsp)
+}
+
+func (b *clusterBody) appendMsgpackData(dst []byte, m *ClusterMessage) []byte {
 	members := 1
 	if m.ID != "" {
 		members++
@@ -252,7 +263,7 @@ func (b *clusterBody) appendMsgpack(dst []byte, nsp string, m *ClusterMessage) [
 	if b.opts != nil {
 		members++
 	}
-	dst = msgjson.AppendMap(msgjson.AppendString(dst, "data"), members)
+	dst = msgjson.AppendMap(dst, members)
 	if b.idFirst {
 		dst = appendPackedID(dst, m.ID)
 	}
@@ -268,8 +279,7 @@ func (b *clusterBody) appendMsgpack(dst []byte, nsp string, m *ClusterMessage) [
 	if b.opts != nil {
 		dst = b.opts.appendMsgpack(msgjson.AppendString(dst, "opts"))
 	}
-	dst = msgjson.AppendString(msgjson.AppendString(dst, "uid"), m.UID)
-	return msgjson.AppendString(msgjson.AppendString(dst, "nsp"), nsp)
+	return dst
 }
 
 func appendPackedID(dst []byte, id string) []byte {

@@ -1,0 +1,189 @@
+package redisstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/redisconn"
+)
+
+const (
+	// readCount is how many entries one XREAD returns at most.
+	readCount = 100
+	// block is how long an XREAD waits for an entry. It is shorter than the read timeout of go-redis' options by default, 3 s.
+	block = time.Second
+	// first is the position before all entries.
+	first = "0-0"
+)
+
+// reader is the reading side of a stream.
+type reader struct {
+	*Stream
+
+	at      string // the last entry that was received; empty: no position yet
+	command []byte
+	roleAt  time.Time
+	fullAt  time.Time // when a full batch was last compared with what is trimmed
+}
+
+// read receives entries until ctx ends.
+func (s *Stream) read(ctx context.Context) {
+	r := &reader{Stream: s}
+	dialer := redisconn.Dialer{Source: s.config.Source, Name: "carillon:" + s.config.Node + ":stream-in", Buffer: 64 << 10}
+	var wait redisconn.Backoff
+	for connections := 0; ctx.Err() == nil; {
+		c, err := dialer.Dial(ctx)
+		if err == nil {
+			if connections++; connections > 1 {
+				s.config.Metrics.Reopened.Inc()
+			}
+			began := time.Now()
+			err = r.serve(ctx, c)
+			s.show(&s.reading, false)
+			if time.Since(began) > time.Second {
+				wait.Reset()
+			}
+		}
+		if ctx.Err() == nil && !s.config.Refusals.Refused(RefusedRead, err) {
+			s.log.Warn("stream is not read", zap.Error(err))
+		}
+		wait.Sleep(ctx)
+	}
+}
+
+// serve reads one connection to its end.
+func (r *reader) serve(ctx context.Context, c *redisconn.Conn) error {
+	defer context.AfterFunc(ctx, c.Close)()
+	defer c.Close()
+	c.MaxPayload = r.config.MaxValue
+	if err := r.position(c); err != nil {
+		return err
+	}
+	r.config.Refusals.Granted(RefusedRead)
+	r.show(&r.reading, true)
+	r.finishWaits(nil)
+	for {
+		n, err := r.receive(c)
+		if err != nil {
+			return err
+		}
+		if n == readCount && time.Since(r.fullAt) >= time.Second { // behind
+			r.fullAt = time.Now()
+			if err := r.compare(c); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// position begins at the end of the stream, or finds out whether what was to be read next is still there.
+func (r *reader) position(c *redisconn.Conn) error {
+	last, err := edge(c, "XREVRANGE", r.config.Name, "+", "-")
+	if err != nil {
+		return err
+	}
+	switch {
+	case r.at == "":
+		r.at = last
+	case before(last, r.at):
+		// Redis lost entries, as a replica that takes over does. What it appends next may have ids that were read before.
+		r.at = last
+		r.config.Metrics.Trimmed.Inc()
+		r.log.Warn("the stream ends before what was read from it: entries may have been lost", zap.String("end", last))
+	default:
+		return r.compare(c)
+	}
+	return nil
+}
+
+// compare finds out whether entries were trimmed that were not read.
+func (r *reader) compare(c *redisconn.Conn) error {
+	oldest, err := edge(c, "XRANGE", r.config.Name, "-", "+")
+	if err != nil {
+		return err
+	}
+	if r.at != first && before(r.at, oldest) {
+		r.config.Metrics.Trimmed.Inc()
+		r.log.Warn("entries were trimmed before they were read", zap.String("read", r.at), zap.String("oldest", oldest))
+	}
+	return nil
+}
+
+// edge is the id of the entry at one end of the stream; first for none.
+func edge(c *redisconn.Conn, verb, name, from, to string) (id string, err error) {
+	b := redisconn.AppendCommand(nil, verb, 6)
+	for _, word := range []string{name, from, to, "COUNT", "1"} {
+		b = redisconn.AppendWord(b, word)
+	}
+	id = first
+	err = ask(c, b, func() error { return c.Range(nil, func(e redisconn.Entry) { id = e.ID }) })
+	return id, err
+}
+
+// ask sends a command and reads its answer.
+func ask(c *redisconn.Conn, command []byte, answer func() error) error {
+	if err := c.Write(command); err != nil {
+		return err
+	}
+	if err := c.AwaitReply(); err != nil {
+		return fmt.Errorf("redis: stream: %w", err)
+	}
+	if err := answer(); err != nil {
+		return fmt.Errorf("redis: stream: %w", err)
+	}
+	return nil
+}
+
+// receive reads one batch, and once a second asks whether the server is still a master: a replica gets what its master
+// appends until the two lose each other, and then nothing more.
+func (r *reader) receive(c *redisconn.Conn) (n int, err error) {
+	b := redisconn.AppendCommand(r.command[:0], "XREAD", 8)
+	for _, word := range []string{"COUNT", strconv.Itoa(readCount), "BLOCK", strconv.Itoa(int(block.Milliseconds())), "STREAMS", r.config.Name} {
+		b = redisconn.AppendWord(b, word)
+	}
+	b = redisconn.AppendWord(b, r.at)
+	role := c.TellsRole && time.Since(r.roleAt) >= time.Second
+	if role {
+		r.roleAt = time.Now()
+		b = redisconn.AppendCommand(b, "ROLE", 1)
+	}
+	r.command = b
+	err = ask(c, b, func() error {
+		return c.Read(r.config.Fields, func(e redisconn.Entry) {
+			n++
+			r.at = e.ID
+			r.config.Metrics.In.Inc()
+			r.config.Receive(e)
+		})
+	})
+	if err != nil || !role {
+		return n, err
+	}
+	switch name, err := c.First(); {
+	case err != nil && !redisconn.IsReply(err):
+		return n, fmt.Errorf("redis: ask for the role: %w", err)
+	case err == nil && name != "master":
+		return n, errors.New("redis: the server is not a master any more")
+	}
+	return n, nil
+}
+
+// before compares ids of entries, two numbers with a dash between them.
+func before(a, b string) bool {
+	aTime, aSerial := split(a)
+	bTime, bSerial := split(b)
+	return aTime < bTime || aTime == bTime && aSerial < bSerial
+}
+
+func split(id string) (milliseconds, serial uint64) {
+	left, right, _ := strings.Cut(id, "-")
+	milliseconds, _ = strconv.ParseUint(left, 10, 64) // Redis wrote it
+	serial, _ = strconv.ParseUint(right, 10, 64)
+	return milliseconds, serial
+}

@@ -1,0 +1,173 @@
+package redisstream
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/pkg/adapter"
+)
+
+// Config is what a stream is made of. All fields are required.
+type Config struct {
+	Name   string
+	Node   string           // begins the ids of what it appends; unique in the cluster
+	Source redisconn.Source // leads to the master of Name
+	// MaxLength is how many entries the stream keeps, roughly: what is older is trimmed with each append.
+	MaxLength int
+	Queue     redisqueue.Limits // of what waits for Redis
+	// MaxValue is the longest value that is read, in bytes. An entry with a longer one is received with Cut set.
+	MaxValue int
+	Fields   []string // whose values are read
+	// Receive acts on an entry. It is called by one goroutine, in the stream's order.
+	Receive  func(e redisconn.Entry)
+	Logger   *zap.Logger
+	Refusals *redisconn.Refusals
+	Metrics  Metrics
+	// Changed is called without locks when [Stream.Connected] has changed. It must not block.
+	Changed func()
+}
+
+// Metrics are what the streams of a node show together.
+type Metrics struct {
+	Queue    redisqueue.Metrics
+	In, Out  prometheus.Counter // entries
+	Reopened prometheus.Counter // connections of readers after the first
+	Trimmed  prometheus.Counter // times that entries were trimmed before they were read
+}
+
+// Why an entry was not appended, beside the reasons of the queue.
+const (
+	Unknown redisqueue.Drop = "unknown"
+	Refused redisqueue.Drop = "refused"
+)
+
+// What a [redisconn.Refusals] calls the commands that Redis refuses for lack of rights.
+const (
+	RefusedLogin  = "login"
+	RefusedRead   = "stream_read"
+	RefusedAppend = "stream_append"
+)
+
+// own is the field with the id by which an entry is found again. Other readers of the stream ignore it.
+const own = "id"
+
+// Stream is one stream of a node.
+type Stream struct {
+	// Static after construction.
+	config *Config
+	log    *zap.Logger
+	queue  *redisqueue.Queue
+	serial atomic.Uint64
+
+	writing atomic.Bool // there is a connection to append on
+	reading atomic.Bool // and one to read from
+
+	mu sync.Mutex
+	// mu guards the following.
+	positioned bool
+	ended      bool
+	waits      []func(error) // for the position
+}
+
+// New makes a stream; Run starts it.
+func New(cfg *Config) *Stream {
+	return &Stream{
+		config: cfg, log: cfg.Logger.With(zap.String("stream", cfg.Name)), queue: redisqueue.New(cfg.Queue, cfg.Metrics.Queue),
+	}
+}
+
+// Run serves until ctx ends, and then appends for at most a second what still waits.
+func (s *Stream) Run(ctx context.Context) {
+	var group sync.WaitGroup
+	group.Go(func() { s.read(ctx) })
+	group.Go(func() { s.write(ctx) })
+	group.Wait()
+	s.queue.Close()
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.finishWaits(adapter.ErrAway)
+}
+
+// Append queues an entry: names and values of its fields in turn. done, which may be nil, is called once with the outcome: nil
+// once Redis has it, else ErrFull, ErrAway or ErrUnknown. It never waits.
+func (s *Stream) Append(done func(error), fields ...[]byte) {
+	id := s.config.Node + "-" + strconv.FormatUint(s.serial.Add(1), 36)
+	size := len(s.config.Name) + len(id) + 128
+	for _, f := range fields {
+		size += len(f) + 16
+	}
+	b := redisconn.AppendCommand(make([]byte, 0, size), "XADD", 8+len(fields))
+	b = redisconn.AppendWord(b, s.config.Name)
+	b = redisconn.AppendWord(redisconn.AppendWord(b, "MAXLEN"), "~")
+	b = redisconn.AppendWord(redisconn.AppendWord(b, strconv.Itoa(s.config.MaxLength)), "*")
+	for _, f := range fields {
+		b = redisconn.AppendWord(b, f)
+	}
+	b = redisconn.AppendWord(redisconn.AppendWord(b, own), id)
+	s.queue.Push(redisqueue.Message{Channel: id, Payload: b, Done: done}).Finish()
+}
+
+// Name is that of the stream in Redis.
+func (s *Stream) Name() string { return s.config.Name }
+
+// Connected reports whether there is a connection to append on.
+func (s *Stream) Connected() bool { return s.writing.Load() }
+
+// Deaf reports whether entries can be appended and not read.
+func (s *Stream) Deaf() bool { return s.Positioned() && s.writing.Load() && !s.reading.Load() }
+
+// Positioned reports whether the reader has a position: everything appended from then on is received.
+func (s *Stream) Positioned() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.positioned
+}
+
+// WhenPositioned calls done once, when the reader has a position, or with ErrAway after a time without one.
+func (s *Stream) WhenPositioned(limit time.Duration, done func(error)) {
+	var once sync.Once
+	tell := func(err error) { once.Do(func() { done(err) }) }
+	s.mu.Lock()
+	now, err := s.positioned || s.ended, error(nil)
+	switch {
+	case s.ended:
+		err = adapter.ErrAway
+	case !now:
+		timer := time.AfterFunc(limit, func() { tell(adapter.ErrAway) })
+		s.waits = append(s.waits, func(err error) {
+			timer.Stop()
+			tell(err)
+		})
+	}
+	s.mu.Unlock()
+	if now {
+		tell(err)
+	}
+}
+
+// finishWaits ends the waits for a position.
+func (s *Stream) finishWaits(err error) {
+	s.mu.Lock()
+	waits := s.waits
+	s.waits, s.positioned = nil, s.positioned || err == nil
+	s.mu.Unlock()
+	for _, tell := range waits {
+		tell(err)
+	}
+}
+
+// show makes a state of the connections known.
+func (s *Stream) show(which *atomic.Bool, is bool) {
+	if which.Swap(is) != is {
+		s.config.Changed()
+	}
+}
