@@ -82,6 +82,8 @@ func (l *loader) checkAdapter(a *Adapter) {
 	positive(l, "adapter.request_timeout", a.RequestTimeout)
 	l.oneOf("adapter.interest", a.Interest, InterestRoom, InterestNamespace)
 	l.oneOf("adapter.sharded.mode", a.Sharded.Mode, ShardingStatic, ShardingDynamic, ShardingDynamicPrivate)
+	between(l, "adapter.streams.count", a.Streams.Count, 1, 1000)
+	positive(l, "adapter.streams.max_length", a.Streams.MaxLength)
 	positive(l, "adapter.max_message", a.MaxMessage)
 }
 

@@ -41,6 +41,7 @@ func Default() Config {
 			RequestTimeout:  5 * time.Second,
 			Interest:        InterestRoom,
 			Sharded:         AdapterSharding{Mode: ShardingDynamic},
+			Streams:         AdapterStreaming{Count: 1, MaxLength: 10_000},
 			ClassicEmitters: true,
 			MaxMessage:      8 * Mebibyte,
 		},

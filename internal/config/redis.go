@@ -78,8 +78,8 @@ const (
 
 // Adapter is how nodes share what they emit.
 type Adapter struct {
-	// memory (one node), pubsub (classic channels, as Node's redis adapter), sharded (sharded Pub/Sub, Redis 7), or streams *(not in this version)*. Empty: pubsub
-	// with a Redis, else memory.
+	// memory (one node), pubsub (classic channels, as Node's redis adapter), sharded (sharded Pub/Sub, Redis 7), or streams (Redis Streams, as
+	// Node's redis streams adapter 0.3). Empty: pubsub with a Redis, else memory.
 	Kind string `key:"kind"`
 	// Prefix of the channels, the same in all Node servers and emitters of the cluster.
 	Key string `key:"key"`
@@ -94,6 +94,8 @@ type Adapter struct {
 	Python string `key:"python"`
 	// For kind: sharded.
 	Sharded AdapterSharding `key:"sharded"`
+	// For kind: streams.
+	Streams AdapterStreaming `key:"streams"`
 	// With kind sharded or streams, listen on the classic channels as well, where most emitters publish.
 	ClassicEmitters bool `key:"classic_emitters"`
 	// Largest message taken from Redis.
@@ -117,4 +119,14 @@ const (
 type AdapterSharding struct {
 	// Which rooms have a channel of their own: static (none), dynamic (all but sockets' own), dynamic-private (all).
 	Mode string `key:"mode"`
+}
+
+// AdapterStreaming is which streams there are. Name and count are the same on all nodes and Node servers of the cluster.
+type AdapterStreaming struct {
+	// Name of the stream. Empty: adapter.key.
+	Name string `key:"name"`
+	// How many streams; each has some of the namespaces, as Node's streamCount distributes them.
+	Count int `key:"count"`
+	// How many entries a stream keeps, roughly.
+	MaxLength int `key:"max_length"`
 }

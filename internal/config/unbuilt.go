@@ -21,9 +21,6 @@ type unbuiltKey struct {
 
 // unbuilt lists what is not built. A commit that builds a part deletes its lines, and makes docs/configuration.md anew.
 var unbuilt = []unbuiltKey{
-	{key: "adapter.kind", refuse: true, asks: func(c *Config) bool {
-		return c.Adapter.Kind == AdapterStreams
-	}},
 	{key: "history", refuse: true},
 	{key: "presence"},
 }

@@ -10,7 +10,6 @@ import (
 
 func TestUnbuilt_WhatPromisesProtectionOrDurabilityIsRefused(t *testing.T) {
 	for _, c := range []struct{ key, value, shown string }{
-		{"adapter.kind", "streams", `"streams": `},
 		{"history", "[{rooms: [a]}]", ""},
 	} {
 		want := "line 1: " + c.key + ": " + c.shown + "not in this version"

@@ -226,6 +226,7 @@ func (g *Gateway) joinCluster(o Options, registry prometheus.Registerer) (tag fu
 		MaxMessage:     int(cfg.Adapter.MaxMessage),
 		MaxDepth:       cfg.SocketIO.MaxDepth,
 		Sharding:       sharding(cfg.Adapter),
+		Streams:        streaming(cfg.Adapter),
 		Interest:       redis.Interest(cfg.Adapter.Interest),
 		Logger:         g.logger.Named("redis"),
 		Tracing:        g.tracing.redis(),
@@ -247,6 +248,16 @@ func sharding(cfg config.Adapter) *redis.Sharding {
 		return nil
 	}
 	return &redis.Sharding{Mode: redis.Mode(cfg.Sharded.Mode), ClassicEmitters: cfg.ClassicEmitters}
+}
+
+// streaming is nil where the cluster does not speak through streams.
+func streaming(cfg config.Adapter) *redis.Streams {
+	if cfg.Kind != config.AdapterStreams {
+		return nil
+	}
+	return &redis.Streams{
+		Name: cfg.Streams.Name, Count: cfg.Streams.Count, MaxLength: cfg.Streams.MaxLength, ClassicEmitters: cfg.ClassicEmitters,
+	}
 }
 
 var parsers = map[string]packet.Parser{

@@ -23,3 +23,12 @@ func TestSharded_BothWaysWithNode(t *testing.T) {
 		})
 	}
 }
+
+// TestStreams_BothWaysWithNode does the same with the adapter that speaks through streams.
+func TestStreams_BothWaysWithNode(t *testing.T) {
+	url := startRedis(t)
+	t.Setenv("CARILLON_ADAPTER_KIND", "streams")
+	gateway := startNode(t, "gateway", url)
+	embedded := startEmbedded(t, url, redis.Config{RequestTimeout: 2 * time.Second, Streams: &redis.Streams{ClassicEmitters: true}})
+	runJS(t, "sharded", "REDIS="+url, "MODE=streams", "NODES=http://"+gateway.address+","+embedded)
+}

@@ -49,8 +49,9 @@ var contract = map[string]struct {
 	"carillon_redis_publish_dropped_total": {dto.MetricType_COUNTER, map[string][]string{"reason": {
 		"full", "age", "unknown", "refused", "invalid", "trimmed", "shutdown",
 	}}},
-	"carillon_redis_resubscribes_total": {dto.MetricType_COUNTER, nil},
-	"carillon_redis_probe_seconds":      {dto.MetricType_HISTOGRAM, nil},
+	"carillon_redis_resubscribes_total":   {dto.MetricType_COUNTER, nil},
+	"carillon_redis_stream_trimmed_total": {dto.MetricType_COUNTER, nil},
+	"carillon_redis_probe_seconds":        {dto.MetricType_HISTOGRAM, nil},
 	"carillon_rule_decisions_total": {dto.MetricType_COUNTER, map[string][]string{
 		"namespace": nil, "rule": nil, "decision": {"allowed", "denied", "invalid", "limited", "failed"},
 	}},

@@ -24,6 +24,8 @@ const (
 		"+zadd +zrem +zrevrange +zrangebyscore +xadd +xrange +xrevrange"
 	// What a gateway needs in addition for adapter.kind: sharded.
 	shardedRights = "+spublish +ssubscribe +sunsubscribe +pubsub|shardnumsub"
+	// What a gateway needs in addition for adapter.kind: streams.
+	streamsRights = "~socket.io* +xread"
 	// What it needs in addition at every server of a Redis Cluster.
 	clusterRights = "+cluster|slots +command +asking"
 
@@ -45,10 +47,10 @@ func (s *server) user(t *testing.T, line string) *goredis.Client {
 }
 
 // allRights does all that needs a right of its own, as that user.
-func allRights(t *testing.T, s *server, client *goredis.Client, sharding *redis.Sharding) {
+func allRights(t *testing.T, s *server, client *goredis.Client, cfg redis.Config) {
 	t.Helper()
 	s.command("ZADD", "carillon:{nodes}", 1, "dead")
-	cfg := redis.Config{NodeID: "a", Tag: "TAGa", Linger: time.Millisecond, Sharding: sharding}
+	cfg.NodeID, cfg.Tag, cfg.Linger = "a", "TAGa", time.Millisecond
 	a := readyNodeWith(t, client, cfg)
 	cfg.NodeID, cfg.Tag = "b", "TAGb"
 	b := readyNodeWith(t, client, cfg)
@@ -76,7 +78,7 @@ func allRights(t *testing.T, s *server, client *goredis.Client, sharding *redis.
 func TestACL_RecommendedGatewayUserIsRefusedNothing(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	allRights(t, s, s.user(t, gatewayUser), nil)
+	allRights(t, s, s.user(t, gatewayUser), redis.Config{})
 	if log := s.command("ACL", "LOG").Val().([]any); len(log) != 0 {
 		t.Errorf("refused: %v", log)
 	}
@@ -85,7 +87,16 @@ func TestACL_RecommendedGatewayUserIsRefusedNothing(t *testing.T) {
 func TestACL_RecommendedGatewayUserWithShardedChannels(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	allRights(t, s, s.user(t, gatewayUser+" "+shardedRights), &redis.Sharding{ClassicEmitters: true})
+	allRights(t, s, s.user(t, gatewayUser+" "+shardedRights), redis.Config{Sharding: &redis.Sharding{ClassicEmitters: true}})
+	if log := s.command("ACL", "LOG").Val().([]any); len(log) != 0 {
+		t.Errorf("refused: %v", log)
+	}
+}
+
+func TestACL_RecommendedGatewayUserWithStreams(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	allRights(t, s, s.user(t, gatewayUser+" "+streamsRights), redis.Config{Streams: &redis.Streams{ClassicEmitters: true}})
 	if log := s.command("ACL", "LOG").Val().([]any); len(log) != 0 {
 		t.Errorf("refused: %v", log)
 	}
@@ -96,7 +107,7 @@ func TestACL_RecommendedGatewayUserHasNoRightToSpare(t *testing.T) {
 	s := startServer(t)
 	client := s.user(t, gatewayUser)
 	s.command("CONFIG", "RESETSTAT")
-	allRights(t, s, client, nil)
+	allRights(t, s, client, redis.Config{})
 	used := s.command("INFO", "commandstats").Val().(string)
 	for word := range strings.FieldsSeq(gatewayUser) {
 		right, isRight := strings.CutPrefix(word, "+")

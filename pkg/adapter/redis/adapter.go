@@ -23,7 +23,8 @@ type Adapter struct {
 	// Static after construction.
 	client  goredis.UniversalClient
 	sets    []*set
-	dialect *set // the one of them that this node speaks in; it listens to all
+	dialect *set     // the one of them that this node speaks in; it listens to all
+	streams *streams // that dialect, where commands go through streams; else nil
 
 	tag atomic.Pointer[string] // of new ids
 
@@ -69,7 +70,9 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 	}
 	a.peers = a.joinCluster()
 	a.tag.Store(&cfg.Tag)
-	a.makeSets(source)
+	if err := a.makeSets(source); err != nil {
+		return nil, err
+	}
 	if err := registerDeaf(cfg.Registry, func() bool { return a.State().Deaf }); err != nil {
 		return nil, fmt.Errorf("redis: register metrics: %w", err)
 	}
@@ -77,7 +80,7 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 }
 
 // makeSets makes the sets that the configuration asks for; the first is the one to speak in.
-func (a *Adapter) makeSets(source redisconn.Source) {
+func (a *Adapter) makeSets(source redisconn.Source) error {
 	servers := &redisserver.Config{
 		Node:       a.config.NodeID,
 		Probe:      a.config.Prefix + ":probe:" + a.config.NodeID,
@@ -89,8 +92,20 @@ func (a *Adapter) makeSets(source redisconn.Source) {
 		Metrics:    a.metrics.ofServers(),
 		Connected:  a.showConnected,
 	}
+	if a.config.Streams != nil {
+		d, err := a.newStreams()
+		if err != nil {
+			return err
+		}
+		a.streams = d
+		probe := redissub.Interest{Channel: servers.Probe, Kind: redissub.Probe}
+		d.cluster.push = a.add(d, redisserver.NewSingle(source, d.speech(), probe, servers))
+		if d.emitted != nil {
+			d.emitted.push = d.cluster.push
+		}
+	}
 	if sharding := a.config.Sharding; sharding != nil {
-		d := &sharded{inbox: a.inbox, mode: sharding.Mode.wire()}
+		d := &sharded{inbox: a.inbox, mode: sharding.Mode.wire(), encode: rediswire.AppendCluster}
 		if cluster, ok := a.client.(*goredis.ClusterClient); ok {
 			d.push = a.add(d, redisserver.NewSlots(cluster, d.speech(), servers))
 		} else {
@@ -99,7 +114,7 @@ func (a *Adapter) makeSets(source redisconn.Source) {
 			d.push = a.add(d, redisserver.NewSingle(source, d.speech(), probe, servers))
 		}
 	}
-	if a.config.Sharding == nil || a.config.Sharding.ClassicEmitters {
+	if a.config.speaksClassic() || a.config.Sharding != nil && a.config.Sharding.ClassicEmitters {
 		d := &classic{inbox: a.inbox, wide: a.config.Interest == InterestNamespace}
 		probe := redissub.Interest{Channel: servers.Probe, Kind: redissub.Probe}
 		d.push = a.add(d, redisserver.NewSingle(source, d.speech(), probe, servers))
@@ -110,6 +125,7 @@ func (a *Adapter) makeSets(source redisconn.Source) {
 			s.Touch([]redissub.Interest{in})
 		}
 	}
+	return nil
 }
 
 // add adds a set, and returns what publishes in it.
@@ -126,6 +142,9 @@ func (a *Adapter) Run(ctx context.Context, node adapter.Node) error {
 	var group sync.WaitGroup
 	for _, s := range a.sets {
 		group.Go(func() { s.Run(connected) })
+	}
+	if a.streams != nil {
+		a.streams.run(connected, &group)
 	}
 	a.peers.Run(ctx)
 	disconnect()
@@ -193,21 +212,38 @@ func (a *Adapter) Confirm(nsp string, rooms []string, done func(error)) {
 	a.whenRunning(func() {
 		wishes := make([]redisserver.Wish, 0, len(a.sets))
 		for _, s := range a.sets {
-			interests := append(s.certain(nsp), s.rooms(nsp, rooms)...)
-			wishes = append(wishes, redisserver.Wish{Placement: s.Placement, Interests: interests})
+			if interests := append(s.certain(nsp), s.rooms(nsp, rooms)...); len(interests) > 0 {
+				wishes = append(wishes, redisserver.Wish{Placement: s.Placement, Interests: interests})
+			}
 		}
-		redisserver.Confirm(wishes, a.config.RequestTimeout, done)
+		subscribed := func(err error) {
+			if err != nil || len(wishes) == 0 {
+				done(err)
+				return
+			}
+			redisserver.Confirm(wishes, a.config.RequestTimeout, done)
+		}
+		if a.streams != nil {
+			a.streams.log(nsp).WhenPositioned(a.config.RequestTimeout, subscribed)
+		} else {
+			subscribed(nil)
+		}
 	})
 }
 
 // State implements [adapter.Adapter]. Of several servers the worst one counts.
 func (a *Adapter) State() adapter.State {
 	state := adapter.State{Ready: a.peers.Announced(), Connected: true}
-	for _, s := range a.sets {
-		other := s.state()
+	add := func(other adapter.State) {
 		state.Ready = other.Ready && state.Ready
 		state.Connected = state.Connected && other.Connected
 		state.Deaf = state.Deaf || other.Deaf
+	}
+	for _, s := range a.sets {
+		add(s.state())
+	}
+	if a.streams != nil {
+		add(a.streams.state())
 	}
 	return state
 }
@@ -225,16 +261,28 @@ func (a *Adapter) showConnected() {
 
 // Publish implements [adapter.Adapter].
 func (a *Adapter) Publish(c adapter.Command, done func(error)) {
+	if a.streams != nil {
+		a.invalid(a.streams.appendCommand(c, done), done)
+		return
+	}
 	a.justJoining(c)
 	m, err := a.dialect.command(c)
-	m.Done = done
-	if err != nil {
-		a.metrics.publishDropped[dropInvalid].Inc()
-		m.Finish(0, fmt.Errorf("redis: encode command: %w", err))
+	if a.invalid(err, done) {
 		return
 	}
 	m.Done = a.traced(m, c, done)
 	a.dialect.Push(m)
+}
+
+// invalid finishes a command that cannot be encoded, and reports whether there was an error.
+func (a *Adapter) invalid(err error, done func(error)) bool {
+	if err == nil {
+		return false
+	}
+	a.metrics.publishDropped[dropInvalid].Inc()
+	m := redisqueue.Message{Done: done}
+	m.Finish(0, fmt.Errorf("redis: encode command: %w", err))
+	return true
 }
 
 // justJoining notes that sockets of other nodes are about to join rooms.

@@ -47,6 +47,9 @@ type Config struct {
 	// Sharding makes this node speak on sharded channels, with Node's createShardedAdapter instead of createAdapter; nil:
 	// on classic ones. It needs Redis 7 or later.
 	Sharding *Sharding
+	// Streams makes this node speak through Redis Streams, with Node's @socket.io/redis-streams-adapter 0.3; nil: it does not.
+	// It excludes Sharding.
+	Streams *Streams
 	// Interest is what this node listens to on classic channels; default InterestRoom.
 	Interest Interest
 	// Linger is how long a room that nobody here is in any more stays subscribed; default 1 s.
@@ -79,6 +82,18 @@ type Sharding struct {
 	ClassicEmitters bool
 }
 
+// Streams is how a node uses streams. Name and Count must be the same on all nodes.
+type Streams struct {
+	Name string // default Config.Key; of several, -0, -1 and so on follow it
+	// Count is how many streams there are, each with some of the namespaces, in Node's distribution; default 1.
+	Count int
+	// MaxLength is how many entries a stream keeps, roughly; default 10,000. A node that falls further behind has missed
+	// what was trimmed, which carillon_redis_stream_trimmed_total counts.
+	MaxLength int
+	// ClassicEmitters listens to what emitters for the classic adapter publish as well.
+	ClassicEmitters bool
+}
+
 // Mode is which rooms have a sharded channel of their own, in the words of Node's subscriptionMode.
 type Mode string
 
@@ -105,7 +120,13 @@ type Queue struct {
 	Age      time.Duration // default 10 s
 }
 
-const nodeIDLength = 12
+const (
+	nodeIDLength = 12
+	maxStreams   = 1000 // each has two connections
+)
+
+// speaksClassic reports whether this node publishes on classic channels.
+func (c *Config) speaksClassic() bool { return c.Sharding == nil && c.Streams == nil }
 
 func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Key, "socket.io")
@@ -127,6 +148,13 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("redis: %w", err)
 		}
 	}
+	if c.Streams != nil {
+		streams := *c.Streams
+		setDefault(&streams.Name, c.Key)
+		setDefault(&streams.Count, 1)
+		setDefault(&streams.MaxLength, 10_000)
+		c.Streams = &streams
+	}
 	if c.Logger == nil {
 		c.Logger = zap.NewNop()
 	}
@@ -135,6 +163,10 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("redis: bounds of the publish queue must be positive")
 	case c.RequestTimeout < 0 || c.Linger < 0:
 		return c, errors.New("redis: durations must be positive")
+	case c.Streams != nil && c.Sharding != nil:
+		return c, errors.New("redis: either sharding or streams")
+	case c.Streams != nil && (c.Streams.Count < 0 || c.Streams.Count > maxStreams || c.Streams.MaxLength < 0):
+		return c, fmt.Errorf("redis: streams: there may be 1 to %d, of a positive length", maxStreams)
 	case c.MaxMessage < 0 || c.MaxDepth < 0:
 		return c, errors.New("redis: limits of messages must be positive")
 	case c.Interest != InterestRoom && c.Interest != InterestNamespace:

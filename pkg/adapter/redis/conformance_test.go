@@ -56,6 +56,9 @@ func TestConforms_OnOneRedis(t *testing.T) {
 		"sharded static":                {Sharding: &redis.Sharding{Mode: redis.ModeStatic}},
 		"sharded dynamic":               {Sharding: &redis.Sharding{Mode: redis.ModeDynamic}},
 		"sharded dynamic-private":       {Sharding: &redis.Sharding{Mode: redis.ModeDynamicPrivate}},
+		"streams":                       {Streams: &redis.Streams{}},
+		"three streams":                 {Streams: &redis.Streams{Count: 3}, Tag: "AAA"},
+		"streams with classic emitters": {Streams: &redis.Streams{ClassicEmitters: true}, Tag: "AAA"},
 		"sharded with classic emitters": {Sharding: &redis.Sharding{ClassicEmitters: true}, Tag: "AAA"},
 	} {
 		conforms(t, name, client, cfg)

@@ -64,6 +64,12 @@
 // bytes and age, and the oldest go first. What others publish while the subscription is down is missed;
 // redis_resubscribes_total counts the gaps.
 //
+// # Streams
+//
+// With Config.Streams commands go through Redis Streams (internal/redisstream), which each node reads whole, from a position that it keeps
+// over connections; questions and answers go through Pub/Sub. Then a broken connection loses nothing and nothing is unknown, for as
+// long as the stream is not trimmed meanwhile. Each stream has a goroutine that reads and one that writes.
+//
 // # Goroutines
 //
 // Run sends heartbeats itself and waits for four goroutines for each server: one connects and receives, one writes

@@ -6,6 +6,7 @@ import (
 	"github.com/carillon-io/carillon/internal/redispeers"
 	"github.com/carillon-io/carillon/internal/redisqueue"
 	"github.com/carillon-io/carillon/internal/redisserver"
+	"github.com/carillon-io/carillon/internal/redisstream"
 )
 
 // Why a message to be published was dropped, beside what drops it below: the label of redis_publish_dropped_total.
@@ -42,7 +43,7 @@ const refusedQuery = "query"
 
 var refusalKinds = []string{
 	redisserver.RefusedLogin, redisserver.RefusedSubscribe, redisserver.RefusedPublish, redisserver.RefusedProbe,
-	refusedQuery, redispeers.Refusal,
+	redisstream.RefusedRead, redisstream.RefusedAppend, refusedQuery, redispeers.Refusal,
 }
 
 type metrics struct {
@@ -52,6 +53,7 @@ type metrics struct {
 	publishDropped  map[redisqueue.Drop]prometheus.Counter
 	receivedDropped [receiveDrops]prometheus.Counter
 	resubscribes    prometheus.Counter
+	trimmed         prometheus.Counter
 	probe           prometheus.Histogram
 	nodes           prometheus.Gauge
 	tagConflicts    prometheus.Counter
@@ -100,6 +102,11 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Help: "Times the subscription was lost and built up again. Whatever others published in between was missed by this " +
 				"node's clients: look at Redis and the network to it.",
 		}),
+		trimmed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "carillon_redis_stream_trimmed_total",
+			Help: "Times that entries of a stream were trimmed, or lost by Redis, before this node had read them: its clients missed " +
+				"messages. Make the streams longer, or look at why the node falls behind.",
+		}),
 		probe: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "carillon_redis_probe_seconds",
 			Help: "Seconds that a message of this node to itself took through Redis, once a second. When it rises, Redis or the " +
@@ -133,7 +140,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	collectors := []prometheus.Collector{
-		m.up, messages, m.queued, publishDropped, receivedDropped, m.resubscribes, m.probe,
+		m.up, messages, m.queued, publishDropped, receivedDropped, m.resubscribes, m.trimmed, m.probe,
 		m.nodes, m.tagConflicts, refused,
 	}
 	for _, c := range collectors {
@@ -156,6 +163,17 @@ func (m *metrics) ofServers() redisserver.Metrics {
 		Dropped:      func(why redisserver.Drop) { m.receivedDropped[why].Inc() },
 		Resubscribes: m.resubscribes,
 		Probe:        m.probe,
+	}
+}
+
+// ofStreams are those of what the streams do.
+func (m *metrics) ofStreams() redisstream.Metrics {
+	return redisstream.Metrics{
+		Queue:    m.ofServers().Queue,
+		In:       m.in,
+		Out:      m.out,
+		Reopened: m.resubscribes,
+		Trimmed:  m.trimmed,
 	}
 }
 

@@ -17,8 +17,10 @@ import (
 type sharded struct {
 	*inbox
 
-	mode rediswire.Mode
-	push func(redisqueue.Message) // for answers
+	mode   rediswire.Mode
+	push   func(redisqueue.Message) // for answers
+	encode func(dst []byte, nsp string, m *rediswire.ClusterMessage) ([]byte, error)
+	plain  bool // its channels are not sharded: slots do not matter
 }
 
 func (d *sharded) speech() *redisserver.Speech {
@@ -27,10 +29,15 @@ func (d *sharded) speech() *redisserver.Speech {
 
 func (d *sharded) pattern(string) (in redissub.Interest, ok bool) { return redissub.Interest{}, false }
 
-func (d *sharded) slot(channel string) uint16 { return redisconn.Slot(channel) }
+func (d *sharded) slot(channel string) uint16 {
+	if d.plain {
+		return 0
+	}
+	return redisconn.Slot(channel)
+}
 
 func (d *sharded) interest(channel string, k redissub.Kind, nsp, room string) redissub.Interest {
-	return redissub.Interest{Channel: channel, Kind: k, Slot: redisconn.Slot(channel), Namespace: nsp, Room: room}
+	return redissub.Interest{Channel: channel, Kind: k, Slot: d.slot(channel), Namespace: nsp, Room: room}
 }
 
 func (d *sharded) requests(nsp string) redissub.Interest {
@@ -91,8 +98,8 @@ func (d *sharded) message(channel, nsp string, m rediswire.ClusterMessage) (redi
 	if b, ok := m.Command.(adapter.Broadcast); ok {
 		payload = roomFor(&b)
 	}
-	payload, err := rediswire.AppendCluster(payload, nsp, &m)
-	return redisqueue.Message{Channel: channel, Slot: redisconn.Slot(channel), Payload: payload}, err
+	payload, err := d.encode(payload, nsp, &m)
+	return redisqueue.Message{Channel: channel, Slot: d.slot(channel), Payload: payload}, err
 }
 
 func (d *sharded) count(

@@ -1,11 +1,14 @@
-// The sharded adapter in the mode that MODE names. Emitters publish on classic channels: only gateways hear them.
+// The sharded adapter in the mode that MODE names, or the streams adapter for the mode "streams". Emitters publish on classic
+// channels: only gateways receive that.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createShardedAdapter } from "@socket.io/redis-adapter";
+import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
 import { commandsOf, commandsOfGo, counts, hears, request } from "./lib.mjs";
 import { clients, emitter, go, startNode, testCommands, testQuestions } from "./peers.mjs";
 
-const io = startNode((redis, subscriber) => createShardedAdapter(redis, subscriber, { subscriptionMode: process.env.MODE }));
+const mode = process.env.MODE;
+const io = startNode((redis, subscriber) => mode === "streams" ? createStreamsAdapter(redis) : createShardedAdapter(redis, subscriber, { subscriptionMode: mode }));
 
 const payload = { text: "€ 🔔", list: [1, 2.5, null], large: "x".repeat(70_000) };
 const binary = { deep: Buffer.from([9, 8, 7]) };

@@ -1,0 +1,210 @@
+package redis
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/internal/redisserver"
+	"github.com/carillon-io/carillon/internal/redisstream"
+	"github.com/carillon-io/carillon/internal/redissub"
+	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/pkg/adapter"
+)
+
+// streams is the dialect of Node's streams adapter: commands go through streams that every node reads whole, so that no room has
+// a subscription; questions and answers go through Pub/Sub, on the channels of the sharded adapter. Node publishes server-side
+// emits there too, and reads them in the stream as well, where they keep their order among the other commands.
+//
+// The channel of a namespace is the one on which classic emitters publish. It is subscribed once, since Node's servers count
+// its subscribers, and the first byte of a message tells which protocol it speaks.
+type streams struct {
+	cluster sharded
+	emitted *classic // what classic emitters publish; nil: they are not listened to
+	logs    []*redisstream.Stream
+	byName  map[string]*redisstream.Stream
+}
+
+var _ dialect = (*streams)(nil)
+
+// newStreams makes the dialect and its streams; sources leads to the master of a stream.
+func (a *Adapter) newStreams() (*streams, error) {
+	cfg := a.config.Streams
+	d := &streams{byName: make(map[string]*redisstream.Stream)}
+	d.cluster = sharded{inbox: a.inbox, encode: rediswire.AppendEphemeral, plain: true}
+	if cfg.ClassicEmitters {
+		d.emitted = &classic{inbox: a.inbox}
+	}
+	for i := range cfg.Count {
+		name := cfg.Name
+		if cfg.Count > 1 {
+			name += "-" + strconv.Itoa(i)
+		}
+		source, err := redisconn.NewSource(a.client, name)
+		if err != nil {
+			return nil, err
+		}
+		log := redisstream.New(&redisstream.Config{
+			Name: name, Node: a.config.NodeID, Source: source, MaxLength: cfg.MaxLength, Queue: redisqueue.Limits(a.config.Queue),
+			MaxValue: a.config.MaxMessage, Fields: streamFields, Receive: d.receiveEntry, Logger: a.log, Refusals: a.refusals,
+			Metrics: a.metrics.ofStreams(), Changed: a.showConnected,
+		})
+		d.logs, d.byName[name] = append(d.logs, log), log
+	}
+	return d, nil
+}
+
+// The fields of an entry, and the ones that are read in the order of redisconn.Entry.Values.
+const (
+	fieldUID = iota
+	fieldNamespace
+	fieldType
+	fieldData
+)
+
+var streamFields = []string{"uid", "nsp", "type", "data"}
+
+// log is the stream of a namespace. One of a name that no stream has, as Node's hash makes them, is read by nobody; it
+// takes the first, where at least gateways find it.
+func (d *streams) log(nsp string) *redisstream.Stream {
+	cfg := d.cluster.config.Streams
+	if log, found := d.byName[rediswire.StreamOf(cfg.Name, cfg.Count, nsp)]; found {
+		return log
+	}
+	return d.logs[0]
+}
+
+func (d *streams) speech() *redisserver.Speech {
+	return &redisserver.Speech{Wanted: d.wanted, Receive: d.receive}
+}
+
+func (d *streams) pattern(tag string) (in redissub.Interest, ok bool) {
+	if d.emitted == nil {
+		return redissub.Interest{}, false
+	}
+	return d.emitted.pattern(tag)
+}
+
+func (d *streams) slot(string) uint16 { return 0 }
+
+func (d *streams) requests(nsp string) redissub.Interest { return d.cluster.requests(nsp) }
+
+func (d *streams) answers(nsp, node string) string { return d.cluster.answers(nsp, node) }
+
+func (d *streams) open(nsp string) []redissub.Interest {
+	interests := d.cluster.open(nsp)
+	if d.emitted != nil {
+		interests = append(interests, d.emitted.requests(nsp))
+	}
+	return interests
+}
+
+// certain is what classic emitters publish on for several rooms. Everything else comes through the stream.
+func (d *streams) certain(nsp string) []redissub.Interest {
+	if d.emitted == nil {
+		return nil
+	}
+	return []redissub.Interest{d.requests(nsp)}
+}
+
+func (d *streams) listening(nsp string) []redissub.Interest { return d.cluster.listening(nsp) }
+
+func (d *streams) rooms(nsp string, names []string) []redissub.Interest {
+	if d.emitted == nil {
+		return nil
+	}
+	return d.emitted.rooms(nsp, names)
+}
+
+func (d *streams) wanted(in redissub.Interest) bool {
+	if d.emitted != nil && in.Kind == redissub.Room {
+		return d.emitted.wanted(in)
+	}
+	return d.cluster.wanted(in)
+}
+
+func (d *streams) count(ctx context.Context, client *goredis.Client, channels []string) (map[string]int64, error) {
+	return client.PubSubNumSub(ctx, channels...).Result()
+}
+
+func (d *streams) command(c adapter.Command) (redisqueue.Message, error) { return d.cluster.command(c) }
+
+func (d *streams) query(id string, q adapter.Query) (redisqueue.Message, error) {
+	return d.cluster.query(id, q)
+}
+
+// appendCommand puts a command into the stream of its namespace.
+func (d *streams) appendCommand(c adapter.Command, done func(error)) error {
+	e, err := rediswire.NewStreamEntry(d.cluster.config.NodeID, c)
+	if err != nil {
+		return err
+	}
+	d.log(e.Namespace).Append(done, []byte("uid"), []byte(e.UID), []byte("nsp"), []byte(e.Namespace),
+		[]byte("type"), []byte(e.Type), []byte("data"), e.Data)
+	return nil
+}
+
+// receive takes what comes through Pub/Sub.
+func (d *streams) receive(in redissub.Interest, p *redisconn.Push) redisserver.Drop {
+	switch {
+	case in.Kind == redissub.Own, in.Kind == redissub.Broadcast && !rediswire.IsClassic(p.Payload):
+		return d.cluster.receive(in, p)
+	case d.emitted == nil:
+		return droppedUnknownType // an emitter that this node is not to listen to
+	}
+	return d.emitted.receive(in, p)
+}
+
+// receiveEntry takes what comes through a stream. A question, as the emitter for streams writes server-side emits, is as good
+// there as on a channel.
+func (d *streams) receiveEntry(e redisconn.Entry) {
+	if drop := d.takeIn(&e); drop != redisserver.Accepted {
+		d.cluster.metrics.receivedDropped[drop].Inc()
+	}
+}
+
+func (d *streams) takeIn(e *redisconn.Entry) redisserver.Drop {
+	a := d.cluster.inbox
+	nsp := string(e.Values[fieldNamespace])
+	switch {
+	case string(e.Values[fieldUID]) == a.config.NodeID:
+		return droppedOwn
+	case e.Cut:
+		return redisserver.TooLarge
+	case nsp == "":
+		return droppedMalformed
+	case !a.namespaces.isOpen(nsp):
+		return droppedNoMember
+	}
+	entry := rediswire.StreamEntry{
+		UID: string(e.Values[fieldUID]), Namespace: nsp, Type: string(e.Values[fieldType]), Data: e.Values[fieldData],
+	}
+	payload, err := entry.Message()
+	if err != nil {
+		return a.refuse(nsp, err)
+	}
+	in := redissub.Interest{Channel: d.log(nsp).Name(), Kind: redissub.Broadcast, Namespace: nsp}
+	return d.cluster.receive(in, &redisconn.Push{Kind: redisconn.Message, Payload: payload, Size: len(payload), At: time.Now()})
+}
+
+// run serves the streams until ctx ends.
+func (d *streams) run(ctx context.Context, group interface{ Go(func()) }) {
+	for _, log := range d.logs {
+		group.Go(func() { log.Run(ctx) })
+	}
+}
+
+// state is that of the worst stream.
+func (d *streams) state() adapter.State {
+	state := adapter.State{Ready: true, Connected: true}
+	for _, log := range d.logs {
+		state.Ready = state.Ready && log.Positioned()
+		state.Connected = state.Connected && log.Connected()
+		state.Deaf = state.Deaf || log.Deaf()
+	}
+	return state
+}
