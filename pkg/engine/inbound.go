@@ -42,6 +42,14 @@ func (s *Session) endArriving() bool {
 		return false
 	}
 	s.cutLocked(Limit, cause("among the largest unfinished messages when all together were over their total"))
+	// Its reader or handler lets go of the memory in a moment. Counted until then, it would be looked for once more, and
+	// another session be ended in its place.
+	if s.socket != nil {
+		s.server.inbound.add(-int(s.socket.held.Swap(0)))
+	}
+	if s.polling != nil && s.polling.posting != nil {
+		s.polling.posting.charge(0)
+	}
 	return true
 }
 
@@ -51,10 +59,8 @@ func (c *wsConn) charge() {
 	if c.session == nil {
 		return // a candidate's messages are tiny
 	}
-	held := int64(c.in.Held())
-	if before := c.held.Load(); held != before {
-		c.held.Store(held)
-		c.session.server.inbound.add(int(held - before))
+	if held := int64(c.in.Held()); held != c.held.Load() {
+		c.session.server.inbound.add(int(held - c.held.Swap(held))) // endArriving may have counted it out meanwhile
 	}
 }
 

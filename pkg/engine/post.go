@@ -27,7 +27,7 @@ const (
 type post struct {
 	session   *Session
 	control   *http.ResponseController
-	held      atomic.Int64 // bytes that count towards Limits.Inbound; the handler writes it
+	held      atomic.Int64 // bytes that count towards Limits.Inbound; changed by Swap alone
 	receiving bool         // its body is arriving
 	cut       bool         // by us
 }

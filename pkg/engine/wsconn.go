@@ -34,7 +34,7 @@ type wsConn struct {
 
 	pong []byte // the newest one owed, as a frame. Session.mu guards it
 
-	held atomic.Int64 // bytes that count towards Limits.Inbound; the reader writes it
+	held atomic.Int64 // bytes that count towards Limits.Inbound; changed by Swap alone
 
 	writeLock sync.Mutex // held across writes
 
