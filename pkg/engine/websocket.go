@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/idle"
 	"github.com/carillon-io/carillon/internal/wsframe"
 	"github.com/gorilla/websocket"
 	"go.uber.org/zap"
@@ -136,4 +137,20 @@ func (s *Server) upgrades() []string {
 		return []string{transportWebSocket}
 	}
 	return nil
+}
+
+// Listener wraps the listener of a server with TLS, for http.Server.ServeTLS: idle WebSockets on its connections are then
+// parked, as they are without TLS. Elsewhere than on Linux it changes nothing.
+func Listener(l net.Listener) net.Listener { return parkingListener{l} }
+
+type parkingListener struct{ net.Listener }
+
+func (l parkingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		if parkable := idle.NewConn(conn); parkable != nil {
+			return parkable, nil
+		}
+	}
+	return conn, err
 }

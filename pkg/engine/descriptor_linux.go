@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/carillon-io/carillon/internal/idle"
+	"golang.org/x/sys/unix"
 )
 
 // readCall is one read that waits. They are pooled, as runs are: RawConn wants a function, and a closure would allocate.
@@ -223,4 +224,23 @@ func (w *writeCall) skip(n int) {
 		w.rest = w.rest[k:]
 		n -= k
 	}
+}
+
+// taken is how many bytes the peer's kernel has acknowledged, and whether it has still to acknowledge some: how a client's
+// progress shows, whatever is between us and its connection. Without TCP both are zero.
+func (c *wsConn) taken() (bytes uint64, pending bool) {
+	ask := func(descriptor uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(descriptor), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil {
+			bytes, pending = info.Bytes_acked, info.Unacked > 0 || info.Notsent_bytes > 0
+		}
+	}
+	if c.socket != nil {
+		_ = c.socket.Control(ask) // fails on a closed connection
+	} else if tcp, ok := c.inner().(syscall.Conn); ok {
+		if raw, err := tcp.SyscallConn(); err == nil {
+			_ = raw.Control(ask) // fails on a closed connection
+		}
+	}
+	return bytes, pending
 }
