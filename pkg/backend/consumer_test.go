@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/pkg/backend"
@@ -204,7 +205,8 @@ func TestConsumer_RetriesHoldBackOnlyTheirSocket(t *testing.T) {
 		return backend.Done()
 	})
 	// The entries of the bad socket alone are more than fit in the window.
-	r.consume(backend.Config{Handler: h, Prefetch: 32, MaxAttempts: 1 << 30})
+	registry := prometheus.NewPedanticRegistry()
+	r.consume(backend.Config{Handler: h, Prefetch: 32, MaxAttempts: 1 << 30, Registerer: registry})
 	for i := range entries {
 		r.event("bad", "e", fmt.Sprintf("[%d]", i))
 		r.event("s"+strconv.Itoa(i%others), "e", "[]")
@@ -230,6 +232,39 @@ func TestConsumer_RetriesHoldBackOnlyTheirSocket(t *testing.T) {
 	if len(bad) != entries {
 		t.Errorf("%d entries of the bad socket", len(bad))
 	}
+	eventually(t, "nothing is held", func() bool {
+		return value(t, registry, "carillon_backend_entries_in_memory", "") == 0 && value(t, registry, "carillon_backend_entries_held", "") == 0
+	})
+	if n := value(t, registry, "carillon_backend_entries_total", "done"); n != 2*entries {
+		t.Errorf("%v entries are counted", n)
+	}
+	if n := value(t, registry, "carillon_backend_entries_total", "retried"); n == 0 {
+		t.Error("no retry is counted")
+	}
+}
+
+// value is that of a metric, with that result if it has one.
+func value(t *testing.T, registry *prometheus.Registry, name, result string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			of := ""
+			for _, label := range m.GetLabel() {
+				if label.GetName() == "result" {
+					of = label.GetValue()
+				}
+			}
+			if family.GetName() == name && of == result {
+				return m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			}
+		}
+	}
+	t.Fatalf("no metric %s{result=%q}", name, result)
+	return 0
 }
 
 func TestConsumer_LastAttemptMakesADeadLetter(t *testing.T) {
@@ -502,6 +537,40 @@ func TestConsumer_ClaimsWhatOtherConsumersLeftPending(t *testing.T) {
 	if n := next["s0"] + next["s1"] + next["s2"]; n != 300 {
 		t.Errorf("%d handled", n)
 	}
+}
+
+// Redis has executed a read, and the reply got lost, in a retry inside go-redis for instance: what it held comes before
+// anything new.
+func TestConsumer_ReadWhoseReplyGotLostIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	r := newRoute(t, startServer(t).client(), 1)
+	handled := make(chan int64, 100)
+	r.consume(backend.Config{Handler: backend.HandlerFunc(func(_ context.Context, e *backend.Entry) backend.Verdict {
+		handled <- e.Seq
+		return backend.Done()
+	})})
+	r.event("s", "e", "[]")
+	next := receive(t, handled)
+	for lost := int64(0); lost < 10; { // the consumer may be faster
+		id := r.event("s", "e", "[]")
+		read := goredis.NewScript(`
+			local reply = redis.call('XREADGROUP', 'GROUP', 'backend', 'carillon', 'COUNT', 1, 'STREAMS', KEYS[2], '>')
+			if not reply then return 0 end
+			redis.call('HSET', KEYS[1], 'read', ARGV[1])
+			return 1`)
+		n, err := read.Run(t.Context(), r.client, []string{"carillon:lease:{orders.0}:backend", r.stream(0)}, id).Int64()
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost += n
+		r.event("s", "e", "[]")
+		for range 2 {
+			if next++; receive(t, handled) != next {
+				t.Fatalf("want entry %d", next)
+			}
+		}
+	}
+	r.settled()
 }
 
 func TestConsumer_EntriesTrimmedWhilePendingAreMissed(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +30,14 @@ type server struct {
 
 func startServer(t *testing.T) *server {
 	t.Helper()
+	s := reserveServer(t)
+	s.start()
+	return s
+}
+
+// reserveServer reserves an address; nothing listens there until start.
+func reserveServer(t *testing.T) *server {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +47,6 @@ func startServer(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.kill)
-	s.start()
 	return s
 }
 
@@ -78,6 +86,8 @@ func eventually(t *testing.T, what string, is func() bool) {
 		}
 	}
 }
+
+func contains(text, part string) bool { return strings.Contains(text, part) }
 
 // route writes entries as gateways do.
 type route struct {
