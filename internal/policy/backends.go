@@ -159,7 +159,7 @@ type paperUpstream struct{}
 func (paperUpstream) Forward(f *Forward) error {
 	f.Stored("0-1", nil)
 	if f.Answered != nil {
-		f.Answered(packet.Args{JSON: []byte(`[]`)}, nil)
+		f.Answered(packet.Args{}, nil)
 	}
 	return nil
 }

@@ -84,7 +84,10 @@ func (d *Decision) Explanation() string {
 	for i := range d.Actions {
 		fmt.Fprintf(&b, "  action %d: %s\n", i+1, d.Actions[i].line())
 	}
-	if d.Acked {
+	switch {
+	case d.Acked && len(d.Ack.JSON) == 0: // on paper no backend answers
+		b.WriteString("  ack: what the backend answers\n")
+	case d.Acked:
 		fmt.Fprintf(&b, "  ack: %s\n", printable(string(d.Ack.JSON)))
 	}
 	return b.String()

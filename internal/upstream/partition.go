@@ -70,6 +70,9 @@ func (p *partition) armLocked(deadline time.Time) {
 	p.timer.Reset(time.Until(deadline))
 }
 
+// expirePace is the least time between two looks at all that waits for late events.
+const expirePace = 10 * time.Millisecond
+
 // expire settles events that Redis has not confirmed before their deadline. Those that are part of a batch may be stored
 // all the same; the others never are.
 func (p *partition) expire() {
@@ -83,6 +86,9 @@ func (p *partition) expire() {
 	}
 	if len(dropped) > 0 {
 		p.compactLocked()
+	}
+	if soonest := now.Add(expirePace); !next.IsZero() && next.Before(soonest) {
+		next = soonest
 	}
 	p.armLocked(next)
 	p.mu.Unlock()
