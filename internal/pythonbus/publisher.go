@@ -17,16 +17,18 @@ const batchSize = 256
 func (b *Bus) publish(ctx context.Context) {
 	defer b.queue.close()
 	var backoff redisconn.Backoff
+	outage := outage{log: b.log, connection: "publisher"}
 	for ctx.Err() == nil {
 		c, err := b.dialers[1].Dial(ctx)
 		if err == nil {
 			backoff.Reset()
+			outage.over()
 			stop := context.AfterFunc(ctx, c.Close)
 			err = b.publishOn(ctx, c)
 			stop()
 			c.Close()
 		}
-		b.down(ctx, "publisher", err)
+		outage.report(ctx, err)
 		backoff.Sleep(ctx)
 	}
 }
@@ -124,9 +126,18 @@ func appendPublish(b []byte, channel string, payload []byte) []byte {
 	return redisconn.AppendWord(redisconn.AppendWord(redisconn.AppendCommand(b, "PUBLISH", 3), channel), payload)
 }
 
-// down logs that a connection ended, once for each time.
-func (b *Bus) down(ctx context.Context, what string, err error) {
-	if ctx.Err() == nil {
-		b.log.Warn("connection to Python's channel lost", zap.String("connection", what), zap.Error(err))
+// outage logs that a connection is lost: once, and again when the reason is another, however often it is tried anew.
+type outage struct {
+	log        *zap.Logger
+	connection string
+	said       string
+}
+
+func (o *outage) report(ctx context.Context, err error) {
+	if ctx.Err() == nil && err != nil && err.Error() != o.said {
+		o.said = err.Error()
+		o.log.Warn("connection to Python's channel lost", zap.String("connection", o.connection), zap.Error(err))
 	}
 }
+
+func (o *outage) over() { o.said = "" }

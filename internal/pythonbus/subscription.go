@@ -25,23 +25,26 @@ var errDeaf = errors.New("pythonbus: the subscription receives nothing, not even
 // them is missed, as python-socketio's own servers miss it.
 func (b *Bus) subscribe(ctx context.Context) {
 	var backoff redisconn.Backoff
+	outage := outage{log: b.log, connection: "subscription"}
 	for ctx.Err() == nil {
 		c, err := b.dialers[0].Dial(ctx)
 		if err == nil {
-			backoff.Reset()
 			stop := context.AfterFunc(ctx, c.Close)
-			err = b.receiveOn(c)
+			err = b.receiveOn(c, func() {
+				backoff.Reset()
+				outage.over()
+			})
 			stop()
 			c.Close()
 			b.metrics.up.Set(0)
 		}
-		b.down(ctx, "subscription", err)
+		outage.report(ctx, err)
 		backoff.Sleep(ctx)
 	}
 }
 
-// receiveOn subscribes and receives over one connection until that fails.
-func (b *Bus) receiveOn(c *redisconn.Conn) error {
+// receiveOn subscribes and receives over one connection until that fails. joined is called once it is subscribed.
+func (b *Bus) receiveOn(c *redisconn.Conn, joined func()) error {
 	c.MaxPayload = b.config.MaxMessage
 	b.health.begin(c.Close)
 	defer b.health.end()
@@ -61,6 +64,7 @@ func (b *Bus) receiveOn(c *redisconn.Conn) error {
 			return fmt.Errorf("pythonbus: subscribe to %s: %w", b.config.Channel, p.Err)
 		case p.Kind == redisconn.Subscribed && string(p.Channel) == b.config.Channel:
 			b.metrics.up.Set(1)
+			joined()
 			b.log.Info("joined Python's channel", zap.String("channel", b.config.Channel))
 		case p.Kind != redisconn.Message:
 		case string(p.Channel) == b.config.Probe:

@@ -223,6 +223,25 @@ func TestWebSocket_WrongMessagesEndTheConnectionWithAWord(t *testing.T) {
 	}
 }
 
+// TestWebSocket_FramesThatRFC6455DoesNotHave: a client must mask, and opcodes 3 to 7 mean nothing.
+func TestWebSocket_FramesThatRFC6455DoesNotHave(t *testing.T) {
+	_, url := doors(t, socketio.Config{})
+	for name, frame := range map[string][]byte{
+		"not masked": {0x81, 1, 'x'}, "opcode 3": {0x83, 0x80, 0, 0, 0, 0}, "reserved bit": {0x91, 0x80, 0, 0, 0, 0},
+		"a continuation of nothing": {0x80, 0x80, 0, 0, 0, 0}, "a long ping": append([]byte{0x89, 0xfe, 0, 126, 0, 0, 0, 0}, make([]byte, 126)...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := knockNative(t, url+"/ws", subprotocol)
+			n.reads(`{"hello":`)
+			if _, err := n.ws.NetConn().Write(frame); err != nil {
+				t.Fatal(err)
+			}
+			n.reads(`{"error":{"code":"invalid"`)
+			n.ends(1002)
+		})
+	}
+}
+
 func TestWebSocket_EndlessFragmentsEndTheConnection(t *testing.T) {
 	_, url := doors(t, socketio.Config{Engine: engine.Config{MaxPayload: 100_000}})
 	n := knockNative(t, url+"/ws")

@@ -18,11 +18,11 @@ var contract = map[string]struct {
 	kind   dto.MetricType
 	labels map[string][]string
 }{
-	"carillon_connections": {dto.MetricType_GAUGE, map[string][]string{"transport": {"polling", "websocket"}}},
+	"carillon_connections": {dto.MetricType_GAUGE, map[string][]string{"transport": {"polling", "websocket", "native", "sse"}}},
 	"carillon_sockets":     {dto.MetricType_GAUGE, map[string][]string{"namespace": nil}},
 	"carillon_rooms":       {dto.MetricType_GAUGE, nil},
 	"carillon_handshakes_total": {dto.MetricType_COUNTER, map[string][]string{
-		"transport": {"polling", "websocket"},
+		"transport": {"polling", "websocket", "native", "sse"},
 		"result": {
 			"ok", "bad method", "bad request", "forbidden", "unsupported version", "unavailable", "too many", "too many of address",
 		},
@@ -36,7 +36,7 @@ var contract = map[string]struct {
 		"type":      {"open", "close", "ping", "pong", "message", "upgrade", "noop"},
 	}},
 	"carillon_bytes_total": {dto.MetricType_COUNTER, map[string][]string{
-		"direction": {"in", "out"}, "transport": {"polling", "websocket"},
+		"direction": {"in", "out"}, "transport": {"polling", "websocket", "native", "sse"},
 	}},
 	"carillon_broadcasts_total":     {dto.MetricType_COUNTER, map[string][]string{"origin": {"local", "remote"}}},
 	"carillon_deliveries_total":     {dto.MetricType_COUNTER, nil},
@@ -52,6 +52,14 @@ var contract = map[string]struct {
 	"carillon_redis_resubscribes_total":   {dto.MetricType_COUNTER, nil},
 	"carillon_redis_stream_trimmed_total": {dto.MetricType_COUNTER, nil},
 	"carillon_redis_probe_seconds":        {dto.MetricType_HISTOGRAM, nil},
+	"carillon_python_up":                  {dto.MetricType_GAUGE, nil},
+	"carillon_python_messages_total":      {dto.MetricType_COUNTER, map[string][]string{"direction": {"in", "out"}}},
+	"carillon_python_dropped_total": {dto.MetricType_COUNTER, map[string][]string{
+		"direction": nil, // each reason has one
+		"reason": {
+			"pickle", "malformed", "too_large", "unknown_method", "unasked", "unsupported", "full", "age", "refused", "unknown", "shutdown",
+		},
+	}},
 	"carillon_rule_decisions_total": {dto.MetricType_COUNTER, map[string][]string{
 		"namespace": nil, "rule": nil, "decision": {"allowed", "denied", "invalid", "limited", "failed"},
 	}},
