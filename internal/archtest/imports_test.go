@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"internal/demo":           nil,
 	"internal/bytesjson":      {"pkg/socketio/packet"},
 	"internal/outbound":       nil,
+	"internal/ask":            {"internal/config", "internal/outbound"},
 	"internal/webhook":        {"internal/bytesjson", "internal/config", "internal/outbound", "pkg/backend", "pkg/socketio/packet"},
 	"internal/api":            {"internal/bytesjson", "internal/config", "pkg/adapter", "pkg/socketio", "pkg/socketio/packet"},
 	"internal/podcost":        nil,
@@ -71,10 +72,10 @@ var allowed = map[string][]string{
 	"internal/celjson":          {"pkg/socketio/packet"},
 	"internal/expression":       {"internal/celjson", "internal/config", "pkg/engine", "pkg/socketio/packet"},
 	"internal/policytest":       {"internal/config", "internal/policy", "pkg/socketio/packet"},
-	"internal/policy":           {"internal/auth", "internal/celjson", "internal/config", "internal/expression", "internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/socketio", "pkg/socketio/packet"},
+	"internal/policy":           {"internal/ask", "internal/auth", "internal/celjson", "internal/config", "internal/expression", "internal/sio/conn", "pkg/adapter", "pkg/engine", "pkg/socketio", "pkg/socketio/packet"},
 
 	"internal/gateway": {
-		"internal/api", "internal/auth", "internal/config", "internal/demo", "internal/msgjson", "internal/origin", "internal/podcost", "internal/policy",
+		"internal/api", "internal/ask", "internal/auth", "internal/config", "internal/demo", "internal/msgjson", "internal/origin", "internal/podcost", "internal/policy",
 		"internal/pythonbus", "internal/rediswire", "internal/relay",
 		"internal/rediswire", "internal/relay", "internal/upstream", "internal/webhook",
 		"pkg/adapter", "pkg/adapter/redis", "pkg/emitter", "pkg/engine", "pkg/rooms", "pkg/socketio", "pkg/socketio/packet",

@@ -28,7 +28,7 @@ type Connect struct {
 	If Expression `key:"if,omitempty"`
 	// Actions, in order: join, emit, broadcast, reply.
 	Do []Action `key:"do,omitempty"`
-	// A backend that decides who may join. Without it none is asked. *(not in this version)*
+	// A backend that decides who may join. Without it none is asked.
 	Ask *Ask `key:"ask,omitempty"`
 }
 

@@ -67,9 +67,6 @@ func shown(v reflect.Value) string {
 func (l *loader) checkUnbuiltPolicy() {
 	for _, name := range slices.Sorted(maps.Keys(l.config.Namespaces)) {
 		key, namespace := entryKey("namespaces", name), l.config.Namespaces[name]
-		if namespace.Connect.Ask != nil {
-			l.fault(key+".connect.ask", notInThisVersion)
-		}
 		for i, action := range namespace.Connect.Do {
 			l.checkUnbuiltBackfill(indexKey(key+".connect.do", i), action)
 		}

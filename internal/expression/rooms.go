@@ -106,6 +106,17 @@ func roomName(v ref.Val) (string, error) {
 	return "", errRoomType
 }
 
+// CheckJoin says what is wrong with the name of a room that the socket with an id is to join and that a backend gave.
+func CheckJoin(name, id string) error {
+	if err := CheckRoom(name); err != nil {
+		return err
+	}
+	if isSocketID(name) && name != id {
+		return errRoomForeign
+	}
+	return nil
+}
+
 // CheckRoom says what is wrong with a name.
 func CheckRoom(name string) error {
 	switch {

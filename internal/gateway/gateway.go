@@ -15,6 +15,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"github.com/carillon-io/carillon/internal/ask"
 	"github.com/carillon-io/carillon/internal/auth"
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/podcost"
@@ -73,8 +74,9 @@ type Gateway struct {
 	adapter  adapter.Adapter
 	redis    goredis.UniversalClient // nil: none
 	webhooks *webhook.Webhooks       // nil: no Redis
-	upstream *upstream.Upstream      // nil: no Redis that could carry events to backends
-	tracing  *tracing                // nil: off
+	asker    *ask.Asker
+	upstream *upstream.Upstream // nil: no Redis that could carry events to backends
+	tracing  *tracing           // nil: off
 	panics   *prometheus.CounterVec
 	close    func() error // releases what New opened
 
@@ -151,6 +153,10 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 	if g.tokens, err = auth.New(o.Config.Auth, auth.Options{Logger: g.logger.Named("auth"), Registry: registry}); err != nil {
 		return err
 	}
+	asking, err := g.newAsking(o, registry)
+	if err != nil {
+		return err
+	}
 	g.policy, err = policy.New(policyConfig(o.Config), policy.Options{
 		Logger:     g.logger.Named("policy"),
 		Registry:   registry,
@@ -158,6 +164,7 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 		Connected:  func() bool { return g.adapter.State().Connected },
 		Backends:   g.backends(),
 		MaxDepth:   o.Config.SocketIO.MaxDepth + rediswire.Wrapping,
+		Asking:     asking,
 		Tokens: policy.Tokens{
 			Verifier:    g.tokens,
 			Places:      auth.NewPlaces(o.Config.Auth.Token, origins.MayUseCookies),
@@ -290,6 +297,9 @@ func (g *Gateway) serverConfig(cluster adapter.Adapter, tag func() string, origi
 			Unknown:           http.HandlerFunc(g.unknown),
 			Check: func(r *http.Request) *engine.Refusal {
 				if refusal := origins.check(r); refusal != nil {
+					return refusal
+				}
+				if refusal := g.checkAsking(r); refusal != nil {
 					return refusal
 				}
 				return g.limits.check(r)

@@ -96,6 +96,9 @@ func (c *client) openUpstream(backends Backends) {
 	if c.proof != nil {
 		info.User = c.proof.token.Load().Subject
 	}
+	if sub := c.given.subject(); sub != "" {
+		info.User = sub
+	}
 	c.up = backends.Open(info)
 }
 

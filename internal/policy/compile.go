@@ -56,6 +56,7 @@ func (c *compiler) namespace(key string, written *config.Namespace) *namespace {
 	at := "namespaces[" + strconv.Quote(key) + "]"
 	n := &namespace{key: key}
 	n.fresh = written.Recovery != nil && !*written.Recovery
+	n.ask = written.Connect.Ask
 	n.requireToken = written.Connect.Require == config.RequireToken
 	n.asksAuth = asksAuth(written)
 	n.connect.cond = c.condition(at+".connect.if", expression.InConnect, written.Connect.If)

@@ -38,15 +38,20 @@ type client struct {
 	socket
 
 	proof *proof   // nil: none
+	given *given   // by a backend that was asked; nil: none was
 	up    Upstream // nil until first needed
 }
 
-// Claims is the payload of the token, nil when there is none.
+// Claims is the payload of the token with what a backend has given over it; nil when there is neither.
 func (c *client) Claims() []byte {
-	if c.proof == nil {
-		return nil
+	var own []byte
+	if c.proof != nil {
+		own = c.proof.token.Load().Claims
 	}
-	return c.proof.token.Load().Claims
+	if c.given == nil {
+		return own
+	}
+	return c.given.over(own)
 }
 
 // current returns the present rules of the socket's namespace; nil when the configuration has none.
@@ -155,6 +160,9 @@ func (l *logic) Enter(ctx context.Context) error {
 	if err := l.authenticate(ctx, n); err != nil {
 		return err
 	}
+	if err := l.askBackend(ctx, n); err != nil {
+		return err
+	}
 	a := l.activation(ctx)
 	operations, refused := n.connect.prepare(a, d)
 	a.Release()
@@ -163,6 +171,9 @@ func (l *logic) Enter(ctx context.Context) error {
 		return refused.connectError()
 	}
 	var confirmed []<-chan error
+	if g := l.client.given; g != nil && len(g.rooms) > 0 {
+		confirmed = append(confirmed, l.join(g.rooms))
+	}
 	for i := range operations {
 		if operations[i].verb == config.VerbJoin {
 			d.did(l.client.socket, &operations[i])

@@ -3,6 +3,7 @@ package policy
 import (
 	"strings"
 
+	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/expression"
 )
 
@@ -24,6 +25,8 @@ type namespace struct {
 	refresh *tally // of tokens
 	// requireToken lets in only sockets with a token.
 	requireToken bool
+	// ask is the backend that decides about sockets; nil: none.
+	ask *config.Ask
 	// asksAuth: rules may look at what a client says of itself.
 	asksAuth   bool
 	fresh      bool // recovery: false

@@ -25,6 +25,7 @@ type Options struct {
 	// 0: no limit but the codec's.
 	MaxDepth int
 	Tokens   Tokens // that sockets bring
+	Asking   Asking // of backends whether a socket may join
 	// Connected reports whether the cluster answers; while it does not, a connect does not wait for its joins to be
 	// known there. nil: it always does.
 	Connected func() bool
@@ -42,6 +43,7 @@ type Policy struct {
 	maxDepth     int
 	connected    func() bool
 	tokens       Tokens
+	asking       Asking
 	backends     Backends
 
 	deadlines auth.Deadlines // of tokens
@@ -68,6 +70,7 @@ func New(cfg Config, options Options) (*Policy, error) {
 		maxDepth:     options.MaxDepth,
 		connected:    options.Connected,
 		tokens:       options.Tokens,
+		asking:       options.Asking,
 		backends:     options.Backends,
 	}
 	if p.logger == nil {
