@@ -46,7 +46,7 @@ func (q *Queue) Release(slot uint16, back []Message) (lost Losses) {
 	held := q.held[slot]
 	delete(q.held, slot)
 	if q.closed {
-		return q.loseAllLocked(nil, back, Shutdown)
+		return q.loseAllLocked(back, Shutdown)
 	}
 	for _, m := range back {
 		q.addLocked(1, len(m.Payload))

@@ -146,7 +146,7 @@ func (q *Queue) Settle(again []Message) (lost Losses) {
 	defer q.mu.Unlock()
 	q.out = nil
 	if q.closed {
-		return q.loseAllLocked(nil, again, Shutdown)
+		return q.loseAllLocked(again, Shutdown)
 	}
 	q.messages.unshift(again)
 	for i := range again {
@@ -162,7 +162,7 @@ func (q *Queue) Settle(again []Message) (lost Losses) {
 func (q *Queue) Close() {
 	q.mu.Lock()
 	q.closed = true
-	lost := q.loseAllLocked(nil, q.extractLocked(func(uint16) bool { return true }), Shutdown)
+	lost := q.loseAllLocked(q.extractLocked(func(uint16) bool { return true }), Shutdown)
 	q.changedLocked(nil)
 	if q.timer != nil {
 		q.timer.Stop()
@@ -190,7 +190,7 @@ func (q *Queue) loseLocked(lost Losses, m Message, why Drop) Losses {
 	return append(lost, loss{m, err})
 }
 
-func (q *Queue) loseAllLocked(lost Losses, messages []Message, why Drop) Losses {
+func (q *Queue) loseAllLocked(messages []Message, why Drop) (lost Losses) {
 	for _, m := range messages {
 		lost = q.loseLocked(lost, m, why)
 	}
@@ -266,7 +266,7 @@ func (q *Queue) expire() {
 	for i := range late {
 		q.addLocked(-1, -len(late[i].Payload))
 	}
-	lost := q.changedLocked(q.loseAllLocked(nil, late, Age))
+	lost := q.changedLocked(q.loseAllLocked(late, Age))
 	q.mu.Unlock()
 	lost.Finish()
 }

@@ -44,16 +44,16 @@ func (s *Server) receive(ctx context.Context) {
 	}
 }
 
-// dialLog logs failures to connect: a reason that the operator has to mend once, until a connection is made.
-type dialLog struct{ told bool }
+// dialLog logs failures to connect. A reason that the operator has to mend is a warning, once until a connection is made.
+type dialLog struct{ warned bool }
 
 func (l *dialLog) report(ctx context.Context, s *Server, what string, err error) {
 	switch {
 	case err == nil:
-		l.told = false
+		l.warned = false
 	case ctx.Err() != nil || s.config.Refusals.Refused(RefusedLogin, err):
-	case errors.Is(err, redisconn.ErrReplica) && !l.told:
-		l.told = true
+	case errors.Is(err, redisconn.ErrReplica) && !l.warned:
+		l.warned = true
 		s.log.Warn(what+" cannot connect", zap.Error(err))
 	default:
 		s.log.Debug(what+" cannot connect", zap.Error(err))

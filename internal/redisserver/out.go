@@ -18,7 +18,7 @@ const (
 	// milliseconds when the node is busy, and what is on its way when the connection ends is lost.
 	publishBatch = 4096
 	publishBytes = 1 << 20
-	// flushTime is how long messages may still leave after the adapter was told to end.
+	// flushTime is how long messages may still leave after Run's context has ended.
 	flushTime = time.Second
 )
 

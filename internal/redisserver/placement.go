@@ -42,7 +42,7 @@ func (p Single) Servers() []*Server                  { return []*Server{p.server
 func (p Single) whenMoved(f func())                  { f() }
 func (p Single) leave(*Server)                       {}
 
-// alone is told by a server that there is no other one.
+// alone handles the events of a server that is the only one.
 type alone struct{}
 
 func (alone) trouble()                                         {}

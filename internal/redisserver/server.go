@@ -44,7 +44,7 @@ type Server struct {
 	end context.CancelFunc // set by the placement
 }
 
-// events are what a server tells its placement. They are called without locks and do not block.
+// events are the calls of a server to its placement. They are made without locks and do not block.
 type events interface {
 	// trouble: there is no connection, or no server for a slot.
 	trouble()
@@ -169,7 +169,7 @@ func (s *Server) Exclude(suits func(channel string) bool, f func()) {
 	})
 }
 
-// update changes the table under the lock, and tells of the waits that this ends once the lock is released.
+// update changes the table under the lock, and calls Done of the waits that this ends once the lock is released.
 func (s *Server) update(change func()) {
 	s.mu.Lock()
 	change()

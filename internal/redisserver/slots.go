@@ -118,7 +118,7 @@ func (p *Slots) Run(ctx context.Context) {
 }
 
 // watch loads the map of slots at the start, every checkInterval, and whenever something is wrong. It waits a little each
-// time, so that the masters have told one another.
+// time, because masters take some time to learn of a move from one another.
 func (p *Slots) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		ranges, options, err := p.topology.Load(ctx)

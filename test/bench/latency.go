@@ -26,8 +26,8 @@ func measureLatency(ctx context.Context, address string, short bool) (map[string
 		duration = time.Second
 	}
 	publisher, receiver := newLatencyNode(address), newLatencyNode(address)
-	defer publisher.client.Close() //nolint:errcheck // nothing is lost with it
-	defer receiver.client.Close()  //nolint:errcheck // nothing is lost with it
+	defer func() { _ = publisher.client.Close() }()
+	defer func() { _ = receiver.client.Close() }()
 	var running sync.WaitGroup
 	defer running.Wait()
 	ctx, stop := context.WithCancel(ctx)

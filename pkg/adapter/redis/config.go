@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/carillon-io/carillon/internal/redispeers"
@@ -37,7 +38,7 @@ type Config struct {
 	// RequestTimeout is how long a query and a Confirm wait; default 5 s.
 	RequestTimeout time.Duration
 	// OwnResponses answers queries on the channel of the node that asked, as Node's publishOnSpecificResponseChannel
-	// does, instead of the one that all nodes hear.
+	// does, instead of the one that all nodes receive.
 	OwnResponses bool
 	// MaxMessage is the longest message read from Redis, and the longest answer to a query, in bytes; default 8 MiB.
 	MaxMessage int
@@ -52,7 +53,7 @@ type Config struct {
 	Streams *Streams
 	// Interest is what this node listens to on classic channels; default InterestRoom.
 	Interest Interest
-	// Linger is how long a room that nobody here is in any more stays subscribed; default 1 s.
+	// Linger is how long a room stays subscribed after its last member here has left; default 1 s.
 	Linger time.Duration
 	// Logger logs changes of state; nil: nothing is logged.
 	Logger *zap.Logger
@@ -118,6 +119,18 @@ type Queue struct {
 	Messages int           // default 10,000
 	Bytes    int           // default 16 MiB
 	Age      time.Duration // default 10 s
+}
+
+// Tracing makes spans of commands on their way through Redis: "publish" from Adapter.Publish until the outcome is
+// known, and "receive" at each node that acts on the command, from when it was read until the Node above has delivered
+// it. Nothing is added to the messages, which are Node's: the trace id is a hash of the channel and the message, so that
+// all nodes that see the same bytes take part in the same trace. Messages that are equal to the byte share one.
+type Tracing struct {
+	// Tracer makes the spans.
+	Tracer trace.Tracer
+	// Sampled decides by the trace id alone, or the spans of one message would be sampled on some nodes and not on others;
+	// nil: all messages are.
+	Sampled func(trace.TraceID) bool
 }
 
 const (

@@ -1,7 +1,7 @@
 // Package redis is the adapter that connects the nodes of a cluster over Redis Pub/Sub, on the channels and in the
 // bytes of @socket.io/redis-adapter: Node's servers, gateways and emitters mix on one Redis, all requests between
 // nodes included. Node's adapter listens to all rooms of the cluster; this one subscribes to those that this node has
-// members in. It asks the Node above who is in a room, and knows nothing of sockets.
+// members in. It asks the Node above whether a room has members, and knows nothing of sockets.
 //
 // # Five words
 //
@@ -47,7 +47,8 @@
 //
 // Confirm waits until all channels concerned are subscribed, and then for a fence: a probe that is published after that
 // and received on the same connection, with nothing lost in between. All that wait at the same time share one fence, and
-// there is one every 2 ms at most. It has a lane of its own in the queue. Where two servers are concerned, both must hold together.
+// there is one every 2 ms at most. It has a lane of its own in the queue. Where two servers are concerned, both must hold
+// together.
 //
 // Probes go on every second. A subscription on which none comes back although Redis takes them is deaf, as after a
 // failover, and is replaced; each next one is given more time, or a slow Redis would never be subscribed.
@@ -60,7 +61,8 @@
 // new master until those before it are settled at the old one.
 //
 // A message is published at most once: when Redis did not answer, the outcome is unknown, counted, and never tried again.
-// When Redis answered that it cannot now, it is put back. While Redis is away messages wait within bounds of number,
+// When Redis answered that it cannot now, it is put back. What a server accepted that is not a master any more has no known
+// outcome either. While Redis is away messages wait within bounds of number,
 // bytes and age, and the oldest go first. What others publish while the subscription is down is missed;
 // redis_resubscribes_total counts the gaps.
 //

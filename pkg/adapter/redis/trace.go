@@ -17,18 +17,6 @@ import (
 	"github.com/carillon-io/carillon/pkg/rooms"
 )
 
-// Tracing makes spans of commands on their way through Redis: "publish" from Adapter.Publish until the outcome is
-// known, and "receive" at each node that acts on the command, from when it was read until the Node above has delivered
-// it. Nothing is added to the messages, which are Node's: the trace id is a hash of the channel and the message, so that
-// all who see the same bytes take part in the same trace. Messages that are equal to the byte share one.
-type Tracing struct {
-	// Tracer makes the spans.
-	Tracer trace.Tracer
-	// Sampled decides by the trace id alone, or the spans of one message would be sampled on some nodes and not on others;
-	// nil: all messages are.
-	Sampled func(trace.TraceID) bool
-}
-
 // traceID must be the same in every version of this package, because nodes of several share traces.
 func traceID(channel string, payload []byte) trace.TraceID {
 	var id trace.TraceID
