@@ -53,9 +53,11 @@ var allowed = map[string][]string{
 	"pkg/backend":       {"pkg/socketio/packet"},
 	"internal/upstream": {"internal/config", "internal/redisconn", "pkg/socketio/packet"},
 
-	"pkg/engine":     {"internal/eioproto", "internal/idle", "internal/wsframe"},
+	"pkg/engine":     {"internal/alarm", "internal/eioproto", "internal/idle", "internal/wsframe", "internal/yield"},
 	"internal/relay": {"internal/idle"},
 
+	"internal/alarm":     nil,
+	"internal/yield":     nil,
 	"internal/origin":    nil,
 	"internal/sio/tally": nil,
 	"internal/native":    {"internal/bytesjson", "pkg/socketio/packet"},

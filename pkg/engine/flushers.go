@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/carillon-io/carillon/internal/yield"
 )
 
 // flushers write what sessions have to send: a few goroutines that go from session to session. With a goroutine for each
@@ -119,7 +121,7 @@ func (f *flushers) work() {
 		}
 		if n%flushLook == 0 && !behind {
 			if now := time.Now(); now.Sub(since) >= stay {
-				yield()
+				yield.Now()
 				since = time.Now()
 				stay = max(flushStay, since.Sub(now))
 			}

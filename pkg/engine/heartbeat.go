@@ -3,6 +3,8 @@ package engine
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/carillon-io/carillon/internal/alarm"
 )
 
 // heartbeat is a session's one deadline and what it is for. Session.mu guards it.
@@ -20,7 +22,7 @@ import (
 type heartbeat struct {
 	due       time.Duration // since the server's epoch
 	armed     time.Duration // when alarms call; 0: they do not. Later than due never, earlier often
-	place     int           // in alarms, from 1. alarmHeap.mu guards it
+	place     alarm.Place   // the alarms guard it
 	awaiting  bool          // a ping is unanswered
 	extended  bool          // and other traffic has extended the wait
 	blocked   bool          // Receiver.Message runs since blockedAt
@@ -32,10 +34,12 @@ type heartbeat struct {
 	proof      time.Duration // when the last ping was queued that is certainly answered
 }
 
+func (s *Session) alarmPlace() *alarm.Place { return &s.beat.place }
+
 // disarmLocked gives the deadline up.
 func (s *Session) disarmLocked() {
 	if s.beat.armed != 0 {
-		s.server.alarms.cancel(s)
+		s.server.alarms.Cancel(s)
 		s.beat.armed = 0
 	}
 }
@@ -70,7 +74,7 @@ func (s *Session) armLocked(at time.Duration) {
 		return
 	}
 	b.armed = at
-	s.server.alarms.set(s, at)
+	s.server.alarms.Set(s, at)
 }
 
 func (s *Session) onTimer() {

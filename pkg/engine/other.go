@@ -2,10 +2,7 @@
 
 package engine
 
-import (
-	"runtime"
-	"syscall"
-)
+import "syscall"
 
 // Elsewhere than on Linux every connection has a reader that waits, with its buffer.
 
@@ -17,9 +14,6 @@ func (c *wsConn) rawWrite(*flusher, []byte, []*Frame, []byte) (int, error) {
 type writeCall struct{}
 
 func (*writeCall) prepare(*flusher) {}
-
-// yield is for flushers, which serve raw connections only.
-func yield() { runtime.Gosched() }
 
 type readRun struct{ drained bool }
 

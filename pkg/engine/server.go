@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/alarm"
 	"github.com/carillon-io/carillon/internal/idle"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
@@ -41,7 +42,7 @@ type Server struct {
 
 	admission admission
 	flushers  flushers
-	alarms    alarms
+	alarms    *alarm.Alarms[*Session]
 	patience  time.Duration // closeStall
 	seldom    map[CloseReason]*rate.Sometimes
 
@@ -65,7 +66,7 @@ func New(h Handler, cfg Config) (*Server, error) {
 	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable(), patience: closeStall, seldom: newSeldom()}
 	s.idle = idle.New(s.running.Go)
 	s.flushers.run = s.flushers.work
-	s.alarms.server = s
+	s.alarms = alarm.New(s.now, (*Session).alarmPlace, (*Session).onTimer)
 	s.outboxes.init(s, "outboxes", (*Session).outboxBytes, (*Session).endFullOutbox)
 	s.inbound.init(s, "unfinished messages", (*Session).arriving, (*Session).endArriving)
 	s.metrics, err = newMetrics(cfg.Registry, s)

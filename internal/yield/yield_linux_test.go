@@ -1,4 +1,4 @@
-package engine
+package yield
 
 import (
 	"net"
@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// With one thread and somebody always runnable, nobody looks for input but who yields.
-func TestYield_LetsThoseRunForWhomSomethingHasArrived(t *testing.T) {
+// With one thread and a goroutine that is always runnable, the runtime looks for input only when that goroutine yields.
+func TestNow_RunsReadersWhoseInputHasArrived(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -41,9 +41,9 @@ func TestYield_LetsThoseRunForWhomSomethingHasArrived(t *testing.T) {
 		const patience = 10 // the runtime has things of its own to do now and then; it would take thousands without a look
 		for n := 0; len(read) == 0; n++ {
 			if n == patience {
-				t.Fatal("who had something to read has not run")
+				t.Fatal("the reader has not run")
 			}
-			yield()
+			Now()
 		}
 		if err := <-read; err != nil {
 			t.Fatal(err)

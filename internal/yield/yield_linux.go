@@ -1,4 +1,5 @@
-package engine
+// Package yield lets other goroutines run, those included for which the network has just brought something.
+package yield
 
 import (
 	"encoding/binary"
@@ -37,10 +38,10 @@ func newYielder() *yielder {
 	return y
 }
 
-// yield runs every other runnable goroutine, including those whose input has just become ready. runtime.Gosched alone does
-// not: the scheduler polls the network only when no goroutine is runnable, else every 10 ms. So yield blocks on an eventfd
-// that is already readable, which makes the scheduler poll.
-func yield() {
+// Now runs every other runnable goroutine, including those whose input has just become ready. runtime.Gosched alone does
+// not: the scheduler polls the network only when no goroutine is runnable, else every 10 ms. So Now blocks on an eventfd
+// that is already readable, which makes the scheduler poll. Elsewhere than on Linux it is runtime.Gosched.
+func Now() {
 	y := newYielder()
 	if y == nil { // no descriptors left
 		runtime.Gosched()
