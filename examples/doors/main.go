@@ -58,7 +58,7 @@ func run(ctx context.Context, listen, client string) error {
 	return err
 }
 
-// chat knows no doors: whoever sends a message, everybody in the room receives it.
+// chat knows no doors: a message goes to all sockets of the room, whatever their clients speak.
 func chat(n *socketio.Namespace) {
 	n.Use(func(_ context.Context, s *socketio.Socket) error { return s.Join("lobby") })
 	n.OnConnect(func(s *socketio.Socket) {

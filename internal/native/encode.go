@@ -97,7 +97,7 @@ func AppendComment(dst []byte, text string) []byte {
 	return append(appendLine(append(dst, ": "...), []byte(text)), "\n\n"...)
 }
 
-// AppendError appends what a client is told before its connection is closed; ok is false where its protocol has nothing for it.
+// AppendError appends the last message before a connection is closed, which says why; ok is false where the protocol has none.
 func AppendError(dst []byte, protocol Protocol, code, message string) (out []byte, ok bool) {
 	switch protocol {
 	case JSON:

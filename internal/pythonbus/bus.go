@@ -40,7 +40,7 @@ type Config struct {
 	Registry        prometheus.Registerer // nil: metrics are kept, not registered
 }
 
-// Bus is an adapter that also speaks with python-socketio. What it does not itself do is the adapter's below.
+// Bus is an adapter that also speaks with python-socketio. It passes all else to the adapter below it.
 type Bus struct {
 	adapter.Adapter
 

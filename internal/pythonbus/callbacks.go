@@ -78,8 +78,8 @@ func (c *callbacks) take(id uint64) chan packet.Args {
 	return answer
 }
 
-// askOne sends an event to the one socket of that id, wherever it is, and waits for its acknowledgement. Which process in Python
-// has it nobody says, so an id of none costs the whole timeout.
+// askOne sends an event to the one socket of that id, wherever it is, and waits for its acknowledgement. No process in Python
+// says whether it holds the socket, so an unknown id costs the whole timeout.
 func (b *Bus) askOne(ctx context.Context, q *adapter.BroadcastAsk, reply func(adapter.Reply)) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
 	defer cancel()

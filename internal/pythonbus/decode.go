@@ -88,7 +88,7 @@ func (e *envelope) target() (t rooms.Target, ok bool, err error) {
 		return t, false, err
 	}
 	if !isNull(e.Room) && len(t.Rooms) == 0 {
-		return t, false, nil // an empty list is nobody, never everybody
+		return t, false, nil // an empty list addresses no socket, never all of them
 	}
 	skipped, err := names(e.SkipSID)
 	if err != nil {
@@ -96,7 +96,7 @@ func (e *envelope) target() (t rooms.Target, ok bool, err error) {
 	}
 	nsp := e.namespace()
 	for _, sid := range skipped {
-		if isID(nsp, sid) { // a room's name leaves out nobody there, and must not leave out the room here
+		if isID(nsp, sid) { // Python ignores other names here; Target.Except would exclude a whole room
 			t.Except = append(t.Except, sid)
 		}
 	}

@@ -5,8 +5,8 @@
 //	                     └◄──── subscription ◄── channel ◄── python-socketio: delivered to this node's own sockets
 //
 // Every process receives everything on this channel: there is no interest, and each node delivers what comes from Python
-// to its own sockets alone. What nodes publish reaches the other nodes through their adapter; here they recognise one
-// another by the beginning of their host ids and skip those messages, so nothing arrives twice and nothing circulates.
+// to its own sockets alone. Messages of nodes reach the other nodes through their adapter. On this channel nodes recognise each
+// other by the beginning of their host ids and skip those messages, so no event arrives twice and none circulates.
 //
 // The format is that of python-socketio since 5.14.0 (src/socketio/pubsub_manager.py): one JSON object a message. Before
 // that version messages were pickles, which run code when they are read; they are dropped and counted.

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// queue holds messages until the publisher takes them, the oldest first. Over a bound the oldest go: a message of half a minute
-// ago helps nobody, and a new one must not wait behind it.
+// queue holds messages until the publisher takes them, the oldest first. Over a bound the oldest are
+// dropped: clients have no use for a message of half a minute ago, and a new one must not wait behind it.
 type queue struct {
 	// Static after construction.
 	maxMessages, maxBytes int

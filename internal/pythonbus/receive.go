@@ -88,7 +88,7 @@ func (b *Bus) emit(e *envelope, received time.Time) error {
 	return nil
 }
 
-// holdsAny reports whether an event may be for a socket of this node. No rooms are everybody.
+// holdsAny reports whether an event may be for a socket of this node. No rooms address all sockets.
 func (b *Bus) holdsAny(nsp string, names []string) bool {
 	for _, room := range names {
 		if b.node.Holds(nsp, room) {
@@ -98,7 +98,7 @@ func (b *Bus) holdsAny(nsp string, names []string) bool {
 	return len(names) == 0
 }
 
-// single does what is for one socket by its id. A room's name in the place of an id is nobody's.
+// single carries out a command for one socket, which it names by id. Any other name addresses no socket.
 func (b *Bus) single(e *envelope) error {
 	nsp := e.namespace()
 	sid, ok := name(e.SID)

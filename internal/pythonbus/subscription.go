@@ -21,8 +21,8 @@ const (
 
 var errDeaf = errors.New("pythonbus: the subscription receives nothing, not even this node's own probe")
 
-// subscribe receives from the channel until ctx ends, over one connection after the other. What is published between two of
-// them is missed, as python-socketio's own servers miss it.
+// subscribe receives from the channel until ctx ends, over one connection after the other. Messages published between two
+// connections are lost, as they are for python-socketio's own servers.
 func (b *Bus) subscribe(ctx context.Context) {
 	var backoff redisconn.Backoff
 	outage := outage{log: b.log, connection: "subscription"}

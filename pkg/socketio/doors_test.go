@@ -558,7 +558,7 @@ func TestEventStream_AReaderThatComesBackReceivesWhatItMissed(t *testing.T) {
 		t.Errorf("socket %s came back as %s, recovered: %v", socket.ID(), again.ID(), again.Recovered())
 	}
 
-	// Who comes back before its first event is sent all from the beginning of its session.
+	// A client that comes back before its first event is sent all events from the beginning of its session.
 	_ = second.response.Body.Close()
 	<-gone
 	third := openStream(t, url+"/sse/news", http.Header{"Last-Event-Id": {start}})

@@ -80,7 +80,7 @@ const (
 	codeSize     = 4413
 )
 
-// parting is what a client is told before its connection closes.
+// parting is how a connection is closed: the Close frame's code, and the error in the message before it.
 type parting struct {
 	code          int
 	name, message string
@@ -122,20 +122,25 @@ func newDoor(set *Set, session *engine.Session, config Door) *Conn {
 	return c
 }
 
-// begin connects the socket, with what its client proves itself with; false when that has happened before, or the connection
-// has ended.
-func (c *Conn) begin(auth []byte) bool {
+// begin connects the socket, with what its client proves itself with. It does nothing when that has happened before, or the
+// connection has ended. With auth only the reader calls it, or its maker.
+func (c *Conn) begin(auth []byte) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.door.begun || c.closed {
-		return false
+		c.mu.Unlock()
+		return
 	}
 	c.door.begun = true
+	if len(auth) > 0 && !c.session.Hold(len(auth)) {
+		c.mu.Unlock()
+		c.overMemory()
+		return
+	}
+	defer c.mu.Unlock()
 	c.awaitNamespaceLocked()
 	s := c.newSocket(c.door.Namespace, auth)
 	c.sockets = append(c.sockets, s)
 	c.putLocked(item{socket: s, kind: itemConnect})
-	return true
 }
 
 // takeNative handles one message of a client of a door. It blocks while the mailbox is full.
@@ -180,13 +185,7 @@ func (c *Conn) hello(p *packet.Packet) {
 		c.partAs(parting{codeSize, "too_large", "the hello is too large"})
 		return
 	}
-	if !c.session.Hold(len(p.Data)) {
-		c.overMemory()
-		return
-	}
-	if !c.begin(p.Data) {
-		c.session.Hold(-len(p.Data))
-	}
+	c.begin(p.Data)
 }
 
 // late ends a connection whose socket is not connected in time.
@@ -198,7 +197,7 @@ func (c *Conn) late() {
 	c.sendAway(engine.ForcedClose) // its rules wait for something that passes by itself
 }
 
-// answer tells the door's own side what became of the socket. It does nothing for a nil d.
+// answer reports once whether the socket was connected. It does nothing for a nil d.
 func (d *door) answer(r *Refused) {
 	if d != nil && d.Answered != nil {
 		d.answered.Do(func() { d.Answered(r) })
@@ -239,7 +238,7 @@ func (c *Conn) open(answer []byte) {
 	c.session.Send(false, engine.NewPlainFrame(out, false, time.Time{}))
 }
 
-// partAs tells the client why its connection closes, and closes it behind what is queued. It may be called under mu.
+// partAs queues the reason for the client and closes the connection behind it. It may be called under mu.
 func (c *Conn) partAs(p parting) {
 	c.door.answer(&Refused{p.code, p.message})
 	if f := c.lastWord(p); f != nil {
@@ -286,7 +285,7 @@ func (c *Conn) Farewell(code int) (int, string, *engine.Frame) {
 	return p.code, p.message, c.lastWord(p)
 }
 
-// rejection is what a client is told whose socket was refused.
+// rejection is the parting of a connection whose socket was refused.
 func (c *Conn) rejection(cause error) parting {
 	p := parting{CodeDenied, "denied", cause.Error()}
 	var refused *ConnectError
@@ -306,7 +305,7 @@ func (c *Conn) rejection(cause error) parting {
 	return p
 }
 
-// dismissal is what a client is told that the server disconnects.
+// dismissal is the parting of a connection whose socket the server disconnects.
 func dismissal(reason Reason) parting {
 	if reason == "token expired" {
 		return parting{CodeToken, tokenExpired, string(reason)}

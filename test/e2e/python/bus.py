@@ -48,7 +48,7 @@ everybody = [python, a, b]
 for client in everybody:
     client.join("chat:1")
 
-# The server has subscribed once its client hears a gateway's.
+# The server has subscribed once its client receives an event of a gateway's client.
 def subscribed():
     a.io.emit("say", ("chat:1", "awake"))
     time.sleep(0.1)
@@ -57,17 +57,17 @@ def subscribed():
 
 until(subscribed, "the python server hears the channel")
 
-# A gateway's client says something: every client hears it once, those of the other gateway too.
+# A gateway's client says something: every client receives it once, those of the other gateway too.
 a.io.emit("say", ("chat:1", "from a gateway"))
 for client in everybody:
     client.hears("from a gateway")
 
-# A broadcast of a gateway's leaves the sender out, in Python too it is heard once.
+# A gateway's broadcast leaves the sender out.
 b.io.emit("shout", {"from": "b"})
 python.hears({"from": "b"})
 a.hears({"from": "b"})
 
-# The server's client says something: gateways' clients hear it.
+# The server's client says something: gateways' clients receive it.
 python.io.emit("say", ("chat:1", "from the server"))
 a.hears("from the server")
 b.hears("from the server")
