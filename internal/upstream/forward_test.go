@@ -197,6 +197,26 @@ func TestForward_AFullStreamRefusesAloudAndKeepsSeqWithoutGaps(t *testing.T) {
 	}
 }
 
+func TestForward_EqualEventsHaveAnEqualHashAndSeqOfTheirOwn(t *testing.T) {
+	s := startServer(t)
+	n := startNode(t, s, route(nil))
+	c := n.open(upstream.Client{ID: "sid"})
+	for _, e := range [][2]string{{"a", "[1]"}, {"a", "[1]"}, {"a", "[2]"}, {"a[", "1]"}} {
+		receive(t, "outcome", c.send("orders", e[0], e[1]))
+	}
+	entries := s.entries(orders)
+	var hashes []any
+	for i, e := range entries {
+		hashes = append(hashes, e.Values["h"])
+		if e.Values["seq"] != strconv.Itoa(i+1) {
+			t.Errorf("entry %d has seq %v", i, e.Values["seq"])
+		}
+	}
+	if hashes[0] != hashes[1] || hashes[0] == hashes[2] || hashes[0] == hashes[3] || hashes[2] == hashes[3] {
+		t.Errorf("hashes %v", hashes)
+	}
+}
+
 func TestForward_AnUnknownRouteIsAnError(t *testing.T) {
 	s := startServer(t)
 	n := startNode(t, s, route(nil))
