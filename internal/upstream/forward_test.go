@@ -197,6 +197,47 @@ func TestForward_AFullStreamRefusesAloudAndKeepsSeqWithoutGaps(t *testing.T) {
 	}
 }
 
+func TestForward_ASocketKeepsItsPartitionAndConsumersLearnOfMore(t *testing.T) {
+	s := startServer(t)
+	n := startNode(t, s, route(lifecycle))
+	c := n.open(upstream.Client{ID: "sid-old"})
+	receive(t, "outcome", c.send("orders", "e", "[]"))
+	announced := func(want string) {
+		t.Helper()
+		eventually(t, want+" partitions are announced", func() bool {
+			return s.client.HGet(t.Context(), "carillon:routes", "orders").Val() == want
+		})
+	}
+	announced("1")
+	n.up.Replace(route(func(r *config.Route) { r.Lifecycle, r.Partitions = true, 4 }))
+	announced("4")
+	for i := range 20 {
+		receive(t, "outcome", n.open(upstream.Client{ID: fmt.Sprint("sid-", i)}).send("orders", "e", "[]"))
+	}
+	receive(t, "outcome", c.send("orders", "e", "[]"))
+	n.up.Replace(route(func(r *config.Route) { r.Partitions = 2 }))
+	c.leave("bye") // it was connected, whatever the route says now
+	n.up.Replace(nil)
+	n.leave(patience)
+	announced("4")
+	spread, old := 0, 0
+	for p := range 4 {
+		for _, e := range s.entries(fmt.Sprintf("carillon:up:{orders.%d}", p)) {
+			switch {
+			case e.Values["sid"] == "sid-old" && p > 0:
+				t.Errorf("a socket has moved to partition %d", p)
+			case e.Values["sid"] == "sid-old":
+				old++
+			case p > 0:
+				spread++
+			}
+		}
+	}
+	if old != 4 || spread == 0 {
+		t.Errorf("%d entries of the old socket, %d of new ones in new partitions", old, spread)
+	}
+}
+
 func TestForward_EqualEventsHaveAnEqualHashAndSeqOfTheirOwn(t *testing.T) {
 	s := startServer(t)
 	n := startNode(t, s, route(nil))

@@ -48,14 +48,17 @@ func (u *Upstream) reap(ctx context.Context, lost, count string) {
 	if n, _ := declared.(int64); err != nil || n == 0 {
 		return // it is back, or Redis is away: the next beat looks again
 	}
-	written := 0
+	written, whole := 0, true
 	for _, t := range u.everyTag() {
 		n, err := u.reapPartition(ctx, t, lost)
 		written += n
-		if err != nil {
+		if err != nil { // one server of a cluster is away: the others are not
 			u.failed("reap", err)
-			return
+			whole = false
 		}
+	}
+	if !whole {
+		return // a later beat finds the node again
 	}
 	if err := c.HDel(ctx, u.keys.nodes(), lost).Err(); err != nil {
 		u.failed("reap", err)

@@ -20,6 +20,16 @@ func (n *node) has(p *partition) {
 	n.partitions[p] = struct{}{}
 }
 
+// isRegistered reports whether others watch the name. Only beats registers it.
+func (n *node) isRegistered() bool {
+	select {
+	case <-n.registered:
+		return true
+	default:
+		return false
+	}
+}
+
 // gone reports whether the name was declared lost.
 func (n *node) gone() bool {
 	n.mu.Lock()
@@ -63,7 +73,7 @@ func (u *Upstream) beats(ctx context.Context) {
 		case <-tick.C:
 		case <-u.renew:
 		}
-		if len(u.routes.Load().byName) == 0 {
+		if len(u.routes.Load().byName) == 0 && !u.node.Load().isRegistered() {
 			tick.Reset(u.times.Beat)
 			continue
 		}
@@ -105,13 +115,9 @@ func (u *Upstream) beat(ctx context.Context, n *node, count uint64) (map[string]
 		u.lose(n)
 		return nil, nil
 	}
-	n.mu.Lock()
-	select {
-	case <-n.registered:
-	default:
+	if !n.isRegistered() {
 		close(n.registered)
 	}
-	n.mu.Unlock()
 	delete(seen, n.id)
 	return seen, nil
 }
@@ -136,9 +142,7 @@ func (u *Upstream) announceRoutes(ctx context.Context) error {
 // deregister says that the node leaves.
 func (u *Upstream) deregister(ctx context.Context) {
 	n := u.node.Load()
-	select {
-	case <-n.registered:
-	default:
+	if !n.isRegistered() {
 		return
 	}
 	n.mu.Lock()
