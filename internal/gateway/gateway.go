@@ -132,9 +132,12 @@ func New(o Options) (*Gateway, error) {
 	g.ops = newEndpoint("ops", o.Ops, o.Config.Ops.Address, g.opsHandler(registry, o.Config.Ops.PProf), o.Config.Server.HeaderTimeout,
 		g.httpLog("ops"))
 	closed := newWaitingClosed(registry)
-	g.ops.wait(closed, g.logger)
+	g.ops.wait(mostMachines, closed, g.logger)
 	if g.peers != nil {
-		g.peers.endpoint.wait(closed, g.logger)
+		g.peers.endpoint.wait(mostMachines, closed, g.logger)
+	}
+	if g.api.server != nil {
+		g.api.endpoint.wait(mostBackends, closed, g.logger)
 	}
 	return g, nil
 }

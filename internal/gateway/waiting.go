@@ -13,7 +13,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// waiting bounds the connections of a listener for machines (probes, scrapes, peers) on which no request is being served:
+// waiting bounds the connections of a listener for machines (probes, scrapes, peers, backends) on which no request is being served:
 // those that have sent nothing yet, or part of a request's head, and those between two requests. Beyond the bound the one that has
 // waited for longest is closed. Without it, connections that cost their sender nothing take all descriptors of the process, and
 // the next probe finds none.
@@ -31,18 +31,24 @@ type waiting struct {
 	elements map[net.Conn]*list.Element
 }
 
-// mostWaiting is how many connections may wait at one listener: an eighth of what is kept from clients, so that Redis has room.
-func mostWaiting(descriptors int) int {
+// How many connections may wait at a listener at most: of probes, scrapes and peers, and of backends, which keep pools of them.
+const (
+	mostMachines = 64
+	mostBackends = 1024
+)
+
+// mostWaiting is most, or an eighth of what is kept from clients when that is less, so that Redis has room.
+func mostWaiting(most, descriptors int) int {
 	if descriptors == 0 {
-		return 64
+		return most
 	}
-	return min(max(reserve(descriptors)/8, 4), 64)
+	return min(max(reserve(descriptors)/8, 4), most)
 }
 
 // wait bounds the endpoint's waiting connections. It is called before serve.
-func (e *endpoint) wait(closed *prometheus.CounterVec, logger *zap.Logger) {
+func (e *endpoint) wait(most int, closed *prometheus.CounterVec, logger *zap.Logger) {
 	w := &waiting{
-		most: mostWaiting(int(min(fileDescriptors(), 1<<30))), closed: closed.WithLabelValues(e.name), name: e.name,
+		most: mostWaiting(most, int(min(fileDescriptors(), 1<<30))), closed: closed.WithLabelValues(e.name), name: e.name,
 		logger: logger, log: rate.Sometimes{Interval: time.Minute}, order: list.New(), elements: make(map[net.Conn]*list.Element),
 	}
 	e.server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {

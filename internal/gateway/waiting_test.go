@@ -14,10 +14,12 @@ import (
 
 // Connections that ask for nothing keep nobody out, at the listeners that have no other bound.
 func TestWaiting_SilentConnectionsMakeRoom(t *testing.T) {
-	peers := listen(t)
-	i := runWith(t, gateway.Options{Config: load(t, quick+"peer: {secret: s, nodes: ['http://"+peers.Addr().String()+"']}\n"), Peers: peers})
+	peers, api := listen(t), listen(t)
+	config := quick + "peer: {secret: s, nodes: ['http://" + peers.Addr().String() + "']}\napi: {address: '" + api.Addr().String() + "', keys: [0123456789abcdef]}\n"
+	i := runWith(t, gateway.Options{Config: load(t, config), Peers: peers, API: api})
 	i.eventually(t, http.StatusOK, "")
-	for name, address := range map[string]string{"ops": strings.TrimPrefix(i.ops, "http://"), "peers": peers.Addr().String()} {
+	addresses := map[string]string{"ops": strings.TrimPrefix(i.ops, "http://"), "peers": peers.Addr().String()}
+	for name, address := range addresses {
 		for kind, part := range map[string]string{
 			"silent":         "",
 			"half a head":    "GET /livez HTTP/1.1\r\nHo",
@@ -25,7 +27,7 @@ func TestWaiting_SilentConnectionsMakeRoom(t *testing.T) {
 			"HTTP/2 preface": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
 		} {
 			t.Run(name+" "+kind, func(t *testing.T) {
-				const many = 150
+				const many, most = 150, 64
 				var conns []net.Conn
 				for range many {
 					conn := raw(t, address, part)
@@ -38,7 +40,6 @@ func TestWaiting_SilentConnectionsMakeRoom(t *testing.T) {
 					}
 					conns = append(conns, conn)
 				}
-				const most = 64
 				ended := make(chan struct{}, many)
 				for _, conn := range conns {
 					go func() {
@@ -62,11 +63,14 @@ func TestWaiting_SilentConnectionsMakeRoom(t *testing.T) {
 		}
 	}
 	_, text := get(t, i.ops+"/metrics")
-	for _, listener := range []string{"ops", "peers"} {
+	for listener := range addresses {
 		if line := `carillon_waiting_connections_closed_total{listener="` + listener + `"}`; !strings.Contains(text, line) ||
 			strings.Contains(text, line+" 0\n") {
 			t.Errorf("%s is not counted", listener)
 		}
+	}
+	if line := `carillon_waiting_connections_closed_total{listener="api"} 0`; !strings.Contains(text, line) {
+		t.Error("the listener for backends is not bounded")
 	}
 }
 
