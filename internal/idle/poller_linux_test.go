@@ -68,7 +68,7 @@ func TestPoller_CallsOnceForEachArming(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// What has happened before is reported too. Only a hang-up is waited for now: further input is not reported.
+	// An event that happened before arming is reported too. Only a hang-up is waited for now: further input is not reported.
 	if _, err := peers.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}

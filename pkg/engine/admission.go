@@ -19,7 +19,7 @@ type Limits struct {
 	Inbound int
 }
 
-// What a client is asked to wait: sessions end more slowly than a second passes.
+// Sessions take longer than a second to end, so a client is asked to wait longer than that.
 var (
 	faultTooMany = &Refusal{
 		Status: http.StatusServiceUnavailable, Code: 3, Message: "Too many connections", RetryAfter: 5 * time.Second,
@@ -39,8 +39,8 @@ type admission struct {
 	addresses map[string]int // sessions of each, as far as they were counted by address
 }
 
-// SetLimits puts limits in force, instead of those before. Who is in stays; addresses are counted while they are limited
-// only. It may be called at any time.
+// SetLimits replaces the limits. Open sessions stay open; sessions are counted by address only while that is limited. It may
+// be called at any time.
 func (s *Server) SetLimits(l Limits) {
 	s.outboxes.limit.Store(int64(l.Outboxes))
 	s.inbound.limit.Store(int64(l.Inbound))

@@ -32,7 +32,7 @@ func exchange(t *testing.T, conn net.Conn, frame string, size int) func() {
 	}
 }
 
-// What an idle client sends wakes a reader, which parks the connection again.
+// A message of an idle client wakes a reader, which parks the connection again.
 func TestParking_WakingAllocatesLittle(t *testing.T) {
 	s := start(t, engine.Config{}, echoing)
 	conn, session := s.quietly()

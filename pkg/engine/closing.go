@@ -39,14 +39,14 @@ type closing struct {
 	farewell
 }
 
-// farewell is how a WebSocket's client is told of the end.
+// farewell is the last that a WebSocket's client receives.
 type farewell struct {
 	code wsframe.CloseCode // 0: none
 	text string
 	last *Frame // a message before the Close frame; nil: none
 }
 
-// A Farewell is a Receiver of a plain WebSocket session that decides how its client is told of the end.
+// A Farewell is a Receiver of a plain WebSocket session that chooses the last that its client receives.
 type Farewell interface {
 	// Farewell returns the code and the text of the Close frame, and a message that goes before it, from NewPlainFrame, or
 	// nil. It is asked where neither Session.CloseWith has said so nor the client has sent a Close frame, with the code
@@ -55,7 +55,7 @@ type Farewell interface {
 	Farewell(code int) (int, string, *Frame)
 }
 
-// farewell is how the client is told of an end for which code stands otherwise.
+// farewell returns the last that the client receives; code is the Close frame's where nothing else was chosen.
 func (s *Session) farewell(code wsframe.CloseCode) farewell {
 	s.mu.Lock()
 	if s.closing != nil && s.closing.code != 0 {

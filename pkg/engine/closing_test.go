@@ -202,7 +202,7 @@ func TestPost_AReceiverMayTakeLongerThanABody(t *testing.T) {
 	})
 }
 
-// Who is sent away comes back: python-socketio stays away after a close packet, others after a Close frame without a code.
+// Clients that are sent away come back: python-socketio stays away after a close packet, others after a Close frame without a code.
 func TestSession_SentAwayHasNoClosePacket(t *testing.T) {
 	s := start(t, engine.Config{})
 	waits, queued := s.poll(), s.poll()

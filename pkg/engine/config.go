@@ -34,8 +34,8 @@ type Config struct {
 	Outbox int
 	// OutboxHard is how many bytes make it a slow consumer at once; default 8 MiB, or Outbox if that is more.
 	OutboxHard int
-	// EIO3 accepts protocol revision 3. Its session ids are usually published as Socket.IO ids, although anyone who knows
-	// one may poll and post as that client.
+	// EIO3 accepts protocol revision 3. Its session ids are usually published as Socket.IO ids, although such an
+	// id is all it takes to poll and post as that client.
 	EIO3 bool
 	// CompressPolling compresses poll answers of 1 KiB and more for clients that accept gzip or deflate.
 	CompressPolling bool
@@ -64,7 +64,7 @@ type Config struct {
 	// Node's server emits connection_error. It must not keep the request and must not block.
 	OnRefusal func(r *http.Request, refusal Refusal)
 	// Context returns what Session.Context keeps of a session's first request; nil: the values of the request's context, so
-	// that what HTTP middleware has found out reaches the session. Its cancellation is not wanted: the request ends long
+	// that values set by HTTP middleware reach the session. Its cancellation is not wanted: the request ends long
 	// before the session does.
 	Context  func(r *http.Request) context.Context
 	Logger   *zap.Logger           // nil: none

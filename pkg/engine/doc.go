@@ -12,16 +12,16 @@
 // returns. The holder of the session's lease takes all of them and writes them: a flusher, of which there are a few while
 // there is something to write, or the handler of a waiting GET. A message is either in the outbox or with the one holder of
 // the lease, so it is delivered at most once and in order, across an upgrade too. It is lost only when the process dies,
-// when the peer vanishes under a write, or when the session ends first; losses this server knows of are counted.
+// when the peer vanishes under a write, or when the session ends first; losses that this server can see are counted.
 //
-// What waits for a client is bounded: one that makes no progress while more than Config.Outbox waits is cut as a
+// The outbox is bounded: a client that makes no progress while more than Config.Outbox waits for it is cut as a
 // SlowConsumer after five seconds, and over Config.OutboxHard at once. Frames count as the memory they hold, until they are
 // written to the kernel. When all outboxes together hold more than Limits.Outboxes, the fullest are cut.
 //
 // # Receiving
 //
-// What clients have sent and is held counts towards Limits.Inbound: unfinished messages and bodies, the handshakes that
-// sessions keep, and what Session.Hold counts. Over it the sessions with the largest unfinished messages are ended.
+// Memory that holds data of clients counts towards Limits.Inbound: unfinished messages and bodies, the handshakes that
+// sessions keep, and the bytes that Session.Hold counts. Over it the sessions with the largest unfinished messages are ended.
 //
 // A Receiver is called by one goroutine at a time: the reader of a WebSocket, or the handler of a POST. While it blocks
 // nothing more is read from that client, and its silence is not held against it.

@@ -123,7 +123,7 @@ func TestHeartbeat_BlockedReceiverDoesNotTimeOutItsClient(t *testing.T) {
 	})
 }
 
-// A revision 3 client gets no pong while its ping is not read, and leaves: there is nobody to wait for.
+// A revision 3 client gets no pong while its ping is not read, and leaves: waiting for it would be in vain.
 func TestHeartbeat_BlockedReceiverLosesARevision3ClientInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})

@@ -23,7 +23,7 @@ func within(t *testing.T, what string, gauge float64, before int) {
 	}
 }
 
-// What waits for clients counts as the memory it takes, which for small messages is many times their bytes.
+// Outboxes count the memory of their frames, which for small messages is many times their bytes.
 func TestHeld_OutboxesOfClientsThatDoNotPoll(t *testing.T) {
 	for _, size := range []int{0, 4, 11, 100, 1000, 10_000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {

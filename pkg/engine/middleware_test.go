@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// What middleware commonly makes of a ResponseWriter.
+// Wrappers of a ResponseWriter as middleware commonly has them.
 type (
 	bareWriter      struct{ http.ResponseWriter } // neither Flush, nor Hijack, nor Unwrap
 	flushingWriter  struct{ bareWriter }

@@ -236,7 +236,7 @@ const slowAfter = 5 * time.Second
 // comes. Session.mu guards it.
 type slowness struct {
 	progress time.Duration // when the client was last seen to take something
-	taken    uint64        // what it had taken then, where the kernel tells
+	taken    uint64        // bytes that its kernel had acknowledged then; 0 where that is unknown
 }
 
 // watchLocked begins to watch the client. The session's timer looks after slowAfter.
@@ -271,7 +271,7 @@ func (s *Session) progressedLocked() {
 // stalledLocked reports whether a client that is watched has made no progress for too long.
 func (s *Session) stalledLocked(now time.Duration) bool {
 	if s.socket != nil {
-		// What was written may still wait in the kernel, and leave it.
+		// The kernel may still be sending bytes that were written before.
 		if taken, _ := s.socket.taken(); taken != s.slow.taken {
 			s.slow.taken, s.slow.progress = taken, now
 		}

@@ -13,7 +13,7 @@ import (
 
 var faultNoWebSocket = &Refusal{Status: http.StatusUpgradeRequired, Code: 3, Message: "This is the address of a WebSocket"}
 
-// ServePlain serves a request for a plain WebSocket session, which h opens. What is sent to it are frames of NewPlainFrame.
+// ServePlain serves a request for a plain WebSocket session, which h opens. Send takes frames of NewPlainFrame.
 // WebSocket pings keep it alive, as Config says for Engine.IO's. protocol is the Sec-WebSocket-Protocol that was chosen
 // among those the client offers; empty: none. A refusal is answered with its own status. A Receiver may be a Farewell.
 func (s *Server) ServePlain(w http.ResponseWriter, r *http.Request, protocol string, h Handler) {
@@ -36,7 +36,7 @@ func (s *Server) ServePlain(w http.ResponseWriter, r *http.Request, protocol str
 }
 
 // ServeStream serves a request for an event stream (Server-Sent Events), which h opens: a session that is only sent to.
-// What is sent are frames of NewPlainFrame, each of which holds one event or more, with the empty line behind it. Comments
+// Send takes frames of NewPlainFrame, each of one or more events, the empty line behind each included. Comments
 // keep the stream alive at Config.PingInterval. It returns when the session has ended, and the response with it: the
 // client comes back by itself.
 func (s *Server) ServeStream(w http.ResponseWriter, r *http.Request, h Handler) {

@@ -41,7 +41,7 @@ func (p *polling) cutPost() {
 	}
 }
 
-// servePost takes in the packets of a POST.
+// servePost handles the packets of a POST.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	p := &post{session: s, control: http.NewResponseController(w), receiving: true}
 	_ = p.control.SetReadDeadline(time.Now().Add(bodyTime)) // where it is not supported the heartbeat decides

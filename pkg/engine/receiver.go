@@ -8,8 +8,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// What the application does is called here and nowhere else. A panic of its is a bug that may cost it the one session,
-// not the process: it is counted, logged and ends the session.
+// All calls of the application's code are in this file. A panic in it ends the one session, not the process: it is counted
+// and logged.
 
 // callOpen makes the session known to its handler.
 func (s *Session) callOpen(h Handler) {

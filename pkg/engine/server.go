@@ -13,7 +13,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Handler is told of each new session.
+// Handler opens sessions.
 type Handler interface {
 	// Open is called once for each session, before its first message; the handshake has been answered or is about to
 	// be. It may call Send and Close on the session. It must not block, and must not return nil.
@@ -35,7 +35,7 @@ type Server struct {
 	// Static after construction.
 	handler Handler
 	config  Config
-	epoch   time.Time // what every time.Duration kept by sessions counts from
+	epoch   time.Time // the zero of every time.Duration that sessions keep
 	table   *table
 	idle    *idle.Poller // calls connections that have no reader
 	metrics *metrics
@@ -46,8 +46,8 @@ type Server struct {
 	patience  time.Duration // closeStall
 	seldom    map[CloseReason]*rate.Sometimes
 
-	outboxes total // what waits for clients, and is being written
-	inbound  total // what clients have sent and is held
+	outboxes total // bytes that wait for clients or are being written
+	inbound  total // bytes that hold data of clients
 
 	sessions     atomic.Int64
 	refusing     atomic.Bool

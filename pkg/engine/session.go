@@ -30,7 +30,7 @@ type state uint8
 
 const (
 	stateOpen    state = iota
-	stateClosing       // Close was called: the outbox is still being delivered, nothing is taken in or queued
+	stateClosing       // Close was called: the outbox is still being delivered, but nothing is received or queued
 	stateClosed        // over; Receiver.Closed was called or is about to be
 )
 

@@ -49,7 +49,7 @@ func TestSlowConsumer_StalledMembersOfARoomCostNoMoreThanTheirOutboxes(t *testin
 	for i := range messages {
 		frame := text(payload)
 		sum := 0
-		for _, member := range room { // the broadcast: nobody reads while it goes on
+		for _, member := range room { // the broadcast: the healthy member does not read during it
 			member.session.Send(false, frame)
 			sum += engine.Waiting(member.session)
 		}
@@ -98,7 +98,7 @@ func TestVolatile_IsWhatAStalledClientLosesFirst(t *testing.T) {
 	}
 }
 
-// What a client does not take is shared frames: nothing of its own is held for it, copies least of all.
+// A stalled client costs only the frames that it shares with others, and no copies of them.
 func TestSlowConsumer_HoldsNoCopies(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		return // there each holds one buffer

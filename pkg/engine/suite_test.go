@@ -12,7 +12,7 @@ import (
 	"github.com/carillon-io/carillon/pkg/engine"
 )
 
-// What the official protocol suites ask of a server, for both revisions. Their server pings every 300 ms.
+// The questions of the official protocol suites, for both revisions. Their server pings every 300 ms.
 
 // dialect is how one revision writes what both say.
 type dialect struct {

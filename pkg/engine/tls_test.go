@@ -158,8 +158,8 @@ func TestTLS_UpgradeAndClose(t *testing.T) {
 	}
 }
 
-// Closing a TLS connection says so to the peer first, and waits five seconds for one that does not read. Nobody waits
-// for that: not whoever finds the slow consumer, nor Server.Close.
+// Closing a TLS connection says so to the peer first, and waits five seconds for one that does not read. Neither the
+// sender that finds the slow consumer nor Server.Close waits for that.
 func TestTLS_AStalledClientHoldsNobodyUp(t *testing.T) {
 	for name, wrap := range wraps {
 		t.Run(name, func(t *testing.T) {

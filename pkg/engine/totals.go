@@ -30,8 +30,8 @@ func (t *total) init(s *Server, what string, of func(*Session) int, end func(*Se
 	t.server, t.what, t.of, t.end = s, what, of, end
 }
 
-// add counts bytes that an open session has come to hold. The caller does not wait for the relief that may become due, so
-// that what comes until it has ended enough sessions goes beyond the limit.
+// add counts bytes that an open session has come to hold. The caller does not wait for sessions to be ended, so the limit
+// is exceeded by the bytes that arrive until enough of them have ended.
 func (t *total) add(bytes int) {
 	held := t.bytes.Add(int64(bytes))
 	if limit := t.limit.Load(); bytes > 0 && limit > 0 && held > limit && t.relieving.CompareAndSwap(false, true) {
@@ -91,8 +91,8 @@ func (s *Session) endFullOutbox() bool {
 	return true
 }
 
-// What clients have sent and this server holds counts towards Limits.Inbound: messages and POST bodies of which a part has
-// arrived, the handshake that each session keeps, and what the application holds for it.
+// Memory that holds data of clients counts towards Limits.Inbound: messages and POST bodies of which a part has arrived, the
+// handshake that each session keeps, and the bytes that the application holds for it.
 
 // Hold counts bytes of memory, or with a negative number less of them, that the application holds of what the client has
 // sent, such as its credentials or a message that is not complete. It returns false, and counts nothing, where

@@ -36,7 +36,7 @@ func TestReadState_HoldsInEverySequenceOfEvents(t *testing.T) {
 			switch {
 			case e == readPark:
 				after.readers--
-			case s == readParked: // whoever changes it starts a reader
+			case s == readParked: // the event that ends this state starts a reader
 				after.readers++
 			}
 			after.ended = h.ended || e == readEnd || e == readCut
