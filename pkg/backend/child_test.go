@@ -115,7 +115,7 @@ func TestConsumer_FrozenProcessHasNoEffectAfterTakeOver(t *testing.T) {
 			t.Parallel()
 			s := startServer(t)
 			r := newRoute(t, s.client(), 1)
-			answers := r.answers("n1")
+			answers := r.answers()
 			frozen := startChild(t, s.address)
 			r.event("s", "stop", data, "ack", "tok", "dl", "1700000000000")
 			r.event("s", "next", "[]")

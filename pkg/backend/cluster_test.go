@@ -63,7 +63,7 @@ func startRedisCluster(t *testing.T) *goredis.ClusterClient {
 func TestConsumer_WorksOnARedisCluster(t *testing.T) {
 	t.Parallel()
 	r := newRoute(t, startRedisCluster(t), 8)
-	answers := r.answers("n1")
+	answers := r.answers()
 	var mu sync.Mutex
 	last := make(map[string]int64)
 	cfg := backend.Config{MaxAttempts: 2, Handler: backend.HandlerFunc(func(_ context.Context, e *backend.Entry) backend.Verdict {

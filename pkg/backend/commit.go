@@ -154,7 +154,7 @@ func (c *committer) commit(batch []outcome) {
 		return
 	}
 	if err := c.carryOut(batch, ids); err != nil && c.ctx.Err() == nil {
-		c.p.log.Warn("answers and dead letters wait", zap.Error(err))
+		c.p.complain("answers and dead letters wait", err)
 	}
 }
 
@@ -195,7 +195,7 @@ func (c *committer) enter(batch []outcome) ([]string, error) {
 			return nil, errFenced
 		}
 		if err != nil {
-			c.p.log.Warn("acknowledging failed", zap.Error(err))
+			c.p.complain("acknowledging failed", err)
 			continue
 		}
 		ids := make([]string, effects)
@@ -265,7 +265,7 @@ func (c *committer) carry(ctx context.Context, list []raw) error {
 			if ctx.Err() != nil {
 				return err
 			}
-			c.p.log.Warn("an answer or dead letter waits", zap.Error(err))
+			c.p.complain("an answer or dead letter waits", err)
 		}
 	}
 	return wrap("clear outbox", s.client.XDel(ctx, s.keys.outbox(s.number), ids...).Err())

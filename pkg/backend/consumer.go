@@ -67,7 +67,7 @@ type consumption struct {
 
 	// Owned by run.
 	held    map[int]*partition
-	warned  string // the last trouble that was logged
+	warned  time.Time // when trouble with Redis was logged last; zero while there is none
 	group   sync.WaitGroup
 	unknown bool // it was logged that the route is not known
 }
@@ -102,15 +102,15 @@ func (c *consumption) run(ctx context.Context) {
 	c.report(c.store.leave(working))
 }
 
-// report logs trouble when it begins and when it ends.
+// report logs trouble when it begins, once a minute while it lasts, and when it ends.
 func (c *consumption) report(err error) {
 	switch {
-	case err == nil && c.warned != "":
+	case err == nil && !c.warned.IsZero():
 		c.cfg.Logger.Info("consumer works again")
-		c.warned = ""
-	case err != nil && err.Error() != c.warned:
+		c.warned = time.Time{}
+	case err != nil && time.Since(c.warned) >= warnAgain:
 		c.cfg.Logger.Warn("consumer in trouble", zap.Error(err))
-		c.warned = err.Error()
+		c.warned = time.Now()
 	}
 }
 

@@ -66,7 +66,7 @@ func receive[T any](t *testing.T, c <-chan T) T {
 func TestConsumer_AnswersReachTheInboxOfTheGateway(t *testing.T) {
 	t.Parallel()
 	r := newRoute(t, startServer(t).client(), 1)
-	answers := r.answers("n1")
+	answers := r.answers()
 	type order struct{ Item string }
 	mux := backend.NewMux()
 	backend.Answer(mux, "new", func(_ context.Context, _ *backend.Entry, o order) (map[string]any, error) {
@@ -124,7 +124,7 @@ func TestConsumer_AnswersReachTheInboxOfTheGateway(t *testing.T) {
 func TestAnswerer_AnswersFromAnyProcess(t *testing.T) {
 	t.Parallel()
 	r := newRoute(t, startServer(t).client(), 1)
-	answers := r.answers("n1")
+	answers := r.answers()
 	a := backend.Answerer{Client: r.client}
 	if err := a.Answer(t.Context(), "n1", "tok", "one", 2); err != nil {
 		t.Fatal(err)

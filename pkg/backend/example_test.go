@@ -60,7 +60,9 @@ func ExampleHandler() {
 			return backend.Done()
 		}
 	})
-	_, err := backend.New(goredis.NewClient(&goredis.Options{}), backend.Config{Route: "orders", Group: "webhook", Handler: forward})
+	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:6379"})
+	defer func() { _ = client.Close() }()
+	_, err := backend.New(client, backend.Config{Route: "orders", Group: "webhook", Handler: forward})
 	fmt.Println(err)
 	// Output: <nil>
 }

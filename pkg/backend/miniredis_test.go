@@ -16,7 +16,7 @@ func TestConsumer_WorksBesideGatewayDev(t *testing.T) {
 	client := goredis.NewClient(&goredis.Options{Addr: miniredis.RunT(t).Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	r := newRoute(t, client, 2)
-	answers := r.answers("n1")
+	answers := r.answers()
 	handled := make(chan *backend.Entry, 100)
 	mux := backend.NewMux()
 	backend.On(mux, "*", func(_ context.Context, e *backend.Entry, _ any) error {

@@ -30,7 +30,7 @@ type partition struct {
 	slots   chan struct{} // of all partitions: one for each entry that is handled
 	waits   chan struct{} // of all partitions: one for each read that blocks a connection
 	commits *committer
-	alone   sync.Mutex // held while a suspect is handled
+	alone   chan struct{} // of this partition: one for the suspect that is handled
 
 	// reading ends when the partition is to be given up, orderly or not; handling, below lost, when handlers have to
 	// end; lost when the lease is another process's.
@@ -48,8 +48,9 @@ type partition struct {
 	lapse   *time.Timer   // ends term at that time
 	term    context.Context
 	endTerm context.CancelFunc
-	stalled []*queue // have items, and wait for the lease to be certain again
-	closed  bool     // no work is begun any more
+	stalled []*queue  // have items, and wait for the lease to be certain again
+	closed  bool      // no work is begun any more
+	warned  time.Time // when trouble with Redis was logged last
 }
 
 func (c *consumption) newPartition(number int, fence int64, until time.Time) *partition {
@@ -58,6 +59,7 @@ func (c *consumption) newPartition(number int, fence int64, until time.Time) *pa
 		cfg:    &c.cfg, metrics: c.metrics, slots: c.slots, waits: c.waits,
 		log:    c.cfg.Logger.With(zap.Int("partition", number), zap.Int64("fence", fence)),
 		ended:  make(chan struct{}),
+		alone:  make(chan struct{}, 1),
 		window: newWindow(c.cfg.Prefetch, c.cfg.PrefetchBytes),
 		freed:  make(chan struct{}),
 	}
@@ -176,7 +178,7 @@ func (p *partition) read() {
 			return
 		case errors.Is(err, errGap):
 		case err != nil && p.reading.Err() == nil:
-			p.log.Warn("reading failed", zap.Error(err))
+			p.complain("reading failed", err)
 			retry.sleep(p.reading)
 		}
 	}
@@ -336,6 +338,19 @@ func (p *partition) startLocked(q *queue) {
 	}
 	q.busy = true
 	p.workers.Go(func() { p.work(q) })
+}
+
+// warnAgain spaces the warnings while Redis is in trouble.
+const warnAgain = time.Minute
+
+// complain logs trouble with Redis, once a minute: a partition tries again all the time.
+func (p *partition) complain(what string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.warned) >= warnAgain {
+		p.warned = time.Now()
+		p.log.Warn(what, zap.Error(err))
+	}
 }
 
 // pause is the wait between tries to reach Redis.

@@ -212,10 +212,10 @@ func (r *route) dead() []goredis.XMessage {
 	return list
 }
 
-// answers makes the inbox of a gateway, and returns a function that reads what is in it.
-func (r *route) answers(node string) func() []goredis.XMessage {
+// answers makes the inbox of the gateway that entries come from, and returns a function that reads what is in it.
+func (r *route) answers() func() []goredis.XMessage {
 	r.t.Helper()
-	key := "carillon:in:{" + node + "}"
+	const key = "carillon:in:{n1}"
 	id, err := r.client.XAdd(r.t.Context(), &goredis.XAddArgs{Stream: key, Values: []string{"t", "open"}}).Result()
 	if err != nil {
 		r.t.Fatal(err)

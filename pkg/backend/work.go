@@ -17,15 +17,42 @@ import (
 // work handles the entries of one queue until it is empty, has to wait for a retry, or the partition is given up.
 func (p *partition) work(q *queue) {
 	for p.more(q) {
-		if !p.prepare(q) {
+		leave, ok := p.enter(q)
+		if !ok {
 			continue
 		}
+		it, v, handled := p.step(q)
+		leave()
+		if handled {
+			p.settle(q, &it, v)
+		}
+	}
+}
+
+// enter waits for a slot, and for a suspect to be alone. Entries are fetched from Redis only under a slot, or as many as
+// queues would be in memory. ok is false when the partition is given up meanwhile.
+func (p *partition) enter(q *queue) (leave func(), ok bool) {
+	p.mu.Lock()
+	suspect := q.items[0].suspect
+	p.mu.Unlock()
+	if suspect {
 		select {
-		case p.slots <- struct{}{}:
+		case p.alone <- struct{}{}:
 		case <-p.reading.Done():
-			continue
+			return nil, false
 		}
-		p.step(q)
+	}
+	notAlone := func() {
+		if suspect {
+			<-p.alone
+		}
+	}
+	select {
+	case p.slots <- struct{}{}:
+		return func() { <-p.slots; notAlone() }, true
+	case <-p.reading.Done():
+		notAlone()
+		return nil, false
 	}
 }
 
@@ -58,13 +85,14 @@ func (p *partition) prepare(q *queue) bool {
 		p.mu.Unlock()
 		return true
 	}
-	var wanted []pendingEntry
-	for i := range q.items[:min(len(q.items), perSocket)] {
-		if it := &q.items[i]; i == 0 || it.entry == nil {
+	// Those behind it are fetched along as far as there is room.
+	count, bytes := p.window.room()
+	wanted := []pendingEntry{{head.id, head.attempts}}
+	for _, it := range q.items[1:min(len(q.items), perSocket)] {
+		if it.entry == nil && len(wanted) < count {
 			wanted = append(wanted, pendingEntry{it.id, it.attempts})
 		}
 	}
-	bytes := max(p.window.maxima.bytes/perSocket, 1)
 	p.mu.Unlock()
 	if !head.counted && head.attempts < p.cfg.MaxAttempts {
 		wanted[0].attempts++
@@ -90,7 +118,7 @@ func (p *partition) claimAgain(wanted []pendingEntry, bytes int) (entries []raw,
 		if p.reading.Err() != nil {
 			return nil, err
 		}
-		p.log.Warn("reading failed", zap.Error(err))
+		p.complain("reading failed", err)
 	}
 }
 
@@ -138,25 +166,24 @@ func (p *partition) removeLocked(q *queue, at int) {
 	p.freedLocked()
 }
 
-// step handles the first item of a queue. It has a slot, and gives it back.
-func (p *partition) step(q *queue) {
+// step handles the first item of a queue, if the lease is certain and the entry is there. A retry that a handler asks for
+// once its context has ended is no failed attempt: handled is false, and the item stays as it is.
+func (p *partition) step(q *queue) (it item, v Verdict, handled bool) {
+	if !p.prepare(q) {
+		return it, v, false
+	}
 	p.mu.Lock()
-	it, term := q.items[0], p.term
-	uncertain := !time.Now().Before(p.until)
+	it = q.items[0]
+	term, certain := p.term, time.Now().Before(p.until)
 	p.mu.Unlock()
-	if uncertain {
-		<-p.slots
-		return
+	if !certain || p.reading.Err() != nil {
+		return it, v, false
 	}
-	if it.suspect {
-		p.alone.Lock()
+	v = p.verdict(term, &it)
+	if v.fate == fateRetry && term.Err() != nil {
+		return it, v, false
 	}
-	v := p.verdict(term, &it)
-	if it.suspect {
-		p.alone.Unlock()
-	}
-	<-p.slots
-	p.settle(q, &it, v, term.Err() != nil)
+	return it, v, true
 }
 
 var (
@@ -216,16 +243,12 @@ func (p *partition) span(ctx context.Context, e *Entry) (context.Context, trace.
 	))
 }
 
-// settle does what the verdict says. A retry that a handler asked for because its context had ended is none: the item
-// stays as it is.
-func (p *partition) settle(q *queue, it *item, v Verdict, interrupted bool) {
+// settle does what the verdict says.
+func (p *partition) settle(q *queue, it *item, v Verdict) {
 	if v.fate == fateRetry && v.err == nil {
 		v.err = errors.New("no reason given")
 	}
 	switch {
-	case v.fate == fateRetry && interrupted:
-		p.postpone(q, 0, it.counted)
-		return
 	case v.fate == fateRetry && it.attempts < p.cfg.MaxAttempts:
 		p.metrics.entries[resultRetried].Inc()
 		p.log.Debug("attempt failed", zap.String("entry", it.id), zap.Int("attempt", it.attempts), zap.Error(v.err))
@@ -233,7 +256,7 @@ func (p *partition) settle(q *queue, it *item, v Verdict, interrupted bool) {
 		if after < 0 {
 			after = p.cfg.Backoff(it.attempts)
 		}
-		p.postpone(q, after, false)
+		p.postpone(q, after)
 		return
 	case v.fate == fateRetry:
 		v.fate = fateDead
@@ -244,14 +267,11 @@ func (p *partition) settle(q *queue, it *item, v Verdict, interrupted bool) {
 	p.window.pop(q)
 }
 
-// postpone leaves the queue to Redis until a time from now.
-func (p *partition) postpone(q *queue, after time.Duration, counted bool) {
+// postpone leaves the queue to Redis for some time.
+func (p *partition) postpone(q *queue, after time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	q.items[0].counted = counted
-	if counted {
-		return // work goes on when the lease is certain again
-	}
+	q.items[0].counted = false
 	q.items[0].suspect = false
 	count, held := p.window.count, p.window.held
 	p.window.park(q)
