@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 
 	"github.com/carillon-io/carillon/pkg/socketio/socketiotest"
 )
@@ -51,6 +54,40 @@ routes: {orders: {lifecycle: true}}
 namespaces: {"/": {rules: [{event: order, do: [{forward: orders}], ack: accepted}]}}
 `))
 	asks(t, connect(t, host), `[{"ok":true,"id":"`, "order")
+}
+
+// TestDev_ClientsWithoutALibraryChatWithThePage: dev opens the doors that serve keeps shut until they have a path.
+func TestDev_ClientsWithoutALibraryChatWithThePage(t *testing.T) {
+	t.Parallel()
+	_, host := dev(t)
+	page := connect(t, host)
+	stream, err := http.Get("http://" + host + "/sse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.Body.Close() }()
+	page.Receive() // joined
+	ws, response, err := websocket.DefaultDialer.Dial("ws://"+host+"/ws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	defer func() { _ = ws.Close() }()
+	page.Receive() // joined
+	if err := ws.WriteMessage(websocket.TextMessage, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if e := page.Receive(); e.Name != "message" || !strings.Contains(string(e.Args.JSON), `"text":"hello"`) {
+		t.Errorf("the page receives %s %s", e.Name, e.Args.JSON)
+	}
+	for lines := bufio.NewScanner(stream.Body); ; {
+		if !lines.Scan() {
+			t.Fatal("the stream has ended")
+		}
+		if strings.HasPrefix(lines.Text(), "data:") && strings.Contains(lines.Text(), `"text":"hello"`) {
+			break
+		}
+	}
 }
 
 func TestDev_ThePrintedCommandReachesEveryPage(t *testing.T) {
