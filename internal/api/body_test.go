@@ -105,7 +105,11 @@ func TestRate_IsThatOfTheKey(t *testing.T) {
 
 func TestMetrics_CountCallsByStatus(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	n := start(t, 1, func(c *api.Config) { c.Registry = registry })[0]
+	requests, err := api.NewRequests(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := start(t, 1, func(c *api.Config) { c.Requests = requests })[0]
 	n.post("/v1/emit", `{"all":true,"event":"e"}`)
 	n.post("/v1/emit", `{}`)
 	n.call("GET", "/nothing/here", "", nil)

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/carillon-io/carillon/internal/api"
@@ -69,7 +68,7 @@ func startAPI(t *testing.T, io *socketio.Server, change func(*api.Config)) (*api
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := api.Config{Server: io, Keys: keys, Registry: prometheus.NewRegistry()}
+	cfg := api.Config{Server: io, Keys: keys}
 	if change != nil {
 		change(&cfg)
 	}

@@ -5,6 +5,7 @@ import (
 	_ "embed" // for the contract
 	"fmt"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,7 @@ type Config struct {
 	BodyTime time.Duration
 	// Patience is how long Redis may take to take what is published, after which the outcome is unknown; 0: 30 s.
 	Patience time.Duration
-	Registry prometheus.Registerer // nil: metrics are kept, not registered
+	Requests *prometheus.CounterVec // from NewRequests; nil: one that is not registered
 }
 
 // maxRequests bounds the requests that are being worked on.
@@ -58,6 +59,13 @@ type Server struct {
 	close   context.CancelFunc
 	working sync.WaitGroup // requests
 }
+
+// Calls that have no path of their own in Server.calls, or no body.
+const (
+	callRoom     = "room"
+	callDocument = "openapi"
+	callUnknown  = "unknown"
+)
 
 // call is one thing that can be asked for.
 type call struct {
@@ -94,9 +102,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Redis != nil {
 		s.idempotency.store = &redisStore{client: cfg.Redis, prefix: cfg.Prefix + ":idem:"}
 	}
-	s.room = &call{name: "room", method: http.MethodGet}
-	s.document = &call{name: "openapi", method: http.MethodGet}
-	s.unknown = &call{name: "unknown"}
+	s.room = &call{name: callRoom, method: http.MethodGet}
+	s.document = &call{name: callDocument, method: http.MethodGet}
+	s.unknown = &call{name: callUnknown}
 	s.calls = map[string]*call{
 		"/v1/emit":               {name: "emit", method: http.MethodPost, parse: s.emit},
 		"/v1/emit-with-ack":      {name: "emit_with_ack", method: http.MethodPost, parse: s.ask},
@@ -106,8 +114,11 @@ func New(cfg Config) (*Server, error) {
 		"/v1/sockets/disconnect": {name: "sockets_disconnect", method: http.MethodPost, parse: s.disconnect},
 		"/v1/openapi.json":       s.document,
 	}
-	if err := s.count(); err != nil {
-		return nil, err
+	if s.requests = cfg.Requests; s.requests == nil {
+		var err error
+		if s.requests, err = NewRequests(nil); err != nil {
+			return nil, err
+		}
 	}
 	s.SetRate(0, 0)
 	return s, nil
@@ -120,32 +131,30 @@ var statuses = []int{
 	http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable,
 }
 
-func (s *Server) count() error {
-	s.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
+// callNames are those of the calls in the metric.
+var callNames = []string{
+	"emit", "emit_with_ack", "sockets_list", "sockets_join", "sockets_leave", "sockets_disconnect", callRoom, callDocument, callUnknown,
+}
+
+// NewRequests makes the counter of requests, with all its series, and registers it; nil: it does not. A node without an API has
+// it too.
+func NewRequests(registry prometheus.Registerer) (*prometheus.CounterVec, error) {
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "carillon", Name: "api_requests_total",
 		Help: "Requests to the HTTP API for backends, by call and status of the answer. 401 are wrong keys, 429 keys over their rate, " +
 			"503 requests that Redis did not take or whose outcome is unknown.",
 	}, []string{"call", "code"})
-	for _, c := range s.all() {
+	for _, name := range callNames {
 		for _, status := range statuses {
-			s.requests.WithLabelValues(c.name, fmt.Sprint(status))
+			requests.WithLabelValues(name, strconv.Itoa(status))
 		}
 	}
-	if s.cfg.Registry == nil {
-		return nil
+	if registry != nil {
+		if err := registry.Register(requests); err != nil {
+			return nil, fmt.Errorf("api: register metrics: %w", err)
+		}
 	}
-	if err := s.cfg.Registry.Register(s.requests); err != nil {
-		return fmt.Errorf("api: register metrics: %w", err)
-	}
-	return nil
-}
-
-func (s *Server) all() []*call {
-	all := []*call{s.room, s.unknown}
-	for _, c := range s.calls {
-		all = append(all, c)
-	}
-	return all
+	return requests, nil
 }
 
 // Close ends the calls that are under way, whose outcomes are unknown where they waited for one, and waits for them. The

@@ -30,8 +30,9 @@ type backendAPI struct {
 // newAPI makes the API and its listener, where the configuration asks for them.
 func (g *Gateway) newAPI(o Options, registry prometheus.Registerer) (err error) {
 	cfg := o.Config
-	if cfg.API.Address == "" {
-		return nil
+	requests, err := api.NewRequests(registry)
+	if err != nil || cfg.API.Address == "" {
+		return err
 	}
 	if g.api.keys, err = api.NewKeys(cfg.API.Keys); err != nil {
 		return err
@@ -44,7 +45,7 @@ func (g *Gateway) newAPI(o Options, registry prometheus.Registerer) (err error) 
 		MaxEvent:       max(int(cfg.Adapter.MaxMessage)-eventEnvelope, 1),
 		MaxDepth:       cfg.SocketIO.MaxDepth,
 		MaxAttachments: cfg.SocketIO.MaxAttachments,
-		Registry:       registry,
+		Requests:       requests,
 	})
 	if err != nil {
 		return err

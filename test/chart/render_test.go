@@ -39,6 +39,10 @@ var combinations = map[string][]string{
 		"service.type=LoadBalancer", "service.externalTrafficPolicy=Local", "service.loadBalancerClass=example.com/lb",
 		"service.loadBalancerSourceRanges={10.0.0.0/8}", "service.nodePort=30080", "service.sessionAffinity=ClientIP",
 	},
+	"HTTP for backends": {
+		"api.enabled=true", "api.existingSecret=backends", "config.api.keys={more}", "networkPolicy.api[0].namespaceSelector.matchLabels.name=shop",
+		"redis.existingSecret=shared", "config.routes.orders.webhook.url=https://shop.example/hook", "config.routes.orders.webhook.secret=s",
+	},
 	"pods that patch their cost": {"podDeletionCost.enabled=true"},
 	"operator":                   {"metrics.podMonitor.enabled=true", "metrics.serviceMonitor.enabled=true", "metrics.labels.release=prometheus"},
 	"other ports":                {"config.server.address=:8443", "config.ops.address=:9100", "config.peer.address=0.0.0.0:9101", "config.server.path=/ws"},

@@ -71,6 +71,15 @@ var contract = map[string]struct {
 	"carillon_acks_total": {dto.MetricType_COUNTER, map[string][]string{"result": {
 		"answered", "timeout", "canceled", "disconnected", "unexpected",
 	}}},
+	"carillon_api_requests_total": {dto.MetricType_COUNTER, map[string][]string{
+		"call": {
+			"emit", "emit_with_ack", "sockets_list", "sockets_join", "sockets_leave", "sockets_disconnect", "room", "openapi", "unknown",
+		},
+		"code": {"200", "202", "400", "401", "404", "405", "408", "409", "413", "415", "422", "429", "503"},
+	}},
+	"carillon_connect_asks_total": {dto.MetricType_COUNTER, map[string][]string{"result": {
+		"allowed", "denied", "cached", "overloaded", "timeout", "unreachable", "private", "status", "too_large", "malformed",
+	}}},
 	"carillon_drain_sessions_remaining": {dto.MetricType_GAUGE, nil},
 	"carillon_config_reload_success":    {dto.MetricType_GAUGE, nil},
 	"carillon_jwks_keys":                {dto.MetricType_GAUGE, nil},

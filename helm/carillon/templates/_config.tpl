@@ -7,6 +7,13 @@ Redis is expected, so that a Secret with an empty URL is a fault that keeps the 
 {{- if .Values.tls.existingSecret -}}
 {{- $config = mergeOverwrite $config (dict "server" (dict "tls" (dict "cert" "/etc/carillon-tls/tls.crt" "key" "/etc/carillon-tls/tls.key"))) -}}
 {{- end -}}
+{{- if .Values.api.enabled -}}
+{{- $keys := dig "api" "keys" list $config | default list -}}
+{{- if .Values.api.existingSecret -}}
+{{- $keys = append $keys "/etc/carillon-api/keys" -}}
+{{- end -}}
+{{- $config = mergeOverwrite $config (dict "api" (dict "address" (printf ":%s" (include "carillon.apiPort" .)) "keys" $keys)) -}}
+{{- end -}}
 {{- if .Values.devRedis.enabled -}}
 {{- $config = mergeOverwrite $config (dict "redis" (dict "url" (printf "redis://%s-dev-redis:6379" (include "carillon.fullname" .)))) -}}
 {{- end -}}
@@ -70,6 +77,9 @@ takes over by itself is left out; TLS counts as on or off, since certificates ar
 {{- if .Values.tls.existingSecret }}
 - {name: tls, mountPath: /etc/carillon-tls, readOnly: true}
 {{- end }}
+{{- if and .Values.api.enabled .Values.api.existingSecret }}
+- {name: api-keys, mountPath: /etc/carillon-api, readOnly: true}
+{{- end }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -79,6 +89,10 @@ takes over by itself is left out; TLS counts as on or off, since certificates ar
 {{- with .Values.tls.existingSecret }}
 - name: tls
   secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- if and .Values.api.enabled .Values.api.existingSecret }}
+- name: api-keys
+  secret: {secretName: {{ .Values.api.existingSecret }}, defaultMode: 0440, items: [{key: {{ .Values.api.secretKey }}, path: keys}]}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

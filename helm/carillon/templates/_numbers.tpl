@@ -102,3 +102,23 @@ an address without a host, or with the one that stands for all, can be reached.
 {{- define "carillon.peerPort" -}}
 {{- include "carillon.port" (dict "key" "config.peer.address" "value" (dig "peer" "address" ":9091" .Values.config)) -}}
 {{- end -}}
+
+{{- define "carillon.apiPort" -}}
+{{- include "carillon.port" (dict "key" "config.api.address" "value" (dig "api" "address" "" .Values.config | default ":9092")) -}}
+{{- end -}}
+
+{{- /* carillon.hookPorts are the ports of the URLs that nodes post to, as a YAML list. */ -}}
+{{- define "carillon.hookPorts" -}}
+{{- $ports := list -}}
+{{- range $name, $route := .Values.config.routes -}}
+{{- with dig "webhook" "url" "" ($route | default dict) -}}
+{{- $ports = append $ports (include "carillon.urlPort" .) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $namespace := .Values.config.namespaces -}}
+{{- with dig "connect" "ask" "url" "" ($namespace | default dict) -}}
+{{- $ports = append $ports (include "carillon.urlPort" .) -}}
+{{- end -}}
+{{- end -}}
+{{- uniq $ports | sortAlpha | toYaml -}}
+{{- end -}}

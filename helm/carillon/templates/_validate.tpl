@@ -68,6 +68,15 @@
 {{- if lt (len (list $client $ops $peer | uniq)) 3 -}}
 {{- fail (printf "config.server.address, config.ops.address and config.peer.address need three ports, not %s, %s and %s" $client $ops $peer) -}}
 {{- end -}}
+{{- if .Values.api.enabled -}}
+{{- $api := include "carillon.apiPort" . -}}
+{{- if has $api (list $client $ops $peer) -}}
+{{- fail (printf "config.api.address needs a port of its own, not %s" $api) -}}
+{{- end -}}
+{{- if not (or .Values.api.existingSecret (dig "api" "keys" list .Values.config)) -}}
+{{- fail "api.enabled needs keys: set api.existingSecret to a Secret with the keys of backends, one a line" -}}
+{{- end -}}
+{{- end -}}
 {{- $tls := dig "server" "tls" dict .Values.config | default dict -}}
 {{- if and .Values.tls.existingSecret (or $tls.cert $tls.key) -}}
 {{- fail "tls.existingSecret and config.server.tls cannot be set together; set one of the two" -}}
