@@ -15,6 +15,7 @@
 //	namespace   what one key of the configuration says: rules, and hooks for connect and disconnect
 //	action      what a rule does; an operation is one with every expression evaluated
 //	logic       decides for one socket; a connection is what all sockets of a client share
+//	Backends    where rules forward events to; the gateway puts package upstream there
 //	tally       counts what one rule decided; a Decision is the record of a single one, for dev and debug logs
 //
 // Nothing has been done when an expression fails, so a refused event has no half effects but those of an action that
@@ -32,8 +33,9 @@
 // # Goroutines and waiting
 //
 // The package starts no goroutine. Events of one connection are decided one at a time, on the goroutine the server
-// calls its handlers on, and never wait: where an acknowledgement must follow the cluster's confirmation, the last
-// confirmation sends it. Only a connect waits, for the key of its token and for its joins, and no longer than its context. A Policy is safe for
+// calls its handlers on. Where an acknowledgement must follow the cluster's confirmation, or a backend's, the last
+// confirmation sends it. An event for a backend waits only while its client has too much waiting already, which holds
+// that client back. Only a connect waits, for the key of its token and for its joins, and no longer than its context. A Policy is safe for
 // concurrent use; all rules hang on one atomic pointer, which each event reads once.
 //
 // # Bounds

@@ -17,8 +17,9 @@ type Logic interface {
 	Enter(ctx context.Context) error
 	// Entered is called right after the CONNECT answer was queued. It may block.
 	Entered()
-	// Handle handles one event. It must not block: it runs on the goroutine that reads from the connection unless
-	// something of the connection waits in its mailbox, and nothing is read from the client meanwhile.
+	// Handle handles one event. It runs on the goroutine that reads from the connection unless something of the connection
+	// waits in its mailbox, and nothing is read from the client meanwhile. So it may block to hold the client back, for a
+	// bounded time and until the session is done, and must not wait for anything that the client sends.
 	Handle(e Event)
 	// Leave is called once after Entered, when the socket is really over. It may block. Of a Recoverer whose connection broke
 	// that is when its client can no longer come back for it; the calls for its connection are over by then.
