@@ -166,7 +166,7 @@ func TestConn_EagerReadDoesNotWait(t *testing.T) {
 	wantRead(t, c, "in")
 	_ = peer.CloseWrite()
 	waitForInput(t, c)
-	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("read: %v", err)
 	}
 	wantAwake(t, c, false)
@@ -186,7 +186,7 @@ func TestConn_CloseLeavesADescriptorInUseOpen(t *testing.T) {
 				if err := c.Close(); err != nil {
 					t.Error(err)
 				}
-				if n, err := peer.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				if n, err := peer.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 					t.Errorf("the peer reads %d bytes, %v", n, err)
 				}
 				if _, err := unix.FcntlInt(descriptor, unix.F_GETFD, 0); err != nil {
@@ -276,7 +276,7 @@ func TestConn_AWrapperIsClosedOnce(t *testing.T) {
 			if err := c.Close(); err != nil {
 				t.Error(err)
 			}
-			if n, err := peer.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			if n, err := peer.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 				t.Errorf("the peer reads %d bytes, %v", n, err)
 			}
 			if got := closed.Load(); got != 1 {
