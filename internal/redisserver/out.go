@@ -2,7 +2,6 @@ package redisserver
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -27,26 +26,18 @@ const (
 // sent on it cannot be carried out after what comes next.
 type publisher struct {
 	*Server
+	answers // to the last batch
 
-	hard    context.Context // ends flushTime after that of run
-	wait    redisconn.Backoff
-	dial    dialLog
-	link    *link // nil while there is none
-	batch   []redisqueue.Message
-	results []result
-	buffer  []byte
-	refused bool // there are error replies among the results
-	again   []redisqueue.Message
+	hard   context.Context // ends flushTime after that of run
+	wait   redisconn.Backoff
+	dial   dialLog
+	link   *link // nil while there is none
+	batch  []redisqueue.Message
+	buffer []byte
+	again  []redisqueue.Message
 	// shy: Redis has refused for now. One message finds out whether it still does, since those of a batch that are taken
 	// could not be overtaken by those that are not.
 	shy bool
-}
-
-// result is what Redis answered to one message.
-type result struct {
-	receivers int64
-	err       error
-	again     bool // it goes back into the queue
 }
 
 // publish sends messages until ctx ends, and then for at most flushTime what still waits.
@@ -102,8 +93,12 @@ func (p *publisher) sendBatch(ctx context.Context) bool {
 		return false
 	}
 	rest := func(context.Context) {}
-	if !p.link.send(p) {
+	p.expect(len(p.batch))
+	if !p.link.exchange(p.encode(), &p.answers) {
 		rest = p.lose()
+	} else if p.demoted() {
+		p.log.Warn("server is not a master any more", zap.String("role", p.role))
+		p.drop()
 	}
 	p.settle(ctx)
 	clear(p.batch)
@@ -135,7 +130,7 @@ func (p *publisher) encode() []byte {
 func (p *publisher) settle(ctx context.Context) {
 	p.again = p.again[:0]
 	down := false
-	if p.refused {
+	if p.errors {
 		down = p.sort()
 	}
 	for i := range p.batch {
@@ -258,106 +253,4 @@ func (p *publisher) disconnect() {
 	p.queue.DropProbes()
 	p.config.Connected()
 	p.events.trouble()
-}
-
-// link is one connection out. A goroutine of its own always reads, so that the end of an idle connection is noticed before
-// anything is sent into the void.
-type link struct {
-	conn    *redisconn.Conn
-	since   time.Time
-	stop    func() bool
-	reading chan *publisher // whose batch is being answered
-	read    chan struct{}   // it is
-	over    chan struct{}   // closed at the end; err is set then
-	err     error
-}
-
-func newLink(ctx context.Context, c *redisconn.Conn) *link {
-	l := &link{
-		conn: c, since: time.Now(), stop: context.AfterFunc(ctx, c.Close),
-		reading: make(chan *publisher, 1), read: make(chan struct{}), over: make(chan struct{}),
-	}
-	go l.answers()
-	return l
-}
-
-// send writes the batch and waits for the answers; false means that the connection is over. The results are then those
-// that came, and unknown for the rest.
-func (l *link) send(p *publisher) bool {
-	commands := p.encode()
-	p.results, p.refused = p.results[:0], false
-	for range p.batch {
-		p.results = append(p.results, result{err: adapter.ErrUnknown})
-	}
-	l.reading <- p
-	if err := l.conn.AwaitReply(); err == nil {
-		if err := l.conn.Write(commands); err != nil {
-			l.conn.Close()
-		}
-	}
-	select {
-	case <-l.read:
-		return true
-	case <-l.over:
-		return false
-	}
-}
-
-// readResults reads the answers to the batch. An error ends the connection.
-func (p *publisher) readResults(c *redisconn.Conn) error {
-	for i := range p.batch {
-		n, err := c.Result()
-		if err != nil && !redisconn.IsReply(err) {
-			return fmt.Errorf("redis: publish: %w", err)
-		}
-		p.results[i] = result{receivers: n, err: err}
-		p.refused = p.refused || err != nil
-	}
-	if c.TellsRole {
-		name, err := c.First()
-		switch {
-		case err != nil && !redisconn.IsReply(err):
-			return fmt.Errorf("redis: ask for the role: %w", err)
-		case err == nil && name != "master":
-			p.demoted(name)
-		}
-	}
-	return c.Idle()
-}
-
-// demoted ends both connections. When the server was demoted is not known, nor what it took before that.
-func (p *publisher) demoted(role string) {
-	p.log.Warn("server is not a master any more", zap.String("role", role))
-	for i := range p.results {
-		if p.results[i].err == nil {
-			p.results[i] = result{err: adapter.ErrUnknown}
-		}
-	}
-	p.drop()
-}
-
-func (l *link) answers() {
-	defer close(l.over)
-	defer l.conn.Close()
-	for {
-		if l.err = l.conn.Wait(); l.err != nil {
-			return
-		}
-		select {
-		case p := <-l.reading:
-			if l.err = p.readResults(l.conn); l.err != nil {
-				return
-			}
-			l.read <- struct{}{}
-		default:
-			l.err = fmt.Errorf("redis: an answer to no question")
-			return
-		}
-	}
-}
-
-func (l *link) close() {
-	l.stop()
-	l.conn.Close()
-	<-l.over
 }

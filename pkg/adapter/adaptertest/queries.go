@@ -204,7 +204,7 @@ func testBroadcastAskTimeout(t *testing.T, nodes []*node) {
 	})
 	q := adapter.BroadcastAsk{
 		Broadcast: adapter.Broadcast{Namespace: mainNsp, Args: event("q", 1)},
-		Timeout:   500 * time.Millisecond,
+		Timeout:   2 * time.Second,
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()

@@ -2,10 +2,12 @@ package redis_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,16 +28,34 @@ type server struct {
 // newServer reserves an address; nothing listens there until start.
 func newServer(t testing.TB) *server {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{t: t, address: listener.Addr().String()}
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	s := &server{t: t, address: net.JoinHostPort("127.0.0.1", strconv.Itoa(reservePort(t)))}
 	t.Cleanup(s.stop)
 	return s
+}
+
+var reserved sync.Map // ports
+
+// reservePort finds a port that nothing uses. It is below those that systems give to outgoing connections, of which one
+// could take it before a server does, and no other test of this process gets it.
+func reservePort(t testing.TB) int {
+	t.Helper()
+	const first, last = 10_000, 32_000
+	for range 1000 {
+		port := first + rand.IntN(last-first)
+		if _, taken := reserved.LoadOrStore(port, true); taken {
+			continue
+		}
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no free port")
+	return 0
 }
 
 func startServer(t testing.TB) *server {
