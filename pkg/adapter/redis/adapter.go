@@ -105,7 +105,7 @@ func (a *Adapter) makeSets(source redisconn.Source) error {
 		}
 	}
 	if sharding := a.config.Sharding; sharding != nil {
-		d := &sharded{inbox: a.inbox, mode: sharding.Mode.wire(), encode: rediswire.AppendCluster}
+		d := &sharded{inbox: a.inbox, mode: sharding.Mode.wire()}
 		if cluster, ok := a.client.(*goredis.ClusterClient); ok {
 			d.push = a.add(d, redisserver.NewSlots(cluster, d.speech(), servers))
 		} else {

@@ -17,10 +17,9 @@ import (
 type sharded struct {
 	*inbox
 
-	mode   rediswire.Mode
-	push   func(redisqueue.Message) // for answers
-	encode func(dst []byte, nsp string, m *rediswire.ClusterMessage) ([]byte, error)
-	plain  bool // its channels are not sharded: slots do not matter
+	mode  rediswire.Mode
+	push  func(redisqueue.Message) // for answers
+	plain bool                     // its channels are not sharded: slots do not matter, and messages are ephemeral
 }
 
 func (d *sharded) speech() *redisserver.Speech {
@@ -98,7 +97,12 @@ func (d *sharded) message(channel, nsp string, m rediswire.ClusterMessage) (redi
 	if b, ok := m.Command.(adapter.Broadcast); ok {
 		payload = roomFor(&b)
 	}
-	payload, err := d.encode(payload, nsp, &m)
+	var err error
+	if d.plain { // not a func in a field, for which m would be allocated
+		payload, err = rediswire.AppendEphemeral(payload, nsp, &m)
+	} else {
+		payload, err = rediswire.AppendCluster(payload, nsp, &m)
+	}
 	return redisqueue.Message{Channel: channel, Slot: d.slot(channel), Payload: payload}, err
 }
 

@@ -35,7 +35,7 @@ var _ dialect = (*streams)(nil)
 func (a *Adapter) newStreams() (*streams, error) {
 	cfg := a.config.Streams
 	d := &streams{byName: make(map[string]*redisstream.Stream)}
-	d.cluster = sharded{inbox: a.inbox, encode: rediswire.AppendEphemeral, plain: true}
+	d.cluster = sharded{inbox: a.inbox, plain: true}
 	if cfg.ClassicEmitters {
 		d.emitted = &classic{inbox: a.inbox}
 	}
