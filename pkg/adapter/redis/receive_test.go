@@ -3,6 +3,7 @@ package redis
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -226,6 +227,18 @@ func BenchmarkConnection(b *testing.B) {
 	}
 }
 
+// messages is a connection on which each comes alone.
+type messages [][]byte
+
+func (m *messages) Read(b []byte) (int, error) {
+	if len(*m) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, (*m)[0])
+	*m = (*m)[1:]
+	return n, nil
+}
+
 // What an attachment is must not depend on what is read next.
 func TestReceive_AttachmentsOutliveTheBuffer(t *testing.T) {
 	for name, cfg := range map[string]Config{"classic": {}, "sharded": {Sharding: &Sharding{}}} {
@@ -239,13 +252,12 @@ func TestReceive_AttachmentsOutliveTheBuffer(t *testing.T) {
 		}
 		first := bytes.ReplaceAll(m.Payload, []byte(a.config.NodeID), []byte("another node"))
 		second := bytes.ReplaceAll(first, []byte("first"), []byte("after"))
-		var stream []byte
+		var reads messages // each is read alone, into the place of the one before
 		for _, payload := range [][]byte{first, second} {
-			stream = redisconn.AppendCommand(stream, "message", 3)
-			stream = redisconn.AppendWord(redisconn.AppendWord(stream, m.Channel), payload)
+			message := redisconn.AppendCommand(nil, "message", 3)
+			reads = append(reads, redisconn.AppendWord(redisconn.AppendWord(message, m.Channel), payload))
 		}
-		// The buffer has room for one message and a half: the second overwrites the first.
-		reader := redisconn.NewReader(bytes.NewReader(stream), len(stream)*3/4)
+		reader := redisconn.NewReader(&reads, 4<<10)
 		for range 2 {
 			p, err := reader.Push()
 			if err != nil {
