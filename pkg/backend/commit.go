@@ -257,8 +257,19 @@ func (c *committer) carry(ctx context.Context, list []raw) error {
 	ids := make([]string, len(list))
 	for i, effect := range list {
 		ids[i] = effect.id
+	}
+	for rest := list; len(rest) > 0; {
+		n := 0
+		for n < len(rest) && isAnswer(rest[n]) {
+			n++
+		}
+		do := func() error { return c.answer(ctx, rest[:n]) }
+		if n == 0 {
+			n = 1
+			do = func() error { return c.bury(ctx, rest[0]) }
+		}
 		for retry := (pause{}); ; retry.sleep(ctx) {
-			err := c.carryOne(ctx, effect)
+			err := do()
 			if err == nil {
 				break
 			}
@@ -267,14 +278,14 @@ func (c *committer) carry(ctx context.Context, list []raw) error {
 			}
 			c.p.complain("an answer or dead letter waits", err)
 		}
+		rest = rest[n:]
 	}
 	return wrap("clear outbox", s.client.XDel(ctx, s.keys.outbox(s.number), ids...).Err())
 }
 
-func (c *committer) carryOne(ctx context.Context, effect raw) error {
-	if len(effect.fields) > 2 && effect.fields[0] == fieldNode {
-		return c.answer(ctx, effect.fields[1], effect.fields[2:])
-	}
+func isAnswer(effect raw) bool { return len(effect.fields) > 2 && effect.fields[0] == fieldNode }
+
+func (c *committer) bury(ctx context.Context, effect raw) error {
 	s := &c.p.stream
 	args := []any{s.keys.group + "." + strconv.Itoa(s.number), effect.id, c.p.cfg.DeadLetters}
 	for _, text := range effect.fields {
@@ -283,18 +294,34 @@ func (c *committer) carryOne(ctx context.Context, effect raw) error {
 	return wrap("write dead letter", deadScript.Run(ctx, s.client, []string{s.keys.dead(), s.keys.deadLast()}, args...).Err())
 }
 
-// answer hands an answer to a gateway. One that Redis does not take, whatever else it takes, is dropped.
-func (c *committer) answer(ctx context.Context, node string, fields []string) error {
-	err := c.p.stream.client.XAdd(ctx, answerTo(c.p.stream.keys.prefix, node, fields)).Err()
-	if err == nil || errors.Is(err, goredis.Nil) { // nil: the inbox has gone with its gateway
-		return nil
+// answer hands answers to gateways, in one round trip. One that Redis does not take, whatever else it takes, is dropped.
+// With an error all of them are to be sent again: gateways take the first.
+func (c *committer) answer(ctx context.Context, answers []raw) error {
+	pipe := c.p.stream.client.Pipeline()
+	for _, one := range answers {
+		pipe.XAdd(ctx, answerTo(c.p.stream.keys.prefix, one.fields[1], one.fields[2:]))
 	}
-	for _, final := range []string{"ERR", "WRONGTYPE", "NOPERM"} {
-		if strings.HasPrefix(err.Error(), final) {
+	commands, _ := pipe.Exec(ctx) // its error is that of one of them
+	var trouble error
+	for _, command := range commands {
+		switch err := command.Err(); {
+		case err == nil || errors.Is(err, goredis.Nil): // nil: the inbox has gone with its gateway
+		case isFinal(err):
 			c.p.metrics.answers.Inc()
 			c.p.log.Warn("answer refused by Redis", zap.Error(err))
-			return nil
+		default:
+			trouble = err
 		}
 	}
-	return wrap("answer", err)
+	return wrap("answer", trouble)
+}
+
+// isFinal reports whether Redis would refuse the same again.
+func isFinal(err error) bool {
+	for _, code := range []string{"ERR", "WRONGTYPE", "NOPERM"} {
+		if strings.HasPrefix(err.Error(), code) {
+			return true
+		}
+	}
+	return false
 }
