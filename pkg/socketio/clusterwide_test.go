@@ -13,7 +13,7 @@ import (
 func TestAt_ReachesANamespaceThatIsOnlyElsewhere(t *testing.T) {
 	overClusters(t, func(t *testing.T, start starter) {
 		nodes, urls := start(socketio.Config{}, socketio.Config{})
-		nodes[1].Of("/there").OnConnect(func(s *socketio.Socket) { s.Join("r") })
+		nodes[1].Of("/there").OnConnect(func(s *socketio.Socket) { _ = s.Join("r") })
 		p := dial(t, urls[1])
 		p.send("40/there,")
 		p.read()
