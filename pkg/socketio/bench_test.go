@@ -11,7 +11,11 @@ import (
 
 // audience joins clients that read and throw away, all in room "r".
 func audience(tb testing.TB, size int) (*socketio.Server, []*socketio.Socket) {
-	server, url := serve(tb, socketio.Config{})
+	return audienceOf(tb, socketio.Config{}, size)
+}
+
+func audienceOf(tb testing.TB, cfg socketio.Config, size int) (*socketio.Server, []*socketio.Socket) {
+	server, url := serve(tb, cfg)
 	connected := sockets(server.Of("/"))
 	members := make([]*socketio.Socket, size)
 	for i := range members {
