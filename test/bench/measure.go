@@ -74,7 +74,7 @@ func pinned(cores string, args ...string) []string {
 // garbage collector stopped the gateway.
 func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64) (map[string]float64, error) {
 	ctx, stop := context.WithTimeout(ctx, loadTimeout)
-	running := &servers{}
+	running := &servers{recovery: s.recovery}
 	defer running.wait()
 	defer stop()
 	redis := ""

@@ -1,11 +1,11 @@
-// Node's socket.io with what gateway bench asks of a server: node peer.mjs PORT [REDIS-URL]
+// Node's socket.io with what gateway bench asks of a server: node peer.mjs PORT [REDIS-URL [recovery]]
 import { createServer } from "node:http";
 import { createAdapter } from "@socket.io/redis-adapter";
 import Redis from "ioredis";
 import { Server } from "socket.io";
 
-const [port, redis] = process.argv.slice(2);
-const options = { serveClient: false };
+const [port, redis, recovery] = process.argv.slice(2);
+const options = { serveClient: false, ...(recovery && { connectionStateRecovery: {} }) };
 let publisher;
 if (redis) {
   publisher = new Redis(redis, { enableAutoPipelining: true });

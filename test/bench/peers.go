@@ -21,6 +21,7 @@ type servers struct {
 	commands []*exec.Cmd
 	pids     []string
 	ops      string // where the last gateway has its metrics
+	recovery bool   // clients whose connection breaks come back as the same socket
 }
 
 func (s *servers) wait() {
@@ -50,6 +51,9 @@ func (s *servers) startPeer(ctx context.Context, b *bench, peer, redis string, t
 	case node:
 		_, port, _ := net.SplitHostPort(address)
 		args = []string{"node", "test/bench/peer.mjs", port, redis}
+		if s.recovery {
+			args = append(args, "recovery")
+		}
 	case carillon:
 		args, err = s.gateway(b, address, redis, token)
 	default:
@@ -81,6 +85,9 @@ func (s *servers) gateway(b *bench, address, redis string, token bool) ([]string
 		rules = append(bytes.TrimRight(rules, "\n"), forwarding...)
 	}
 	text := fmt.Sprintf("server: {address: %q}\nops: {address: %q}\nredis: {url: %q}\nlog: {level: error}\n%s", address, ops, redis, rules)
+	if s.recovery {
+		text += "socketio: {recovery: {enabled: true}}\n"
+	}
 	if token {
 		text += fmt.Sprintf("auth: {jwt: {public_key: %q}}\n", b.publicKey())
 	}

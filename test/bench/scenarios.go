@@ -12,13 +12,14 @@ type scenario struct {
 	name, title string
 	load        func(at float64) string // the generator's arguments
 	// here measures in this process instead of by the generator; redis is the address of one, if there is one.
-	here    func(ctx context.Context, redis string, at float64, short bool) (map[string]float64, error)
-	peers   []string
-	redis   bool
-	token   bool                 // clients bring an ES256 token
-	nodes   func(at float64) int // nil: one
-	figures []figure
-	growth  *growth // nil for a comparison at one point
+	here     func(ctx context.Context, redis string, at float64, short bool) (map[string]float64, error)
+	peers    []string
+	redis    bool
+	token    bool                 // clients bring an ES256 token
+	recovery bool                 // of connections that break
+	nodes    func(at float64) int // nil: one
+	figures  []figure
+	growth   *growth // nil for a comparison at one point
 }
 
 // growth is a scenario at several points.
@@ -137,7 +138,19 @@ func scenarios(top int) []scenario {
 		{name: "churn", title: "connect, join, leave, close; 100 at once", load: load("churn --clients 100"), peers: all, figures: []figure{
 			{field: "cycles_s", text: "cycles/s", target: atLeast(2, 0)}, cpu(target{}),
 		}},
+		jitter("jitter", "200 clients, each cut every 15 s for 2 s; a broadcast each 500 ms", "--clients 200"),
+		jitter("jitter-half-open", "the same, and the server is not told of the cuts", "--clients 200 --half-open"),
+		jitter("jitter-10k", "10,000 clients, each cut every 15 s for 2 s; a broadcast each 500 ms", "--clients 10000"),
 	}, grown(float64(top))...)
+}
+
+// jitter is what arrives although connections break.
+func jitter(name, title, args string) scenario {
+	return scenario{name: name, title: title, load: load("jitter " + args), recovery: true, peers: whole, figures: []figure{
+		{field: "delivered_percent", text: "% delivered", target: target{plainFloor: 100}},
+		{field: "twice", text: "twice"}, {field: "recovered", text: "recovered"}, {field: "reconnects", text: "of reconnects"},
+		{field: "replay_p50_ms", text: "replay p50 ms"}, {field: "replay_p99_ms", text: "replay p99 ms"}, {field: "replay_max_ms", text: "replay max ms"},
+	}}
 }
 
 // grown are the scenarios of growth. All publish at a fixed rate: what is compared is the cost, not the ceiling.
