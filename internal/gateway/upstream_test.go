@@ -27,6 +27,7 @@ namespaces:
       - {event: accepted, do: [{forward: orders}], ack: accepted}
       - {event: backend, do: [{forward: orders}], ack: backend}
       - {event: own, do: [{forward: orders}], ack: ["${args[0]}"]}
+      - {event: "*", do: [{forward: orders}], ack: accepted}
 `
 
 // backend answers the events of the route that want it, as a backend without a library does.
@@ -110,6 +111,40 @@ func TestForward_ASampledEventCarriesItsSpanToTheBackend(t *testing.T) {
 	i.ended <- nil
 	if !strings.Contains(spans.spans(), "forward") {
 		t.Errorf("spans %q", spans.spans())
+	}
+}
+
+func TestForward_WhateverAClientSendsArrivesAsItIs(t *testing.T) {
+	server := miniredis.RunT(t)
+	redis := goredis.NewClient(&goredis.Options{Addr: server.Addr(), Protocol: 2})
+	defer redis.Close()
+	i := run(t, fmt.Sprintf(forwarding, server.Addr(), "30s"))
+	c := connect(t, i.clients, nil)
+	names := []string{"a\x00b", "line\nline", "🛎", "__proto__", "{orders.0}"}
+	for _, name := range names {
+		c.asks(`[{"ok":true,"id":"`, name, name)
+	}
+	large := strings.Repeat("x", 999_000)
+	c.asks(`[{"ok":true,"id":"`, "large", large)
+	ten := make([]any, 10)
+	for n := range ten {
+		ten[n] = []byte{byte(n)}
+	}
+	c.asks(`[{"ok":true,"id":"`, "ten", ten...)
+	entries, err := redis.XRange(t.Context(), "carillon:up:{orders.0}", "-", "+").Result()
+	if err != nil || len(entries) != len(names)+3 {
+		t.Fatalf("%d entries, %v", len(entries), err)
+	}
+	for n, name := range names {
+		if entries[n+1].Values["ev"] != name {
+			t.Errorf("%q is stored as %q", name, entries[n+1].Values["ev"])
+		}
+	}
+	if got := entries[len(names)+1].Values["data"]; got != `["`+large+`"]` {
+		t.Errorf("the large event is stored with %d bytes", len(fmt.Sprint(got)))
+	}
+	if got := entries[len(names)+2].Values; got["b9"] != "\x09" || !strings.HasPrefix(fmt.Sprint(got["data"]), `[{"_placeholder":true,"num":0}`) {
+		t.Errorf("ten attachments are stored as %v", got)
 	}
 }
 
