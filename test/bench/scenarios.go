@@ -124,6 +124,14 @@ func scenarios(top int) []scenario {
 			here: func(ctx context.Context, redis string, _ float64, short bool) (map[string]float64, error) {
 				return measureLatency(ctx, redis, short)
 			}},
+		{name: "emits", title: "a backend publishes and waits for each answer, over 1 connection and over 100; backend and node in one process", redis: true,
+			peers: []string{carillon}, figures: []figure{
+				{field: "http_1_s", text: "HTTP, 1 connection, emits/s"}, {field: "http_100_s", text: "HTTP, 100 connections, emits/s"},
+				{field: "redis_1_s", text: "Redis, 1 connection, emits/s"}, {field: "redis_100_s", text: "Redis, 100 connections, emits/s"},
+			},
+			here: func(ctx context.Context, redis string, _ float64, short bool) (map[string]float64, error) {
+				return measureEmits(ctx, redis, short)
+			}},
 		{name: "forward", title: "100 clients forward to a Redis Stream, 16 events at a time each", load: load("echo --event forward --clients 100 --inflight 16"),
 			redis: true, peers: whole, figures: []figure{
 				{field: "req_s", text: "events accepted/s", target: target{plainGoal: 100_000}}, cpu(target{}),
