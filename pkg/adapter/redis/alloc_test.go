@@ -80,7 +80,7 @@ func TestPublish_AllocatesChannelAndPayload(t *testing.T) {
 			var command adapter.Command = chat(c.size, rooms...)
 			done := func(error) {}
 			taken := 0
-			got := testing.AllocsPerRun(100, func() {
+			got := testing.AllocsPerRun(20, func() {
 				for range batch {
 					a.Publish(command, done)
 				}
