@@ -13,11 +13,11 @@ import (
 	"github.com/carillon-io/carillon/pkg/socketio"
 )
 
+// withRecovery is a configuration with recovery on or off, and without pings, which would be counted.
 func withRecovery(on bool) socketio.Config {
-	if on {
-		return recovering()
-	}
-	return socketio.Config{}
+	cfg := recovering()
+	cfg.Recovery.Enabled = on
+	return cfg
 }
 
 // BenchmarkRecovery_Broadcast is what offsets and the log cost a broadcast to a thousand clients, each of which has received it
