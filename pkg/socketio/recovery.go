@@ -103,11 +103,14 @@ func (s *Socket) place() *hub.Member {
 // say whether the client is the same, else it is nil.
 func (s *Socket) settleSession(ctx context.Context, newLogic func(*Socket, *Values) Logic) (Logic, error) {
 	log := s.nsp.hub.Log()
-	if log == nil || !s.conn.Claims() || s.io.cfg.Recovery.Except != nil && s.io.cfg.Recovery.Except(s.nsp.name) {
+	if log == nil || !s.conn.Claims() {
 		return nil, nil
 	}
 	auth, claim := recovery.CutClaim(s.conn.Auth())
 	s.conn.SetAuth(auth)
+	if except := s.io.cfg.Recovery.Except; except != nil && except(s.nsp.name) {
+		return nil, nil
+	}
 	var logic Logic
 	if newLogic != nil {
 		logic = newLogic(s, s.conn.Shared())

@@ -40,7 +40,7 @@ func BenchmarkRecovery_Broadcast(b *testing.B) {
 					buf := make([]byte, 4096)
 					for {
 						n, err := p.ws.NetConn().Read(buf)
-						if received.Add(int64(n)) == due.Load() {
+						if n > 0 && received.Add(int64(n)) == due.Load() {
 							complete <- struct{}{}
 						}
 						if err != nil {

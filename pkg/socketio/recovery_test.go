@@ -15,6 +15,7 @@ import (
 	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/engine"
 	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
 // recovering is a server whose clients may come back.
@@ -663,6 +664,33 @@ func TestRecovery_ListenersMayEmit(t *testing.T) {
 	got := []string{c.next(), c.next()}
 	slices.Sort(got)
 	if !slices.Equal(got, []string{`["published"]`, `["seen"]`}) {
+		t.Errorf("received %q", got)
+	}
+}
+
+func TestRecovery_OfAMsgpackClient(t *testing.T) {
+	cfg := recovering()
+	cfg.Parser = packet.MsgpackParser
+	io, url := serve(t, cfg)
+	n := io.Of("/")
+	connected := sockets(n)
+	p := dial(t, url)
+	p.send(msgpackConnect)
+	s := receive(t, connected)
+	before, pid, ok := strings.Cut(p.read(), "\xa3pid\xb4")
+	if !ok || before != "b:\x83\xa4type\x00\xa4data\x82\xa3sid\xb4"+s.ID() || len(pid) < 20 || pid[20:] != "\xa3nsp\xa1/" {
+		t.Fatalf("answered %q and %q", before, pid)
+	}
+	pid = pid[:20]
+	p.hangup()
+	gone(t, s)
+	emit(t, n.Emitter, "m", []byte{7})
+	p = dial(t, url)
+	p.send("b:\x83\xa4type\x00\xa4data\x81\xa3pid\xb4" + pid + "\xa3nsp\xa1/")
+	if got := p.read(); !strings.Contains(got, "\xa3pid\xb4"+pid) {
+		t.Errorf("answered %q", got)
+	}
+	if got := p.read(); !strings.HasPrefix(got, "b:\x83\xa4type\x02\xa4data\x93\xa1m\xc4\x01\x07\xb7@") {
 		t.Errorf("received %q", got)
 	}
 }

@@ -80,6 +80,11 @@ var contract = map[string]struct {
 	"carillon_connect_asks_total": {dto.MetricType_COUNTER, map[string][]string{"result": {
 		"allowed", "denied", "cached", "overloaded", "timeout", "unreachable", "private", "status", "too_large", "malformed",
 	}}},
+	"carillon_recoveries_total": {dto.MetricType_COUNTER, map[string][]string{"result": {
+		"recovered", "moved", "expired", "unknown", "refused", "truncated",
+	}}},
+	"carillon_recovery_absent_sockets":  {dto.MetricType_GAUGE, nil},
+	"carillon_recovery_log_bytes":       {dto.MetricType_GAUGE, nil},
 	"carillon_drain_sessions_remaining": {dto.MetricType_GAUGE, nil},
 	"carillon_config_reload_success":    {dto.MetricType_GAUGE, nil},
 	"carillon_jwks_keys":                {dto.MetricType_GAUGE, nil},
