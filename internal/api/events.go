@@ -40,7 +40,7 @@ func (s *Server) publish(ctx context.Context, emissions []emission) answer {
 	for i := range emissions {
 		outcomes[i] = make(chan error, 1)
 		e := &emissions[i]
-		out := s.emitter(&e.target)
+		out := s.emitter(&e.target).Traced(cause(ctx))
 		if e.volatile {
 			out = out.Volatile()
 		}
@@ -74,6 +74,14 @@ func (s *Server) publish(ctx context.Context, emissions []emission) answer {
 		}{len(emissions)})
 	}
 	return failure(codes, results)
+}
+
+// causeKey is where a context has the header traceparent of its request.
+type causeKey struct{}
+
+func cause(ctx context.Context) string {
+	parent, _ := ctx.Value(causeKey{}).(string)
+	return parent
 }
 
 func resultOf(err error) result {

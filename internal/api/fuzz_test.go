@@ -64,6 +64,23 @@ func FuzzCall(f *testing.F) {
 	})
 }
 
+func TestEmit_CarriesTheTraceOfTheRequest(t *testing.T) {
+	var parents []string
+	io, err := socketio.New(socketio.Config{Adapter: &recording{on: func(c adapter.Command) {
+		parents = append(parents, c.(adapter.Broadcast).TraceParent)
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer io.Close()
+	_, url := startAPI(t, io, nil)
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	call(t, url, http.MethodPost, "/v1/emit", event, http.Header{"Traceparent": {parent}}).expect(t, 202, "")
+	if len(parents) != 1 || parents[0] != parent {
+		t.Errorf("published with %q", parents)
+	}
+}
+
 // recording is an adapter of a cluster of one that sees what is published.
 type recording struct {
 	adapter.Local

@@ -83,7 +83,8 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, c *call, client di
 	}
 	// It goes on when its caller leaves: what has begun has an outcome, which an Idempotency-Key keeps.
 	do := func() answer {
-		ctx, cancel := context.WithTimeout(s.open, j.wait)
+		ctx := context.WithValue(s.open, causeKey{}, r.Header.Get("Traceparent"))
+		ctx, cancel := context.WithTimeout(ctx, j.wait)
 		defer cancel()
 		return j.do(ctx)
 	}

@@ -20,6 +20,8 @@ type Broadcast struct {
 	Volatile  bool
 	// NoCompress is Node's compress(false): the event leaves uncompressed.
 	NoCompress bool
+	// TraceParent is the W3C trace context of what made this node send it; empty: none. It stays here.
+	TraceParent string
 	// Received is when the message came in from the cluster; zero for a broadcast made here.
 	Received time.Time
 }

@@ -38,6 +38,13 @@ func (e Emitter) EmitElsewhere(args Args, done func(error)) error {
 	return nil
 }
 
+// Traced names the W3C trace context of what causes the event, as the header traceparent has it: the spans of an adapter that
+// makes some refer to it.
+func (e Emitter) Traced(traceparent string) Emitter {
+	e.cause = traceparent
+	return e
+}
+
 // NodeCount is how many sockets one node has. Node is empty for a server that does not tell its name, as Node's do not.
 type NodeCount = adapter.Counted
 

@@ -20,6 +20,7 @@ type Emitter struct {
 	local     bool
 	plain     bool // Compress(false)
 	published func(error)
+	cause     string // W3C trace context
 }
 
 // To addresses the members of rooms, in addition to those of an earlier To; a socket in several of them counts once. To
@@ -146,7 +147,7 @@ func (e Emitter) emit(args Args) { e.apply(e.broadcast(args)) }
 
 func (e Emitter) broadcast(args Args) adapter.Broadcast {
 	return adapter.Broadcast{
-		Namespace: e.nsp.name, Args: args, Target: e.target, Volatile: e.volatile, NoCompress: e.plain,
+		Namespace: e.nsp.name, Args: args, Target: e.target, Volatile: e.volatile, NoCompress: e.plain, TraceParent: e.cause,
 	}
 }
 

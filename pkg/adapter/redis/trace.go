@@ -8,6 +8,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
@@ -48,6 +49,7 @@ func (a *inbox) span(
 	what, target := describe(c)
 	_, span := t.Tracer.Start(
 		trace.ContextWithSpanContext(context.Background(), parent), name,
+		trace.WithLinks(causes(c)...),
 		trace.WithSpanKind(kind), trace.WithTimestamp(at),
 		trace.WithAttributes(
 			attribute.String("messaging.system", "redis"),
@@ -59,6 +61,21 @@ func (a *inbox) span(
 		),
 	)
 	return span
+}
+
+// causes is a link to what made this node send a command, where that is known: messages have no room for it, so their traces
+// cannot go on from there.
+func causes(c adapter.Command) []trace.Link {
+	b, ok := c.(adapter.Broadcast)
+	if !ok || b.TraceParent == "" {
+		return nil
+	}
+	carrier := propagation.MapCarrier{"traceparent": b.TraceParent}
+	cause := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), carrier))
+	if !cause.IsValid() {
+		return nil
+	}
+	return []trace.Link{{SpanContext: cause}}
 }
 
 func describe(c adapter.Command) (kind string, target rooms.Target) {

@@ -195,3 +195,25 @@ func TestTracing_WhatIsNotPublishedEndsWithAnError(t *testing.T) {
 		t.Errorf("status %+v", got)
 	}
 }
+
+func TestTracing_APublishRefersToWhatCausedIt(t *testing.T) {
+	t.Parallel()
+	inEachDialect(t, func(t *testing.T, s *server, config func() redis.Config) {
+		cfg, published := traced(config(), nil)
+		n := readyNode(t, s, cfg)
+		const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+		for i, c := range []struct{ parent, cause string }{{"00-" + id + "-00f067aa0ba902b7-01", id}, {"", ""}, {"00-no", ""}} {
+			b := broadcast(`["hi"]`, "red")
+			b.TraceParent = c.parent
+			n.Publish(b, nil)
+			eventually(t, "the span has ended", func() bool { return len(published.Ended()) == i+1 })
+			cause := ""
+			for _, link := range published.Ended()[i].Links() {
+				cause += link.SpanContext.TraceID().String()
+			}
+			if cause != c.cause {
+				t.Errorf("%q: refers to %q", c.parent, cause)
+			}
+		}
+	})
+}
