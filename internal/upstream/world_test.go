@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -66,10 +67,18 @@ func (s *server) start() {
 	eventually(s.t, "redis-server answers", func() bool { return s.client.Ping(context.Background()).Err() == nil })
 }
 
+// kill ends the server between two system calls. Redis 7.0.15 does not survive the other case: after a torn write of a
+// transaction it truncates its file behind the last whole command instead of before MULTI, and one more restart then runs
+// the half transaction and refuses the next.
 func (s *server) kill() {
 	if s.process == nil {
 		return
 	}
+	_ = s.process.Signal(syscall.SIGSTOP) // a write to a file is finished first, which it is not for SIGKILL
+	eventually(s.t, "redis-server stands still", func() bool {
+		state, err := os.ReadFile("/proc/" + strconv.Itoa(s.process.Pid) + "/stat")
+		return err != nil || strings.Contains(string(state), ") T ")
+	})
 	_ = s.process.Kill()
 	_, _ = s.process.Wait()
 	s.process = nil
