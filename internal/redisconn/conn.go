@@ -48,6 +48,9 @@ func (c *Conn) Write(commands []byte) error {
 // struck inside a message would leave the reader between two.
 func (c *Conn) AwaitReply() error { return c.raw.SetReadDeadline(time.Now().Add(c.readTimeout)) }
 
+// ReadTimeout is how long a reply is awaited.
+func (c *Conn) ReadTimeout() time.Duration { return c.readTimeout }
+
 // Idle takes the deadline away again.
 func (c *Conn) Idle() error { return c.raw.SetReadDeadline(time.Time{}) }
 

@@ -44,6 +44,15 @@ func NotNow(err error) bool {
 	return slices.Contains([]string{"BUSY", "LOADING", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN"}, code(err))
 }
 
+// NoWrites reports whether Redis takes no writes for now: it has no memory left, too few replicas follow it, or it cannot save
+// its data. PUBLISH is not refused then.
+func NoWrites(err error) bool {
+	return slices.Contains([]string{"OOM", "NOREPLICAS", "MISCONF"}, code(err))
+}
+
+// Asks reports whether a slot is being moved to another server of the cluster, which has the key already.
+func Asks(err error) bool { return code(err) == "ASK" }
+
 // ReadOnly reports whether the server is a replica, which takes no writes.
 func ReadOnly(err error) bool { return code(err) == "READONLY" }
 

@@ -57,6 +57,23 @@ func TestErrors_AreToldApart(t *testing.T) {
 	}
 }
 
+func TestNoWrites_IsForNow(t *testing.T) {
+	for text, want := range map[string]bool{
+		"OOM command not allowed when used memory > 'maxmemory'.":   true,
+		"NOREPLICAS Not enough good replicas to write.":             true,
+		"MISCONF Redis is configured to save RDB snapshots, but it": true,
+		"WRONGTYPE Operation against a key":                         false,
+		"READONLY You can't write against a read only replica.":     false,
+	} {
+		if got := redisconn.NoWrites(redisconn.Error(text)); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+	if !redisconn.Asks(redisconn.Error("ASK 3999 127.0.0.1:6381")) || redisconn.Asks(redisconn.Error("MOVED 3999 127.0.0.1:6381")) {
+		t.Error("ASK is not told from MOVED")
+	}
+}
+
 func TestBackoff_GrowsToItsLimitAndStaysSpread(t *testing.T) {
 	var b redisconn.Backoff
 	for i, want := range []time.Duration{50, 100, 200, 400, 800, 1600, 2000, 2000} {

@@ -16,7 +16,7 @@ import (
 const (
 	// readCount is how many entries one XREAD returns at most.
 	readCount = 100
-	// block is how long an XREAD waits for an entry. It is shorter than the read timeout of go-redis' options by default, 3 s.
+	// block is how long an XREAD waits for an entry at most; half the connection's read timeout where that is shorter.
 	block = time.Second
 	// first is the position before all entries.
 	first = "0-0"
@@ -29,7 +29,6 @@ type reader struct {
 	at      string // the last entry that was received; empty: no position yet
 	command []byte
 	roleAt  time.Time
-	fullAt  time.Time // when a full batch was last compared with what is trimmed
 }
 
 // read receives entries until ctx ends.
@@ -69,15 +68,20 @@ func (r *reader) serve(ctx context.Context, c *redisconn.Conn) error {
 	r.show(&r.reading, true)
 	r.finishWaits(nil)
 	for {
+		from := r.at
 		n, err := r.receive(c)
+		switch {
+		case err != nil:
+			return err
+		case n == 0: // also where the stream was deleted, and its new entries have ids below the position
+			err = r.position(c)
+		case n == readCount || r.config.MaxLength <= 2*readCount:
+			// Behind, or the stream is so short that a smaller batch may be all that is left of it. A longer stream that had lost
+			// entries behind from would have filled the batch.
+			err = r.compare(c, from)
+		}
 		if err != nil {
 			return err
-		}
-		if n == readCount && time.Since(r.fullAt) >= time.Second { // behind
-			r.fullAt = time.Now()
-			if err := r.compare(c); err != nil {
-				return err
-			}
 		}
 	}
 }
@@ -97,20 +101,21 @@ func (r *reader) position(c *redisconn.Conn) error {
 		r.config.Metrics.Trimmed.Inc()
 		r.log.Warn("the stream ends before what was read from it: entries may have been lost", zap.String("end", last))
 	default:
-		return r.compare(c)
+		return r.compare(c, r.at)
 	}
 	return nil
 }
 
-// compare finds out whether entries were trimmed that were not read.
-func (r *reader) compare(c *redisconn.Conn) error {
+// compare finds out whether entries behind a position were trimmed. After a read it is given the position before it: the one
+// behind it says nothing of what came in between.
+func (r *reader) compare(c *redisconn.Conn, from string) error {
 	oldest, err := edge(c, "XRANGE", r.config.Name, "-", "+")
 	if err != nil {
 		return err
 	}
-	if r.at != first && before(r.at, oldest) {
+	if from != first && before(from, oldest) {
 		r.config.Metrics.Trimmed.Inc()
-		r.log.Warn("entries were trimmed before they were read", zap.String("read", r.at), zap.String("oldest", oldest))
+		r.log.Warn("entries were trimmed before they were read", zap.String("read", from), zap.String("oldest", oldest))
 	}
 	return nil
 }
@@ -144,7 +149,8 @@ func ask(c *redisconn.Conn, command []byte, answer func() error) error {
 // appends until the two lose each other, and then nothing more.
 func (r *reader) receive(c *redisconn.Conn) (n int, err error) {
 	b := redisconn.AppendCommand(r.command[:0], "XREAD", 8)
-	for _, word := range []string{"COUNT", strconv.Itoa(readCount), "BLOCK", strconv.Itoa(int(block.Milliseconds())), "STREAMS", r.config.Name} {
+	wait := strconv.FormatInt(max(min(block, c.ReadTimeout()/2).Milliseconds(), 1), 10) // 0 would be for ever
+	for _, word := range []string{"COUNT", strconv.Itoa(readCount), "BLOCK", wait, "STREAMS", r.config.Name} {
 		b = redisconn.AppendWord(b, word)
 	}
 	b = redisconn.AppendWord(b, r.at)

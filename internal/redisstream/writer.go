@@ -21,6 +21,8 @@ const (
 	flushTime = time.Second
 	// lookBatch is how many entries are looked at in one go for those whose fate is not known.
 	lookBatch = 500
+	// idBytes is more than an id of ours has. A longer value of that field was written by another program and is read over.
+	idBytes = 4 << 10
 )
 
 // writer is the writing side of a stream.
@@ -130,7 +132,11 @@ func (w *writer) clear(c *redisconn.Conn) error {
 		w.after = last
 		return err
 	}
-	found := make(map[string]bool)
+	found := make(map[string]bool, len(w.doubt)) // false: not yet
+	for i := range w.doubt {
+		found[w.doubt[i].Channel] = false
+	}
+	c.MaxPayload = idBytes
 	from := w.after
 	for {
 		b := redisconn.AppendCommand(nil, "XRANGE", 6)
@@ -142,7 +148,9 @@ func (w *writer) clear(c *redisconn.Conn) error {
 			return c.Range([]string{own}, func(e redisconn.Entry) {
 				n++
 				from = e.ID
-				found[string(e.Values[0])] = true
+				if _, ours := found[string(e.Values[0])]; ours {
+					found[string(e.Values[0])] = true
+				}
 			})
 		})
 		if err != nil {
@@ -236,10 +244,11 @@ func (w *writer) answers(c *redisconn.Conn, a *answers) error {
 	return nil
 }
 
-// later reports whether another attempt may succeed: Redis is busy, or the stream is elsewhere now.
+// later reports whether another attempt may succeed: Redis is busy or takes no writes for now, or the stream is elsewhere or on its
+// way there.
 func (w *writer) later(err error) bool {
 	_, _, moved := redisconn.MovedTo(err, "")
-	return moved || redisconn.NotNow(err) || redisconn.ReadOnly(err)
+	return moved || redisconn.Asks(err) || redisconn.NotNow(err) || redisconn.NoWrites(err) || redisconn.ReadOnly(err)
 }
 
 func (w *writer) lose(messages []redisqueue.Message) {

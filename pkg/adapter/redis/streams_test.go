@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"syscall"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 )
 
@@ -82,6 +84,29 @@ func TestStreams_ConnectionsThatEndLoseAndRepeatNothing(t *testing.T) {
 	if o.to.metric("redis_resubscribes_total") == 0 {
 		t.Error("no connection was lost")
 	}
+}
+
+// TestStreams_SlotOnItsWay: between the move of the key and that of its slot the old master knows the stream no more and says so
+// with ASK.
+func TestStreams_SlotOnItsWay(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, 2, false)
+	o := streamsOutage(t, func() goredis.UniversalClient { return c.client() })
+	o.send()
+	const stream = "socket.io"
+	owner := c.owner(stream)
+	old, next := c.servers[owner], c.servers[1-owner]
+	slot := redisconn.Slot(stream)
+	talk(t, o.from, o.to, "red")
+	c.beginMove(slot, old, next)
+	host, port, _ := net.SplitHostPort(next.address)
+	old.command("MIGRATE", host, port, stream, 0, 5000)
+	o.send()
+	eventually(t, "noticed", func() bool { return !o.from.State().Connected })
+	o.send()
+	c.move(slot, old, next)
+	talk(t, o.from, o.to, "red")
+	o.whole()
 }
 
 // TestStreams_KilledRedisThatKeepsItsFile: what it took is there when it comes back.

@@ -1,0 +1,365 @@
+package redisstream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redisqueue"
+	"github.com/carillon-io/carillon/internal/redisstream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	name = "events"
+	long = 100_000 // entries: nothing is trimmed
+)
+
+// startServer starts a redis-server and returns a client of it. Both end with the test.
+func startServer(t *testing.T) *goredis.Client {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	_ = listener.Close()
+	_, port, _ := net.SplitHostPort(address)
+	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	client := goredis.NewClient(&goredis.Options{Addr: address, Protocol: 2})
+	t.Cleanup(func() { _ = client.Close() })
+	eventually(t, "redis-server answers", func() bool { return client.Ping(t.Context()).Err() == nil })
+	return client
+}
+
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for late := time.After(30 * time.Second); !condition(); {
+		select {
+		case <-late:
+			t.Fatal("not ", what)
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+func do(t *testing.T, c *goredis.Client, command ...any) {
+	t.Helper()
+	if err := c.Do(t.Context(), command...).Err(); err != nil && !errors.Is(err, goredis.Nil) {
+		t.Fatalf("%v: %v", command, err)
+	}
+}
+
+// world is one stream of a node and what it received.
+type world struct {
+	*redisstream.Stream
+
+	metrics redisstream.Metrics
+	stop    func() // ends the stream and waits for it
+
+	mu      sync.Mutex
+	texts   []string
+	cut     int
+	dropped map[redisqueue.Drop]int
+}
+
+// start runs a stream until the test ends. receive, which may be nil, is called first for each entry.
+func start(t *testing.T, options goredis.Options, maxLength int, receive func(text string)) *world {
+	t.Helper()
+	client := goredis.NewClient(&options)
+	t.Cleanup(func() { _ = client.Close() })
+	source, err := redisconn.NewSource(client, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counter := func() prometheus.Counter { return prometheus.NewCounter(prometheus.CounterOpts{Name: "n"}) }
+	w := &world{dropped: map[redisqueue.Drop]int{}}
+	w.metrics = redisstream.Metrics{
+		Queue: redisqueue.Metrics{
+			Waiting: prometheus.NewGauge(prometheus.GaugeOpts{Name: "n"}),
+			Dropped: func(why redisqueue.Drop) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.dropped[why]++
+			},
+		},
+		In: counter(), Out: counter(), Reopened: counter(), Trimmed: counter(),
+	}
+	w.Stream = redisstream.New(&redisstream.Config{
+		Name: name, Node: "node", Source: source, MaxLength: maxLength, MaxValue: 1 << 20, Fields: []string{"text"},
+		Queue: redisqueue.Limits{Messages: 10_000, Bytes: 16 << 20, Age: 30 * time.Second},
+		Receive: func(e redisconn.Entry) {
+			if receive != nil {
+				receive(string(e.Values[0]))
+			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.texts = append(w.texts, string(e.Values[0]))
+			if e.Cut {
+				w.cut++
+			}
+		},
+		Logger: zap.NewNop(), Refusals: redisconn.NewRefusals(zap.NewNop(), func(string) {}),
+		Metrics: w.metrics, Changed: func() {},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.Run(ctx)
+	}()
+	w.stop = func() {
+		cancel()
+		<-ended
+	}
+	t.Cleanup(w.stop)
+	eventually(t, "ready", func() bool { return w.Positioned() && w.Connected() })
+	return w
+}
+
+func (w *world) received() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.texts)
+}
+
+// append appends n entries, 0 to n-1, and returns what became of each, once all are known.
+func (w *world) append(n int) (outcomes func() []error) {
+	all := make([]error, n)
+	var known sync.WaitGroup
+	for i := range n {
+		known.Add(1)
+		w.Append(func(err error) {
+			all[i] = err
+			known.Done()
+		}, []byte("text"), fmt.Append(nil, i))
+	}
+	return func() []error {
+		known.Wait()
+		return all
+	}
+}
+
+func numbers(n int) (texts []string) {
+	for i := range n {
+		texts = append(texts, fmt.Sprint(i))
+	}
+	return texts
+}
+
+// TestReader_AHoleIsCounted: entries that were trimmed between two reads are missed, whether or not the connection was lost and
+// however few are left.
+func TestReader_AHoleIsCounted(t *testing.T) {
+	t.Parallel()
+	for left, length := range map[int]int{1: 100, 50: 200, 150: long} {
+		t.Run(fmt.Sprint(left), func(t *testing.T) {
+			t.Parallel()
+			server := startServer(t)
+			stuck, free := make(chan struct{}), make(chan struct{})
+			w := start(t, *server.Options(), length, func(text string) {
+				if text == "first" {
+					close(stuck)
+					<-free
+				}
+			})
+			do(t, server, "XADD", name, "*", "text", "first")
+			<-stuck
+			for i := range 300 {
+				do(t, server, "XADD", name, "*", "text", i)
+			}
+			do(t, server, "XTRIM", name, "MAXLEN", left)
+			do(t, server, "XADD", name, "*", "text", "last")
+			close(free)
+			eventually(t, "the last came", func() bool { return slices.Contains(w.received(), "last") })
+			eventually(t, "counted", func() bool { return testutil.ToFloat64(w.metrics.Trimmed) == 1 })
+		})
+	}
+}
+
+// TestReader_AStreamThatKeepsUpHasNoHole: trimming behind the reader is what MAXLEN is for.
+func TestReader_AStreamThatKeepsUpHasNoHole(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	w := start(t, *server.Options(), long, nil)
+	for i := range 1000 {
+		do(t, server, "XADD", name, "MAXLEN", 300, "*", "text", i)
+		if i%100 == 0 {
+			eventually(t, "all came", func() bool { return len(w.received()) == i+1 })
+		}
+	}
+	eventually(t, "all came", func() bool { return slices.Equal(w.received(), numbers(1000)) })
+	if n := testutil.ToFloat64(w.metrics.Trimmed); n != 0 {
+		t.Errorf("%v holes", n)
+	}
+}
+
+// TestReader_ReadTimeoutBelowTheWait: the wait for entries ends before the connection is given up.
+func TestReader_ReadTimeoutBelowTheWait(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	options := *server.Options()
+	options.ReadTimeout = 400 * time.Millisecond
+	w := start(t, options, long, nil)
+	for round := range 4 {
+		before := connected(t, server)
+		do(t, server, "XADD", name, "*", "text", round)
+		eventually(t, "it came", func() bool { return len(w.received()) == round+1 })
+		time.Sleep(500 * time.Millisecond) // longer than the time-out, which is what is tested
+		if after := connected(t, server); after != before {
+			t.Fatalf("the connection that reads was %s, is %s", before, after)
+		}
+	}
+}
+
+// connected is the id of the connection that reads.
+func connected(t *testing.T, server *goredis.Client) (id string) {
+	t.Helper()
+	eventually(t, "there is a connection", func() bool {
+		for line := range strings.Lines(server.ClientList(t.Context()).Val()) {
+			if strings.Contains(line, ":stream-in ") {
+				id, _, _ = strings.Cut(line, " ")
+				return true
+			}
+		}
+		return false
+	})
+	return id
+}
+
+// TestReader_AStreamThatIsEmptiedGoesOn: also where what is appended next has ids below those that were read, as after a clock
+// that was ahead. What was appended before that was noticed may be missed, and is counted.
+func TestReader_AStreamThatIsEmptiedGoesOn(t *testing.T) {
+	t.Parallel()
+	for _, command := range [][]any{{"FLUSHALL"}, {"DEL", name}} {
+		t.Run(fmt.Sprint(command[0]), func(t *testing.T) {
+			t.Parallel()
+			server := startServer(t)
+			w := start(t, *server.Options(), long, nil)
+			do(t, server, "XADD", name, "9999999999999-0", "text", "of the future")
+			eventually(t, "it came", func() bool { return len(w.received()) == 1 })
+			do(t, server, command...)
+			eventually(t, "noticed", func() bool { return testutil.ToFloat64(w.metrics.Trimmed) == 1 })
+			w.append(10)()
+			eventually(t, "all came", func() bool { return slices.Equal(w.received()[1:], numbers(10)) })
+			if n := testutil.ToFloat64(w.metrics.Reopened); n != 0 {
+				t.Errorf("%v connections", n)
+			}
+		})
+	}
+}
+
+// TestKeyOfAnotherType: nothing is promised while the key is no stream, and the stream works once it is gone.
+func TestKeyOfAnotherType(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	w := start(t, *server.Options(), long, nil)
+	w.append(1)()
+	eventually(t, "it came", func() bool { return len(w.received()) == 1 })
+	do(t, server, "SET", name, "text")
+	for _, err := range w.append(5)() {
+		if err == nil {
+			t.Error("appended to a string")
+		}
+	}
+	eventually(t, "it is not read", func() bool { return w.Deaf() })
+	do(t, server, "DEL", name)
+	eventually(t, "it is read again", func() bool { return !w.Deaf() })
+	w.append(3)()
+	eventually(t, "all came", func() bool { return slices.Equal(w.received(), append(numbers(1), numbers(3)...)) })
+}
+
+// TestWriter_WhatRedisRefusesForNowWaits: for memory, for replicas.
+func TestWriter_WhatRedisRefusesForNowWaits(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ setting, refuses, takes string }{
+		{"maxmemory", "1", "0"},
+		{"min-replicas-to-write", "1", "0"},
+	} {
+		t.Run(c.setting, func(t *testing.T) {
+			t.Parallel()
+			server := startServer(t)
+			w := start(t, *server.Options(), long, nil)
+			do(t, server, "CONFIG", "SET", c.setting, c.refuses)
+			outcomes := w.append(100)
+			eventually(t, "noticed", func() bool { return !w.Connected() })
+			do(t, server, "CONFIG", "SET", c.setting, c.takes)
+			if i := slices.IndexFunc(outcomes(), func(err error) bool { return err != nil }); i >= 0 {
+				t.Errorf("%d: %v", i, outcomes()[i])
+			}
+			eventually(t, "all came in order", func() bool { return slices.Equal(w.received(), numbers(100)) })
+		})
+	}
+}
+
+// TestReader_ALargeEntryIsCut, and the connection lives on.
+func TestReader_ALargeEntryIsCut(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	w := start(t, *server.Options(), long, nil)
+	do(t, server, "XADD", name, "*", "noise", strings.Repeat("n", 2<<20), "text", strings.Repeat("x", 2<<20))
+	do(t, server, "XADD", name, "*", strings.Repeat("f", 100<<10), "v", "", "", "text", "behind")
+	eventually(t, "both came", func() bool { return slices.Equal(w.received(), []string{"", "behind"}) })
+	if w.cut != 1 || testutil.ToFloat64(w.metrics.Reopened) != 0 {
+		t.Errorf("%d were cut, %v connections", w.cut, testutil.ToFloat64(w.metrics.Reopened))
+	}
+}
+
+// TestShutdownUnderLoad: each outcome is told once, and what Redis took is what was said to be taken.
+func TestShutdownUnderLoad(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	w := start(t, *server.Options(), long, nil)
+	var mu sync.Mutex
+	told, taken := map[int]int{}, 0
+	var appenders sync.WaitGroup
+	const each = 2000 // all of them fit in the stream and in the queue
+	for a := range 4 {
+		appenders.Go(func() {
+			for i := range each {
+				w.Append(func(err error) {
+					mu.Lock()
+					defer mu.Unlock()
+					told[a*each+i]++
+					if err == nil {
+						taken++
+					}
+				}, []byte("text"), []byte("x"))
+			}
+		})
+	}
+	eventually(t, "some are on their way", func() bool { return testutil.ToFloat64(w.metrics.Out) > 100 })
+	w.stop()
+	appenders.Wait()
+	mu.Lock()
+	defer mu.Unlock()
+	for i := range 4 * each {
+		if told[i] != 1 {
+			t.Fatalf("%d was told %d times", i, told[i])
+		}
+	}
+	if n := server.XLen(t.Context(), name).Val(); n != int64(taken) {
+		t.Errorf("%d are in the stream, %d were said to be", n, taken)
+	}
+}
