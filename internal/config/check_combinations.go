@@ -29,11 +29,11 @@ func (l *loader) checkCombinations(c *Config) {
 	l.checkCookieToken(c)
 	for _, name := range slices.Sorted(maps.Keys(c.Routes)) {
 		if c.Routes[name].Webhook != nil {
-			l.needRedis(entryKey("routes", name)+".webhook", "a webhook", c)
+			l.needRedis(EntryKey("routes", name)+".webhook", "a webhook", c)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Namespaces)) {
-		key, namespace := entryKey("namespaces", name), c.Namespaces[name]
+		key, namespace := EntryKey("namespaces", name), c.Namespaces[name]
 		if namespace.Connect.Require == RequireToken && !c.Auth.JWT.HasKey() {
 			l.fault(key+".connect.require",
 				"%s needs a key: set auth.jwt.secret, auth.jwt.public_key or auth.jwt.jwks", quote(RequireToken))

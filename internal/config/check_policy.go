@@ -15,7 +15,7 @@ const maxPartitions = 1024
 
 func (l *loader) checkRoutes(routes map[string]Route) {
 	for _, name := range slices.Sorted(maps.Keys(routes)) {
-		key, route := entryKey("routes", name), routes[name]
+		key, route := EntryKey("routes", name), routes[name]
 		if strings.Contains(key, "[") || name == "" {
 			l.fault(key, "%s is not a name of letters, digits, - and _", quote(name))
 		}
@@ -53,7 +53,7 @@ var verbsAt = map[place][]Verb{
 
 func (l *loader) checkNamespaces(namespaces map[string]Namespace) {
 	for _, name := range slices.Sorted(maps.Keys(namespaces)) {
-		key, namespace := entryKey("namespaces", name), namespaces[name]
+		key, namespace := EntryKey("namespaces", name), namespaces[name]
 		l.checkNamespaceName(key, name)
 		if ask := namespace.Connect.Ask; ask != nil {
 			l.checkEndpoint(key+".connect.ask", ask.URL, ask.Secret)

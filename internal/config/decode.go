@@ -81,8 +81,8 @@ func (l *loader) decodeMap(key string, n *yaml.Node, v reflect.Value) {
 	entries := reflect.MakeMap(v.Type())
 	for _, m := range l.members(key, n) {
 		entry := newEntry(v.Type().Elem())
-		l.origins[entryKey(key, m.name)] = l.originAt(m.key)
-		l.decode(entryKey(key, m.name), m.value, entry)
+		l.origins[EntryKey(key, m.name)] = l.originAt(m.key)
+		l.decode(EntryKey(key, m.name), m.value, entry)
 		entries.SetMapIndex(reflect.ValueOf(m.name), entry)
 	}
 	v.Set(entries)
@@ -247,7 +247,7 @@ func (l *loader) members(key string, n *yaml.Node) []member {
 		case name.ShortTag() == "!!merge":
 			l.faultAt(at, key, "merge keys (<<) are not supported")
 		case twice:
-			l.faultAt(at, entryKey(key, name.Value), "stands twice; the first is in line %d", first)
+			l.faultAt(at, EntryKey(key, name.Value), "stands twice; the first is in line %d", first)
 		default:
 			lines[name.Value] = name.Line
 			members = append(members, member{name.Value, name, value})

@@ -22,7 +22,7 @@ func (l *loader) checkIntent(c *Config) {
 			"which * forbids; list the origins of your pages")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Namespaces)) {
-		key, namespace := entryKey("namespaces", name), c.Namespaces[name]
+		key, namespace := EntryKey("namespaces", name), c.Namespaces[name]
 		l.checkPublishedIDs(key+".connect.do", namespace.Connect.Do)
 		for i, rule := range namespace.Rules {
 			l.checkPublishedIDs(indexKey(key+".rules", i)+".do", rule.Do)

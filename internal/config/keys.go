@@ -81,8 +81,8 @@ func joinKey(parent, name string) string {
 	return parent + "." + name
 }
 
-// entryKey returns the path of an entry of the map at parent.
-func entryKey(parent, name string) string {
+// EntryKey returns the path of an entry of the map at parent, as faults name it: routes.orders, namespaces["/"].
+func EntryKey(parent, name string) string {
 	if name == "" {
 		return parent + `[""]`
 	}

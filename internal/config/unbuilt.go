@@ -66,7 +66,7 @@ func shown(v reflect.Value) string {
 // checkUnbuiltPolicy does the same for what namespaces may say.
 func (l *loader) checkUnbuiltPolicy() {
 	for _, name := range slices.Sorted(maps.Keys(l.config.Namespaces)) {
-		key, namespace := entryKey("namespaces", name), l.config.Namespaces[name]
+		key, namespace := EntryKey("namespaces", name), l.config.Namespaces[name]
 		for i, action := range namespace.Connect.Do {
 			l.checkUnbuiltBackfill(indexKey(key+".connect.do", i), action)
 		}

@@ -13,7 +13,7 @@ func unknownKey(section, name string) string {
 	if i := strings.IndexAny(name, ":= "); i > 0 {
 		name = name[:i] + "…"
 	}
-	return entryKey(section, name)
+	return EntryKey(section, name)
 }
 
 // unknownValue shows the scalar n of an unknown key, unless the key's place, its name, or the name that was probably meant is

@@ -94,8 +94,8 @@ func (v *Value) decodeNode(l *loader, key string, n *yaml.Node) {
 		v.Kind = Map
 		for _, m := range l.members(key, n) {
 			member := Member{Key: m.name}
-			l.origins[entryKey(key, m.name)] = l.originAt(m.key)
-			member.Value.decodeNode(l, entryKey(key, m.name), m.value)
+			l.origins[EntryKey(key, m.name)] = l.originAt(m.key)
+			member.Value.decodeNode(l, EntryKey(key, m.name), m.value)
 			v.Map = append(v.Map, member)
 		}
 	default:

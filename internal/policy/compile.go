@@ -53,7 +53,7 @@ func (c *compiler) compile(cfg Config) *ruleset {
 }
 
 func (c *compiler) namespace(key string, written *config.Namespace) *namespace {
-	at := "namespaces[" + strconv.Quote(key) + "]"
+	at := config.EntryKey("namespaces", key)
 	n := &namespace{key: key}
 	n.fresh = written.Recovery != nil && !*written.Recovery
 	n.ask = written.Connect.Ask

@@ -387,3 +387,20 @@ func TestData_OfASocketShowsNothingOfThePolicy(t *testing.T) {
 		t.Errorf("data is %s", sockets[0].Data)
 	}
 }
+
+func TestLoad_AKeyHasAtMostOneFault(t *testing.T) {
+	const file = `namespaces: {chat: {rules: [{event: a, do: [{emti: {to: b, event: c}}]}]}}`
+	_, _, err := config.Load(config.Source{File: []byte(file), Rules: policy.Check})
+	var faults *config.Error
+	if !errors.As(err, &faults) {
+		t.Fatalf("%T %v", err, err)
+	}
+	var keys []string
+	for _, f := range faults.Faults {
+		keys = append(keys, f.Key)
+	}
+	want := []string{"namespaces.chat", "namespaces.chat.rules[0].do[0]", "namespaces.chat.rules[0].do[0].emti"}
+	if slices.Sort(keys); !slices.Equal(keys, want) {
+		t.Errorf("faults at %q, want %q", keys, want)
+	}
+}
