@@ -2,7 +2,7 @@
 import json, os, pathlib, struct, uuid
 import redis
 
-r = redis.Redis.from_url(os.environ.get("REDIS", "redis://localhost:6379"), decode_responses=True)
+r = redis.Redis.from_url(os.environ.get("REDIS", "redis://localhost:6379"), decode_responses=True, protocol=2)
 stream, lease, group, me = "carillon:up:{orders.0}", "carillon:lease:{orders.0}:backend", "backend", uuid.uuid4().hex
 take = r.register_script(pathlib.Path(__file__).with_name("take.lua").read_text())
 done = r.register_script("return redis.call('HGET', KEYS[1], 'holder') == ARGV[1] and redis.call('XACK', KEYS[2], ARGV[2], ARGV[3])")
