@@ -130,7 +130,7 @@ func scenarioFlags(flags *pflag.FlagSet, o *load.Options) {
 	flags.IntVar(&o.Size, "size", o.Size, "`bytes` of a payload, 32 at least")
 	flags.StringVar(&o.Rate, "rate", o.Rate, "`rate` a second in all: a number, auto to search the highest that holds, max for a closed loop")
 	flags.DurationVar(&o.Duration, "duration", o.Duration, "`time` that is measured")
-	flags.DurationVar(&o.Warmup, "warmup", o.Warmup, "`time` before that")
+	flags.DurationVar(&o.Warmup, "warmup", o.Warmup, "`time` of load before what is measured")
 	flags.DurationVar(&o.Settle, "settle", o.Settle, "`time` between the last handshake and the load")
 	flags.IntVar(&o.Publishers, "publishers", o.Publishers, "`number` of clients that publish")
 	flags.BoolVar(&o.EachNode, "each-node", false, "publish at every URL, not at the first alone")

@@ -60,7 +60,7 @@ their network. It returns when all have been asked, not when they are done.`,
 	flags := c.Flags()
 	flags.StringVar(&file, "config", "", "configuration `file` that names the Redis; the environment is applied over it")
 	flags.Float64Var(&rebalancing.Above, "above", 1.25, "a node sheds when it has more than this `times` the mean")
-	flags.Float64Var(&rebalancing.Rate, "rate", 10, "sessions that one node closes in a `second`")
+	flags.Float64Var(&rebalancing.Rate, "rate", 10, "`number` of sessions that one node closes in a second")
 	flags.BoolVar(&rebalancing.Dry, "dry-run", false, "only print the table")
 	flags.DurationVar(&every, "every", 0, "go on, and look again after this `time`")
 	return c
