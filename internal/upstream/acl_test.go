@@ -49,7 +49,7 @@ func TestACL_TheRightsOnThePageAreEnough(t *testing.T) {
 	dead := dies.open(upstream.Client{ID: "dead"})
 	receive(t, "outcome", dead.send("orders", "e", "[]"))
 	dies.die()
-	answered := c.ask("e", "[]")
+	answered := c.ask("[]")
 	var asked goredis.XMessage
 	eventually(t, "the event is stored", func() bool {
 		for _, e := range s.entries(orders) {

@@ -156,7 +156,7 @@ func TestLost_ASocketThatComesBackOverAnotherConnectionGoesOnUnlessItsNodeWasLos
 	if !c.Resume(again) {
 		t.Fatal("the socket does not go on")
 	}
-	answered := c.ask("e", "[]")
+	answered := c.ask("[]")
 	entry := s.await(3)[2]
 	if entry.Values["seq"] != "3" {
 		t.Errorf("seq goes on with %v", entry.Values["seq"])

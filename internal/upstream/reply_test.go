@@ -50,7 +50,7 @@ func TestAnswers_TheFirstValidOneCountsAndOthersAreCounted(t *testing.T) {
 	s := startServer(t)
 	n := startNode(t, s, route(nil))
 	c := n.open(upstream.Client{ID: "sid"})
-	answered := c.ask("e", "[]")
+	answered := c.ask("[]")
 	entry := s.await(1)[0]
 	s.reply(entry, "data", `no JSON`)
 	s.reply(entry, "data", strings.Repeat("[", 100)+strings.Repeat("]", 100))
@@ -78,7 +78,7 @@ func TestAnswers_AnEventOfAnySizeMayWantOne(t *testing.T) {
 	s := startServer(t)
 	n := startNode(t, s, route(nil))
 	c := n.open(upstream.Client{ID: "sid"})
-	answered := c.ask("e", `["`+strings.Repeat("x", 1<<20)+`"]`)
+	answered := c.ask(`["` + strings.Repeat("x", 1<<20) + `"]`)
 	s.reply(s.await(1)[0], "data", `["got it"]`)
 	if got := receive(t, "answer", answered); string(got.args.JSON) != `["got it"]` {
 		t.Errorf("answered %s, %v", got.args.JSON, got.err)
@@ -95,7 +95,7 @@ func TestAnswers_ALateOneIsCountedAndTheClientGotATimeout(t *testing.T) {
 	c := n.open(upstream.Client{ID: "sid"})
 	var answered <-chan answer
 	eventually(t, "the event is stored in time", func() bool {
-		answered = c.ask("e", "[]")
+		answered = c.ask("[]")
 		return errors.Is(receive(t, "answer", answered).err, upstream.ErrTimeout)
 	})
 	entries := s.entries(orders)
@@ -107,7 +107,7 @@ func TestAnswers_OneForASocketThatHasLeftIsCounted(t *testing.T) {
 	s := startServer(t)
 	n := startNode(t, s, route(nil))
 	c := n.open(upstream.Client{ID: "sid"})
-	c.ask("e", "[]")
+	c.ask("[]")
 	entry := s.await(1)[0]
 	c.leave("transport close")
 	s.reply(entry, "data", `["too late"]`)
@@ -122,7 +122,7 @@ func TestAnswers_TheInboxIsThereAgainAfterRedisHasForgottenIt(t *testing.T) {
 	if err := s.client.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	answered := c.ask("e", "[]")
+	answered := c.ask("[]")
 	entry := s.await(1)[0]
 	inbox := "carillon:in:{" + entry.Values["node"].(string) + "}"
 	eventually(t, "there is an inbox", func() bool { return s.client.Exists(t.Context(), inbox).Val() == 1 })

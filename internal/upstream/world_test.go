@@ -242,10 +242,10 @@ type answer struct {
 }
 
 // ask forwards an event and returns where its answer comes, or why it is not stored.
-func (c *client) ask(name, args string) <-chan answer {
+func (c *client) ask(args string) <-chan answer {
 	answered := make(chan answer, 2)
 	err := c.Forward(&upstream.Event{
-		Route: "orders", Name: name, Args: packet.Args{JSON: []byte(args)},
+		Route: "orders", Name: "e", Args: packet.Args{JSON: []byte(args)},
 		Stored: func(_ string, err error) {
 			if err != nil {
 				answered <- answer{err: err}
