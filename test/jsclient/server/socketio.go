@@ -16,7 +16,7 @@ import (
 const handshakeDelay = 10 * time.Millisecond
 
 func openSocketIO() (site, error) {
-	io, err := socketio.New(socketio.Config{Engine: engine.Config{
+	io, err := socketio.New(socketio.Config{Recovery: socketio.Recovery{Enabled: true}, Engine: engine.Config{
 		PingInterval: 2 * time.Second,
 		Check: func(r *http.Request) *engine.Refusal {
 			if r.URL.Query().Get("sid") == "" {
