@@ -32,10 +32,10 @@ type given struct {
 	merged []byte
 }
 
-// askBackend asks the namespace's backend whether the socket may join. A backend that cannot be asked sends the client away,
+// askBackend asks the namespace's backend whether the socket may join, unless it has said yes before. A backend that cannot be asked sends the client away,
 // which comes back then.
 func (l *logic) askBackend(ctx context.Context, n *namespace) error {
-	if n.ask == nil || l.policy.asking.Asker == nil {
+	if n.ask == nil || l.policy.asking.Asker == nil || l.client.given != nil {
 		return nil
 	}
 	h := l.client.Handshake()

@@ -11,11 +11,18 @@ import (
 
 	"github.com/carillon-io/carillon/internal/ask"
 	"github.com/carillon-io/carillon/internal/policy"
+	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/socketiotest"
 )
 
 // asked runs a namespace / whose backend answers as the test says.
 func asked(t *testing.T, rest string, answer func() (status int, body string)) (*world, *atomic.Value) {
+	t.Helper()
+	return askedIn(t, socketio.Config{}, rest, answer)
+}
+
+// askedIn is asked on a server of a certain kind.
+func askedIn(t *testing.T, cfg socketio.Config, rest string, answer func() (status int, body string)) (*world, *atomic.Value) {
 	t.Helper()
 	var question atomic.Value
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +47,7 @@ namespaces:
     rules:
       - {event: who, ack: ["${claims}", "${rooms}"]}
 `, server.URL, rest)
-	return start(t, yaml, setup{options: policy.Options{Asking: policy.Asking{
+	return start(t, yaml, setup{config: cfg, options: policy.Options{Asking: policy.Asking{
 		Asker: asker, Private: func(name string) bool { return name == "X-Private" },
 	}}}), &question
 }

@@ -11,9 +11,9 @@ var _ conn.Recoverer = (*logic)(nil)
 // Away lets the token of a socket expire whose connection broke: its client brings another one when it comes back.
 func (l *logic) Away() { l.unwatchExpiry() }
 
-// Resume decides whether a client may take the place of the socket that it had before its connection broke: the subject of
-// its token must be the same. For backends that is the same socket, whose entries go on being counted. Connect is asked as for
-// a new socket, but does nothing besides the joins.
+// Resume decides whether a client may take the place of the socket that it had before its connection broke: its subject must
+// be the same. So the backend that Enter would ask is asked now. For backends that is the same socket, whose entries go on
+// being counted. Connect is asked as for a new socket, but does nothing besides the joins.
 func (l *logic) Resume(ctx context.Context, previous conn.Logic) (bool, error) {
 	p, ok := previous.(*logic)
 	n := l.current()
@@ -21,6 +21,9 @@ func (l *logic) Resume(ctx context.Context, previous conn.Logic) (bool, error) {
 		return false, nil // Enter refuses a namespace that is not there
 	}
 	if err := l.authenticate(ctx, n); err != nil {
+		return false, err
+	}
+	if err := l.askBackend(ctx, n); err != nil {
 		return false, err
 	}
 	if l.client.subject() != p.client.subject() {
@@ -33,12 +36,19 @@ func (l *logic) Resume(ctx context.Context, previous conn.Logic) (bool, error) {
 	return true, nil
 }
 
-// subject is whom the client's token is for; empty where it has brought none.
-func (c *client) subject() string {
-	if c.proof == nil {
-		return ""
+// subject is whom a client stands for. Empty texts stand for none.
+type subject struct {
+	proven  bool   // it has brought a token
+	token   string // of it
+	backend string // by the claims of a backend that was asked
+}
+
+func (c *client) subject() subject {
+	s := subject{backend: c.given.subject()}
+	if c.proof != nil {
+		s.proven, s.token = true, c.proof.token.Load().Subject
 	}
-	return "token " + c.proof.token.Load().Subject
+	return s
 }
 
 // Fresh reports whether clients that come back to a namespace always get a new socket: the configuration says recovery:
