@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,38 @@ func TestBody_LargeOnesAreRefusedEarly(t *testing.T) {
 	n.call("POST", "/v1/emit", fits, http.Header{"Content-Encoding": {"identity"}, "Content-Type": {"text/plain"}}).expect(t, 202, "")
 	many := `[` + strings.Repeat(`{"all":true,"event":"e"},`, 300) + `{"all":true,"event":"e"}]`
 	n.post("/v1/emit", many).expect(t, 202, `{"accepted":301}`)
+}
+
+func TestBody_NamesOfRoomsCountForTheMessage(t *testing.T) {
+	n := start(t, 2, func(c *api.Config) { c.MaxEvent = 1000 })[0]
+	names := func(count int) string {
+		return `["` + strings.Join(slices.Repeat([]string{strings.Repeat("r", 96)}, count), `","`) + `"]`
+	}
+	half := `"` + strings.Repeat("x", 450) + `"`
+	for _, c := range []struct {
+		path, body string
+		fits       bool
+	}{
+		{"/v1/emit", `{"rooms":` + names(5) + `,"event":"e","args":[` + half + `]}`, true},
+		{"/v1/emit", `{"rooms":` + names(6) + `,"event":"e","args":[` + half + `]}`, false},
+		{"/v1/emit", `{"all":true,"except":` + names(6) + `,"event":"e","args":[` + half + `]}`, false},
+		{"/v1/emit", `[{"all":true,"event":"e"},{"rooms":` + names(6) + `,"except":` + names(6) + `,"event":"e"}]`, false},
+		{"/v1/emit", `{"rooms":["` + strings.Repeat(`\u0001`, 170) + `"],"event":"e"}`, false}, // written with six bytes for each
+		{"/v1/emit-with-ack", `{"all":true,"except":` + names(11) + `,"event":"e"}`, false},
+		{"/v1/sockets/join", `{"rooms":["a"],"join":` + names(9) + `}`, true},
+		{"/v1/sockets/join", `{"rooms":["a"],"join":` + names(11) + `}`, false},
+		{"/v1/sockets/leave", `{"rooms":` + names(6) + `,"leave":` + names(6) + `}`, false},
+		{"/v1/sockets/disconnect", `{"all":true,"except":` + names(11) + `}`, false},
+		{"/v1/sockets/list", `{"rooms":` + names(700) + `}`, false},
+	} {
+		got := n.post(c.path, c.body)
+		if c.fits && got.status >= 300 {
+			t.Errorf("%s %.100s: %d %s", c.path, c.body, got.status, got.body)
+		}
+		if !c.fits {
+			got.expect(t, 413, "adapter.max_message")
+		}
+	}
 }
 
 func TestBody_SlowOnesAreRefused(t *testing.T) {

@@ -230,6 +230,18 @@ func (t *target) check() error {
 	return nil
 }
 
+// size is what the names of rooms take in a message.
+func (t *target) size() (size int) {
+	var quoted []byte
+	for _, list := range [][]string{t.rooms, t.except} {
+		for _, name := range list {
+			quoted = packet.AppendString(quoted[:0], name)
+			size += len(quoted) + 1
+		}
+	}
+	return size
+}
+
 // emission is one event to be sent.
 type emission struct {
 	target
@@ -242,10 +254,11 @@ type emission struct {
 type limits struct {
 	bytesjson.Limits
 
-	bytes int // of an event and its attachments
+	bytes int // of what goes to the other nodes: an event, its attachments, the names of rooms
 }
 
-var errEventSize = errors.New("the event is larger than nodes take from one another (adapter.max_message)")
+// errSize: the other nodes would drop it.
+var errSize = errors.New("with the names of its rooms it is larger than nodes take from one another (adapter.max_message)")
 
 // parseEmission reads an event and further members.
 func parseEmission(body jsontext.Value, l limits, further members) (e emission, err error) {
@@ -277,12 +290,12 @@ func parseEmission(body jsontext.Value, l limits, further members) (e emission, 
 		return e, err
 	}
 	e.event = packet.NewEvent(event, args)
-	size := len(e.event.JSON)
+	size := len(e.event.JSON) + e.size()
 	for _, a := range args.Attachments {
 		size += len(a)
 	}
 	if size > l.bytes {
-		return e, errEventSize
+		return e, errSize
 	}
 	return e, nil
 }

@@ -67,6 +67,9 @@ type listed struct {
 
 // list is POST /v1/sockets/list.
 func (s *Server) list(body []byte) (job, error) {
+	if len(body) > s.limits.bytes+maxCursor {
+		return job{}, errSize
+	}
 	var t target
 	var from string
 	limit := defaultPage

@@ -74,7 +74,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request, c *call, client di
 	}
 	j, err := c.parse(body)
 	switch {
-	case errors.Is(err, errEventSize):
+	case errors.Is(err, errSize):
 		return refuse(http.StatusRequestEntityTooLarge, codeTooLarge, err.Error())
 	case err != nil:
 		return invalid(err)

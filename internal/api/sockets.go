@@ -12,6 +12,9 @@ import (
 
 // command is a call that has sockets do something, which further members say, and waits until all nodes have confirmed it.
 func (s *Server) command(body []byte, further members, do func(context.Context, socketio.Emitter) (int, error)) (job, error) {
+	if len(body) > s.limits.bytes { // what goes to the other nodes is no longer
+		return job{}, errSize
+	}
 	var t target
 	known := t.members(true)
 	maps.Copy(known, further)
