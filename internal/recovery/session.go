@@ -211,6 +211,7 @@ func (s *Session) end(t step, by Holder, a Absent) {
 		kept = absentOverhead
 	}
 	l.store.bytes.Add(int64(kept - max(s.size, s.charged)))
+	l.store.charge(s.account, -s.charged)
 	s.journal, s.charged, s.size = journal{}, 0, kept
 	switch {
 	case was == away || was == kicked:
@@ -262,22 +263,40 @@ func (s *Session) Changed(room string, left bool) {
 		return
 	}
 	if s.journal.full() {
-		needed := s.provenLocked()
-		if s.replay != nil {
-			needed = min(needed, s.replay.reader.next-1)
-		}
-		if forgotten := s.journal.prune(needed); forgotten > s.floor {
-			s.floor = forgotten
-		}
+		s.pruneLocked()
 	}
-	before := s.journal.size()
 	s.journal.add(change{s.log.last, room, left})
-	if grown := s.journal.size() - before; grown != 0 {
-		s.charged += grown
-		if s.stage == away {
-			s.size += grown
-			s.account.bytes.Add(int64(grown))
-		}
-		s.log.store.bytes.Add(int64(grown))
+	s.chargeLocked()
+	if s.log.store.affordsJournal(s.account) {
+		return
 	}
+	s.pruneLocked()
+	if s.chargeLocked(); !s.log.store.affordsJournal(s.account) {
+		s.journal, s.floor = journal{}, s.log.last // the client can come back once it has received more, or a pong says so
+		s.chargeLocked()
+	}
+}
+
+// pruneLocked forgets what the client has received all events of, and of a long journal the oldest.
+func (s *Session) pruneLocked() {
+	needed := s.provenLocked()
+	if s.replay != nil {
+		needed = min(needed, s.replay.reader.next-1)
+	}
+	s.floor = max(s.floor, s.journal.prune(needed))
+}
+
+// chargeLocked counts what the journal has grown by.
+func (s *Session) chargeLocked() {
+	grown := s.journal.size() - s.charged
+	if grown == 0 {
+		return
+	}
+	s.charged += grown
+	if s.stage == away {
+		s.size += grown
+		s.account.bytes.Add(int64(grown))
+	}
+	s.log.store.bytes.Add(int64(grown))
+	s.log.store.charge(s.account, grown)
 }

@@ -24,6 +24,10 @@ type Config struct {
 // alone: 1/8.
 const shareOfAddress = 8
 
+// shareOfJournals is the part that journals may take, 1/4; those of one address 1/shareOfAddress. Those of connected sockets
+// cannot be dropped like what is oldest, so that without a share of their own they would leave no room for anything else.
+const shareOfJournals = 4
+
 // Store is what all logs of one node share.
 type Store struct {
 	// Static after construction.
@@ -31,7 +35,8 @@ type Store struct {
 	epoch   time.Time
 	running sync.WaitGroup // calls of Absent.Over
 
-	bytes atomic.Int64 // that count towards Config.Bytes
+	bytes    atomic.Int64 // that count towards Config.Bytes
+	journals atomic.Int64 // of them
 
 	mu sync.Mutex
 	// mu guards the following. It is a leaf.
@@ -53,8 +58,9 @@ type record struct {
 
 // account is what the clients of one address take.
 type account struct {
-	address string // static
-	bytes   atomic.Int64
+	address  string       // static
+	bytes    atomic.Int64 // of absent sessions, and of events to one socket
+	journals atomic.Int64 // of all its sessions
 
 	// Store.mu guards the following.
 	absent list.List // of *Session, that which is away longest first
@@ -122,6 +128,17 @@ func (s *Store) appended(l *Log, e *entry) {
 // affords reports whether an address may take more.
 func (s *Store) affords(a *account, size int) bool {
 	return a.bytes.Load()+int64(size) <= s.config.Bytes/shareOfAddress
+}
+
+// charge counts what journals of an address have grown by.
+func (s *Store) charge(a *account, grown int) {
+	s.journals.Add(int64(grown))
+	a.journals.Add(int64(grown))
+}
+
+// affordsJournal reports whether journals, and those of an address, keep to their share.
+func (s *Store) affordsJournal(a *account) bool {
+	return s.journals.Load() <= s.config.Bytes/shareOfJournals && a.journals.Load() <= s.config.Bytes/shareOfAddress
 }
 
 // left puts a session among the absent, and returns those that have to go: where its address has more than its share, the
