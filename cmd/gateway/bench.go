@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -45,7 +46,9 @@ var benchScenarios = []benchScenario{
 with --rate requests leave when they are due, whatever comes back.`, []string{"event", "inflight", "size", "rate", "duration", "warmup", "settle"}},
 	{"fanout", "One room of all clients: deliveries per second and their latency", "",
 		[]string{"publishers", "each-node", "all", "size", "window", "rate", "p99", "step", "drain", "duration", "warmup", "settle", "seed"}},
-	{"rooms", "Many rooms of a few members", "",
+	{"rooms", "Many rooms of a few members",
+		`Each membership is a client of its own, --rooms times --members of them. With --shared as many clients as --clients says share
+them, each in several rooms.`,
 		[]string{"rooms", "members", "shared", "size", "window", "rate", "p99", "step", "drain", "duration", "warmup", "settle", "seed"}},
 	{"polling", "One room of clients that poll, which is fanout --transport polling", "",
 		[]string{"publishers", "each-node", "all", "size", "window", "rate", "p99", "step", "drain", "duration", "warmup", "settle", "seed"}},
@@ -81,6 +84,9 @@ func newBenchScenario(s benchScenario) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			if output != "table" && output != "json" {
 				return withHelp(c, fmt.Errorf("--output %q: table or json", output))
+			}
+			if s.name == "rooms" && c.Flags().Changed("clients") && !o.Shared {
+				return withHelp(c, errors.New("--clients counts with --shared only; without it there are --rooms times --members clients"))
 			}
 			if err := o.Check(); err != nil {
 				return withHelp(c, err)

@@ -5,6 +5,7 @@ package load
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 )
 
@@ -54,7 +55,8 @@ func (g *generator) ramp(clients []*client) (Result, error) {
 		return r, err
 	}
 	if ready() < int64(len(clients)) && !g.o.Tolerate {
-		return r, fmt.Errorf("of %d clients %d are ready and %d have failed: %v", len(clients), ready(), failed(), g.noted())
+		return r, fmt.Errorf("of %d clients %d are ready and %d have failed: %s", len(clients), ready(), failed(),
+			strings.Join(listed(g.noted()), ", "))
 	}
 	return r, nil
 }

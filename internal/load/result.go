@@ -39,12 +39,21 @@ func (r Result) Table(w io.Writer) error {
 		fmt.Fprintf(table, "%s\t%v\n", name, r[name])
 	}
 	if errors, some := r["errors"].(map[string]int); some {
-		for _, what := range slices.Sorted(maps.Keys(errors)) {
-			fmt.Fprintf(table, "error\t%d × %s\n", errors[what], strings.ToValidUTF8(what, "?"))
+		for _, line := range listed(errors) {
+			fmt.Fprintf(table, "error\t%s\n", line)
 		}
 	}
 	if limited, _ := r["generator_limited"].(bool); limited {
 		fmt.Fprintln(table, "limit\tthe generator, not the server: its threads were busy; the figures are lower bounds")
 	}
 	return table.Flush()
+}
+
+// listed returns a line for each kind of error, with how often it came.
+func listed(errors map[string]int) []string {
+	lines := make([]string, 0, len(errors))
+	for _, what := range slices.Sorted(maps.Keys(errors)) {
+		lines = append(lines, fmt.Sprintf("%d × %s", errors[what], strings.ToValidUTF8(what, "?")))
+	}
+	return lines
 }
