@@ -31,7 +31,7 @@ Every fault is named with its key, those of the rules included. Exits with 2 whe
 			RunE: func(c *cobra.Command, args []string) error {
 				cfg, warnings, err := loadConfig(args[0])
 				for _, warning := range warnings {
-					fmt.Fprintln(c.ErrOrStderr(), "warning:", warning)
+					fmt.Fprintln(c.ErrOrStderr(), "warning:", warning.In(args[0]))
 				}
 				if err := gateway.Check(cfg, err); err != nil {
 					return err

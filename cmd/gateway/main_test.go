@@ -158,6 +158,7 @@ func TestCommandLine_WhatIsWrongExitsWith2AndSaysWhy(t *testing.T) {
 		"emit, no Redis in FILE":    {[]string{"emit", "--config", write(t, "log: {level: warn}\n"), "hello"}, "names no Redis"},
 		"emit, no namespace":        {[]string{"emit", "--redis", "redis://127.0.0.1:1", "--namespace", "chat", "hello"}, "does not begin with /"},
 		"emit, empty room":          {[]string{"emit", "--redis", "redis://127.0.0.1:1", "--room", "", "hello"}, "a room has no name"},
+		"bench, clients of rooms":   {[]string{"bench", "rooms", "--clients", "5"}, "--clients counts with --shared only"},
 		"emit, reserved event":      {[]string{"emit", "--redis", "redis://127.0.0.1:1", "disconnect"}, "reserved"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -247,8 +248,9 @@ namespaces:
 
 func TestConfigCheck_WarningsAreNoFaults(t *testing.T) {
 	t.Parallel()
-	code, stdout, stderr := execute(t, "config", "check", write(t, "server: {origins: ['*']}\nengine: {eio3: true}\n"))
-	if code != exitClean || !strings.Contains(stderr, "warning: ") || !strings.HasSuffix(stdout, ": ok\n") {
+	file := write(t, "server: {origins: ['*']}\nengine: {eio3: true}\n")
+	code, stdout, stderr := execute(t, "config", "check", file)
+	if code != exitClean || !strings.Contains(stderr, "warning: "+file+":1: server.origins") || !strings.HasSuffix(stdout, ": ok\n") {
 		t.Errorf("exit %d; it said:\n%s%s", code, stdout, stderr)
 	}
 }

@@ -60,3 +60,6 @@ type Warning Fault
 
 // String returns the warning as one line.
 func (w Warning) String() string { return Fault(w).String() }
+
+// In returns the warning as one line that begins with where in file it was found, as the lines of an Error do.
+func (w Warning) In(file string) string { return Fault(w).in(file) }
