@@ -25,7 +25,9 @@ func newBench() *cobra.Command {
 For all scenarios but connect and storm the server answers four events; "gateway config doc bench" prints what that takes, as
 rules for a gateway and as a server for Node.`,
 		Args: unknownCommand,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		// So that a scenario of a wrong name, with flags behind it, is what is complained about.
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
+		RunE:               func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	for _, s := range benchScenarios {
 		c.AddCommand(newBenchScenario(s))

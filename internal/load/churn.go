@@ -3,6 +3,7 @@
 package load
 
 import (
+	"fmt"
 	"sync/atomic"
 )
 
@@ -64,7 +65,7 @@ func (s *churn) tick(w *worker, now int64) int64 {
 	if !ours {
 		return now + 100e6
 	}
-	for len(state.living) > 0 {
+	for range len(state.living) { // an attempt that fails at once is in the list again
 		c := state.living[0]
 		if ends := c.ready + s.life; now < ends {
 			return min(ends, now+1e6)
@@ -151,5 +152,8 @@ func churnScenario(g *generator) (Result, error) {
 	r["rss_before_mb"] = rounded(float64(before) / 1e6)
 	r["rss_after_mb"] = rounded(float64(rssBytes(g.o.PIDs)) / 1e6)
 	g.putCPU(r, a, b, float64(cycles)*float64(b.at-a.at)/float64(to-from))
+	if cycles == 0 && s.failed.Load() > 0 {
+		return r, fmt.Errorf("no cycle was whole: %v", g.noted())
+	}
 	return r, nil
 }

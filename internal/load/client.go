@@ -52,12 +52,24 @@ func (w *worker) ramp(clients []*client, atOnce int) {
 	w.pump()
 }
 
+// pump begins handshakes that may begin. One that fails at once calls it again, inside itself; and so that many of them do not keep
+// the worker from all else, the rest waits for another turn.
 func (w *worker) pump() {
-	for len(w.waiting) > 0 && len(w.underway) < w.atOnce {
+	if w.pumping {
+		return
+	}
+	w.pumping = true
+	defer func() { w.pumping = false }()
+	const turn = 1000
+	for range turn {
+		if len(w.waiting) == 0 || len(w.underway) >= w.atOnce {
+			return
+		}
 		c := w.waiting[0]
 		w.waiting = w.waiting[1:]
 		w.open(c)
 	}
+	w.post((*worker).pump)
 }
 
 // open begins the handshake of c.

@@ -4,7 +4,6 @@ package load
 
 import (
 	"bytes"
-	"fmt"
 	"strconv"
 	"sync/atomic"
 )
@@ -95,14 +94,14 @@ func (s *echo) tick(w *worker, now int64) int64 {
 
 func echoScenario(g *generator) (Result, error) {
 	rate, err := g.o.rate()
-	if err != nil || rate < 0 {
-		return nil, errNoSearch
+	if err != nil {
+		return nil, err
 	}
 	s := &echo{slots: g.o.Inflight, size: g.o.Size, rate: rate, returns: g.o.Event == eventEcho}
 	if rate > 0 {
 		s.slots = 1024
 	}
-	s.payload = append(append(fmt.Appendf(nil, `[%q,"`, g.o.Event), bytes.Repeat([]byte("x"), s.size)...), `"]`...)
+	s.payload = append(append(append(append([]byte{'['}, quoted(g.o.Event)...), `,"`...), bytes.Repeat([]byte("x"), s.size)...), `"]`...)
 	g.play(s)
 	clients := g.newClients(g.o.Clients)
 	for _, c := range clients {

@@ -19,6 +19,7 @@ type generator struct {
 	addresses int    // local ones, 127.0.1.1 and so on; 0: the kernel's choice
 	connect   []byte // the members of the CONNECT packet's object, such as "token":"x"
 	cpus      map[int]bool
+	securing  chan struct{} // holds one for each TLS handshake under way
 	workers   []*worker
 
 	_         [64]byte // the counter below has a cache line of its own
@@ -30,7 +31,10 @@ type generator struct {
 }
 
 func newGenerator(ctx context.Context, o *Options) (*generator, error) {
-	g := &generator{o: o, ctx: ctx, errors: map[string]int{}, cpus: parseCPUs(o.CPUs)}
+	g := &generator{o: o, ctx: ctx, errors: map[string]int{}, cpus: parseCPUs(o.CPUs), securing: make(chan struct{}, mostSecuring)}
+	if err := o.checkDescriptors(); err != nil {
+		return nil, err
+	}
 	loopback := true
 	for _, u := range o.URLs {
 		t, err := newTarget(u, o)
@@ -41,7 +45,7 @@ func newGenerator(ctx context.Context, o *Options) (*generator, error) {
 		loopback = loopback && t.loopback
 	}
 	if o.Token != "" {
-		g.connect = fmt.Appendf(nil, `"token":%q`, o.Token)
+		g.connect = append([]byte(`"token":`), quoted(o.Token)...)
 	}
 	if loopback {
 		g.addresses = o.addresses()

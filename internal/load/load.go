@@ -36,10 +36,26 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if errors := g.noted(); len(errors) > 0 {
 		r["errors"] = errors
 	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return r, fmt.Errorf("%s: interrupted: %w", o.Scenario, context.Cause(ctx))
+	case err != nil:
 		return r, fmt.Errorf("%s: %w", o.Scenario, err)
 	}
 	return r, nil
+}
+
+// checkDescriptors refuses more connections than this process may open.
+func (o *Options) checkDescriptors() error {
+	need, limit := uint64(o.connections()), unix.Rlimit{}
+	if o.Transport == Polling {
+		need *= 2 // one for polls and one for posts
+	}
+	const others = 100 // the process' own
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil && need+others > limit.Cur {
+		return fmt.Errorf("%d connections need as many descriptors, and the limit is %d: raise it with ulimit -n", need, limit.Cur)
+	}
+	return nil
 }
 
 // Prepare makes this process fit to run o: as many descriptors as it may have, few threads, rare garbage collections.

@@ -8,11 +8,17 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // Scenarios are the names that Options.Scenario may have.
 var Scenarios = []string{"connect", "echo", "fanout", "rooms", "churn", "jitter", "storm", "roll"}
+
+const (
+	longest   = 30 * 24 * time.Hour
+	mostNoted = 1 << 30 // messages of jitter, a byte each and client
+)
 
 // Transports of a client.
 const (
@@ -118,6 +124,14 @@ func (o *Options) Check() error {
 	if len(o.URLs) == 0 {
 		fault("no URL")
 	}
+	for _, text := range o.URLs {
+		if _, err := parseURL(text); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if !strings.HasPrefix(o.Path, "/") || strings.ContainsFunc(o.Path, func(c rune) bool { return c <= ' ' || c > '~' || c == '?' || c == '#' }) {
+		fault("path %q: begins with a slash and goes into a request as it is", o.Path)
+	}
 	if o.Transport != WebSocket && o.Transport != Polling {
 		fault("transport %q: websocket or polling", o.Transport)
 	}
@@ -135,17 +149,55 @@ func (o *Options) Check() error {
 			fault("%s: %d is less than 1", n.name, n.value)
 		}
 	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{{"residents", o.Residents}, {"retries", o.Retries}, {"addresses", o.Addresses}} {
+		if n.value < 0 {
+			fault("%s: %d is less than 0", n.name, n.value)
+		}
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+		least time.Duration
+	}{
+		{"duration", o.Duration, 1}, {"step", o.Step, 1}, {"p99", o.P99, 1}, {"every", o.Every, 1}, {"handshake timeout", o.HandshakeTimeout, 1},
+		{"ramp timeout", o.RampTimeout, 1}, {"warmup", o.Warmup, 0}, {"drain", o.Drain, 0}, {"hold", o.Hold, 0}, {"settle", o.Settle, 0},
+		{"life", o.Life, 0}, {"cut for", o.CutFor, 0}, {"nap", o.Nap, 0},
+	} {
+		if d.value < d.least || d.value > longest {
+			fault("%s: %v is not between %v and %v", d.name, d.value, d.least, longest)
+		}
+	}
+	if o.Size > maxFrame {
+		fault("size: %d is more than %d", o.Size, maxFrame)
+	}
+	for _, pid := range slices.Concat(o.PIDs, o.AuxPIDs, o.Kill) {
+		if !processExists(pid) {
+			fault("there is no process %d", pid)
+		}
+	}
+	if o.CPUs != "" && len(parseCPUs(o.CPUs)) == 0 {
+		fault("cpus %q: a list such as 0-1,4", o.CPUs)
+	}
 	if o.Scenario == "rooms" && o.Shared && o.Members > o.Clients {
 		fault("%d members of a room need as many clients, not %d", o.Members, o.Clients)
 	}
-	if o.Scenario == "jitter" && (o.CutEvery <= o.CutFor || o.Every <= 0) {
-		fault("cut every %v for %v, a broadcast every %v", o.CutEvery, o.CutFor, o.Every)
+	if o.Scenario == "jitter" && o.CutEvery <= o.CutFor {
+		fault("cut every %v for %v: a client would never be there", o.CutEvery, o.CutFor)
+	}
+	if o.Scenario == "jitter" && o.Every > 0 && (o.Duration < o.Every || int64(o.Duration/o.Every) > mostNoted/int64(max(o.Clients, 1))) {
+		fault("a message every %v for %v: at least one, and at most %d for all clients together", o.Every, o.Duration, int64(mostNoted))
 	}
 	if o.Scenario == "jitter" && o.EIO == 3 {
 		fault("jitter: Socket.IO 2.x has no recovery")
 	}
-	if _, err := o.rate(); err != nil {
+	switch rate, err := o.rate(); {
+	case err != nil:
 		faults = append(faults, err)
+	case o.Scenario == "echo" && rate < 0, o.Scenario == "roll" && rate <= 0:
+		fault("%s: rate %s: a number is needed", o.Scenario, o.Rate)
 	}
 	o.Size = max(o.Size, payloadHeader)
 	return errors.Join(faults...)

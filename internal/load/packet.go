@@ -61,6 +61,12 @@ func (w *worker) pingEvery(c *client, began, interval int64) {
 	})
 }
 
+// quoted is a text in JSON.
+func quoted(text string) []byte {
+	b, _ := json.Marshal(text) // a text never fails
+	return b
+}
+
 // connectObject is what CONNECT carries.
 func (w *worker) connectObject(c *client) []byte {
 	members := w.g.connect

@@ -3,12 +3,18 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
 )
+
+// processExists reports whether there is a process pid. What kill takes for a group of processes, or for all of them, is none.
+func processExists(pid int) bool {
+	return pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+}
 
 // rssBytes sums the resident set of pids.
 func rssBytes(pids []int) int64 {

@@ -17,7 +17,9 @@ type Result map[string]any
 
 // headline are the fields that a table begins with.
 var headline = []string{
-	"scenario", "transport", "handshakes_s", "req_s", "deliveries_s", "cycles_s", "delivered_percent", "back_percent", "lost", "disconnects",
+	"scenario", "transport", "error", "ok", "req_s", "published_s", "deliveries_s", "cycles_s", "delivered_percent", "back_percent", "lost", "gaps", "bad_replies",
+	"failed", "disconnects", "reconnects", "recovered", "lat_p50_ms", "lat_p99_ms", "replay_p50_ms", "replay_p99_ms", "away_p50_ms", "away_p99_ms",
+	"cpu_s_per_M", "handshakes_s", "connect_p50_ms", "connect_p99_ms", "rss_per_conn_kb",
 }
 
 // Table writes the result for people: a line for each field, the scenario's own figures first.

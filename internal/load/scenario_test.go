@@ -188,8 +188,21 @@ func TestRun_SaysWhatCannotBeRun(t *testing.T) {
 		"transport":             func(o *Options) { o.Transport = "pigeon" },
 		"EIO 5":                 func(o *Options) { o.EIO = 5 },
 		"clients: 0":            func(o *Options) { o.Clients = 0 },
+		`path "socket.io"`:      func(o *Options) { o.Path = "socket.io" },
+		"path \"/a b\"":         func(o *Options) { o.Path = "/a b" },
+		"more than a scheme":    func(o *Options) { o.URLs = []string{url + "/admin"} },
+		"duration: -1s":         func(o *Options) { o.Duration = -time.Second },
+		"settle: -1ns":          func(o *Options) { o.Settle = -1 },
+		"retries: -1":           func(o *Options) { o.Retries = -1 },
+		"no process -1":         func(o *Options) { o.Kill = []int{-1} },
+		"no process 0":          func(o *Options) { o.Kill = []int{0} },
+		"no process 999999999":  func(o *Options) { o.PIDs = []int{999999999} },
+		`cpus "x"`:              func(o *Options) { o.CPUs = "x" },
+		"at least one":          func(o *Options) { o.Scenario, o.Duration = "jitter", 100*time.Millisecond },
+		"roll: rate auto":       func(o *Options) { o.Scenario, o.Rate = "roll", "auto" },
+		"ulimit -n":             func(o *Options) { o.Clients = 1 << 30 },
 		`rate "NaN"`:            func(o *Options) { o.Rate = "NaN" },
-		"rate auto":             func(o *Options) { o.Rate = "auto" },
+		"echo: rate auto":       func(o *Options) { o.Rate = "auto" },
 		"connection refused":    func(o *Options) { o.URLs, o.Retries = []string{"http://127.0.0.1:1"}, 0 },
 		"upgrade refused: HTTP": func(o *Options) { o.Path, o.Retries = "/elsewhere/", 0 },
 	} {
@@ -198,6 +211,45 @@ func TestRun_SaysWhatCannotBeRun(t *testing.T) {
 		if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
+	}
+}
+
+// unreachable cannot be connected to, which is known at once.
+const unreachable = "http://255.255.255.255:1"
+
+func TestRun_HandshakesThatFailAtOnceDoNotKeepTheWorker(t *testing.T) {
+	for _, scenario := range Scenarios {
+		o := short(scenario, unreachable)
+		o.Duration, o.Retries = 50*time.Millisecond, 100_000
+		o.Every = o.Duration
+		ctx, cancel := context.WithCancel(t.Context())
+		begun := 0
+		o.Progress = &lines{func() {
+			if begun++; begun == 1 {
+				time.AfterFunc(20*time.Millisecond, cancel)
+			}
+		}}
+		if _, err := Run(ctx, o); err == nil || !strings.Contains(err.Error(), scenario) {
+			t.Errorf("%s: %v", scenario, err)
+		}
+		cancel()
+	}
+}
+
+func TestChurn_FailsWhereNothingConnects(t *testing.T) {
+	o := short("churn", unreachable)
+	if r, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no cycle was whole") {
+		t.Errorf("%v\n%v", err, r)
+	}
+}
+
+// TestToken_IsJSON: also with what Go quotes in another way.
+func TestToken_IsJSON(t *testing.T) {
+	url, _ := serve(t, false)
+	o := short("connect", url)
+	o.Token = "a\x01\"b\U0001f514\x7f"
+	if r := run(t, o); r["errors"] != nil {
+		t.Errorf("%v", r)
 	}
 }
 

@@ -3,11 +3,8 @@
 package load
 
 import (
-	"errors"
 	"time"
 )
-
-var errNoSearch = errors.New("rate auto: only fanout and rooms search for the highest rate")
 
 // search finds the highest rate that holds: a closed loop gives the ceiling, then steps descend from it until one
 // holds, and bisect back up.

@@ -113,8 +113,8 @@ func stormScenario(g *generator) (Result, error) {
 	clients := g.newClients(g.o.Clients)
 	if g.o.Scenario == "roll" {
 		rate, err := g.o.rate()
-		if err != nil || rate <= 0 {
-			return nil, errNoSearch
+		if err != nil {
+			return nil, err
 		}
 		s.gap, s.publisher = int64(1e9/rate), &client{id: len(clients)}
 		clients = append(clients, s.publisher)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -22,27 +23,35 @@ type target struct {
 	tls      *tls.Config
 }
 
-func newTarget(text string, o *Options) (target, error) {
+// parseURL reads a server's URL. A path, which the official client takes for a namespace, is refused, and so is a query.
+func parseURL(text string) (*url.URL, error) {
 	if !strings.Contains(text, "://") {
 		text = "http://" + text
 	}
 	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, err
+	case !slices.Contains([]string{"http", "https", "ws", "wss"}, u.Scheme):
+		return nil, fmt.Errorf("%s: not http, https, ws or wss", text)
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("%s: names no host", text)
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return nil, fmt.Errorf("%s: more than a scheme, a host and a port; --path is that of the endpoint, clients join the namespace /", u.Redacted())
+	}
+	return u, nil
+}
+
+func newTarget(text string, o *Options) (target, error) {
+	u, err := parseURL(text)
 	if err != nil {
 		return target{}, err
 	}
-	port := u.Port()
+	port := defaulted(u.Port(), "80")
 	t := target{host: u.Host}
-	switch u.Scheme {
-	case "http", "ws":
-		port = defaulted(port, "80")
-	case "https", "wss":
-		port = defaulted(port, "443")
+	if u.Scheme == "https" || u.Scheme == "wss" {
+		port = defaulted(u.Port(), "443")
 		t.tls = &tls.Config{ServerName: u.Hostname(), InsecureSkipVerify: o.Insecure, NextProtos: []string{"http/1.1"}}
-	default:
-		return target{}, fmt.Errorf("%s: not http, https, ws or wss", text)
-	}
-	if u.Hostname() == "" {
-		return target{}, fmt.Errorf("%s: names no host", text)
 	}
 	a, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {

@@ -24,6 +24,9 @@ type secure struct {
 	out   []byte
 }
 
+// mostSecuring is how many handshakes are under way at once: each has a thread while it waits, and Go ends a process at 10,000.
+const mostSecuring = 1000
+
 // empty says that nothing has arrived.
 type empty struct{}
 
@@ -40,7 +43,9 @@ func (w *worker) beginTLS(s *socket, config *tls.Config) {
 	x := &secure{fd: fd, waits: true, late: time.Now().Add(w.g.o.HandshakeTimeout)}
 	x.conn = tls.Client(x, config)
 	go func() {
+		w.g.securing <- struct{}{}
 		err := x.conn.HandshakeContext(w.g.ctx)
+		<-w.g.securing
 		w.post(func(w *worker) { w.endTLS(s, x, err) })
 	}()
 }

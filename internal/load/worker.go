@@ -57,6 +57,7 @@ type worker struct {
 
 	waiting   []*client // for their handshake
 	atOnce    int
+	pumping   bool
 	retries   int // of a failed handshake
 	underway  map[*client]struct{}
 	handshake *histogram
