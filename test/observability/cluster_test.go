@@ -66,7 +66,9 @@ ops: {address: %q}
 redis: {url: %q}
 adapter: {python: socketio}
 drain: {delay: 0s, window: 0s}
-routes: {orders: {groups: [shop], lifecycle: true}}
+routes:
+  orders: {groups: [shop], lifecycle: true}
+  hooked: {webhook: {url: "https://shop.example/hook", secret: whsec-for-a-test}}
 namespaces:
   "/":
     rules:

@@ -68,6 +68,14 @@ var contract = map[string]struct {
 	}},
 	"carillon_upstream_append_seconds": {dto.MetricType_HISTOGRAM, map[string][]string{"route": nil}},
 	"carillon_upstream_lag":            {dto.MetricType_GAUGE, map[string][]string{"route": nil, "group": nil}},
+	"carillon_webhook_requests_total": {dto.MetricType_COUNTER, map[string][]string{
+		"route":  nil,
+		"result": {"accepted", "rejected", "throttled", "failed", "timeout", "unreachable", "private", "malformed"},
+	}},
+	"carillon_relay_requests_total": {dto.MetricType_COUNTER, map[string][]string{"result": {
+		"ok", "unknown", "malformed", "no_owner", "limited", "unready", "dead", "slow", "refused", "too_large", "overload", "cancelled",
+		"failed",
+	}}},
 	"carillon_acks_total": {dto.MetricType_COUNTER, map[string][]string{"result": {
 		"answered", "timeout", "canceled", "disconnected", "unexpected",
 	}}},
