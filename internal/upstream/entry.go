@@ -27,12 +27,13 @@ const maxAttachments = 1000
 // entry is one entry of a stream, and what waits for it.
 type entry struct {
 	// Static after construction.
-	kind     kind
-	stay     *stay
-	rest     []any // its fields behind ts
-	held     int   // bytes that it counts for
-	arrived  time.Time
-	deadline time.Time           // until which Redis may take it; zero: whenever
+	kind    kind
+	stay    *stay
+	rest    []any // its fields behind ts
+	held    int   // bytes that it counts for
+	arrived time.Time
+	// deadline is until when Redis may take it; zero: whenever. An end's counts while no batch has held anything of its stay.
+	deadline time.Time
 	stored   func(string, error) // called once, with the id or an error; nil: nothing waits
 	token    string              // under which an answer is waited for; empty: none is
 
@@ -104,7 +105,7 @@ func newConnected(st *stay, now time.Time) *entry {
 
 // newEnd is the last entry of a socket on a route.
 func newEnd(st *stay, reason string, now time.Time) *entry {
-	e := &entry{kind: kindOver, stay: st, arrived: now}
+	e := &entry{kind: kindOver, stay: st, arrived: now, deadline: now.Add(st.partition.route.config.Load().Deadline)}
 	if st.connected {
 		e.kind = kindDisconnected
 		e.rest = []any{"reason", reason}

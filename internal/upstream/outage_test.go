@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -207,4 +208,26 @@ func metric(t *testing.T, n *node, name string) float64 {
 	}
 	t.Fatal("no metric ", name)
 	return 0
+}
+
+func TestOutage_ClientsThatAreGoneBeforeTheDeadlineLeaveNothingBehind(t *testing.T) {
+	s := startServer(t)
+	n := startNode(t, s, route(func(r *config.Route) { r.Lifecycle, r.Deadline = true, 200*time.Millisecond }))
+	kept := n.open(upstream.Client{ID: "kept"})
+	s.await(1)
+	s.kill()
+	for i := range 3000 {
+		c := n.open(upstream.Client{ID: fmt.Sprintf("sid-%d", i), Auth: []byte(`{"a":"` + strings.Repeat("a", 1000) + `"}`)})
+		if i%2 == 0 {
+			c.send("orders", "e", "[]")
+		}
+		c.leave("bye")
+	}
+	const flight = 2 << 20 // a batch that Redis may have, and one entry more
+	eventually(t, "nothing is held for clients that have left", func() bool { return metric(t, n, "carillon_upstream_held_bytes") < flight })
+	kept.leave("bye")
+	s.start()
+	eventually(t, "the one that was told of is ended", func() bool { return ends(t, s, 1)["kept"] == 1 })
+	n.leave(patience)
+	ends(t, s, 1)
 }

@@ -73,8 +73,8 @@ func (p *partition) armLocked(deadline time.Time) {
 // expirePace is the least time between two looks at all that waits for late events.
 const expirePace = 10 * time.Millisecond
 
-// expire settles events that Redis has not confirmed before their deadline. Those that are part of a batch may be stored
-// all the same; the others never are.
+// expire settles what Redis has not confirmed before its deadline: events, of which those that are part of a batch may be
+// stored all the same and the others never are, and the stays of sockets that have left without Redis having seen any of it.
 func (p *partition) expire() {
 	now := time.Now()
 	p.mu.Lock()
@@ -84,7 +84,8 @@ func (p *partition) expire() {
 	for _, e := range dropped {
 		e.stay.queued--
 	}
-	if len(dropped) > 0 {
+	gone, next := unseen(p.queue, now, next)
+	if len(dropped)+len(gone) > 0 {
 		p.compactLocked()
 	}
 	if soonest := now.Add(expirePace); !next.IsZero() && next.Before(soonest) {
@@ -99,14 +100,17 @@ func (p *partition) expire() {
 		p.tell(e, "", ErrUnavailable)
 		p.free(e)
 	}
+	for _, e := range gone {
+		p.free(e)
+	}
 }
 
-// overdue marks entries whose deadline has passed as settled and returns them, and the next deadline of the others.
+// overdue marks events whose deadline has passed as settled and returns them, and the next deadline of the others.
 func overdue(entries []*entry, now, next time.Time) ([]*entry, time.Time) {
 	var late []*entry
 	for _, e := range entries {
 		switch {
-		case e.settled || e.deadline.IsZero():
+		case e.settled || e.kind != kindEvent:
 		case !e.deadline.After(now):
 			e.settled = true
 			late = append(late, e)
@@ -115,6 +119,33 @@ func overdue(entries []*entry, now, next time.Time) ([]*entry, time.Time) {
 		}
 	}
 	return late, next
+}
+
+// unseen marks the entries of stays as settled whose end is overdue and of which no batch has held anything, and returns them,
+// and the next deadline of the others. Where a batch has, an end waits for Redis, however long.
+func unseen(entries []*entry, now, next time.Time) ([]*entry, time.Time) {
+	var gone []*entry
+	for _, e := range entries {
+		st := e.stay
+		switch {
+		case e.settled || e.kind == kindEvent || e.deadline.IsZero():
+		case st.seq > 0:
+			e.deadline = time.Time{}
+		case st.queued > 0: // looked at again when these are overdue
+		case e.deadline.After(now):
+			if next.IsZero() || e.deadline.Before(next) {
+				next = e.deadline
+			}
+		default:
+			e.settled = true
+			gone = append(gone, e)
+			if first := st.first; first != nil && !first.settled {
+				first.settled, first.rest = true, nil
+				gone = append(gone, first)
+			}
+		}
+	}
+	return gone, next
 }
 
 // withdraw ends the stay of a socket of which Redis has not seen anything: there is nothing to end in the stream, and
