@@ -56,9 +56,6 @@ func Asks(err error) bool { return code(err) == "ASK" }
 // ReadOnly reports whether the server is a replica, which takes no writes.
 func ReadOnly(err error) bool { return code(err) == "READONLY" }
 
-// ClusterDown reports whether a cluster has no server for the slot at present.
-func ClusterDown(err error) bool { return code(err) == "CLUSTERDOWN" }
-
 // Denied reports whether the user lacks a right, or could not log in.
 func Denied(err error) bool { return goredis.IsPermissionError(err) || goredis.IsAuthError(err) }
 
