@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -78,7 +79,7 @@ func (s *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.answered = make(map[string][]any)
 		}
 		s.answered[head.ID] = answer
-		log.Printf("%s %s", head.ID, head.Event)
+		log.Printf("%s %s", head.ID, cmp.Or(head.Event, head.Type))
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(answer)
