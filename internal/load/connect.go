@@ -3,6 +3,7 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,6 +62,9 @@ func (g *generator) ramp(clients []*client) (Result, error) {
 	return r, nil
 }
 
+// errAllLost is the error of a scenario at whose end no connection is left: what it measured is not of a server at work.
+var errAllLost = errors.New("every connection was lost")
+
 // idle clients connect and wait.
 type idle struct {
 	nothing
@@ -87,6 +91,9 @@ func connectScenario(g *generator) (Result, error) {
 	b := g.sample()
 	held := rssBytes(g.o.PIDs)
 	r["hold_s"], r["hold_disconnects"] = g.o.Hold.Seconds(), s.gone.Load()
+	if s.gone.Load() >= r["connected"].(int64) {
+		return r, errAllLost
+	}
 	if n := float64(r["connected"].(int64)); len(g.o.PIDs) > 0 {
 		r["rss_before_mb"] = rounded(float64(before) / 1e6)
 		r["rss_after_ramp_mb"] = rounded(float64(ramped) / 1e6)

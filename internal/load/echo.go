@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"strconv"
 	"sync/atomic"
+	"time"
 )
 
 // echo asks for acknowledgements: in a closed loop, the next request of a client with the answer to one of its requests; or at a
@@ -144,12 +145,11 @@ func (g *generator) measureEcho(r Result, s *echo, from, to int64) error {
 		return err
 	}
 	a := g.sample()
-	if err := sleepUntil(g.ctx, to); err != nil {
-		return err
-	}
+	interrupted := sleepUntil(g.ctx, to)
+	to = min(to, now()) // then the figures are those of the time until now
 	b := g.sample()
-	if err := pause(g.ctx, g.o.Settle); err != nil {
-		return err
+	if interrupted == nil {
+		interrupted = pause(g.ctx, g.o.Settle)
 	}
 	latency, lag := newHistogram(), newHistogram()
 	var answered, bad, skipped int64
@@ -160,16 +160,19 @@ func (g *generator) measureEcho(r Result, s *echo, from, to int64) error {
 		answered, bad, skipped = answered+e.answered, bad+e.bad, skipped+e.skipped
 	})
 	r["conns"], r["payload_bytes"], r["bad_replies"], r["disconnects"] = g.o.Clients, s.size, bad, s.disconnects.Load()
-	r["req_s"] = rounded(float64(answered) / g.o.Duration.Seconds())
+	r["req_s"] = rounded(float64(answered) / time.Duration(to-from).Seconds())
 	latency.put(r, "lat")
 	g.putCPU(r, a, b, float64(answered)*float64(b.at-a.at)/float64(to-from))
 	if s.rate == 0 {
 		r["inflight"] = s.slots
-		return nil
+	} else {
+		r["rate_req_s"], r["skipped"], r["send_lag_p99_ms"] = s.rate, skipped, lag.ms(.99)
+		g.judgeLag(r, lag)
 	}
-	r["rate_req_s"], r["skipped"], r["send_lag_p99_ms"] = s.rate, skipped, lag.ms(.99)
-	g.judgeLag(r, lag)
-	return nil
+	if interrupted == nil && s.disconnects.Load() >= r["connected"].(int64) {
+		return errAllLost
+	}
+	return interrupted
 }
 
 // judgeLag calls the generator the limit when what it sends at a rate leaves late.

@@ -48,6 +48,9 @@ func pubsubScenario(g *generator) (Result, error) {
 	}
 	r["publishers"], r["payload_bytes"], r["p99_limit_ms"] = len(p.streams), g.o.Size, g.o.P99.Milliseconds()
 	r["rss_mb"], r["rss_before_mb"] = rounded(float64(rssBytes(g.o.PIDs))/1e6), rounded(float64(before)/1e6)
+	if err == nil && p.gone.Load() >= r["connected"].(int64) {
+		err = errAllLost
+	}
 	return r, err
 }
 

@@ -214,6 +214,44 @@ func TestRun_SaysWhatCannotBeRun(t *testing.T) {
 	}
 }
 
+// TestRun_FailsWhenTheServerDies: what came before is returned.
+func TestRun_FailsWhenTheServerDies(t *testing.T) {
+	for _, scenario := range []string{"connect", "echo", "fanout", "rooms"} {
+		url, stop := serve(t, false)
+		o := short(scenario, url)
+		o.Drain, o.Hold, o.Duration = time.Millisecond, 3*time.Second, 3*time.Second
+		begun := 0
+		o.Progress = &lines{func() {
+			if begun++; begun == 2 {
+				time.AfterFunc(500*time.Millisecond, stop)
+			}
+		}}
+		r, err := Run(t.Context(), o)
+		if err == nil || !strings.Contains(err.Error(), "every connection was lost") || r["connected"].(int64) == 0 {
+			t.Errorf("%s: %v\n%v", scenario, err, r)
+		}
+	}
+}
+
+// TestEcho_InterruptedSaysWhatItMeasured: the rate is that of the time until then.
+func TestEcho_InterruptedSaysWhatItMeasured(t *testing.T) {
+	url, _ := serve(t, false)
+	o := short("echo", url)
+	o.Duration = time.Hour
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	begun := 0
+	o.Progress = &lines{func() {
+		if begun++; begun == 2 {
+			time.AfterFunc(time.Second, cancel)
+		}
+	}}
+	r, err := Run(ctx, o)
+	if rate, _ := r["req_s"].(float64); err == nil || !strings.Contains(err.Error(), "interrupted") || rate < 20 || rate > 200 {
+		t.Errorf("%v: %v/s", err, r["req_s"])
+	}
+}
+
 // unreachable cannot be connected to, which is known at once.
 const unreachable = "http://255.255.255.255:1"
 
