@@ -2,11 +2,13 @@ package api_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -103,6 +105,23 @@ func TestBody_SlowOnesAreRefused(t *testing.T) {
 		if !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") || !strings.Contains(string(answer), `"code":"too_slow"`) {
 			t.Errorf("%s: %s", name, answer)
 		}
+	}
+}
+
+func TestAnswers_ThatAreNotReadEndTheConnection(t *testing.T) {
+	n := start(t, 1, func(c *api.Config) { c.BodyTime = 50 * time.Millisecond })[0]
+	c, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetWriteDeadline(time.Now().Add(20 * time.Second)) // for a server that waits for ever
+	request := []byte(strings.Repeat("GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n", 1000))
+	for err == nil {
+		_, err = c.Write(request)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection stays open although its client reads nothing")
 	}
 }
 

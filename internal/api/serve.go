@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // roomPath begins the path of a room.
@@ -15,9 +16,12 @@ const roomPath = "/v1/rooms/"
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.working.Add(1)
 	defer s.working.Done()
+	connection := http.NewResponseController(w)
+	_ = connection.SetWriteDeadline(time.Time{}) // ends that of the request before; both fail only where there is no connection
 	c := s.find(r)
 	a := s.answer(w, r, c)
 	s.requests.WithLabelValues(c.name, strconv.Itoa(a.Status)).Inc()
+	_ = connection.SetWriteDeadline(time.Now().Add(s.cfg.BodyTime))
 	a.send(w)
 }
 

@@ -29,7 +29,7 @@ type Config struct {
 	MaxBody, MaxEvent int
 	MaxDepth          int // of arguments; 0: 128
 	MaxAttachments    int // of one event; 0: 10
-	// BodyTime is how long a body may take to arrive; 0: 30 s.
+	// BodyTime is how long a body may take to arrive, and an answer to be taken; 0: 30 s.
 	BodyTime time.Duration
 	// Patience is how long Redis may take to take what is published, after which the outcome is unknown; 0: 30 s.
 	Patience time.Duration
