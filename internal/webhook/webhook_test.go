@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -373,6 +374,37 @@ func TestWebhook_FollowsTheConfiguration(t *testing.T) {
 		if e := receive(t, second); e.Seq == 3 {
 			return
 		}
+	}
+}
+
+func TestWebhook_EveryResultOfARouteIsCountedFromTheStart(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	w, err := webhook.New(webhook.Config{Routes: routes("http://shop.example"), Registry: registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Set(map[string]config.Route{
+		"added": {Webhook: &config.Webhook{URL: "http://shop.example"}},
+		"plain": {}, // without a webhook
+	})
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 {
+		t.Fatalf("%d families, %v", len(families), err)
+	}
+	results := make(map[string][]string) // by route
+	for _, m := range families[0].GetMetric() {
+		if value := m.GetCounter().GetValue(); value != 0 {
+			t.Errorf("%v is %v", m.GetLabel(), value)
+		}
+		byName := make(map[string]string)
+		for _, l := range m.GetLabel() {
+			byName[l.GetName()] = l.GetValue()
+		}
+		results[byName["route"]] = append(results[byName["route"]], byName["result"])
+	}
+	all := []string{"accepted", "failed", "malformed", "private", "rejected", "throttled", "timeout", "unreachable"}
+	if want := map[string][]string{route: all, "added": all}; !reflect.DeepEqual(results, want) {
+		t.Errorf("series %v, want %v", results, want)
 	}
 }
 
