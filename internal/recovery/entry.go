@@ -100,7 +100,7 @@ func (e *entry) drop(l *Log) {
 	}
 	l.store.bytes.Add(-int64(size))
 	if e.payer != nil {
-		e.payer.bytes.Add(-int64(e.size))
+		e.payer.events.Add(-int64(e.size))
 		l.store.leave(e.payer)
 	}
 }

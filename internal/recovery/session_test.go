@@ -343,3 +343,24 @@ func TestReplay_EventsThatAreGoneEndTheConnection(t *testing.T) {
 		t.Errorf("claimed again: %s", got)
 	}
 }
+
+func TestStore_EventsToOneSocketCostItsNeighboursNoSession(t *testing.T) {
+	_, l := newStore(t, recovery.Config{Bytes: 800 << 10})
+	busy := began(l, "busy", newLine())
+	for range 1000 { // far more than an eighth
+		l.Begin()
+		l.Freeze()
+		l.Append(recovery.Event{Args: packet.Args{JSON: []byte(`["` + strings.Repeat("x", 100) + `"]`)}, Session: busy})
+		l.Thaw()
+		l.Delivered()
+		l.End()
+	}
+	c := newLine("r")
+	if !began(l, "own1", c).Lose(c, c) {
+		t.Fatal("the session is not kept")
+	}
+	publish(l, "missed", "r")
+	if got := claim(l, "own1", "", c); got != "recovered" || len(c.got) != 1 {
+		t.Errorf("%s, received %q", got, c.got)
+	}
+}

@@ -20,8 +20,8 @@ type Config struct {
 	Metrics *Metrics
 }
 
-// shareOfAddress is the part of Config.Bytes that the absent sessions of one address may take, and events to its sockets
-// alone: 1/8.
+// shareOfAddress is the part of Config.Bytes that the absent sessions of one address may take, 1/8, and as much that events to
+// single ones of its sockets may.
 const shareOfAddress = 8
 
 // shareOfJournals is the part that journals may take, 1/4; those of one address 1/shareOfAddress. Those of connected sockets
@@ -59,7 +59,8 @@ type record struct {
 // account is what the clients of one address take.
 type account struct {
 	address  string       // static
-	bytes    atomic.Int64 // of absent sessions, and of events to one socket
+	bytes    atomic.Int64 // of absent sessions
+	events   atomic.Int64 // to one socket alone
 	journals atomic.Int64 // of all its sessions
 
 	// Store.mu guards the following.
@@ -118,16 +119,17 @@ func (s *Store) appended(l *Log, e *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e.payer != nil {
-		e.payer.bytes.Add(int64(e.size))
+		e.payer.events.Add(int64(e.size))
 		e.payer.users++
 	}
 	s.queue = append(s.queue, record{l, e.place, now})
 	s.armLocked(now)
 }
 
-// affords reports whether an address may take more.
+// affords reports whether there may be one more event to a socket of an address. Those have a share apart from the absent
+// sessions: they could be many at the will of one client, and would cost its neighbours theirs.
 func (s *Store) affords(a *account, size int) bool {
-	return a.bytes.Load()+int64(size) <= s.config.Bytes/shareOfAddress
+	return a.events.Load()+int64(size) <= s.config.Bytes/shareOfAddress
 }
 
 // charge counts what journals of an address have grown by.
