@@ -113,11 +113,12 @@ func (p *pending) answer(token string, args packet.Args) {
 	}
 }
 
-// late reports whether a token's deadline has passed.
+// late reports whether a token's deadline has passed. The token rounds it down to the millisecond, so in that same millisecond it may
+// have passed, and counts as passed.
 func late(token string, now time.Time) bool {
 	text, _, ok := strings.Cut(token, "-")
 	ms, err := strconv.ParseInt(text, 36, 64)
-	return ok && err == nil && ms < now.UnixMilli()
+	return ok && err == nil && ms <= now.UnixMilli()
 }
 
 // await makes an entry one whose answer is waited for.
