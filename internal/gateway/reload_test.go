@@ -64,6 +64,8 @@ func TestReload_SocketsOfANamespaceThatIsTakenAwayAreDisconnected(t *testing.T) 
 	stays := connect(t, i.clients, nil)
 	room := socketiotest.Dial(t, i.clients, socketiotest.Options{Namespace: "/room"})
 	tenant := socketiotest.Dial(t, i.clients, socketiotest.Options{Namespace: "/t-1"})
+	i.metric(t, `carillon_sockets{namespace="/room"} 1`) // a client has its answer a moment before it counts
+	i.metric(t, `carillon_sockets{namespace="/t-*"} 1`)
 
 	save(t, file, with(""))
 	if err := i.Reload(); err != nil {

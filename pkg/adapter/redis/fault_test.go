@@ -187,22 +187,26 @@ func TestPublish_AnswerLostIsHeardOnce(t *testing.T) {
 	n := readyNode(t, s, redis.Config{})
 	publisher := newNodeWith(t, client, redis.Config{})
 	eventually(t, "ready", func() bool { return publisher.State().Ready })
-	proxy.deafen(false)
+	var want []string
 	outcomes := make(chan error, 3)
-	for i := range 3 {
-		publisher.Publish(broadcast(numbered("unanswered", i)), func(err error) { outcomes <- err })
-	}
-	for range 3 {
-		// The first are sent and not answered; what queued up behind them goes over the next connection.
-		if err := <-outcomes; err != nil && !errors.Is(err, adapter.ErrUnknown) {
-			t.Errorf("outcome: %v", err)
+	// A connection that goes deaf while the machine is busy may be replaced before anything is published on it.
+	eventually(t, "something counts as unknown", func() bool {
+		proxy.deafen(false)
+		for range 3 {
+			text := numbered("unanswered", len(want))
+			want = append(want, text)
+			publisher.Publish(broadcast(text), func(err error) { outcomes <- err })
 		}
-	}
+		for range 3 {
+			// The first are sent and not answered; what queued up behind them goes over the next connection.
+			if err := <-outcomes; err != nil && !errors.Is(err, adapter.ErrUnknown) {
+				t.Errorf("outcome: %v", err)
+			}
+		}
+		return publisher.metric("redis_publish_dropped_total", "reason", "unknown") > 0
+	})
 	publisher.mustPublish(broadcast(`["later"]`))
-	n.awaitHeard(numbered("unanswered", 0), numbered("unanswered", 1), numbered("unanswered", 2), `["later"]`)
-	if got := publisher.metric("redis_publish_dropped_total", "reason", "unknown"); got == 0 {
-		t.Error("nothing counted as unknown")
-	}
+	n.awaitHeard(append(want, `["later"]`)...)
 }
 
 func TestPublish_PredecessorIsKilledAtTheServer(t *testing.T) {
