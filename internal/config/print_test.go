@@ -146,6 +146,8 @@ func TestURL_HidesSecretsOfWhateverForm(t *testing.T) {
 		"redis://h hunter2":               "redis://********",
 		"https://h/k?api_key=hunter2&a=1": "https://h/k?api_key=********&a=1",
 		"https://u@h/k?sign=hunter2":      "https://********@h/k?sign=********",
+		"https://h/f?code=hunter2":        "https://h/f?code=********",
+		"https://h/f?sp=run&sig=hunter2":  "https://h/f?sp=run&sig=********",
 	} {
 		if got := url.String(); got != want {
 			t.Errorf("%q: got %q, want %q", string(url), got, want)

@@ -136,7 +136,7 @@ func Mask(text string) string { return credentials.ReplaceAllString(text, "://"+
 
 // secretWords are parts of names that hold secrets.
 var secretWords = []string{
-	"pass", "pwd", "pw", "secret", "key", "token", "cred", "cert", "auth", "private", "sign", "bearer", "jwt",
+	"pass", "pwd", "pw", "secret", "key", "token", "cred", "cert", "auth", "private", "sig", "bearer", "jwt", "code",
 }
 
 func isSecretName(name string) bool {
