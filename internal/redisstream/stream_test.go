@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,17 +23,31 @@ import (
 	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/internal/redisqueue"
 	"github.com/carillon-io/carillon/internal/redisstream"
+	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const (
-	name = "events"
-	long = 100_000 // entries: nothing is trimmed
-)
+const name = "events"
 
-// startServer starts a redis-server and returns a client of it. Both end with the test.
-func startServer(t *testing.T) *goredis.Client {
+// bounds are those of a stream and of its queue.
+type bounds struct {
+	length int
+	age    time.Duration
+}
+
+// wide bounds trim and drop nothing.
+var wide = bounds{length: 100_000, age: time.Minute}
+
+// server is a redis-server and a client of it.
+type server struct {
+	*goredis.Client
+
+	process *os.Process
+}
+
+// startServer starts a server that ends with the test.
+func startServer(t *testing.T) *server {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -51,7 +67,14 @@ func startServer(t *testing.T) *goredis.Client {
 	client := goredis.NewClient(&goredis.Options{Addr: address, Protocol: 2})
 	t.Cleanup(func() { _ = client.Close() })
 	eventually(t, "redis-server answers", func() bool { return client.Ping(t.Context()).Err() == nil })
-	return client
+	return &server{Client: client, process: cmd.Process}
+}
+
+func (s *server) signal(t *testing.T, signal os.Signal) {
+	t.Helper()
+	if err := s.process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func eventually(t *testing.T, what string, condition func() bool) {
@@ -65,7 +88,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-func do(t *testing.T, c *goredis.Client, command ...any) {
+func do(t *testing.T, c *server, command ...any) {
 	t.Helper()
 	if err := c.Do(t.Context(), command...).Err(); err != nil && !errors.Is(err, goredis.Nil) {
 		t.Fatalf("%v: %v", command, err)
@@ -86,7 +109,7 @@ type world struct {
 }
 
 // start runs a stream until the test ends. receive, which may be nil, is called first for each entry.
-func start(t *testing.T, options goredis.Options, maxLength int, receive func(text string)) *world {
+func start(t *testing.T, options goredis.Options, limits bounds, receive func(text string)) *world {
 	t.Helper()
 	client := goredis.NewClient(&options)
 	t.Cleanup(func() { _ = client.Close() })
@@ -108,8 +131,8 @@ func start(t *testing.T, options goredis.Options, maxLength int, receive func(te
 		In: counter(), Out: counter(), Reopened: counter(), Trimmed: counter(),
 	}
 	w.Stream = redisstream.New(&redisstream.Config{
-		Name: name, Node: "node", Source: source, MaxLength: maxLength, MaxValue: 1 << 20, Fields: []string{"text"},
-		Queue: redisqueue.Limits{Messages: 10_000, Bytes: 16 << 20, Age: 30 * time.Second},
+		Name: name, Node: "node", Source: source, MaxLength: limits.length, MaxValue: 1 << 20, Fields: []string{"text"},
+		Queue: redisqueue.Limits{Messages: 10_000, Bytes: 16 << 20, Age: limits.age},
 		Receive: func(e redisconn.Entry) {
 			if receive != nil {
 				receive(string(e.Values[0]))
@@ -173,12 +196,12 @@ func numbers(n int) (texts []string) {
 // however few are left.
 func TestReader_AHoleIsCounted(t *testing.T) {
 	t.Parallel()
-	for left, length := range map[int]int{1: 100, 50: 200, 150: long} {
+	for left, length := range map[int]int{1: 100, 50: 200, 150: wide.length} {
 		t.Run(fmt.Sprint(left), func(t *testing.T) {
 			t.Parallel()
 			server := startServer(t)
 			stuck, free := make(chan struct{}), make(chan struct{})
-			w := start(t, *server.Options(), length, func(text string) {
+			w := start(t, *server.Options(), bounds{length, time.Minute}, func(text string) {
 				if text == "first" {
 					close(stuck)
 					<-free
@@ -202,7 +225,7 @@ func TestReader_AHoleIsCounted(t *testing.T) {
 func TestReader_AStreamThatKeepsUpHasNoHole(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	w := start(t, *server.Options(), long, nil)
+	w := start(t, *server.Options(), wide, nil)
 	for i := range 1000 {
 		do(t, server, "XADD", name, "MAXLEN", 300, "*", "text", i)
 		if i%100 == 0 {
@@ -221,7 +244,7 @@ func TestReader_ReadTimeoutBelowTheWait(t *testing.T) {
 	server := startServer(t)
 	options := *server.Options()
 	options.ReadTimeout = 400 * time.Millisecond
-	w := start(t, options, long, nil)
+	w := start(t, options, wide, nil)
 	for round := range 4 {
 		before := connected(t, server)
 		do(t, server, "XADD", name, "*", "text", round)
@@ -234,7 +257,7 @@ func TestReader_ReadTimeoutBelowTheWait(t *testing.T) {
 }
 
 // connected is the id of the connection that reads.
-func connected(t *testing.T, server *goredis.Client) (id string) {
+func connected(t *testing.T, server *server) (id string) {
 	t.Helper()
 	eventually(t, "there is a connection", func() bool {
 		for line := range strings.Lines(server.ClientList(t.Context()).Val()) {
@@ -256,7 +279,7 @@ func TestReader_AStreamThatIsEmptiedGoesOn(t *testing.T) {
 		t.Run(fmt.Sprint(command[0]), func(t *testing.T) {
 			t.Parallel()
 			server := startServer(t)
-			w := start(t, *server.Options(), long, nil)
+			w := start(t, *server.Options(), wide, nil)
 			do(t, server, "XADD", name, "9999999999999-0", "text", "of the future")
 			eventually(t, "it came", func() bool { return len(w.received()) == 1 })
 			do(t, server, command...)
@@ -274,7 +297,7 @@ func TestReader_AStreamThatIsEmptiedGoesOn(t *testing.T) {
 func TestKeyOfAnotherType(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	w := start(t, *server.Options(), long, nil)
+	w := start(t, *server.Options(), wide, nil)
 	w.append(1)()
 	eventually(t, "it came", func() bool { return len(w.received()) == 1 })
 	do(t, server, "SET", name, "text")
@@ -300,7 +323,7 @@ func TestWriter_WhatRedisRefusesForNowWaits(t *testing.T) {
 		t.Run(c.setting, func(t *testing.T) {
 			t.Parallel()
 			server := startServer(t)
-			w := start(t, *server.Options(), long, nil)
+			w := start(t, *server.Options(), wide, nil)
 			do(t, server, "CONFIG", "SET", c.setting, c.refuses)
 			outcomes := w.append(100)
 			eventually(t, "noticed", func() bool { return !w.Connected() })
@@ -317,7 +340,7 @@ func TestWriter_WhatRedisRefusesForNowWaits(t *testing.T) {
 func TestReader_ALargeEntryIsCut(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	w := start(t, *server.Options(), long, nil)
+	w := start(t, *server.Options(), wide, nil)
 	do(t, server, "XADD", name, "*", "noise", strings.Repeat("n", 2<<20), "text", strings.Repeat("x", 2<<20))
 	do(t, server, "XADD", name, "*", strings.Repeat("f", 100<<10), "v", "", "", "text", "behind")
 	eventually(t, "both came", func() bool { return slices.Equal(w.received(), []string{"", "behind"}) })
@@ -330,7 +353,7 @@ func TestReader_ALargeEntryIsCut(t *testing.T) {
 func TestShutdownUnderLoad(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	w := start(t, *server.Options(), long, nil)
+	w := start(t, *server.Options(), wide, nil)
 	var mu sync.Mutex
 	told, taken := map[int]int{}, 0
 	var appenders sync.WaitGroup
@@ -361,5 +384,71 @@ func TestShutdownUnderLoad(t *testing.T) {
 	}
 	if n := server.XLen(t.Context(), name).Val(); n != int64(taken) {
 		t.Errorf("%d are in the stream, %d were said to be", n, taken)
+	}
+}
+
+// TestWriter_RedisAwayForLongerThanTheAge: everything gets its outcome meanwhile, and the stream goes on afterwards.
+func TestWriter_RedisAwayForLongerThanTheAge(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	w := start(t, *server.Options(), bounds{wide.length, 5 * time.Second}, nil)
+	server.signal(t, syscall.SIGSTOP)
+	onTheWay := w.append(10)
+	eventually(t, "noticed", func() bool { return !w.Connected() })
+	waiting := w.append(10)
+	for _, err := range onTheWay() { // some may have waited behind a batch, or behind a question for the role
+		if !errors.Is(err, adapter.ErrUnknown) && !errors.Is(err, adapter.ErrAway) {
+			t.Fatalf("on its way: %v", err)
+		}
+	}
+	for _, err := range waiting() {
+		if !errors.Is(err, adapter.ErrAway) {
+			t.Fatalf("waiting: %v", err)
+		}
+	}
+	server.signal(t, syscall.SIGCONT)
+	eventually(t, "connected again", w.Connected)
+	for _, err := range w.append(10)() {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestShutdown_WhileRedisIsFrozen ends soon, and leaves nothing without an outcome.
+func TestShutdown_WhileRedisIsFrozen(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	w := start(t, *server.Options(), wide, nil)
+	server.signal(t, syscall.SIGSTOP)
+	outcomes := w.append(10)
+	w.stop()
+	later := w.append(10)
+	for _, err := range append(outcomes(), later()...) {
+		if err == nil {
+			t.Error("taken by a server that is frozen")
+		}
+	}
+	positioned := make(chan error, 1)
+	w.WhenPositioned(time.Hour, func(err error) { positioned <- err })
+	if err := <-positioned; !errors.Is(err, adapter.ErrAway) {
+		t.Errorf("positioned after the end: %v", err)
+	}
+}
+
+// TestQueue_IsBounded: what is over the bound is refused at once, the oldest first.
+func TestQueue_IsBounded(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	w := start(t, *server.Options(), wide, nil)
+	server.signal(t, syscall.SIGSTOP)
+	w.append(1)
+	eventually(t, "noticed", func() bool { return !w.Connected() })
+	outcomes := w.append(10_010)
+	server.signal(t, syscall.SIGCONT)
+	for i, err := range outcomes() {
+		if i < 10 && !errors.Is(err, adapter.ErrFull) || i > 1100 && err != nil {
+			t.Fatalf("%d: %v", i, err)
+		}
 	}
 }
