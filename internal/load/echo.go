@@ -4,6 +4,7 @@ package load
 
 import (
 	"bytes"
+	"fmt"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -171,6 +172,9 @@ func (g *generator) measureEcho(r Result, s *echo, from, to int64) error {
 	}
 	if interrupted == nil && s.disconnects.Load() >= r["connected"].(int64) {
 		return errAllLost
+	}
+	if interrupted == nil && answered == 0 {
+		return fmt.Errorf("no event %q was acknowledged", g.o.Event)
 	}
 	return interrupted
 }

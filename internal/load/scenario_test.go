@@ -233,6 +233,25 @@ func TestRun_FailsWhenTheServerDies(t *testing.T) {
 	}
 }
 
+func TestEcho_FailsWhereNothingIsAcknowledged(t *testing.T) {
+	url, _ := serve(t, false)
+	o := short("echo", url)
+	o.Event = "nosuch"
+	if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), `no event "nosuch" was acknowledged`) {
+		t.Error(err)
+	}
+}
+
+// TestWebSocket_RefusedAfterTheUpgrade as Node refuses an older revision of Engine.IO.
+func TestWebSocket_RefusedAfterTheUpgrade(t *testing.T) {
+	w, c, _ := testClient(WebSocket, 3)
+	c.s.state = socketOpen
+	_, err := w.webSocketInput(c.s, []byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"))
+	if err == nil || !strings.Contains(err.Error(), "revision of Engine.IO") {
+		t.Error(err)
+	}
+}
+
 // TestEcho_InterruptedSaysWhatItMeasured: the rate is that of the time until then.
 func TestEcho_InterruptedSaysWhatItMeasured(t *testing.T) {
 	url, _ := serve(t, false)

@@ -31,6 +31,11 @@ func (w *worker) webSocketInput(s *socket, data []byte) (rest []byte, err error)
 		data = data[i+4:]
 	}
 	for len(data) >= 2 {
+		if answer := "HTTP/1.1 "; bytes.HasPrefix(data, []byte(answer[:min(len(answer), len(data))])) {
+			// Node refuses a protocol revision on the connection that it has upgraded; no frame begins like that.
+			line, _, _ := bytes.Cut(data, []byte("\r"))
+			return nil, fmt.Errorf("upgrade refused: %.80s: does the server speak this revision of Engine.IO?", line)
+		}
 		first := data[0]
 		if data[1]&0x80 != 0 {
 			return nil, errors.New("masked frame from the server")
