@@ -31,7 +31,7 @@ not compared. docs/rules.md describes each field.`,
     - name: nobody joins the staff
       event: join
       args: [staff]
-      want: {decision: denied, message: not allowed}`,
+      want: denied`,
 		DisableFlagsInUseLine: true,
 		Args:                  arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
