@@ -94,7 +94,14 @@ func (b *Bus) publishBatch(c *redisconn.Conn, batch [][]byte) error {
 
 // probe sends this node a message through Redis, which its subscription must receive, and asks whether Redis is still the
 // master: a demoted one keeps its connections, and what is published there reaches no one elsewhere.
-func (b *Bus) probe(c *redisconn.Conn) error {
+func (b *Bus) probe(c *redisconn.Conn) (err error) {
+	// Before it is sent: it may be back before Redis' answer to the publisher is.
+	b.health.probed(time.Now())
+	defer func() {
+		if err != nil {
+			b.health.heard() // nothing may have been published
+		}
+	}()
 	commands := appendPublish(nil, b.config.Probe, []byte("probe"))
 	asks := c.TellsRole
 	if asks {
@@ -118,7 +125,6 @@ func (b *Bus) probe(c *redisconn.Conn) error {
 			return err
 		}
 	}
-	b.health.probed(time.Now())
 	return nil
 }
 

@@ -99,7 +99,7 @@ func (h *health) end() {
 	h.close = nil
 }
 
-// probed records that a probe was published. A subscription that has not received an earlier one in time is closed.
+// probed records that a probe is about to be published. A subscription that has not received an earlier one in time is closed.
 func (h *health) probed(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -7,7 +7,7 @@ import { Server } from "socket.io";
 
 const http = createServer();
 const publisher = new Redis(process.env.REDIS);
-const subscriber = publisher.duplicate();
+const subscriber = publisher.duplicate({ enableReadyCheck: false }); // INFO is no command of a subscriber
 const adapter = process.env.SHARDED
   ? createShardedAdapter(publisher, subscriber, { subscriptionMode: process.env.SHARDED })
   : createAdapter(publisher, subscriber);

@@ -10,7 +10,7 @@ import { Server } from "socket.io";
 import { closeAll, connect, hears, nodes, request } from "./lib.mjs";
 
 const redis = new Redis(process.env.REDIS);
-const subscriber = redis.duplicate();
+const subscriber = redis.duplicate({ enableReadyCheck: false }); // INFO is no command of a subscriber
 
 export const emitter = new Emitter(redis);
 export const clients = {};
