@@ -129,14 +129,19 @@ func talk(t *testing.T, nodes ...node) {
 			t.Fatal(err)
 		}
 		clients = append(clients, c)
-		send := func(packet string) error { return c.WriteMessage(websocket.TextMessage, []byte(packet)) }
+		var writing sync.Mutex
+		send := func(packet string) error {
+			writing.Lock()
+			defer writing.Unlock()
+			return c.WriteMessage(websocket.TextMessage, []byte(packet))
+		}
 		if err := send("40"); err != nil {
 			t.Fatal(err)
 		}
 		running.Go(func() { // reads until the connection is closed
 			for {
 				_, packet, err := c.ReadMessage()
-				if err != nil {
+				if err != nil || string(packet) == "2" && send("3") != nil {
 					return
 				}
 				for from := range nodes {
