@@ -163,7 +163,7 @@ func talk(t *testing.T, nodes ...node) {
 					return
 				case <-tick.C:
 				}
-				for _, packet := range []string{fmt.Sprintf(`42["shout",%d]`, i), `42["join","room"]`, `42["forbidden"]`, `42["unknown"]`} {
+				for _, packet := range []string{fmt.Sprintf(`42["shout",%d]`, i), `42["join","room"]`, `42["order",1]`, `42["forbidden"]`, `42["unknown"]`} {
 					if send(packet) != nil {
 						return // closed; too early, the queries would have no answer
 					}
