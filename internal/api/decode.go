@@ -219,7 +219,7 @@ func (t *target) members(except bool) members {
 	return known
 }
 
-// check sees that somebody is addressed.
+// check refuses a call that names neither rooms nor all, or both.
 func (t *target) check() error {
 	switch {
 	case t.all && t.rooms != nil:

@@ -130,7 +130,7 @@ func (i *idempotency) repeat(ctx context.Context, key string, hash [sha256.Size]
 	return a
 }
 
-// unknown is the answer where nobody can say what was done.
+// unknown is the answer where it is not known what was done.
 func unknown() answer {
 	return problem{
 		Status: http.StatusServiceUnavailable, Code: codeUnknown,

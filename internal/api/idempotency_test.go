@@ -151,19 +151,7 @@ func withOutcome(t *testing.T, publish func(done func(error)), change func(*api.
 		t.Fatal(err)
 	}
 	t.Cleanup(io.Close)
-	keys, err := api.NewKeys([]config.Secret{key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := api.Config{Server: io, Keys: keys}
-	if change != nil {
-		change(&cfg)
-	}
-	s, err := api.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return newAPI(t, io, change)
 }
 
 // direct calls a handler without a network.

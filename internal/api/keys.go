@@ -123,7 +123,7 @@ func readKeyFile(name string) (string, error) {
 	return string(content), err
 }
 
-// namesFile reports whether a text meant as a key is the name of a file that is there: whoever knew the name could log in.
+// namesFile reports whether a text meant as a key is the name of a file that is there: a caller that knows the name could log in with it.
 func namesFile(text string) bool {
 	info, err := os.Stat(text)
 	return err == nil && info.Mode()&fs.ModeType == 0

@@ -64,6 +64,13 @@ func start(t *testing.T, n int, change func(*api.Config)) []*node {
 
 func startAPI(t *testing.T, io *socketio.Server, change func(*api.Config)) (*api.Server, string) {
 	t.Helper()
+	s := newAPI(t, io, change)
+	return s, serve(t, s)
+}
+
+// newAPI makes an API of a server without a listener.
+func newAPI(t *testing.T, io *socketio.Server, change func(*api.Config)) *api.Server {
+	t.Helper()
 	keys, err := api.NewKeys([]config.Secret{key})
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +83,7 @@ func startAPI(t *testing.T, io *socketio.Server, change func(*api.Config)) (*api
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, serve(t, s)
+	return s
 }
 
 func serve(t *testing.T, h http.Handler) string {

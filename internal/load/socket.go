@@ -215,7 +215,7 @@ func (s *socket) connected() {
 	}
 }
 
-// readable takes in what has arrived: for plain sockets 64 KiB at most, which stays in the processor's cache.
+// readable reads what has arrived: for plain sockets 64 KiB at most, which stays in the processor's cache.
 func (w *worker) readable(s *socket) {
 	for again := true; again && s.state != socketClosed; again = s.secure != nil {
 		held := 0

@@ -257,7 +257,7 @@ func (p *partition) store(ctx context.Context, batch []*entry) bool {
 		n.has(p)
 	}
 	select {
-	case <-p.node.registered: // else nobody would find what it leaves behind
+	case <-p.node.registered: // else no survivor would find what it leaves behind
 	case <-ctx.Done():
 		return false
 	}

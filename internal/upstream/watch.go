@@ -3,7 +3,7 @@ package upstream
 import "time"
 
 // watch tells which nodes are lost: those whose heartbeat has not changed during a whole period in which Redis answered. It
-// compares counts instead of trusting an expiry in Redis, which goes on while Redis is away and nobody could beat.
+// compares counts instead of trusting an expiry in Redis, which goes on while Redis is away and no node can send a heartbeat.
 type watch struct {
 	times Times
 

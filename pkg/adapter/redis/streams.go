@@ -68,8 +68,8 @@ const (
 
 var streamFields = []string{"uid", "nsp", "type", "data"}
 
-// log is the stream of a namespace. One of a name that no stream has, as Node's hash makes them, is read by nobody; it
-// takes the first, where at least gateways find it.
+// log is the stream of a namespace. Node's hash also names streams that do not exist and that no server reads; such a namespace
+// uses the first one, which gateways read.
 func (d *streams) log(nsp string) *redisstream.Stream {
 	cfg := d.cluster.config.Streams
 	if log, found := d.byName[rediswire.StreamOf(cfg.Name, cfg.Count, nsp)]; found {
