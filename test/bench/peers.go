@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/carillon-io/carillon/test/program"
 )
 
 // startTimeout bounds how long a server may take until it accepts connections.
@@ -32,7 +34,7 @@ func (s *servers) wait() {
 
 // startRedis starts it on the generator's cores: its own cost is counted apart.
 func (s *servers) startRedis(ctx context.Context, b *bench) (address string, err error) {
-	address, err = freeAddress()
+	address, err = program.Reserve()
 	if err != nil {
 		return "", err
 	}
@@ -42,7 +44,7 @@ func (s *servers) startRedis(ctx context.Context, b *bench) (address string, err
 
 // startPeer starts a server, as a node of a cluster when redis is given, and with token as one that checks tokens.
 func (s *servers) startPeer(ctx context.Context, b *bench, peer, redis string, token bool) (address string, err error) {
-	address, err = freeAddress()
+	address, err = program.Reserve()
 	if err != nil {
 		return "", err
 	}
@@ -72,7 +74,7 @@ routes: {bench: {partitions: 4}}
 `
 
 func (s *servers) gateway(b *bench, address, redis string, token bool) ([]string, error) {
-	ops, err := freeAddress()
+	ops, err := program.Reserve()
 	if err != nil {
 		return nil, err
 	}
@@ -116,12 +118,4 @@ func (s *servers) start(ctx context.Context, args []string, address string) erro
 		}
 	}
 	return fmt.Errorf("%s does not listen", args)
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }

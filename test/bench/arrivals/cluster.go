@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/carillon-io/carillon/test/program"
 )
 
 // server is one process of a cluster.
@@ -30,7 +32,7 @@ func startCluster(kind, gateway, dir string, limit int) (c *cluster, err error) 
 			c.stop()
 		}
 	}()
-	address, err := freeAddress()
+	address, err := program.Reserve()
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +74,7 @@ func newServer(kind, gateway, dir, redis string, i, limit int) (*server, error) 
 	var free [3]string
 	for j := range free {
 		var err error
-		if free[j], err = freeAddress(); err != nil {
+		if free[j], err = program.Reserve(); err != nil {
 			return nil, err
 		}
 	}
@@ -90,14 +92,6 @@ func newServer(kind, gateway, dir, redis string, i, limit int) (*server, error) 
 	s.cmd = exec.Command(gateway, "serve", "--config", file)
 	s.probe = "http://" + free[1] + "/readyz"
 	return s, nil
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 func (s *server) await() error {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/carillon-io/carillon/test/program"
 )
 
 // node is a gateway process.
@@ -50,7 +51,7 @@ func startNodes() (*nodes, error) {
 	}
 	var free [6]string
 	for i := range free {
-		if free[i], err = freeAddress(); err != nil {
+		if free[i], err = program.Reserve(); err != nil {
 			return nil, errors.Join(err, n.stop())
 		}
 	}
@@ -74,14 +75,6 @@ func startNodes() (*nodes, error) {
 		}
 	}
 	return n, nil
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // await waits until the node is ready.
