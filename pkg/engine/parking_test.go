@@ -18,6 +18,14 @@ func (s *server) parked(c *client) {
 	}
 }
 
+// asleep waits until the connection is parked with nothing left but its descriptor. One that is parked while a write has not
+// returned yet is put to sleep by that write.
+func (s *server) asleep(c *client) {
+	s.t.Helper()
+	s.parked(c)
+	s.eventually("the connection is asleep", func() bool { return engine.Asleep(c.session) })
+}
+
 func TestParking_IdleConnectionsHaveNoGoroutine(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		return // there a goroutine waits for each
@@ -54,10 +62,7 @@ func TestParking_AParkedConnectionSleeps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ws, c := s.connect()
 			for range 3 {
-				s.parked(c)
-				if !engine.Asleep(c.session) {
-					t.Fatal("awake")
-				}
+				s.asleep(c)
 				ws.text("4x")
 				ws.want("4x")
 			}
@@ -66,8 +71,7 @@ func TestParking_AParkedConnectionSleeps(t *testing.T) {
 			ws.want("4" + large)
 			ws.text("4x")
 			ws.want("4x")
-			s.parked(c)
-			s.eventually("it sleeps again", func() bool { return engine.Asleep(c.session) })
+			s.asleep(c)
 			ws.text("4x")
 			ws.want("4x")
 			ws.Close()
