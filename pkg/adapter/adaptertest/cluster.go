@@ -2,8 +2,11 @@ package adaptertest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
 // What a receiver has not handled yet is bounded; beyond it Publish fails with ErrFull.
@@ -16,8 +19,9 @@ const defaultLimit = 5 * time.Second
 type Cluster struct {
 	adapters []*Adapter // static after construction
 
-	mu      sync.Mutex // guards everything of every adapter; nothing of a Node's is called under it
-	changed *sync.Cond // on mu: some adapter has work, was resumed, or is to end
+	mu      sync.Mutex   // guards everything of every adapter; nothing of a Node's is called under it
+	changed *sync.Cond   // on mu: some adapter has work, was resumed, or is to end
+	lanes   adapter.Lane // given out
 }
 
 // NewCluster returns a cluster of n nodes, none of them running. They are named node-0 and so on.
@@ -32,8 +36,12 @@ func NewCluster(n int) *Cluster {
 			wants:   make(map[room]bool),
 			touched: make(map[room]bool),
 			asking:  make(map[*question]bool),
+
+			lane:      adapter.Lane(i + 1),
+			following: make(map[string]int),
 		})
 	}
+	c.lanes = adapter.Lane(n)
 	return c
 }
 
@@ -45,11 +53,16 @@ type room struct{ nsp, name string }
 
 // peersLocked returns the running adapters other than a that have the namespace open.
 func (c *Cluster) peersLocked(a *Adapter, nsp string) []*Adapter {
-	var peers []*Adapter
+	return slices.DeleteFunc(c.openLocked(nsp), func(p *Adapter) bool { return p == a })
+}
+
+// openLocked returns the running adapters that have the namespace open.
+func (c *Cluster) openLocked(nsp string) []*Adapter {
+	var all []*Adapter
 	for _, p := range c.adapters {
-		if p != a && p.running && p.open[nsp] {
-			peers = append(peers, p)
+		if p.running && p.open[nsp] {
+			all = append(all, p)
 		}
 	}
-	return peers
+	return all
 }

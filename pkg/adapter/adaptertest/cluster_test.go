@@ -24,7 +24,7 @@ func TestCluster_Conforms(t *testing.T) {
 			adapters = append(adapters, c.Adapter(i))
 		}
 		return adapters
-	})
+	}, adaptertest.Fences)
 }
 
 // member is a node that answers the names of its rooms and hands on what it is told.
@@ -144,6 +144,36 @@ func TestCluster_PausedNodeConfirmsWithAnErrorInTheEnd(t *testing.T) {
 		c.Adapter(0).Confirm("/", []string{"red"}, func(err error) { done <- err })
 		if err := <-done; !errors.Is(err, adapter.ErrAway) {
 			t.Errorf("Confirm: %v", err)
+		}
+	})
+}
+
+// TestCluster_BreakEndsTheLane: a fence that was on its way is lost with all else, and both sides can tell.
+func TestCluster_BreakEndsTheLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := run(t, &member{}, &member{})
+		fencer := adapter.FencerOf(c.Adapter(0))
+		var lanes []adapter.Lane
+		fencer.ConfirmLanes("/", nil, func(l []adapter.Lane, err error) { lanes = l })
+		synctest.Wait()
+		if len(lanes) != 1 || !fencer.Whole(lanes) {
+			t.Fatalf("lanes %v, whole %t", lanes, fencer.Whole(lanes))
+		}
+		c.Adapter(0).Pause()
+		outcome := errors.New("none")
+		_, back := fencer.Fence("/", nil, func(err error) { outcome = err })
+		if !slices.Equal(back, lanes) {
+			t.Errorf("the fence comes back in %v instead of %v", back, lanes)
+		}
+		c.Adapter(0).Break()
+		c.Adapter(0).Resume()
+		if !errors.Is(outcome, adapter.ErrAway) || fencer.Whole(lanes) {
+			t.Errorf("after Break: %v, whole %t", outcome, fencer.Whole(lanes))
+		}
+		fencer.ConfirmLanes("/", nil, func(l []adapter.Lane, err error) { lanes = l })
+		synctest.Wait()
+		if !fencer.Whole(lanes) {
+			t.Errorf("new lanes %v are not whole", lanes)
 		}
 	})
 }

@@ -23,6 +23,11 @@ type Adapter struct {
 	confirms []*confirm
 	inbox    []func(adapter.Node)
 	asking   map[*question]bool // questions of this node's that still wait
+
+	lane      adapter.Lane
+	fences    uint64         // published by this node
+	fencesOut []*fence       // of these, those that have not come back
+	following map[string]int // calls of Follow by namespace
 }
 
 var _ adapter.Adapter = (*Adapter)(nil)
@@ -88,9 +93,13 @@ func (a *Adapter) publish(c adapter.Command) error {
 			return adapter.ErrFull
 		}
 	}
+	if a.following[adapter.NamespaceOf(c)] > 0 && a.open[adapter.NamespaceOf(c)] && len(a.inbox) < maxInbox {
+		peers = append(peers, a)
+	}
 	for _, p := range peers {
 		if b, ok := c.(adapter.Broadcast); !ok || p.hearsLocked(b) {
-			p.inbox = append(p.inbox, func(n adapter.Node) { deliver(n, c) })
+			at := adapter.Arrival{Lane: p.lane, Own: p == a}
+			p.inbox = append(p.inbox, func(n adapter.Node) { p.deliverAt(n, c, at) })
 		}
 	}
 	a.cluster.changed.Broadcast()
@@ -108,14 +117,6 @@ func (a *Adapter) hearsLocked(b adapter.Broadcast) bool {
 		}
 	}
 	return false
-}
-
-func deliver(n adapter.Node, c adapter.Command) {
-	if b, ok := c.(adapter.Broadcast); ok {
-		b.Received = time.Now()
-		c = b
-	}
-	n.Deliver(c)
 }
 
 // Touch implements adapter.Adapter.
@@ -190,10 +191,11 @@ func (a *Adapter) Run(ctx context.Context, node adapter.Node) error {
 		}
 	}
 	a.endLocked()
-	confirms := a.confirms
+	confirms, fences := a.confirms, a.takeFencesLocked()
 	a.confirms, a.inbox = nil, nil
 	c.mu.Unlock()
 	settle(confirms, adapter.ErrAway)
+	loseFences(fences)
 	return nil
 }
 

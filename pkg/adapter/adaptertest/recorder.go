@@ -10,7 +10,7 @@ import (
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
-// recorder is an adapter.Node that remembers what it was given.
+// recorder is an adapter.FenceNode that remembers what it was given.
 type recorder struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed, and replaced, when a command or a query comes
@@ -20,6 +20,7 @@ type recorder struct {
 	arrivals int                 // commands, of all namespaces
 	untimed  int                 // broadcasts that do not say when they were received
 	queries  []adapter.Query
+	trail    []step                                           // what came in namespaces that are followed
 	answer   func(q adapter.Query, reply func(adapter.Reply)) // nil: silence
 }
 
@@ -46,6 +47,47 @@ func (r *recorder) Deliver(c adapter.Command) (sockets int) {
 	}
 	r.changedLocked()
 	return 0
+}
+
+// step is a command or a fence that came in a namespace that is followed.
+type step struct {
+	nsp     string
+	lane    adapter.Lane
+	own     bool
+	command string        // as show tells it; empty: it is a fence
+	fence   adapter.Fence // likewise
+}
+
+// DeliverAt implements adapter.FenceNode.
+func (r *recorder) DeliverAt(c adapter.Command, at adapter.Arrival) (sockets int) {
+	b, ok := c.(adapter.Broadcast)
+	r.add(step{nsp: adapter.NamespaceOf(c), lane: at.Lane, own: at.Own, command: show(c)}, at.Own && ok && b.Received.IsZero())
+	if !at.Own {
+		r.Deliver(c)
+	}
+	return 0
+}
+
+// Fenced implements adapter.FenceNode.
+func (r *recorder) Fenced(nsp string, f adapter.Fence, lane adapter.Lane) {
+	r.add(step{nsp: nsp, lane: lane, fence: f}, false)
+}
+
+func (r *recorder) add(s step, untimed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trail = append(r.trail, s)
+	if untimed {
+		r.untimed++
+	}
+	r.changedLocked()
+}
+
+// followed returns what came so far in a namespace while it was followed.
+func (r *recorder) followed(nsp string) []step {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(r.trail), func(s step) bool { return s.nsp != nsp })
 }
 
 // Answer implements adapter.Node.

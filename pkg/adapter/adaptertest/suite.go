@@ -22,7 +22,14 @@ const (
 	chatNsp = "/chat"
 )
 
-// Option relaxes the suite.
+// testCase is one case of the suite.
+type testCase struct {
+	name  string
+	nodes int
+	run   func(t *testing.T, nodes []*node)
+}
+
+// Option says what the adapters are to be held to.
 type Option uint8
 
 const (
@@ -32,6 +39,8 @@ const (
 	// AmongOthers: other tests run at the same time, so a case cannot tell whose goroutines are left. The caller's TestMain
 	// does that for all.
 	AmongOthers
+	// Fences: the adapters have an adapter.Fencer.
+	Fences
 )
 
 // Run runs the conformance suite. most is the number of nodes that factory can make at a time: with 1 the cases of a
@@ -41,11 +50,7 @@ func Run(t *testing.T, most int, factory Factory, options ...Option) {
 	if most != 1 && most < 3 {
 		t.Fatalf("the suite needs adapters for 1 node or for 3, not for %d", most)
 	}
-	cases := []struct {
-		name  string
-		nodes int
-		run   func(t *testing.T, nodes []*node)
-	}{
+	cases := []testCase{
 		{"Alone_PublishSucceedsAndNothingComesBack", 1, testAlonePublish},
 		{"Alone_ConfirmSucceeds", 1, testAloneConfirm},
 		{"Alone_AskMissesNobody", 1, testAloneAsk},
@@ -77,6 +82,9 @@ func Run(t *testing.T, most int, factory Factory, options ...Option) {
 
 		{"Run_EndsWithNilAndTakesNothingMore", 3, testRunEnds},
 		{"Run_NodesComeAndGoAtOnce", 3, testComeAndGo},
+	}
+	if slices.Contains(options, Fences) {
+		cases = append(cases, fenceCases...)
 	}
 	for _, c := range cases {
 		if c.nodes > most {
