@@ -117,6 +117,7 @@ func commonFlags(flags *pflag.FlagSet, o *load.Options) {
 	flags.IntVar(&o.EIO, "eio", o.EIO, "`revision` of Engine.IO: 4, or 3 as clients 2.x")
 	flags.StringVar(&o.Token, "token", "", "`token` of every client, as auth.token")
 	flags.BoolVar(&o.Insecure, "insecure", false, "accept any certificate")
+	flags.BoolVar(&o.Deflate, "deflate", false, "offer permessage-deflate; what clients send stays plain")
 	flags.IntVar(&o.Clients, "clients", o.Clients, "`number` of clients")
 	flags.IntVar(&o.Concurrency, "concurrency", o.Concurrency, "`number` of handshakes under way at once")
 	flags.DurationVar(&o.HandshakeTimeout, "handshake-timeout", o.HandshakeTimeout, "a handshake, its join included, that takes more `time` has failed")

@@ -96,7 +96,11 @@ func (w *worker) open(c *client) {
 	s.out = append(s.out, t.request...)
 	s.out = append(s.out, " HTTP/1.1\r\nHost: "...)
 	s.out = append(s.out, t.host...)
-	s.out = append(s.out, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: Y2FyaWxsb24gbG9hZCAwMQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"...)
+	s.out = append(s.out, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: Y2FyaWxsb24gbG9hZCAwMQ==\r\nSec-WebSocket-Version: 13\r\n"...)
+	if w.g.o.Deflate {
+		s.out = append(s.out, deflateOffer...)
+	}
+	s.out = append(s.out, "\r\n"...)
 	w.mark(s)
 }
 

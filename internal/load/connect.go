@@ -5,9 +5,11 @@ package load
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // newClients are n clients that alternate over the servers.
@@ -65,18 +67,45 @@ func (g *generator) ramp(clients []*client) (Result, error) {
 // errAllLost is the error of a scenario at whose end no connection is left: what it measured is not of a server at work.
 var errAllLost = errors.New("every connection was lost")
 
-// idle clients connect and wait.
+// idle clients connect and wait, and note when messages came that another process published.
 type idle struct {
 	nothing
 	gone atomic.Int64
 }
 
+// arrivals is when an idle worker's clients received messages, in nanoseconds since 1970, which other processes know too.
+type arrivals struct {
+	first, last, received int64
+}
+
 func (s *idle) connected(c *client)   { c.w.settled(c) }
 func (s *idle) closed(*client, error) { s.gone.Add(1) }
 
+func (s *idle) event(c *client, _ []byte) {
+	a := c.w.state.(*arrivals)
+	a.last = time.Now().UnixNano()
+	if a.received++; a.received == 1 {
+		a.first = a.last
+	}
+}
+
+// putArrivals reports the messages that came, if there were any.
+func (g *generator) putArrivals(r Result) {
+	total := arrivals{first: math.MaxInt64}
+	g.collect(func(w *worker) {
+		if a := w.state.(*arrivals); a.received > 0 {
+			total.first, total.last = min(total.first, a.first), max(total.last, a.last)
+			total.received += a.received
+		}
+	})
+	if total.received > 0 {
+		r["received"], r["first_received_unix_s"], r["last_received_unix_s"] = total.received, float64(total.first)/1e9, float64(total.last)/1e9
+	}
+}
+
 func connectScenario(g *generator) (Result, error) {
 	s := &idle{}
-	g.play(s)
+	g.do(func(w *worker) { w.state, w.scenario = &arrivals{}, s })
 	before := rssBytes(g.o.PIDs)
 	r, err := g.ramp(g.newClients(g.o.Clients))
 	if err != nil {
@@ -85,13 +114,12 @@ func connectScenario(g *generator) (Result, error) {
 	ramped := rssBytes(g.o.PIDs)
 	g.say("%v connections idle for %v", r["connected"], g.o.Hold)
 	a := g.sample()
-	if err := pause(g.ctx, g.o.Hold); err != nil {
-		return r, err
-	}
+	interrupted := pause(g.ctx, g.o.Hold)
 	b := g.sample()
 	held := rssBytes(g.o.PIDs)
-	r["hold_s"], r["hold_disconnects"] = g.o.Hold.Seconds(), s.gone.Load()
-	if s.gone.Load() >= r["connected"].(int64) {
+	r["hold_s"], r["hold_disconnects"] = rounded(float64(b.at-a.at)/1e9), s.gone.Load()
+	g.putArrivals(r)
+	if interrupted == nil && s.gone.Load() >= r["connected"].(int64) {
 		return r, errAllLost
 	}
 	if n := float64(r["connected"].(int64)); len(g.o.PIDs) > 0 {
@@ -102,5 +130,5 @@ func connectScenario(g *generator) (Result, error) {
 		r["rss_per_conn_kb"] = rounded(float64(held-before) / n / 1024)
 		r["hold_cpu_cores"] = rounded((b.server - a.server) / (float64(b.at-a.at) / 1e9))
 	}
-	return r, nil
+	return r, interrupted
 }

@@ -33,6 +33,11 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	r["scenario"], r["transport"], r["eio"] = o.Scenario, o.Transport, o.EIO
 	r["gen_rss_mb"] = rounded(float64(rssBytes([]int{os.Getpid()})) / 1e6)
+	if o.Deflate {
+		deflated := int64(0)
+		g.collect(func(w *worker) { deflated += w.deflated })
+		r["deflated_messages"] = deflated
+	}
 	if errors := g.noted(); len(errors) > 0 {
 		r["errors"] = errors
 	}

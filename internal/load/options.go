@@ -35,6 +35,7 @@ type Options struct {
 	EIO       int      // revision of Engine.IO: 3 or 4
 	Token     string   // sent with each CONNECT as auth.token, to Socket.IO 2.x as the query parameter token
 	Insecure  bool     // any certificate is accepted
+	Deflate   bool     // WebSockets offer permessage-deflate without context takeover; what is sent stays plain
 
 	Clients     int  // connections; subscribers of fanout, concurrent cycles of churn
 	Concurrency int  // handshakes under way at once

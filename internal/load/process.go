@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -138,5 +139,6 @@ func (g *generator) putCPU(r Result, a, b sample, units float64) {
 	r["gen_cores"] = rounded((b.self - a.self) / seconds)
 	r["gen_cpu_s_per_M"] = perMillion(b.self - a.self)
 	const busy = .93
-	r["generator_limited"] = (b.self-a.self)/seconds > busy*float64(len(g.workers))
+	usable := min(len(g.workers), runtime.NumCPU()) // of which there may be fewer than threads
+	r["generator_limited"] = (b.self-a.self)/seconds > busy*float64(usable)
 }

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // serve starts a server that does what the scenarios ask of one.
 func serve(t *testing.T, secure bool) (url string, stop func()) {
 	t.Helper()
-	server, err := socketio.New(socketio.Config{Engine: engine.Config{EIO3: true}})
+	server, err := socketio.New(socketio.Config{Engine: engine.Config{EIO3: true, CompressWebSocket: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,6 +122,51 @@ func TestEcho_AClosedLoopAnswersEachRequest(t *testing.T) {
 	o.Rate, o.Inflight = "max", 3
 	if r := run(t, o); r["bad_replies"] != int64(0) || r["disconnects"] != int64(0) || r["inflight"] != 3 {
 		t.Errorf("%v", r)
+	}
+}
+
+func TestFanout_DeflatedMessagesAreTheSame(t *testing.T) {
+	url, _ := serve(t, false)
+	for _, offered := range []bool{false, true} {
+		o := short("fanout", url)
+		o.Rate, o.Size, o.Deflate = "50", 4096, offered
+		r := run(t, o)
+		if r["lost"] != int64(0) || r["gaps"] != int64(0) || r["unknown_events"] != int64(0) || r["errors"] != nil {
+			t.Errorf("offered: %v: %v", offered, r)
+		}
+		deflated, _ := r["deflated_messages"].(int64)
+		if offered != (deflated > 0) {
+			t.Errorf("offered: %v: %d messages came deflated", offered, deflated)
+		}
+	}
+}
+
+func TestConnect_NotesMessagesOfOthers(t *testing.T) {
+	url, _ := serve(t, false)
+	o := short("connect", url)
+	o.Hold = time.Hour
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	before := time.Now()
+	o.Progress = &onLine{prefix: "20 connections idle", f: func() {
+		go func() {
+			defer cancel()
+			other := short("fanout", url)
+			other.All, other.Rate, other.Clients = true, "10", 1
+			if _, err := Run(t.Context(), other); err != nil {
+				t.Error(err)
+			}
+		}()
+	}}
+	r, err := Run(ctx, o)
+	if err == nil || !strings.Contains(err.Error(), "interrupted") {
+		t.Fatal(err)
+	}
+	received, _ := r["received"].(int64)
+	first, _ := r["first_received_unix_s"].(float64)
+	last, _ := r["last_received_unix_s"].(float64)
+	if received == 0 || received%20 != 0 || first < float64(before.UnixNano())/1e9 || last < first {
+		t.Errorf("%d messages from %v to %v, began at %v", received, first, last, before)
 	}
 }
 

@@ -48,9 +48,15 @@ func (w *worker) webSocketInput(s *socket, data []byte) (rest []byte, err error)
 			break
 		}
 		data = next
-		if first == 0x81 { // a whole text
+		switch {
+		case first == 0x81: // a whole text
 			err = w.packet(s.c, payload)
-		} else {
+		case first == 0xc1 && w.g.o.Deflate: // a whole text, deflated
+			if payload, err = w.inflate(payload); err == nil {
+				w.deflated++
+				err = w.packet(s.c, payload)
+			}
+		default:
 			err = w.otherFrame(s, first, payload)
 		}
 		if err != nil || s.state == socketClosed {

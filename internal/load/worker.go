@@ -62,6 +62,8 @@ type worker struct {
 	underway  map[*client]struct{}
 	handshake *histogram
 	lastScan  int64
+	inflater  inflater
+	deflated  int64 // messages
 
 	ready, failed, retried atomic.Int64
 
