@@ -115,7 +115,7 @@ func churnScenario(g *generator) (Result, error) {
 		c.id, c.count = g.o.Residents+i, i
 	}
 	dealt := g.deal(clients)
-	before := rssBytes(g.o.PIDs)
+	before := ResidentBytes(g.o.PIDs)
 	from := now() + int64(g.o.Warmup)
 	to := from + int64(g.o.Duration)
 	g.say("churn for %v", g.o.Warmup+g.o.Duration)
@@ -150,7 +150,7 @@ func churnScenario(g *generator) (Result, error) {
 	connect.put(r, "connect")
 	join.put(r, "join")
 	r["rss_before_mb"] = rounded(float64(before) / 1e6)
-	r["rss_after_mb"] = rounded(float64(rssBytes(g.o.PIDs)) / 1e6)
+	r["rss_after_mb"] = rounded(float64(ResidentBytes(g.o.PIDs)) / 1e6)
 	g.putCPU(r, a, b, float64(cycles)*float64(b.at-a.at)/float64(to-from))
 	if cycles == 0 && s.failed.Load() > 0 {
 		return r, fmt.Errorf("no cycle was whole: %v", g.noted())

@@ -106,17 +106,17 @@ func (g *generator) putArrivals(r Result) {
 func connectScenario(g *generator) (Result, error) {
 	s := &idle{}
 	g.do(func(w *worker) { w.state, w.scenario = &arrivals{}, s })
-	before := rssBytes(g.o.PIDs)
+	before := ResidentBytes(g.o.PIDs)
 	r, err := g.ramp(g.newClients(g.o.Clients))
 	if err != nil {
 		return r, err
 	}
-	ramped := rssBytes(g.o.PIDs)
+	ramped := ResidentBytes(g.o.PIDs)
 	g.say("%v connections idle for %v", r["connected"], g.o.Hold)
 	a := g.sample()
 	interrupted := pause(g.ctx, g.o.Hold)
 	b := g.sample()
-	held := rssBytes(g.o.PIDs)
+	held := ResidentBytes(g.o.PIDs)
 	r["hold_s"], r["hold_disconnects"] = rounded(float64(b.at-a.at)/1e9), s.gone.Load()
 	g.putArrivals(r)
 	if interrupted == nil && s.gone.Load() >= r["connected"].(int64) {

@@ -32,7 +32,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		r = Result{}
 	}
 	r["scenario"], r["transport"], r["eio"] = o.Scenario, o.Transport, o.EIO
-	r["gen_rss_mb"] = rounded(float64(rssBytes([]int{os.Getpid()})) / 1e6)
+	r["gen_rss_mb"] = rounded(float64(ResidentBytes([]int{os.Getpid()})) / 1e6)
 	if o.Deflate {
 		deflated := int64(0)
 		g.collect(func(w *worker) { deflated += w.deflated })

@@ -17,8 +17,8 @@ func processExists(pid int) bool {
 	return pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
-// rssBytes sums the resident set of pids.
-func rssBytes(pids []int) int64 {
+// ResidentBytes is the memory of processes in bytes, their resident sets. One that has ended has none.
+func ResidentBytes(pids []int) int64 {
 	var t int64
 	for _, p := range pids {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p))
@@ -34,9 +34,8 @@ func rssBytes(pids []int) int64 {
 	return t
 }
 
-// cpuSeconds sums user+system time of pids (all their threads), and the
-// system part.
-func cpuSeconds(pids []int) (t, sys float64) {
+// CPUSeconds is the user and system time of processes, and the system part of it alone. One that has ended has none.
+func CPUSeconds(pids []int) (t, sys float64) {
 	for _, p := range pids {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
 		if err != nil {
@@ -107,8 +106,8 @@ type sample struct {
 
 func (g *generator) sample() sample {
 	s := sample{at: now(), self: selfCPU()}
-	s.server, s.system = cpuSeconds(g.o.PIDs)
-	s.aux, _ = cpuSeconds(g.o.AuxPIDs)
+	s.server, s.system = CPUSeconds(g.o.PIDs)
+	s.aux, _ = CPUSeconds(g.o.AuxPIDs)
 	if len(g.cpus) > 0 {
 		s.busy, s.steal = coreBusy(g.cpus)
 	}

@@ -21,7 +21,7 @@ func pubsubScenario(g *generator) (Result, error) {
 	g.do(func(w *worker) {
 		w.state = &pubsubWorker{tally: newTally(), random: rand.New(rand.NewPCG(uint64(w.id)+1, g.o.Seed))}
 	})
-	before := rssBytes(g.o.PIDs)
+	before := ResidentBytes(g.o.PIDs)
 	ramp, err := g.ramp(all)
 	if err != nil {
 		return ramp, err
@@ -47,7 +47,7 @@ func pubsubScenario(g *generator) (Result, error) {
 		r["subscribers"], r["rooms"], r["members"] = len(all), g.o.Rooms, g.o.Members
 	}
 	r["publishers"], r["payload_bytes"], r["p99_limit_ms"] = len(p.streams), g.o.Size, g.o.P99.Milliseconds()
-	r["rss_mb"], r["rss_before_mb"] = rounded(float64(rssBytes(g.o.PIDs))/1e6), rounded(float64(before)/1e6)
+	r["rss_mb"], r["rss_before_mb"] = rounded(float64(ResidentBytes(g.o.PIDs))/1e6), rounded(float64(before)/1e6)
 	if err == nil && p.gone.Load() >= r["connected"].(int64) {
 		err = errAllLost
 	}

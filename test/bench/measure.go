@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -25,6 +27,7 @@ const loadTimeout = 5 * time.Minute
 type bench struct {
 	dir           string
 	short         bool
+	scale         int    // connections that are tried
 	servers, load string // the cores of each; empty on a machine with one
 }
 
@@ -42,7 +45,7 @@ func build(ctx context.Context, dir string, short bool) (*bench, error) {
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("build: %w", err)
 	}
-	return b, nil
+	return b, b.newCertificate()
 }
 
 func (b *bench) program(name string) string { return filepath.Join(b.dir, name) }
@@ -73,8 +76,8 @@ func pinned(cores string, args ...string) []string {
 // measure runs one scenario once against fresh servers and returns the numbers of the generator's answer, and how long the
 // garbage collector stopped the gateway.
 func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64) (map[string]float64, error) {
-	ctx, stop := context.WithTimeout(ctx, loadTimeout)
-	running := &servers{recovery: s.recovery}
+	ctx, stop := context.WithTimeout(ctx, cmp.Or(s.lasts, loadTimeout))
+	running := &servers{}
 	defer running.wait()
 	defer stop()
 	redis := ""
@@ -85,9 +88,9 @@ func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64
 		}
 	}
 	if s.here != nil {
-		return s.here(ctx, redis, at, b.short)
+		return s.here(ctx, b, running, redis, at)
 	}
-	args := pinned(b.load, append([]string{b.program("gateway"), "bench"}, append(s.args(at, b.short), "--output", "json", "--quiet")...)...)
+	args := b.generator(append(s.args(at, b.short), "--output", "json", "--quiet")...)
 	if s.token {
 		token, err := b.newToken()
 		if err != nil {
@@ -105,13 +108,17 @@ func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64
 	}
 	var urls []string
 	for range nodes {
-		address, err := running.startPeer(ctx, b, peer, redis, s.token)
+		address, err := running.startPeer(ctx, b, peer, redis, s.setup)
 		if err != nil {
 			return nil, err
 		}
-		urls = append(urls, "http://"+address)
+		urls = append(urls, s.scheme()+address)
 	}
 	pids := running.pids[len(running.pids)-nodes:]
+	if s.kill {
+		args = append(args, "--kill", pids[nodes-1])
+		running.ops = running.ops[:max(len(running.ops)-1, 0)]
+	}
 	values, err := generate(ctx, append(args, "--url", strings.Join(urls, ","), "--pid", strings.Join(pids, ",")))
 	if err != nil {
 		return nil, err
@@ -123,6 +130,21 @@ func (b *bench) measure(ctx context.Context, s scenario, peer string, at float64
 		return values, addPauses(ctx, values, running.ops)
 	}
 	return values, nil
+}
+
+// generator is the command of gateway bench on its cores, with a thread for each of them, up to two.
+func (b *bench) generator(args ...string) []string {
+	if b.load != "" && !strings.ContainsAny(b.load, ",-") {
+		args = append(args, "--workers", "1")
+	}
+	return pinned(b.load, append([]string{b.program("gateway"), "bench"}, args...)...)
+}
+
+func (s scenario) scheme() string {
+	if s.tls {
+		return "https://"
+	}
+	return "http://"
 }
 
 // generate runs gateway bench and returns the numbers of its answer, with yes as 1 and no as 0.
@@ -158,18 +180,30 @@ var pauses = map[string]string{
 	`go_gc_duration_seconds{quantile="1"}`:   "gc_pause_max_ms",
 }
 
-// addPauses asks the gateway how long its last 256 collections stopped it.
-func addPauses(ctx context.Context, values map[string]float64, ops string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ops+"/metrics", nil)
-	if err != nil {
-		return err
+// addPauses asks gateways how long their last 256 collections stopped them, and notes the longest.
+func addPauses(ctx context.Context, values map[string]float64, ops []string) error {
+	for _, address := range ops {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		err = readPauses(values, resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil {
+			return err
+		}
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
+	if _, found := values["gc_pause_max_ms"]; !found {
+		return errors.New("the gateway's metrics have no go_gc_duration_seconds")
 	}
-	defer func() { _ = resp.Body.Close() }()
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+	return nil
+}
+
+func readPauses(values map[string]float64, metrics io.Reader) error {
+	for lines := bufio.NewScanner(metrics); lines.Scan(); {
 		series, text, _ := strings.Cut(lines.Text(), " ")
 		field, wanted := pauses[series]
 		if !wanted {
@@ -179,10 +213,7 @@ func addPauses(ctx context.Context, values map[string]float64, ops string) error
 		if err != nil {
 			return fmt.Errorf("read the gateway's metrics: %w", err)
 		}
-		values[field] = seconds * 1000
-	}
-	if _, found := values["gc_pause_max_ms"]; !found {
-		return errors.New("the gateway's metrics have no go_gc_duration_seconds")
+		values[field] = max(values[field], seconds*1000)
 	}
 	return nil
 }

@@ -1,17 +1,24 @@
-// Node's socket.io with what gateway bench asks of a server: node peer.mjs PORT [REDIS-URL [recovery]]
+// Node's socket.io with what gateway bench asks of a server: node peer.mjs '{"port": 3000, ...}'. Options beside the port:
+// redis (a URL), adapter (sharded or streams, else classic), recovery, deflate, cert and key (files).
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createAdapter } from "@socket.io/redis-adapter";
+import { createServer as createSecureServer } from "node:https";
+import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
+import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
 import Redis from "ioredis";
 import { Server } from "socket.io";
 
-const [port, redis, recovery] = process.argv.slice(2);
-const options = { serveClient: false, ...(recovery && { connectionStateRecovery: {} }) };
+const { port, redis, adapter, recovery, deflate, cert, key } = JSON.parse(process.argv[2]);
+const options = { serveClient: false };
+if (recovery) options.connectionStateRecovery = {};
+if (deflate) options.perMessageDeflate = { threshold: 1024, serverNoContextTakeover: true, clientNoContextTakeover: true };
 let publisher;
 if (redis) {
   publisher = new Redis(redis, { enableAutoPipelining: true });
-  options.adapter = createAdapter(publisher, publisher.duplicate());
+  const make = { sharded: createShardedAdapter, streams: createStreamsAdapter }[adapter] ?? createAdapter;
+  options.adapter = adapter === "streams" ? make(publisher) : make(publisher, publisher.duplicate());
 }
-const http = createServer();
+const http = cert ? createSecureServer({ cert: readFileSync(cert), key: readFileSync(key) }) : createServer();
 const io = new Server(http, options);
 io.on("connection", socket => {
   socket.on("join", (room, ack) => { socket.join(room); ack?.("ok"); });

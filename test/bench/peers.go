@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -22,8 +23,7 @@ const startTimeout = 30 * time.Second
 type servers struct {
 	commands []*exec.Cmd
 	pids     []string
-	ops      string // where the last gateway has its metrics
-	recovery bool   // clients whose connection breaks come back as the same socket
+	ops      []string // where the gateways have their metrics
 }
 
 func (s *servers) wait() {
@@ -42,8 +42,8 @@ func (s *servers) startRedis(ctx context.Context, b *bench) (address string, err
 	return address, s.start(ctx, pinned(b.load, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", b.dir), address)
 }
 
-// startPeer starts a server, as a node of a cluster when redis is given, and with token as one that checks tokens.
-func (s *servers) startPeer(ctx context.Context, b *bench, peer, redis string, token bool) (address string, err error) {
+// startPeer starts a server, as a node of a cluster where there is a Redis, whose URL is given.
+func (s *servers) startPeer(ctx context.Context, b *bench, peer, redis string, as setup) (address string, err error) {
 	address, err = program.Reserve()
 	if err != nil {
 		return "", err
@@ -51,13 +51,9 @@ func (s *servers) startPeer(ctx context.Context, b *bench, peer, redis string, t
 	var args []string
 	switch peer {
 	case node:
-		_, port, _ := net.SplitHostPort(address)
-		args = []string{"node", "test/bench/peer.mjs", port, redis}
-		if s.recovery {
-			args = append(args, "recovery")
-		}
+		args, err = nodeServer(b, address, redis, as)
 	case carillon:
-		args, err = s.gateway(b, address, redis, token)
+		args, err = s.gateway(b, address, redis, as)
 	default:
 		args = []string{b.program(peer), address}
 	}
@@ -67,18 +63,31 @@ func (s *servers) startPeer(ctx context.Context, b *bench, peer, redis string, t
 	return address, s.start(ctx, pinned(b.servers, args...), address)
 }
 
+func nodeServer(b *bench, address, redis string, as setup) ([]string, error) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	options := map[string]any{"port": port, "redis": redis, "adapter": as.adapter, "recovery": as.recovery, "deflate": as.deflate}
+	if as.tls {
+		options["cert"], options["key"] = b.certificate()
+	}
+	text, err := json.Marshal(options)
+	return []string{"node", "test/bench/peer.mjs", string(text)}, err
+}
+
 // forwarding follows the rules of a gateway with a Redis.
 const forwarding = `
       - {event: forward, do: [{forward: bench}], ack: accepted}
 routes: {bench: {partitions: 4}}
 `
 
-func (s *servers) gateway(b *bench, address, redis string, token bool) ([]string, error) {
+func (s *servers) gateway(b *bench, address, redis string, as setup) ([]string, error) {
 	ops, err := program.Reserve()
 	if err != nil {
 		return nil, err
 	}
-	s.ops = ops
+	s.ops = append(s.ops, ops)
 	rules, err := os.ReadFile("test/bench/rules.yaml")
 	if err != nil {
 		return nil, err
@@ -86,11 +95,22 @@ func (s *servers) gateway(b *bench, address, redis string, token bool) ([]string
 	if redis != "" {
 		rules = append(bytes.TrimRight(rules, "\n"), forwarding...)
 	}
-	text := fmt.Sprintf("server: {address: %q}\nops: {address: %q}\nredis: {url: %q}\nlog: {level: error}\n%s", address, ops, redis, rules)
-	if s.recovery {
+	secure := ""
+	if as.tls {
+		cert, key := b.certificate()
+		secure = fmt.Sprintf(", tls: {cert: %q, key: %q}", cert, key)
+	}
+	text := fmt.Sprintf("server: {address: %q%s}\nops: {address: %q}\nredis: {url: %q}\nlog: {level: error}\n%s", address, secure, ops, redis, rules)
+	if as.recovery {
 		text += "socketio: {recovery: {enabled: true}}\n"
 	}
-	if token {
+	if as.deflate {
+		text += "engine: {compression: {websocket: true}}\n"
+	}
+	if as.adapter != "" {
+		text += fmt.Sprintf("adapter: {kind: %s}\n", as.adapter)
+	}
+	if as.token {
 		text += fmt.Sprintf("auth: {jwt: {public_key: %q}}\n", b.publicKey())
 	}
 	file, err := os.CreateTemp(b.dir, "gateway-*.yaml")

@@ -30,7 +30,7 @@ func plots(run results.Run) map[string][]byte {
 func groups(run results.Run, wanted func(figure) bool) []plot.Group {
 	var out []plot.Group
 	for _, s := range scenarios(0) {
-		if s.growth != nil {
+		if s.growth != nil || s.without != "" {
 			continue
 		}
 		for _, f := range s.figures {

@@ -28,6 +28,11 @@ type page struct {
 	Rounds   int
 	Foreign  string // cores that others used meanwhile, median and highest
 	Rows     []string
+	Titles   []string // of the scenarios in Rows
+	Options  []string
+	Pauses   []string
+	Scale    []string
+	Minutes  float64 // that the results took to measure
 	Growth   []growthPart
 	Failed   []results.Result
 	Unheld   []results.Result // no rate held: the figures are of a closed loop
@@ -76,8 +81,10 @@ func report(run results.Run) []byte {
 	for _, name := range slices.Sorted(maps.Keys(run.Conditions.Versions)) {
 		p.Versions = append(p.Versions, name+" "+run.Conditions.Versions[name])
 	}
+	p.Titles, p.Options, p.Pauses, p.Scale = titlesOf(run), optionRows(run), pauseRows(run), scaleRows(run)
 	var foreign []float64
 	for _, r := range run.Results {
+		p.Minutes += r.Took / 60
 		p.Rounds = max(p.Rounds, r.Round)
 		if f, found := r.Values["foreign_cores"]; found {
 			foreign = append(foreign, f)
@@ -100,6 +107,9 @@ func report(run results.Run) []byte {
 			if part, measured := growthOf(run, s); measured {
 				p.Growth = append(p.Growth, part)
 			}
+			continue
+		}
+		if s.without != "" {
 			continue
 		}
 		for _, f := range s.figures {

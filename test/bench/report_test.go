@@ -79,6 +79,39 @@ func TestReport_TakesTheMedianAndShowsTheSpread(t *testing.T) {
 	}
 }
 
+func TestReport_SetsAnOptionBesideTheLoadWithoutIt(t *testing.T) {
+	run := measured(result("fixed", node, 0, "cpu_s_per_M", 10), result("fixed-tls", node, 0, "cpu_s_per_M", 15),
+		result("fixed", carillon, 0, "cpu_s_per_M", 8), result("fixed-tls", carillon, 0, "cpu_s_per_M", 10))
+	got := row(t, run, "| TLS: one to a room of 1,000, 40 times a second | CPU s per million")
+	if !strings.HasSuffix(got, "| 10 | 15 | 1.5 | 8 | 10 | 1.25 |") {
+		t.Error(got)
+	}
+	if bytes.Contains(report(run), []byte("| fixed-tls |")) {
+		t.Error("it is in the comparison, too")
+	}
+}
+
+func TestReport_MarksPausesAboveTheGoal(t *testing.T) {
+	run := measured(
+		results.Result{Scenario: "idle", Peer: carillon, Round: 1, Values: map[string]float64{"gc_pause_max_ms": 2.5, "gc_pause_median_ms": .5}},
+		results.Result{Scenario: "gc", Peer: carillon, Round: 1, At: 1000, Values: map[string]float64{"gc_pause_max_ms": 1.5, "gc_pause_median_ms": .1}})
+	for begins, want := range map[string]string{"| idle |": "| idle | **2.5** | 0.5 |", "| gc, 1,000": "| gc, 1,000 connections | 1.5 | 0.1 |"} {
+		if got := row(t, run, begins); got != want {
+			t.Error(got)
+		}
+	}
+}
+
+func TestReport_SaysHowManyConnectionsThereWere(t *testing.T) {
+	run := measured(result("scale", carillon, 0, "connections", 400_000), result("scale", carillon, 0, "kernel_kb_per_conn", 7.7))
+	if got := row(t, run, "| connections held at once"); got != "| connections held at once | 400,000 |" {
+		t.Error(got)
+	}
+	if bytes.Contains(report(measured()), []byte("How many connections")) {
+		t.Error("a section without a measurement")
+	}
+}
+
 // Without Node in the run nothing can be said to be reached, and what failed is named.
 func TestReport_JudgesNothingWithoutNode(t *testing.T) {
 	run := measured(result("echo", carillon, 0, "req_s", 1e6), results.Result{Scenario: "echo", Peer: node, Round: 1, Error: "refused"})

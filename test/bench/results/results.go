@@ -8,8 +8,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"reflect"
 	"slices"
+	"strings"
 )
 
 // Conditions are where and how a run was made.
@@ -31,7 +34,8 @@ type Result struct {
 	Scenario string             `json:"scenario"`
 	Peer     string             `json:"peer"`
 	Round    int                `json:"round"`
-	At       float64            `json:"at,omitempty"` // what grows, in the scenarios of growth
+	At       float64            `json:"at,omitempty"`     // what grows, in the scenarios of growth
+	Took     float64            `json:"took_s,omitempty"` // seconds, servers' start and end included
 	Error    string             `json:"error,omitempty"`
 	Values   map[string]float64 `json:"values,omitempty"`
 }
@@ -42,7 +46,7 @@ type Run struct {
 	Results    []Result
 }
 
-// Read reads a file.
+// Read reads a file. Of several results of the same load on the same server the last is taken that did not fail.
 func Read(name string) (Run, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -57,13 +61,46 @@ func Read(name string) (Run, error) {
 		} else {
 			var r Result
 			err = json.Unmarshal(lines.Bytes(), &r)
-			run.Results = append(run.Results, r)
+			run.add(r)
 		}
 		if err != nil {
 			return Run{}, fmt.Errorf("%s:%d: %w", name, n, err)
 		}
 	}
 	return run, lines.Err()
+}
+
+func (r *Run) add(x Result) {
+	switch i := slices.IndexFunc(r.Results, x.Same); {
+	case i < 0:
+		r.Results = append(r.Results, x)
+	case x.Error == "" || r.Results[i].Error != "":
+		r.Results[i] = x
+	}
+}
+
+// Same reports whether two results are of the same load on the same server.
+func (r Result) Same(o Result) bool {
+	return r.Scenario == o.Scenario && r.Peer == o.Peer && r.Round == o.Round && r.At == o.At
+}
+
+// Merge makes the conditions those of two runs on one machine: whatever differs in versions is named twice.
+func (c Conditions) Merge(o Conditions) (Conditions, error) {
+	same := c
+	same.Date, same.Versions = o.Date, o.Versions
+	if !reflect.DeepEqual(same, o) {
+		return c, fmt.Errorf("kept results are of another machine or other loads: %+v, not %+v", c, o)
+	}
+	merged := o
+	merged.Versions = maps.Clone(o.Versions)
+	for name, version := range c.Versions {
+		if now, found := merged.Versions[name]; !found || !slices.Contains(strings.Split(version, " and "), now) {
+			merged.Versions[name] = strings.Trim(version+" and "+now, " ")
+		} else {
+			merged.Versions[name] = version
+		}
+	}
+	return merged, nil
 }
 
 // Values returns what the rounds of a scenario gave for a field; failed ones and those without it are left out.
@@ -89,6 +126,11 @@ func (r Run) Median(scenario, peer string, at float64, field string) (median flo
 	slices.Sort(values)
 	n := len(values)
 	return (values[(n-1)/2] + values[n/2]) / 2, true
+}
+
+// Measured reports whether there is any result of a scenario.
+func (r Run) Measured(scenario string) bool {
+	return slices.ContainsFunc(r.Results, func(x Result) bool { return x.Scenario == scenario })
 }
 
 // Steps returns, in order, where a scenario of growth was measured.

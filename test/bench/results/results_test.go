@@ -42,6 +42,48 @@ func TestRun_MediansOverTheRoundsThatSucceeded(t *testing.T) {
 	}
 }
 
+// What was measured again takes the place of what was measured before, unless it failed.
+func TestRead_TakesTheLastGoodResultOfALoad(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "results.jsonl")
+	text := `{}
+{"scenario":"echo","peer":"node","round":1,"values":{"req_s":1}}
+{"scenario":"echo","peer":"node","round":2,"values":{"req_s":10}}
+{"scenario":"echo","peer":"node","round":1,"values":{"req_s":2}}
+{"scenario":"echo","peer":"node","round":2,"error":"refused"}
+{"scenario":"churn","peer":"node","round":1,"error":"refused"}
+{"scenario":"churn","peer":"node","round":1,"error":"reset"}
+`
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run, err := results.Read(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := run.Values("echo", "node", 0, "req_s"); !slices.Equal(got, []float64{2, 10}) {
+		t.Errorf("values %v", got)
+	}
+	if n := len(run.Results); n != 3 || run.Results[n-1].Error != "reset" {
+		t.Errorf("results %+v", run.Results)
+	}
+}
+
+func TestConditions_MergeNamesBothVersions(t *testing.T) {
+	was := results.Conditions{Date: "2026-01-01", Cores: 2, Versions: map[string]string{"Carillon": "a", "Go": "1"}}
+	now := results.Conditions{Date: "2026-01-02", Cores: 2, Versions: map[string]string{"Carillon": "b", "Go": "1"}}
+	merged, err := was.Merge(now)
+	if err != nil || merged.Date != now.Date || merged.Versions["Carillon"] != "a and b" || merged.Versions["Go"] != "1" {
+		t.Errorf("%+v, %v", merged, err)
+	}
+	if again, err := merged.Merge(now); err != nil || again.Versions["Carillon"] != "a and b" {
+		t.Errorf("%+v, %v", again, err)
+	}
+	now.Cores = 4
+	if _, err := was.Merge(now); err == nil {
+		t.Error("results of two machines are merged")
+	}
+}
+
 func TestRead_NamesTheLineThatIsNoResult(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "results.jsonl")
 	if err := os.WriteFile(name, []byte("{}\n{}\nx\n"), 0o600); err != nil {
