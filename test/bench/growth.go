@@ -41,5 +41,10 @@ func grown(top float64) []scenario {
 			nodes:   func(at float64) int { return int(at) },
 			growth:  &growth{"nodes", []float64{1, 2, 4, 8}},
 			figures: []figure{cpu(target{}), {field: "aux_s_per_M", text: "of Redis alone"}}},
+		{name: "publishes", title: "publishes to 300 rooms of 10 over two nodes, by their rate", peers: []string{carillon}, setup: overRedis,
+			load:    func(at float64) string { return fmt.Sprintf("rooms --rooms 300 --members 10 --rate %.0f", at) },
+			nodes:   two,
+			growth:  &growth{"publishes a second", []float64{1000, 4000, 10_000, 20_000}},
+			figures: []figure{cpu(target{}), {field: "aux_s_per_M", text: "of Redis alone"}}},
 	}
 }

@@ -40,7 +40,7 @@ func run(from, docs string, l load, m machine) error {
 		return err
 	}
 	if docs != "" {
-		return os.WriteFile(filepath.Join(docs, "capacity.md"), page(c, measured.Conditions), 0o644)
+		return os.WriteFile(filepath.Join(docs, "capacity.md"), page(c, measured), 0o644)
 	}
 	_, err = fmt.Printf("%s\n%s\n", header, row("", c.demand(l, m)))
 	return err

@@ -49,10 +49,10 @@ const redisShare = .6
 const maxNodes = 10_000
 
 // demand searches for the lowest number of nodes that holds the load. Members of a room are anywhere, so the nodes that
-// hear a publish are those that chance gives a member.
+// receive a publish are those that chance gives a member.
 func (c coefficients) demand(l load, m machine) demand {
 	d := demand{deliveries: l.publishes * l.room}
-	d.memory = l.connections * c.connection
+	d.memory = l.connections * (c.connection + c.kernel)
 	byMemory := math.Ceil(d.memory / m.memory)
 	byDescriptors := math.Ceil(l.connections / m.connections)
 	n := max(byMemory, byDescriptors, 1)
@@ -77,15 +77,53 @@ func (c coefficients) demand(l load, m machine) demand {
 	if math.IsInf(n, 1) {
 		return d
 	}
-	hearing := holders(n, l.room)
+	receiving := holders(n, l.room)
 	if n > 1 {
-		d.redisCores = l.publishes * (c.redis + c.subscriber*hearing)
-		d.redisSends = l.publishes * hearing * (l.payload + redisFrame)
+		d.redisCores = c.redisCores(l.publishes, n, receiving)
+		d.redisSends = l.publishes * receiving * (l.payload + redisFrame)
 		d.redisLimits = d.redisCores > redisShare
 	}
 	d.network = (d.deliveries*(l.payload+eventFrame+packetFrame) + l.connections*pingPacket/pingSeconds) / n
 	d.spread = l.room / n * c.delivery / m.cores
 	return d
+}
+
+// redisCores is how much of its core Redis is busy with publishes of n nodes that each reach some of them.
+func (c coefficients) redisCores(publishes, n, receiving float64) float64 {
+	return publishes * (c.redis + c.subscriber*receiving) * c.shareLeft(publishes/n)
+}
+
+// redisPublishes is the rate at which Redis is busy for a share of its core, when n nodes publish and each receives all.
+func (c coefficients) redisPublishes(share, n float64) float64 {
+	low, high := 1., 1e9
+	for range 100 {
+		if middle := math.Sqrt(low * high); c.redisCores(middle, n, n) < share {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return math.Round(low)
+}
+
+// shareLeft is the share of Redis' cost that is left at a rate of each node, on straight lines between what was measured over the
+// logarithm of the rate.
+func (c coefficients) shareLeft(rate float64) float64 {
+	for i, g := range c.gathers {
+		switch {
+		case rate >= g.rate:
+		case i == 0:
+			return g.share
+		default:
+			below := c.gathers[i-1]
+			part := math.Log(rate/below.rate) / math.Log(g.rate/below.rate)
+			return below.share + part*(g.share-below.share)
+		}
+	}
+	if n := len(c.gathers); n > 0 {
+		return c.gathers[n-1].share
+	}
+	return 1
 }
 
 // cores are how many are busy in a cluster of n nodes.

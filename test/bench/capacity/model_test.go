@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/carillon-io/carillon/internal/rediswire"
@@ -44,7 +45,7 @@ func TestDemand_OfDescriptors(t *testing.T) {
 }
 
 func TestDemand_OfDeliveriesIsCPU(t *testing.T) {
-	// 1,000 × 1,000 deliveries are 10 cores and 1,000 publishes 0.1. With n nodes that all hear everything come 0.1 n, and
+	// 1,000 × 1,000 deliveries are 10 cores and 1,000 publishes 0.1. With n nodes that all receive everything come 0.1 n, and
 	// n nodes have n cores to use: 10.1 + 0.1 n ≤ n from 12 on.
 	l := load{publishes: 1000, room: 1000, payload: 100}
 	d := round.demand(l, box)
@@ -64,7 +65,7 @@ func TestDemand_OfDeliveriesIsCPU(t *testing.T) {
 }
 
 func TestDemand_NoNumberOfNodesIsEnoughForWhatAllMustHear(t *testing.T) {
-	d := round.demand(load{publishes: 20_000, room: 1e6}, box) // 2 cores of hearing alone on each node, 1 to use
+	d := round.demand(load{publishes: 20_000, room: 1e6}, box) // 2 cores of receiving alone on each node, 1 to use
 	if !math.IsInf(d.nodes, 1) || d.bound != "CPU" {
 		t.Errorf("%v nodes, bound by %s", d.nodes, d.bound)
 	}
@@ -76,6 +77,34 @@ func TestDemand_MarksWhatOneRedisCannotDo(t *testing.T) {
 	near(t, "Redis", d.redisCores, .8)
 	if !d.redisLimits {
 		t.Error("not marked")
+	}
+}
+
+// Alone a publish costs Redis 20 µs with one reader, at 1,000 a second of each node half of it, at 100,000 a tenth.
+func TestRedisCores_NodesThatPublishMoreCostLessForEach(t *testing.T) {
+	c := coefficients{redis: 1e-5, subscriber: 1e-5, gathers: []gathering{{1000, .5}, {100_000, .1}}}
+	near(t, "below what was measured", c.redisCores(100, 1, 1), 100*20e-6*.5)
+	near(t, "between, by two nodes", c.redisCores(20_000, 2, 1), 20_000*20e-6*.3)
+	near(t, "above", c.redisCores(1e6, 1, 1), 1e6*20e-6*.1)
+	if got := c.redisCores(c.redisPublishes(.6, 1), 1, 1); math.Abs(got-.6) > 1e-4 {
+		t.Errorf("there and back: %v", got)
+	}
+}
+
+func TestChecks_SetWhatIsCalculatedBesideWhatWasMeasured(t *testing.T) {
+	run := results.Run{Results: []results.Result{{Scenario: "check", Peer: "carillon", Round: 1,
+		Values: map[string]float64{"server_cores": .5, "aux_cpu_s": .4, "dur_s": 8}}}}
+	rows := checks(round, run)
+	// 1,000 × (100 µs + 10 × 10 µs + 2.948 × 100 µs) and the heartbeats of 3,000; Redis: 1,000 × (10 µs + 2.948 × 10 µs).
+	want := []string{
+		"| all nodes, 1,000 publishes a second to rooms of 10 over three nodes | 0.5 | 0.5 | 1.00 |",
+		"| Redis, the same | 0.039 | 0.05 | 0.79 |",
+	}
+	if !slices.Equal(rows, want) {
+		t.Errorf("rows %q", rows)
+	}
+	if rows := checks(round, results.Run{}); len(rows) > 0 {
+		t.Errorf("nothing was measured, and there is %q", rows)
 	}
 }
 
@@ -114,6 +143,19 @@ func TestRead_TakesTheCoefficientsOffARun(t *testing.T) {
 	near(t, "relay in µs", c.relay*1e6, 20)
 	near(t, "Redis in µs", c.redis*1e6, 8)
 	near(t, "subscriber in µs", c.subscriber*1e6, 4)
+
+	near(t, "kernel", c.kernel, usualKernel)
+
+	// Two nodes receive, of which each publishes half: 8 + 2 × 4 µs alone, 8 and 4 µs measured. 8 KB of the kernel are for two ends.
+	run.Results = append(run.Results, result("publishes", 2000, map[string]float64{"aux_s_per_M": .8}),
+		result("publishes", 8000, map[string]float64{"aux_s_per_M": .4}), result("scale", 0, map[string]float64{"kernel_kb_per_conn": 8}))
+	if c, err = read(run); err != nil {
+		t.Fatal(err)
+	}
+	if want := []gathering{{1000, .5}, {4000, .25}}; !slices.Equal(c.gathers, want) {
+		t.Errorf("gathers %v", c.gathers)
+	}
+	near(t, "kernel", c.kernel, 4096)
 
 	run.Results = run.Results[1:]
 	if _, err := read(run); err == nil {

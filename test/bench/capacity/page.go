@@ -53,7 +53,7 @@ var pageTemplate = template.Must(template.New("page").Parse(pageText))
 const header = `| load | nodes | decided by | busy cores | memory | Redis, of a core | Redis sends | each node sends | last member after |
 |---|---|---|---|---|---|---|---|---|`
 
-func page(c coefficients, conditions results.Conditions) []byte {
+func page(c coefficients, run results.Run) []byte {
 	type table struct {
 		Name, Header string
 		Rows         []string
@@ -66,37 +66,45 @@ func page(c coefficients, conditions results.Conditions) []byte {
 		}
 		tables = append(tables, t)
 	}
-	redisLimit := math.Inf(1)
-	if each := c.redis + 4*c.subscriber; each > 0 {
-		redisLimit = redisShare / each
-	}
+	redisLimit := c.redisPublishes(redisShare, 4)
 	m := ordinaryMachine
 	var out bytes.Buffer
 	err := pageTemplate.Execute(&out, map[string]any{
-		"Conditions": conditions,
+		"Conditions": run.Conditions,
 		"Tables":     tables,
 		"Machine":    fmt.Sprintf("%g cores of which %.0f %% are to be used, %g GiB for connections, %s descriptors", m.cores, m.share*100, m.memory/(1<<30), plot.Thousands(m.connections)),
 		"Coefficients": [][2]string{
 			{"an empty process", size(c.process)},
 			{"an idle connection", size(c.connection)},
+			{"the kernel's socket for it", size(c.kernel)},
 			{"its heartbeats", micro(c.heartbeat) + " each second"},
 			{"a handshake", micro(c.handshake)},
 			{"a delivery, written by itself", micro(c.delivery)},
 			{"a delivery, written together with others", micro(c.gathered)},
 			{"a publish: taken from a client, given to Redis", micro(c.publish)},
-			{"a publish, for each node that hears it", micro(c.relay)},
-			{"Redis, for a publish", micro(c.redis)},
-			{"Redis, for each node that hears it", micro(c.subscriber)},
+			{"a publish, for each node that receives it", micro(c.relay)},
+			{"Redis, for a publish that comes alone", micro(c.redis)},
+			{"Redis, for each node that receives it", micro(c.subscriber)},
 		},
+		"Gathers":     gathers(c),
 		"RedisLimit":  plot.Thousands(redisLimit),
 		"CPULimit":    plot.Thousands(m.cores * m.share / c.delivery),
-		"MemoryLimit": plot.Thousands(m.memory / c.connection),
+		"MemoryLimit": plot.Thousands(math.Floor(m.memory / (c.connection + c.kernel))),
+		"Checks":      checks(c, run),
 		"Gathered":    fmt.Sprintf("%.0f", c.delivery/c.gathered),
 	})
 	if err != nil {
 		panic(err) // the template is part of this program
 	}
 	return out.Bytes()
+}
+
+// gathers are rows of what is left of Redis' cost as nodes publish more.
+func gathers(c coefficients) (rows []string) {
+	for _, g := range c.gathers {
+		rows = append(rows, fmt.Sprintf("| %s | %.0f %% |", plot.Thousands(g.rate), g.share*100))
+	}
+	return rows
 }
 
 func row(name string, d demand) string {
