@@ -2,7 +2,7 @@ package main
 
 // optional are loads again with an option that costs something. What has nothing beside it yet comes first.
 func optional() []scenario {
-	idle := always("connect --clients 10000 --hold 15s")
+	idle := always("connect --clients 5000 --hold 15s")
 	echo := always("echo --clients 100")
 	fixed := always("fanout --clients 1000 --rate 40")
 	large := always("fanout --clients 1000 --rate 40 --size 2048")
@@ -15,7 +15,7 @@ func optional() []scenario {
 	}
 	secure, recovers := setup{tls: true}, setup{recovery: true}
 	return []scenario{
-		{name: "idle-tls", title: "TLS: 10,000 idle connections", without: "idle", load: idle, setup: secure, peers: whole, figures: memory},
+		{name: "idle-tls", title: "TLS: 5,000 idle connections", without: "idle", load: idle, setup: secure, peers: whole, figures: memory},
 		{name: "echo-tls", title: "TLS: acknowledgements, 100 clients", without: "echo", load: echo, setup: secure, peers: whole,
 			figures: []figure{{field: "req_s", text: "acknowledgements/s"}, cpu(target{})}},
 		{name: "fixed-tls", title: "TLS: one to a room of 1,000, 40 times a second", without: "fixed", load: fixed, setup: secure, peers: whole, figures: each},
