@@ -14,6 +14,7 @@ import (
 
 	"github.com/carillon-io/carillon/pkg/backend"
 	"github.com/carillon-io/carillon/pkg/emitter"
+	"github.com/carillon-io/carillon/test/redistest"
 )
 
 func backendsPage(t *testing.T) string {
@@ -53,7 +54,7 @@ func TestBackends_TenLinesWorkWhenPasted(t *testing.T) {
 	if n := strings.Count(code, "\n"); n > 10 {
 		t.Errorf("they are %d lines", n)
 	}
-	client := startRedis(t)
+	client := redistest.Start(t).Client
 	answer := forwarded(t, client, "token")
 	_, port, _ := strings.Cut(client.Options().Addr, ":")
 	cmd := exec.Command("../test/.venv/bin/python", "-c", strings.Replace(code, "redis.Redis(", "redis.Redis(port="+port+", ", 1))
@@ -87,7 +88,7 @@ func TestBackends_TenLinesWorkWhenPasted(t *testing.T) {
 // TestBackends_UserHasTheRightsItNeeds runs the Go consumer and an emitter as the user of the page.
 func TestBackends_UserHasTheRightsItNeeds(t *testing.T) {
 	line := regexp.MustCompile(`(?m)^    ACL SETUSER (backend .*)$`).FindStringSubmatch(backendsPage(t))[1]
-	admin := startRedis(t)
+	admin := redistest.Start(t).Client
 	args := []any{"ACL", "SETUSER"}
 	for _, word := range strings.Fields(strings.Replace(line, ">…", ">secret", 1)) {
 		args = append(args, word)

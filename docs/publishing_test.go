@@ -2,7 +2,6 @@ package docs_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/hex"
 	"net"
 	"os"
@@ -16,35 +15,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/test/redistest"
 )
-
-// startRedis runs a redis-server until the test ends.
-func startRedis(t *testing.T) *goredis.Client {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(address)
-	server := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	client := goredis.NewClient(&goredis.Options{Addr: address, MaxRetries: 50})
-	t.Cleanup(func() {
-		_ = client.Close()
-		_ = server.Process.Kill()
-		_ = server.Wait()
-	})
-	if err := client.Ping(context.Background()).Err(); err != nil {
-		t.Fatal(err)
-	}
-	return client
-}
 
 // TestPublishing_SnippetsPublish runs those whose tools the tests have at hand.
 func TestPublishing_SnippetsPublish(t *testing.T) {
@@ -52,7 +24,7 @@ func TestPublishing_SnippetsPublish(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := startRedis(t)
+	client := redistest.Start(t).Client
 	_, port, _ := net.SplitHostPort(client.Options().Addr)
 	local := strings.NewReplacer("localhost:6379", client.Options().Addr, "redis-cli", "redis-cli -p "+port)
 	pubsub := client.PSubscribe(t.Context(), "*")

@@ -1,13 +1,7 @@
 package gateway_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +12,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/gateway"
+	"github.com/carillon-io/carillon/test/certtest"
 )
 
 func redisClient(t *testing.T, cfg config.Redis) goredis.UniversalClient {
@@ -82,23 +77,8 @@ func TestRedisClient_SentinelAndCluster(t *testing.T) {
 // keyPair is a certificate that signs itself, and its key, as PEM text.
 func keyPair(t *testing.T) (cert, key string) {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
-	signed, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := func(kind string, content []byte) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}))
-	}
-	return block("CERTIFICATE", signed), block("PRIVATE KEY", encoded)
+	c := certtest.New(t, "redis")
+	return string(c.Cert), string(c.Key)
 }
 
 func TestRedisClient_TLSFromTextAndFile(t *testing.T) {

@@ -1,16 +1,10 @@
 package gateway_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -20,9 +14,10 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/internal/gateway"
+	"github.com/carillon-io/carillon/test/certtest"
 )
 
-// newCertificate makes a certificate of this machine that vouches for itself, and its key, as PEM.
+// newCertificate makes a certificate for loopback and its key, as PEM.
 func newCertificate(t *testing.T, name string) (cert, key []byte) {
 	t.Helper()
 	return newCertificateUntil(t, name, time.Now().Add(time.Hour))
@@ -30,26 +25,8 @@ func newCertificate(t *testing.T, name string) (cert, key []byte) {
 
 func newCertificateUntil(t *testing.T, name string, expires time.Time) (cert, key []byte) {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: name},
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotAfter:     expires,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+	c := certtest.Until(t, name, expires)
+	return c.Cert, c.Key
 }
 
 // trusting is how a client connects that trusts cert.

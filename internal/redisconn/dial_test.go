@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/test/redistest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -20,27 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // startServer starts a redis-server and returns a client of it. Both end with the test.
 func startServer(t *testing.T, options ...string) *goredis.Client {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_ = listener.Close()
-	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.Command("redis-server", append([]string{
-		"--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir(),
-	}, options...)...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	client := goredis.NewClient(&goredis.Options{Addr: address})
-	t.Cleanup(func() { _ = client.Close() })
-	eventually(t, "redis-server answers", func() bool { return client.Ping(t.Context()).Err() == nil })
-	return client
+	return redistest.Start(t, options...).Client
 }
 
 func eventually(t *testing.T, what string, condition func() bool) {

@@ -3,14 +3,14 @@ package redispeers
 import (
 	"context"
 	"fmt"
-	"net"
-	"os/exec"
 	"regexp"
 	"strconv"
 	"testing"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/carillon-io/carillon/test/redistest"
 )
 
 // BenchmarkHeartbeats measures what the heartbeats of 1,000 nodes cost Redis, in percent of a core: every node sends one
@@ -19,7 +19,7 @@ func BenchmarkHeartbeats(b *testing.B) {
 	const nodes = 1000
 	for name, every := range map[string]int{"steady": 0, "changes": 100} {
 		b.Run(name, func(b *testing.B) {
-			client := startPlainRedis(b)
+			client := redistest.Start(b).Client
 			r := register{client: client, keys: nodeKeys{prefix: "carillon"}}
 			since := make([]string, nodes)
 			beat := func(i, round int) {
@@ -64,31 +64,4 @@ func processorTime(b *testing.B, client *goredis.Client) time.Duration {
 		sum += seconds
 	}
 	return time.Duration(sum * float64(time.Second))
-}
-
-func startPlainRedis(b *testing.B) *goredis.Client {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		b.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(address)
-	server := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", b.TempDir())
-	if err := server.Start(); err != nil {
-		b.Fatal(err)
-	}
-	client := goredis.NewClient(&goredis.Options{Addr: address, MaxRetries: 50})
-	b.Cleanup(func() {
-		_ = client.Close()
-		_ = server.Process.Kill()
-		_ = server.Wait()
-	})
-	if err := client.Ping(context.Background()).Err(); err != nil {
-		b.Fatal(err)
-	}
-	return client
 }

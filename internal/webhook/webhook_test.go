@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -29,6 +28,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/webhook"
+	"github.com/carillon-io/carillon/test/redistest"
 )
 
 const (
@@ -58,29 +58,12 @@ func routes(url string) map[string]config.Route {
 	}}}
 }
 
+// startRedis starts a redis-server that knows the route.
 func startRedis(t *testing.T) *goredis.Client {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
-	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	client := goredis.NewClient(&goredis.Options{Addr: address, MaxRetries: 50})
-	t.Cleanup(func() {
-		_ = client.Close()
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	if err := client.HSet(t.Context(), "carillon:routes", route, 1).Err(); err != nil {
-		t.Fatal(err)
-	}
-	return client
+	s := redistest.Start(t)
+	s.Do("HSET", "carillon:routes", route, 1)
+	return s.Client
 }
 
 // add writes an entry as a gateway does.

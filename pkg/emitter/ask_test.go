@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http/httptest"
-	"os/exec"
 	"slices"
 	"strconv"
 	"sync"
@@ -21,34 +19,19 @@ import (
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 	"github.com/carillon-io/carillon/pkg/socketio/socketiotest"
+	"github.com/carillon-io/carillon/test/redistest"
 )
 
 // cluster is servers on a redis-server of the test's own.
 type cluster struct {
-	address string
-	ids     []string // of the servers
-	urls    []string
+	redis *redistest.Server
+	ids   []string // of the servers
+	urls  []string
 }
 
 func startCluster(t *testing.T, servers int, sharding *redis.Sharding) *cluster {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cluster{address: l.Addr().String()}
-	_, port, _ := net.SplitHostPort(c.address)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
+	c := &cluster{redis: redistest.Start(t)}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	t.Cleanup(func() {
@@ -57,7 +40,7 @@ func startCluster(t *testing.T, servers int, sharding *redis.Sharding) *cluster 
 	})
 	for i := range servers {
 		id := fmt.Sprint("node-", i)
-		a, err := redis.New(c.client(t), redis.Config{NodeID: id, Tag: "tag" + strconv.Itoa(i), Sharding: sharding})
+		a, err := redis.New(c.redis.NewClient(), redis.Config{NodeID: id, Tag: "tag" + strconv.Itoa(i), Sharding: sharding})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,13 +67,6 @@ func startCluster(t *testing.T, servers int, sharding *redis.Sharding) *cluster 
 		}
 	}
 	return c
-}
-
-func (c *cluster) client(t *testing.T) *goredis.Client {
-	t.Helper()
-	client := goredis.NewClient(&goredis.Options{Addr: c.address, MaxRetries: 50})
-	t.Cleanup(func() { _ = client.Close() })
-	return client
 }
 
 // answering has a client answer one event.
@@ -124,7 +100,7 @@ func TestEmitWithAck_CollectsFromAllServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := startCluster(t, 3, d.sharding)
-			redis := c.client(t)
+			redis := c.redis.NewClient()
 			e := emitter.New(redis, emitter.Config{Sharded: d.mode})
 			var clients []*socketiotest.Client
 			for i := range 4 {
@@ -190,7 +166,7 @@ func TestEmitWithAck_NamesWhatIsMissing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := startCluster(t, 2, d.sharding)
-			e := emitter.New(c.client(t), emitter.Config{Sharded: d.mode})
+			e := emitter.New(c.redis.NewClient(), emitter.Config{Sharded: d.mode})
 			prompt := socketiotest.Dial(t, c.urls[0], socketiotest.Options{Patience: time.Minute})
 			defer prompt.Close()
 			mute := socketiotest.Dial(t, c.urls[1], socketiotest.Options{})
@@ -219,7 +195,7 @@ func TestEmitWithAck_NamesWhatIsMissing(t *testing.T) {
 func TestEmitWithAck_SilentServerIsWaitedForOnce(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, 1, nil)
-	redis := c.client(t)
+	redis := c.redis.NewClient()
 	silent := redis.Subscribe(t.Context(), rediswire.RequestChannel("socket.io", "/"),
 		rediswire.OwnResponseChannel("socket.io", "/", "silent"))
 	defer func() { _ = silent.Close() }()

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"net"
-	"os/exec"
 	"slices"
 	"sync"
 	"testing"
@@ -15,7 +13,7 @@ import (
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
-	goredis "github.com/redis/go-redis/v9"
+	"github.com/carillon-io/carillon/test/redistest"
 )
 
 // overClusters runs a test over every kind of cluster. start starts servers that are nodes of one.
@@ -50,28 +48,10 @@ func memoryCluster(t *testing.T, configs ...socketio.Config) ([]*socketio.Server
 // redisCluster starts a redis-server of the test's own, and nodes on it.
 func redisCluster(t *testing.T, sharding *redis.Sharding, configs ...socketio.Config) ([]*socketio.Server, []string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_, port, _ := net.SplitHostPort(address)
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
+	server := redistest.Start(t)
 	for i := range configs {
-		client := goredis.NewClient(&goredis.Options{Addr: address})
-		t.Cleanup(func() { _ = client.Close() })
 		tag := "tag" + itoa(i)
-		a, err := redis.New(client, redis.Config{Tag: tag, Sharding: sharding})
+		a, err := redis.New(server.NewClient(), redis.Config{Tag: tag, Sharding: sharding})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,26 +2,19 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/carillon-io/carillon/test/program"
+	"github.com/carillon-io/carillon/test/redistest"
 )
 
 // startRedis runs a redis-server without persistence and returns its URL.
 func startRedis(t *testing.T) string {
 	t.Helper()
-	address := program.FreeAddress(t)
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := start(t, "redis", "redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	p.Await(func() bool { return program.Accepts(address) })
-	return "redis://" + address
+	return redistest.Start(t).URL()
 }
 
 // node is one running gateway.

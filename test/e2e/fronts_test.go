@@ -1,26 +1,17 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/carillon-io/carillon/test/certtest"
 	"github.com/carillon-io/carillon/test/program"
 )
 
@@ -35,17 +26,18 @@ func TestFronts_TheClientsAddressAndHTTP2(t *testing.T) {
 	n.Program = start(t, "gateway", gatewayBinary, "serve", "--config", program.WriteFile(t, "gateway.yaml", fmt.Sprintf(
 		"server: {address: %q, trusted_proxies: [127.0.0.1/32]}\nops: {address: %q}\ndrain: {delay: 0s, window: 0s}\n", n.address, n.ops)+forwardedRules))
 	n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })
-	certificate, pool := newCertificate(t)
+	certificate := certtest.New(t, "front")
+	file := program.WriteFile(t, "front.pem", string(certificate.Cert)+string(certificate.Key))
 	for name, front := range map[string]string{
-		"haproxy": startSecureHAProxy(t, certificate, n),
-		"nginx":   startSecureNginx(t, certificate, n),
+		"haproxy": startSecureHAProxy(t, file, n),
+		"nginx":   startSecureNginx(t, file, n),
 	} {
 		for version, protocols := range map[int][]string{1: {"http/1.1"}, 2: {"h2"}} {
 			t.Run(fmt.Sprintf("%s HTTP/%d", name, version), func(t *testing.T) {
 				dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
 				transport := &http.Transport{
 					DialContext:       dialer.DialContext,
-					TLSClientConfig:   &tls.Config{RootCAs: pool, NextProtos: protocols},
+					TLSClientConfig:   &tls.Config{RootCAs: certificate.Pool(), NextProtos: protocols},
 					ForceAttemptHTTP2: version == 2,
 				}
 				t.Cleanup(transport.CloseIdleConnections)
@@ -161,37 +153,4 @@ server {
 }
 `, address, certificate, certificate, n.address))
 	return address
-}
-
-// newCertificate makes a certificate for loopback, in one file with its key, and what trusts it.
-func newCertificate(t *testing.T) (file string, pool *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var text bytes.Buffer
-	for kind, content := range map[string][]byte{"CERTIFICATE": der, "PRIVATE KEY": private} {
-		if err := pem.Encode(&text, &pem.Block{Type: kind, Bytes: content}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file = filepath.Join(t.TempDir(), "front.pem")
-	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	pool = x509.NewCertPool()
-	pool.AppendCertsFromPEM(text.Bytes())
-	return file, pool
 }

@@ -1,23 +1,18 @@
 package observability
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/carillon-io/carillon/test/certtest"
 	"github.com/carillon-io/carillon/test/program"
+	"github.com/carillon-io/carillon/test/redistest"
 	"github.com/gorilla/websocket"
 )
 
@@ -31,30 +26,12 @@ type node struct {
 // test ends: enough for every metric to have something to tell.
 func startCluster(t *testing.T, env ...string) (a, b node) {
 	t.Helper()
-	redis := startRedis(t)
+	redis := redistest.Start(t).URL()
 	a = startNode(t, redis, "", env)
-	cert, key := newCertificate(t)
-	b = startNode(t, redis, fmt.Sprintf(", tls: {cert: %q, key: %q}", program.WriteFile(t, "tls.crt", cert), program.WriteFile(t, "tls.key", key)), env)
+	cert, key := certtest.Until(t, "node", time.Now().Add(90*24*time.Hour)).Files(t)
+	b = startNode(t, redis, fmt.Sprintf(", tls: {cert: %q, key: %q}", cert, key), env)
 	talk(t, a, b)
 	return a, b
-}
-
-func startRedis(t *testing.T) (url string) {
-	t.Helper()
-	address := program.FreeAddress(t)
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	start(t, nil, "redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	eventually(t, "redis-server", func() (bool, any) {
-		c, err := net.Dial("tcp", address)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil, err
-	})
-	return "redis://" + address
 }
 
 func startNode(t *testing.T, redis, security string, env []string) node {
@@ -190,28 +167,4 @@ func talk(t *testing.T, nodes ...node) {
 			}
 		}
 	})
-}
-
-// newCertificate makes a certificate that is good for three months, and its key, as PEM.
-func newCertificate(t *testing.T) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotAfter:     time.Now().Add(90 * 24 * time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 }

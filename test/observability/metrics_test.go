@@ -10,6 +10,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"github.com/carillon-io/carillon/test/redistest"
 )
 
 // contract is every metric that is promised by name: its kind, and its labels with all their values; nil: values come from
@@ -115,7 +117,7 @@ func scrape(t *testing.T, n node) (text string, families map[string]*dto.MetricF
 }
 
 func TestMetrics_AreThoseOfTheContractWithAllTheirSeriesFromTheStart(t *testing.T) {
-	_, families := scrape(t, startNode(t, startRedis(t), "", nil))
+	_, families := scrape(t, startNode(t, redistest.Start(t).URL(), "", nil))
 	for name, want := range contract {
 		family := families[name]
 		if family == nil {
@@ -149,7 +151,7 @@ func TestMetrics_AreThoseOfTheContractWithAllTheirSeriesFromTheStart(t *testing.
 
 // A help text is read in Grafana by who has never seen the code: a few words that repeat the name are none.
 func TestMetrics_SayWhatTheyMean(t *testing.T) {
-	_, families := scrape(t, startNode(t, startRedis(t), "", nil))
+	_, families := scrape(t, startNode(t, redistest.Start(t).URL(), "", nil))
 	for name, family := range families {
 		if strings.HasPrefix(name, "carillon_") && len(family.GetHelp()) < 50 {
 			t.Errorf("%s is explained in few words: %q", name, family.GetHelp())

@@ -10,23 +10,22 @@ import (
 	"time"
 )
 
-// FreeAddress is a loopback address that nothing listens at.
+// FreeAddress returns a loopback address that nothing listens at. Until the test ends, the system gives its port to nothing
+// else: a program can be started there late, or again after it was stopped.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	address, err := Reserve()
+	address, release, err := reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(release)
 	return address
 }
 
-// Reserve is FreeAddress for programs.
+// Reserve is FreeAddress for programs: the address stays reserved until the process ends.
 func Reserve() (address string, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
+	address, _, err = reserve()
+	return address, err
 }
 
 // Accepts reports whether something listens at a loopback address.

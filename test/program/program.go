@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,13 +38,21 @@ func Start(t testing.TB, name string, env []string, path string, args ...string)
 	p := &Program{Name: name, Cmd: exec.Command(path, args...), Done: done, t: t}
 	p.Cmd.Stdout, p.Cmd.Stderr = &p.said, &p.said
 	p.Cmd.Env = append(os.Environ(), env...)
-	if err := p.Cmd.Start(); err != nil {
+	p.Cmd.WaitDelay = leaveTimeout // for children of the program that keep its output open
+	dieWithParent(p.Cmd)
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // dieWithParent means this thread, so it must live as long as the program
+		err := p.Cmd.Start()
+		started <- err
+		if err == nil {
+			p.ended = p.Cmd.Wait()
+			close(done)
+		}
+	}()
+	if err := <-started; err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
-	go func() {
-		p.ended = p.Cmd.Wait()
-		close(done)
-	}()
 	t.Cleanup(func() {
 		p.Stop(syscall.SIGTERM)
 		if text := p.Text(); strings.Contains(text, "DATA RACE") || strings.Contains(text, "panic: ") {
@@ -66,15 +75,20 @@ func (p *Program) Stop(signal syscall.Signal) {
 	case <-p.Done:
 	case <-time.After(leaveTimeout):
 		p.t.Errorf("%s did not leave on %v", p.Name, signal)
-		_ = p.Cmd.Process.Kill()
-		<-p.Done
+		p.Kill()
 	}
+}
+
+// Kill ends the program at once and waits until it has ended.
+func (p *Program) Kill() {
+	_ = p.Cmd.Process.Kill() // an error says that it has ended already
+	<-p.Done
 }
 
 // Await polls until ready says so; the test fails when the program ends before that, or takes too long.
 func (p *Program) Await(ready func() bool) {
 	p.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	limit := time.After(startTimeout)
 	for !ready() {
