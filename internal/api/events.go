@@ -62,6 +62,9 @@ func (s *Server) publish(ctx context.Context, emissions []emission) answer {
 		if c := results[i].Code; c == "" || c == codeUnknown {
 			e := &emissions[i]
 			out := s.emitter(&e.target).Local()
+			if out.Echoed() {
+				continue
+			}
 			if e.volatile {
 				out = out.Volatile()
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,14 +27,15 @@ const (
 type reader struct {
 	*Stream
 
-	at      string // the last entry that was received; empty: no position yet
+	at      string   // the last entry that was read; empty: no position yet
+	fields  []string // Config.Fields, and that of the entry's own id
 	command []byte
 	roleAt  time.Time
 }
 
 // read receives entries until ctx ends.
 func (s *Stream) read(ctx context.Context) {
-	r := &reader{Stream: s}
+	r := &reader{Stream: s, fields: append(slices.Clone(s.config.Fields), own)}
 	dialer := redisconn.Dialer{Source: s.config.Source, Name: "carillon:" + s.config.Node + ":stream-in", Buffer: 64 << 10}
 	var wait redisconn.Backoff
 	for connections := 0; ctx.Err() == nil; {
@@ -94,16 +96,21 @@ func (r *reader) position(c *redisconn.Conn) error {
 	}
 	switch {
 	case r.at == "":
-		r.at = last
+		r.moveTo(last)
 	case before(last, r.at):
 		// Redis lost entries, as a replica that takes over does. What it appends next may have ids that were read before.
-		r.at = last
+		r.moveTo(last)
 		r.config.Metrics.Trimmed.Inc()
 		r.log.Warn("the stream ends before what was read from it: entries may have been lost", zap.String("end", last))
 	default:
 		return r.compare(c, r.at)
 	}
 	return nil
+}
+
+func (r *reader) moveTo(position string) {
+	r.at = position
+	r.received.Store(&position)
 }
 
 // compare finds out whether entries behind a position were trimmed. After a read it is given the position before it: the one
@@ -161,11 +168,17 @@ func (r *reader) receive(c *redisconn.Conn) (n int, err error) {
 	}
 	r.command = b
 	err = ask(c, b, func() error {
-		return c.Read(r.config.Fields, func(e redisconn.Entry) {
+		return c.Read(r.fields, func(e redisconn.Entry) {
 			n++
 			r.at = e.ID
 			r.config.Metrics.In.Inc()
-			r.config.Receive(e)
+			var kept any
+			if serial := r.serialOf(e.Values[len(e.Values)-1]); serial > 0 {
+				kept = r.kept.take(serial)
+			}
+			e.Values = e.Values[:len(e.Values)-1]
+			r.config.Receive(e, kept)
+			r.received.Store(&e.ID)
 		})
 	})
 	if err != nil || !role {

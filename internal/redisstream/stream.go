@@ -26,8 +26,9 @@ type Config struct {
 	// MaxValue is the longest value that is read, in bytes. An entry with a longer one is received with Cut set.
 	MaxValue int
 	Fields   []string // whose values are read
-	// Receive acts on an entry. It is called by one goroutine, in the stream's order.
-	Receive  func(e redisconn.Entry)
+	// Receive acts on an entry. It is called by one goroutine, in the stream's order. kept is what Append was given with an
+	// entry of this node; nil where there is none, or it was forgotten.
+	Receive  func(e redisconn.Entry, kept any)
 	Logger   *zap.Logger
 	Refusals *redisconn.Refusals
 	Metrics  Metrics
@@ -65,10 +66,12 @@ type Stream struct {
 	config *Config
 	log    *zap.Logger
 	queue  *redisqueue.Queue
-	serial atomic.Uint64
+	kept   kept
 
 	writing atomic.Bool // there is a connection to append on
 	reading atomic.Bool // and one to read from
+
+	received atomic.Pointer[string] // the last entry that Receive has returned from, or the position to begin at; nil: none yet
 
 	mu sync.Mutex
 	// mu guards the following.
@@ -81,6 +84,7 @@ type Stream struct {
 func New(cfg *Config) *Stream {
 	return &Stream{
 		config: cfg, log: cfg.Logger.With(zap.String("stream", cfg.Name)), queue: redisqueue.New(cfg.Queue, cfg.Metrics.Queue),
+		kept: kept{limit: cfg.Queue.Bytes},
 	}
 }
 
@@ -98,13 +102,23 @@ func (s *Stream) Run(ctx context.Context) {
 }
 
 // Append queues an entry: names and values of its fields in turn. done, which may be nil, is called once with the outcome: nil
-// once Redis has it, else ErrFull, ErrAway or ErrUnknown. It never waits.
-func (s *Stream) Append(done func(error), fields ...[]byte) {
-	id := s.config.Node + "-" + strconv.FormatUint(s.serial.Add(1), 36)
-	size := len(s.config.Name) + len(id) + 128
+// once Redis has it, else ErrFull, ErrAway or ErrUnknown. keep, unless it is nil, is handed to Config.Receive with the entry when
+// that is read back, so that it need not be decoded. It never waits.
+func (s *Stream) Append(done func(error), keep any, fields ...[]byte) {
+	size := len(s.config.Name) + len(s.config.Node) + 160
 	for _, f := range fields {
 		size += len(f) + 16
 	}
+	var lost redisqueue.Losses
+	s.kept.add(keep, size, func(serial uint64) {
+		id := s.config.Node + "-" + strconv.FormatUint(serial, 36)
+		lost = s.queue.Push(redisqueue.Message{Channel: id, Payload: s.command(id, size, fields), Done: done})
+	})
+	lost.Finish()
+}
+
+// command is the XADD of an entry.
+func (s *Stream) command(id string, size int, fields [][]byte) []byte {
 	b := redisconn.AppendCommand(make([]byte, 0, size), "XADD", 8+len(fields))
 	b = redisconn.AppendWord(b, s.config.Name)
 	b = redisconn.AppendWord(redisconn.AppendWord(b, "MAXLEN"), "~")
@@ -112,8 +126,16 @@ func (s *Stream) Append(done func(error), fields ...[]byte) {
 	for _, f := range fields {
 		b = redisconn.AppendWord(b, f)
 	}
-	b = redisconn.AppendWord(redisconn.AppendWord(b, own), id)
-	s.queue.Push(redisqueue.Message{Channel: id, Payload: b, Done: done}).Finish()
+	return redisconn.AppendWord(redisconn.AppendWord(b, own), id)
+}
+
+// Received is the last entry that has been received, or the position at which receiving begins; empty: there is none yet. The
+// one behind it may be under way.
+func (s *Stream) Received() string {
+	if at := s.received.Load(); at != nil {
+		return *at
+	}
+	return ""
 }
 
 // Name is that of the stream in Redis.

@@ -133,7 +133,7 @@ func start(t *testing.T, options goredis.Options, limits bounds, receive func(te
 	w.Stream = redisstream.New(&redisstream.Config{
 		Name: name, Node: "node", Source: source, MaxLength: limits.length, MaxValue: 1 << 20, Fields: []string{"text"},
 		Queue: redisqueue.Limits{Messages: 10_000, Bytes: 16 << 20, Age: limits.age},
-		Receive: func(e redisconn.Entry) {
+		Receive: func(e redisconn.Entry, _ any) {
 			if receive != nil {
 				receive(string(e.Values[0]))
 			}
@@ -177,7 +177,7 @@ func (w *world) append(n int) (outcomes func() []error) {
 		w.Append(func(err error) {
 			all[i] = err
 			known.Done()
-		}, []byte("text"), fmt.Append(nil, i))
+		}, nil, []byte("text"), fmt.Append(nil, i))
 	}
 	return func() []error {
 		known.Wait()
@@ -368,7 +368,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 					if err == nil {
 						taken++
 					}
-				}, []byte("text"), []byte("x"))
+				}, nil, []byte("text"), []byte("x"))
 			}
 		})
 	}

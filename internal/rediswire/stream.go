@@ -18,6 +18,9 @@ type StreamEntry struct {
 	Data      []byte // JSON that begins with {, else base64 of MessagePack; empty where the type has none
 }
 
+// StreamServerEmit is the type of an entry that is a server-side emit.
+const StreamServerEmit = "9"
+
 // NewStreamEntry writes a command as an entry: MessagePack where there are attachments, else JSON.
 func NewStreamEntry(uid string, c adapter.Command) (StreamEntry, error) {
 	m := ClusterMessage{UID: uid, Command: c}

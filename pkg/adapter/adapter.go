@@ -19,10 +19,16 @@ type Adapter interface {
 	Open(nsp string)
 	Close(nsp string)
 
-	// Publish hands c to the other nodes, never to this one. Commands from one goroutine in one namespace arrive in
-	// order. done, when not nil, is called exactly once, perhaps before Publish returns, and must not block: with nil
-	// once the cluster took the command, else with ErrFull, ErrAway or ErrUnknown.
+	// Publish hands c to the other nodes, and to this one where Echoes says so. Commands from one goroutine in one namespace
+	// arrive in order. done, when not nil, is called exactly once, perhaps before Publish returns, and must not block: with
+	// nil once the cluster took the command, else with ErrFull, ErrAway or ErrUnknown.
 	Publish(c Command, done func(error))
+
+	// Echoes reports whether the cluster has one order for the commands of all nodes in a namespace. Then each command that
+	// this node publishes, but for a ServerEmit, comes back to it by Node.Deliver in its place in that order, once, and the
+	// caller of Publish must not carry it out by itself: a command that the cluster did not take is carried out nowhere.
+	// Broadcasts then have an Offset. Without echoes, Publish never reaches this node. The answer never changes.
+	Echoes() bool
 
 	// Ask puts q to the other nodes. reply is called for each answer, from one goroutine at a time and never after Ask
 	// returned. It ends when every expected node has answered in full, or when ctx or the adapter's own time limit ends,
@@ -45,7 +51,7 @@ type Adapter interface {
 
 // Node is what an adapter needs of the server above it. No method may block or run user code.
 type Node interface {
-	// Deliver applies a command from another node to this node's sockets, and returns to how many. Commands of one node
+	// Deliver applies a command from the cluster to this node's sockets, and returns to how many. Commands of one node
 	// in one namespace come one at a time and in order.
 	Deliver(c Command) (sockets int)
 	// Answer answers a query from another node; reply is called once for FetchSockets and AllRooms, and for the others as

@@ -24,6 +24,9 @@ type Broadcast struct {
 	TraceParent string
 	// Received is when the message came in from the cluster; zero for a broadcast made here.
 	Received time.Time
+	// Offset is the broadcast's place in the order of an adapter that echoes, by which clients name it: the id of an entry of a
+	// Redis Stream, two decimal numbers with a dash between them, ascending. The adapter sets it; empty where there is none.
+	Offset string
 }
 
 // Join makes every matching socket join Rooms.

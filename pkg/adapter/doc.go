@@ -7,8 +7,8 @@
 //
 //	server ── Publish, Ask, Touch, Confirm ──▶ Adapter ═══ cluster ═══ Adapter ── Deliver, Answer, Holds ──▶ server
 //
-// What one node publishes in one namespace reaches every other node in that order and at most once. Nothing is kept for
-// a node that is away. Neither side holds a lock of its own while it calls the other, except that Holds may be called
+// What one node publishes in one namespace reaches every other node in that order and at most once. An adapter that echoes
+// has one order for all nodes, and hands a node its own commands in their place. Nothing is kept for a node that is away. Neither side holds a lock of its own while it calls the other, except that Holds may be called
 // under an adapter's lock, which is why it must only look.
 //
 // Package adaptertest has an in-memory cluster for the tests of what is above, and the suite that every adapter passes.

@@ -27,6 +27,9 @@ func (Local) Publish(_ Command, done func(error)) {
 	}
 }
 
+// Echoes is false: what is published reaches no node.
+func (Local) Echoes() bool { return false }
+
 // Ask returns at once. Nothing is missing but a node that ListSockets names.
 func (Local) Ask(_ context.Context, q Query, _ func(Reply)) (missing []string, err error) {
 	if list, ok := q.(ListSockets); ok && list.Node != "" {

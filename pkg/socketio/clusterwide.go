@@ -24,8 +24,9 @@ func (io *Server) At(name string) Emitter {
 }
 
 // EmitElsewhere sends the event, its arguments as they travel and its name first, to the sockets of the other nodes only:
-// for callers that deliver it here, with Local, once they know what became of it. done is called exactly once, unless there
-// is an error: with nil when the cluster took the event, else with the adapter's error. It must not block.
+// for callers that deliver it here, with Local, once they know what became of it, unless Echoed says that it comes by itself.
+// done is called exactly once, unless there is an error: with nil when the cluster took the event, else with the adapter's
+// error. It must not block.
 func (e Emitter) EmitElsewhere(args Args, done func(error)) error {
 	if err := checkEvent(args); err != nil {
 		return err
@@ -37,6 +38,9 @@ func (e Emitter) EmitElsewhere(args Args, done func(error)) error {
 	e.nsp.io.cfg.Adapter.Publish(e.broadcast(args), done)
 	return nil
 }
+
+// Echoed reports whether what is published reaches this node's sockets by way of the cluster, and only so.
+func (e Emitter) Echoed() bool { return e.nsp.io.cfg.Adapter.Echoes() }
 
 // Traced names the W3C trace context of what causes the event, as the header traceparent has it: the spans of an adapter that
 // makes some refer to it.

@@ -63,7 +63,9 @@ func (e Emitter) Published(done func(error)) Emitter {
 	return e
 }
 
-// Emit sends the event to every addressed socket, local ones first and without waiting for the cluster.
+// Emit sends the event to every addressed socket, local ones first and without waiting for the cluster. Where the cluster
+// has one order for all nodes (adapter.Adapter.Echoes), local ones are sent it in its place in that order, and not at all
+// when the cluster does not take it.
 func (e Emitter) Emit(event string, args ...any) error {
 	list, err := encodeEvent(event, args)
 	if err != nil {
@@ -82,8 +84,8 @@ func (e Emitter) EmitArgs(args Args) error {
 	return nil
 }
 
-// SocketsJoin makes the addressed sockets join rooms. Sockets of this node are in them when it returns; what this process
-// sends to the rooms afterwards reaches those of other nodes too. What another process sends right then may pass before
+// SocketsJoin makes the addressed sockets join rooms. Sockets of this node are in them when it returns, unless the cluster
+// echoes; what this process sends to the rooms afterwards reaches those of other nodes too. What another process sends right then may pass before
 // their node has subscribed to the room: where that matters, have the socket's own node call Socket.JoinThen.
 func (e Emitter) SocketsJoin(rooms ...string) {
 	e.apply(adapter.Join{Namespace: e.nsp.name, Target: e.target, Rooms: rooms})

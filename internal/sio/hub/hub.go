@@ -62,12 +62,16 @@ func (s *Server) New(name string, serverEvent func(args packet.Args, reply func(
 // NextID returns an id that no other event of the namespace asks for an acknowledgement under.
 func (h *Hub) NextID() uint64 { return h.ids.Add(1) - 1 }
 
-// Publish does here what a command says, then hands it to the other nodes unless it is for this one alone. published,
-// when not nil, is called once with what became of it in the cluster.
+// Publish does here what a command says, then hands it to the other nodes unless it is for this one alone. Where the adapter
+// echoes, it is done here once it comes back. published, when not nil, is called once with what became of it in the cluster.
 func (h *Hub) Publish(c adapter.Command, local bool, published func(error)) {
 	b, ok := c.(adapter.Broadcast)
 	if ok {
 		h.tally.Local.Inc()
+	}
+	if !local && h.adapter.Echoes() {
+		h.adapter.Publish(c, published)
+		return
 	}
 	if ok && h.log != nil {
 		h.publishInTurn(&b, local, published)

@@ -17,7 +17,11 @@ const defaultLimit = 5 * time.Second
 
 // Cluster is an in-memory cluster. Make one with NewCluster.
 type Cluster struct {
-	adapters []*Adapter // static after construction
+	// Static after construction.
+	adapters []*Adapter
+	echoes   bool
+
+	places int64 // of broadcasts, where the cluster echoes; mu guards it
 
 	mu      sync.Mutex   // guards everything of every adapter; nothing of a Node's is called under it
 	changed *sync.Cond   // on mu: some adapter has work, was resumed, or is to end
@@ -43,6 +47,24 @@ func NewCluster(n int) *Cluster {
 	}
 	c.lanes = adapter.Lane(n)
 	return c
+}
+
+// NewEchoingCluster is NewCluster for nodes whose commands come back to them, in one order for all.
+func NewEchoingCluster(n int) *Cluster {
+	c := NewCluster(n)
+	c.echoes = true
+	return c
+}
+
+// placeLocked gives a broadcast its place in the order of all.
+func (c *Cluster) placeLocked(command adapter.Command) adapter.Command {
+	b, ok := command.(adapter.Broadcast)
+	if !ok {
+		return command
+	}
+	c.places++
+	b.Offset = fmt.Sprintf("%d-%d", 1_700_000_000_000+c.places/2, c.places%2)
+	return b
 }
 
 // Adapter returns the adapter of node i.

@@ -27,6 +27,17 @@ func TestCluster_Conforms(t *testing.T) {
 	}, adaptertest.Fences)
 }
 
+func TestEchoingCluster_Conforms(t *testing.T) {
+	adaptertest.Run(t, 3, func(_ *testing.T, n int) []adapter.Adapter {
+		c := adaptertest.NewEchoingCluster(n)
+		var adapters []adapter.Adapter
+		for i := range n {
+			adapters = append(adapters, c.Adapter(i))
+		}
+		return adapters
+	})
+}
+
 // member is a node that answers the names of its rooms and hands on what it is told.
 type member struct {
 	rooms    []string

@@ -93,7 +93,12 @@ func (a *Adapter) publish(c adapter.Command) error {
 			return adapter.ErrFull
 		}
 	}
-	if a.following[adapter.NamespaceOf(c)] > 0 && a.open[adapter.NamespaceOf(c)] && len(a.inbox) < maxInbox {
+	if a.cluster.echoes {
+		c = a.cluster.placeLocked(c)
+		if _, ok := c.(adapter.ServerEmit); !ok && a.open[adapter.NamespaceOf(c)] {
+			peers = append(peers, a)
+		}
+	} else if a.following[adapter.NamespaceOf(c)] > 0 && a.open[adapter.NamespaceOf(c)] && len(a.inbox) < maxInbox {
 		peers = append(peers, a)
 	}
 	for _, p := range peers {
@@ -105,6 +110,9 @@ func (a *Adapter) publish(c adapter.Command) error {
 	a.cluster.changed.Broadcast()
 	return nil
 }
+
+// Echoes implements adapter.Adapter.
+func (a *Adapter) Echoes() bool { return a.cluster.echoes }
 
 // hearsLocked reports whether the cluster sends b here.
 func (a *Adapter) hearsLocked(b adapter.Broadcast) bool {

@@ -110,11 +110,18 @@ func testAlonePublish(t *testing.T, nodes []*node) {
 		n.mustPublish(t, c)
 		n.Publish(c, nil)
 	}
+	var want []string
+	if n.Echoes() {
+		for _, c := range echoed(commandsIn(mainNsp)) {
+			want = append(want, show(c), show(c))
+		}
+		n.awaitCommands(t, len(want))
+	}
 	n.join(t, mainNsp, "what came back is here by now, where confirmations travel with messages")
 	if err := n.end(); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, n, mainNsp, nil)
+	expect(t, n, mainNsp, want)
 }
 
 func testAloneConfirm(t *testing.T, nodes []*node) {
@@ -178,15 +185,6 @@ func testOrder(t *testing.T, nodes []*node) {
 		n.await(t, mainNsp, want[len(want)-1])
 		expect(t, n, mainNsp, want)
 	}
-}
-
-func testNoEcho(t *testing.T, nodes []*node) {
-	nodes[0].join(t, mainNsp, heldRooms...)
-	for _, c := range commandsIn(mainNsp) {
-		nodes[0].mustPublish(t, c)
-	}
-	flush(t, nodes)
-	expect(t, nodes[0], mainNsp, nil)
 }
 
 func testNamespaces(t *testing.T, nodes []*node) {

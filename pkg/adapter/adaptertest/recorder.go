@@ -19,6 +19,7 @@ type recorder struct {
 	known    map[string]bool     // namespace and command
 	arrivals int                 // commands, of all namespaces
 	untimed  int                 // broadcasts that do not say when they were received
+	offsets  []string            // of broadcasts, in the order in which they came
 	queries  []adapter.Query
 	trail    []step                                           // what came in namespaces that are followed
 	answer   func(q adapter.Query, reply func(adapter.Reply)) // nil: silence
@@ -42,8 +43,11 @@ func (r *recorder) Deliver(c adapter.Command) (sockets int) {
 	r.commands[nsp] = append(r.commands[nsp], s)
 	r.known[nsp+" "+s] = true
 	r.arrivals++
-	if b, ok := c.(adapter.Broadcast); ok && b.Received.IsZero() {
-		r.untimed++
+	if b, ok := c.(adapter.Broadcast); ok {
+		r.offsets = append(r.offsets, b.Offset)
+		if b.Received.IsZero() {
+			r.untimed++
+		}
 	}
 	r.changedLocked()
 	return 0
@@ -141,6 +145,13 @@ func (r *recorder) heard(nsp string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(r.commands[nsp]), func(c string) bool { return strings.Contains(c, flushEvent) })
+}
+
+// heardOffsets returns the offsets of all broadcasts so far.
+func (r *recorder) heardOffsets() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.offsets)
 }
 
 // await waits for a command.

@@ -51,13 +51,14 @@ func Run(t *testing.T, most int, factory Factory, options ...Option) {
 		t.Fatalf("the suite needs adapters for 1 node or for 3, not for %d", most)
 	}
 	cases := []testCase{
-		{"Alone_PublishSucceedsAndNothingComesBack", 1, testAlonePublish},
+		{"Alone_PublishSucceedsAndNothingElseComesBack", 1, testAlonePublish},
 		{"Alone_ConfirmSucceeds", 1, testAloneConfirm},
 		{"Alone_AskMissesNobody", 1, testAloneAsk},
 
 		{"Publish_CommandsReachTheOthersIntact", 3, testCommandsIntact},
 		{"Publish_OrderOfOnePublisherIsKept", 3, testOrder},
-		{"Publish_NeverComesBackToTheSender", 3, testNoEcho},
+		{"Publish_ComesBackToTheSenderWhereTheAdapterEchoes", 3, testEcho},
+		{"Publish_EchoesComeInOneOrderForAll", 3, testOneOrder},
 		{"Publish_NamespacesAreSeparate", 3, testNamespaces},
 		{"Publish_RoomNamesAreTakenLiterally", 3, testRoomNames},
 		{"Publish_HolderOfAnyOfSeveralRoomsHearsOnce", 3, testSeveralRooms},

@@ -274,6 +274,9 @@ func (a *Adapter) Publish(c adapter.Command, done func(error)) {
 	a.dialect.Push(m)
 }
 
+// Echoes implements [adapter.Adapter]: streams keep one order for all nodes, channels none.
+func (a *Adapter) Echoes() bool { return a.streams != nil }
+
 // invalid finishes a command that cannot be encoded, and reports whether there was an error.
 func (a *Adapter) invalid(err error, done func(error)) bool {
 	if err == nil {

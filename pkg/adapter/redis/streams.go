@@ -143,7 +143,11 @@ func (d *streams) appendCommand(c adapter.Command, done func(error)) error {
 	if err != nil {
 		return err
 	}
-	d.log(e.Namespace).Append(done, []byte("uid"), []byte(e.UID), []byte("nsp"), []byte(e.Namespace),
+	var kept any
+	if _, ok := c.(adapter.ServerEmit); !ok {
+		kept = c
+	}
+	d.log(e.Namespace).Append(done, kept, []byte("uid"), []byte(e.UID), []byte("nsp"), []byte(e.Namespace),
 		[]byte("type"), []byte(e.Type), []byte("data"), e.Data)
 	return nil
 }
@@ -161,34 +165,66 @@ func (d *streams) receive(in redissub.Interest, p *redisconn.Push) redisserver.D
 
 // receiveEntry takes what comes through a stream. A question, as the emitter for streams writes server-side emits, is as good
 // there as on a channel.
-func (d *streams) receiveEntry(e redisconn.Entry) {
-	if drop := d.takeIn(&e); drop != redisserver.Accepted {
+func (d *streams) receiveEntry(e redisconn.Entry, kept any) {
+	if drop := d.takeIn(&e, kept); drop != redisserver.Accepted {
 		d.cluster.metrics.receivedDropped[drop].Inc()
 	}
 }
 
-func (d *streams) takeIn(e *redisconn.Entry) redisserver.Drop {
+func (d *streams) takeIn(e *redisconn.Entry, kept any) redisserver.Drop {
 	a := d.cluster.inbox
-	nsp := string(e.Values[fieldNamespace])
+	entry := rediswire.StreamEntry{
+		UID: string(e.Values[fieldUID]), Namespace: string(e.Values[fieldNamespace]), Type: string(e.Values[fieldType]),
+		Data: e.Values[fieldData],
+	}
+	c, own := kept.(adapter.Command)
 	switch {
-	case string(e.Values[fieldUID]) == a.config.NodeID:
-		return droppedOwn
-	case e.Cut:
+	case !own && e.Cut:
 		return redisserver.TooLarge
-	case nsp == "":
+	case entry.Namespace == "":
 		return droppedMalformed
-	case !a.namespaces.isOpen(nsp):
+	case entry.UID == a.config.NodeID && entry.Type == rediswire.StreamServerEmit:
+		return droppedOwn
+	case !a.namespaces.isOpen(entry.Namespace):
 		return droppedNoMember
 	}
-	entry := rediswire.StreamEntry{
-		UID: string(e.Values[fieldUID]), Namespace: nsp, Type: string(e.Values[fieldType]), Data: e.Values[fieldData],
+	in := redissub.Interest{Channel: d.log(entry.Namespace).Name(), Kind: redissub.Broadcast, Namespace: entry.Namespace}
+	p := &redisconn.Push{Kind: redisconn.Message, At: time.Now()}
+	if own && a.config.Tracing == nil {
+		return d.carryOut(in, p, e.ID, c)
 	}
 	payload, err := entry.Message()
 	if err != nil {
-		return a.refuse(nsp, err)
+		return a.refuse(entry.Namespace, err)
 	}
-	in := redissub.Interest{Channel: d.log(nsp).Name(), Kind: redissub.Broadcast, Namespace: nsp}
-	return d.cluster.receive(in, &redisconn.Push{Kind: redisconn.Message, Payload: payload, Size: len(payload), At: time.Now()})
+	p.Payload, p.Size = payload, len(payload)
+	if own {
+		return d.carryOut(in, p, e.ID, c)
+	}
+	if _, b, ok := rediswire.ClusterBroadcast(entry.Namespace, "", payload, a.limits); ok {
+		return d.carryOut(in, p, e.ID, b)
+	}
+	m, err := rediswire.DecodeCluster(entry.Namespace, payload, a.limits)
+	switch {
+	case err != nil:
+		return a.refuse(entry.Namespace, err)
+	case m.Command == nil:
+		return d.cluster.receive(in, p)
+	}
+	return d.carryOut(in, p, e.ID, m.Command)
+}
+
+// carryOut has the node above carry out a command, this node's own among them.
+func (d *streams) carryOut(in redissub.Interest, p *redisconn.Push, id string, c adapter.Command) redisserver.Drop {
+	a := d.cluster.inbox
+	if b, ok := c.(adapter.Broadcast); ok {
+		b.Received, b.Offset = p.At, id
+		c = b
+	}
+	a.delivering.Lock()
+	defer a.delivering.Unlock()
+	a.deliver(in, p, c)
+	return redisserver.Accepted
 }
 
 // run serves the streams until ctx ends.
