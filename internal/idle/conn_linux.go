@@ -28,8 +28,6 @@ type Conn struct {
 	slept      bool  // so awake is not outer
 	closed     bool
 	released   bool // the descriptor is closed, or about to be
-
-	eager bool // Read does not wait. Owned by the reader, which is in RawRead
 }
 
 // awake is a connection that the runtime waits for.
@@ -54,23 +52,29 @@ type Detacher interface{ Detach() *net.TCPConn }
 // NewConn takes a connection over. It returns nil for one that has no descriptor, such as one with TLS. A type that wraps a
 // connection and has its SyscallConn must not change what is read and written; it sleeps only if it is a Detacher.
 func NewConn(conn net.Conn) *Conn {
-	if c, ok := conn.(*Conn); ok {
+	switch c := conn.(type) {
+	case *Conn:
+		return c
+	case *Records:
+		return &c.Conn
+	}
+	if c := new(Conn); c.takeOver(conn) {
 		return c
 	}
+	return nil
+}
+
+func (c *Conn) takeOver(conn net.Conn) bool {
 	plain, ok := conn.(stream)
 	if !ok {
-		return nil
+		return false
 	}
 	raw, err := plain.SyscallConn()
 	if err != nil {
-		return nil
+		return false
 	}
-	c := &Conn{outer: conn, awake: &awake{plain, raw}}
-	err = raw.Control(func(descriptor uintptr) { c.descriptor = int32(descriptor) })
-	if err != nil {
-		return nil
-	}
-	return c
+	c.outer, c.awake = conn, &awake{plain, raw}
+	return raw.Control(func(descriptor uintptr) { c.descriptor = int32(descriptor) }) == nil
 }
 
 // Awake reports whether Sleep could save something.
@@ -243,44 +247,18 @@ func (c *Conn) Control(f func(descriptor uintptr)) error {
 	return nil
 }
 
-// ErrNothing is what Read returns instead of waiting while it is eager. crypto/tls takes it for a passing error: what has
-// arrived of a record is kept, and the next Read goes on from there.
-var ErrNothing error = nothing{}
-
-type nothing struct{}
-
-func (nothing) Error() string   { return "idle: nothing has arrived" }
-func (nothing) Timeout() bool   { return false }
-func (nothing) Temporary() bool { return true }
-
-// Eager makes Read not wait, or wait again. It is the reader's to call, inside RawRead.
-func (c *Conn) Eager(eager bool) { c.eager = eager }
-
-// Read reads, and waits unless it is eager.
+// Read waits for input, for which it wakes the connection.
 func (c *Conn) Read(p []byte) (int, error) {
-	descriptor, err := c.begin()
-	if err != nil {
+	if _, err := c.begin(); err != nil {
 		return 0, err
 	}
 	direct := true
 	defer func() { c.end(direct) }()
-	if !c.eager {
-		w, err := c.wait(&direct)
-		if err != nil {
-			return 0, err
-		}
-		return w.Read(p)
+	w, err := c.wait(&direct)
+	if err != nil {
+		return 0, err
 	}
-	n, err := IgnoringInterrupts(unix.Read, descriptor, p)
-	switch {
-	case n > 0:
-		return n, nil
-	case err == nil:
-		return 0, io.EOF
-	case errors.Is(err, unix.EAGAIN):
-		return 0, ErrNothing
-	}
-	return 0, err
+	return w.Read(p)
 }
 
 // Write writes all of p. It sleeps on if the kernel has room.
@@ -291,12 +269,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 	direct := true
 	defer func() { c.end(direct) }()
-	n, err := IgnoringInterrupts(unix.Write, descriptor, p)
-	if err != nil && !errors.Is(err, unix.EAGAIN) {
-		return 0, err
-	}
-	if n = max(n, 0); n == len(p) {
-		return n, nil
+	n, err := writeNow(descriptor, p)
+	if err != nil || n == len(p) {
+		return n, err
 	}
 	w, err := c.wait(&direct)
 	if err != nil {
@@ -304,6 +279,15 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 	more, err := w.Write(p[n:])
 	return n + more, err
+}
+
+// writeNow writes what the kernel has room for, perhaps nothing.
+func writeNow(descriptor uintptr, p []byte) (int, error) {
+	n, err := IgnoringInterrupts(unix.Write, descriptor, p)
+	if errors.Is(err, unix.EAGAIN) {
+		err = nil
+	}
+	return max(n, 0), err
 }
 
 // IgnoringInterrupts makes a system call that moves bytes.

@@ -155,23 +155,6 @@ func TestConn_DeadlinesInterruptWhatWaits(t *testing.T) {
 	}
 }
 
-func TestConn_EagerReadDoesNotWait(t *testing.T) {
-	c, peer := sleeper(t)
-	c.Eager(true)
-	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, ErrNothing) {
-		t.Errorf("read: %v", err)
-	}
-	send(t, peer, "in")
-	waitForInput(t, c)
-	wantRead(t, c, "in")
-	_ = peer.CloseWrite()
-	waitForInput(t, c)
-	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("read: %v", err)
-	}
-	wantAwake(t, c, false)
-}
-
 // A descriptor that is in use has to stay what it is, while the peer sees the end at once.
 func TestConn_CloseLeavesADescriptorInUseOpen(t *testing.T) {
 	for name, awake := range map[string]bool{"asleep": false, "awake": true} {

@@ -23,9 +23,6 @@ func NewConn(net.Conn) *Conn { return nil }
 // Awake is not called.
 func (*Conn) Awake() bool { return true }
 
-// Eager is not called.
-func (*Conn) Eager(bool) {}
-
 // RawRead is not called.
 func (*Conn) RawRead(func(uintptr) bool) error { return syscall.EINVAL }
 
@@ -34,3 +31,21 @@ func (*Conn) RawWrite(func(uintptr) bool) error { return syscall.EINVAL }
 
 // Control is not called.
 func (*Conn) Control(func(uintptr)) error { return syscall.EINVAL }
+
+// Records is a connection that carries the records of TLS. There is none here.
+type Records struct{ Conn }
+
+// NewRecords returns nil.
+func NewRecords(net.Conn) *Records { return nil }
+
+// Eager is not called.
+func (*Records) Eager(bool) {}
+
+// Patient is not called.
+func (*Records) Patient() {}
+
+// Rest is not called.
+func (*Records) Rest() int { return 0 }
+
+// Flush is not called.
+func (*Records) Flush(func()) error { return syscall.EINVAL }

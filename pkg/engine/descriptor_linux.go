@@ -87,13 +87,15 @@ func newReadRun() *readRun {
 func (s *Session) readAll(c *wsConn) error {
 	r := newReadRun()
 	r.session, c.run = s, r
-	c.socket.Eager(!c.bare())
+	if c.below != nil {
+		c.below.Eager(true)
+		defer c.below.Eager(false)
+	}
 	err := c.socket.RawRead(r.try)
 	if err == nil {
 		err = r.err
 	}
 	c.run = nil
-	c.socket.Eager(false)
 	*r = readRun{try: r.try}
 	readRuns.Put(r)
 	return err
@@ -124,15 +126,8 @@ func (r *readRun) readArrived(descriptor uintptr) (done bool) {
 // writeCall writes one batch to a descriptor. Small frames are copied together into a chunk that is given back before the
 // peer is waited for: a client that does not read pins nothing but the shared frames.
 type writeCall struct {
-	conn  *wsConn
-	pong  []byte
-	batch []*Frame
-	close []byte
-
-	next    int    // of the pieces: the pong, each frame, the Close frame
-	rest    []byte // of the piece before next
-	written int
-	err     error
+	pieces
+	err error
 
 	// Static.
 	flusher *flusher // that makes the call, and does not wait unless retired
@@ -143,7 +138,7 @@ func (w *writeCall) prepare(f *flusher) { w.flusher, w.try = f, w.tryWrite }
 
 func (c *wsConn) rawWrite(f *flusher, pong []byte, batch []*Frame, closing []byte) (int, error) {
 	call := &f.call
-	call.conn, call.pong, call.batch, call.close = c, pong, batch, closing
+	call.pieces = pieces{codec: &c.codec, pong: pong, batch: batch, close: closing}
 	err := c.socket.RawWrite(call.try)
 	if err == nil {
 		err = call.err
@@ -153,36 +148,10 @@ func (c *wsConn) rawWrite(f *flusher, pong []byte, batch []*Frame, closing []byt
 	return n, err
 }
 
-// piece returns the bytes of the piece at i, empty when there is none, and whether there is a piece at i or behind.
-func (w *writeCall) piece(i int) (p []byte, more bool) {
-	switch n := len(w.batch); {
-	case i == 0:
-		return w.pong, true
-	case i <= n:
-		return w.conn.codec.frame(w.batch[i-1]).frame, true
-	case i == n+1:
-		return w.close, true
-	}
-	return nil, false
-}
-
-// advance makes rest the next bytes to write; false when there are none.
-func (w *writeCall) advance() bool {
-	for len(w.rest) == 0 {
-		p, more := w.piece(w.next)
-		if !more {
-			return false
-		}
-		w.rest = p
-		w.next++
-	}
-	return true
-}
-
 func (w *writeCall) tryWrite(descriptor uintptr) (done bool) {
 	for w.advance() {
 		p, n, err := w.rest, 0, error(nil)
-		if following, more := w.piece(w.next); len(p) < chunk && more && len(following) > 0 {
+		if w.gathers() {
 			buffer := chunks.Get().(*[chunk]byte)
 			n, err = idle.IgnoringInterrupts(syscall.Write, descriptor, w.gather(buffer))
 			chunks.Put(buffer)
@@ -202,28 +171,6 @@ func (w *writeCall) tryWrite(descriptor uintptr) (done bool) {
 		}
 	}
 	return true
-}
-
-// gather copies what comes next into a chunk, as far as whole pieces fit behind the first.
-func (w *writeCall) gather(buffer *[chunk]byte) []byte {
-	used := copy(buffer[:], w.rest)
-	for i := w.next; ; i++ {
-		p, more := w.piece(i)
-		if !more || len(p) > chunk-used {
-			return buffer[:used]
-		}
-		used += copy(buffer[used:], p)
-	}
-}
-
-// skip counts n bytes as written.
-func (w *writeCall) skip(n int) {
-	w.written += n
-	for n > 0 && w.advance() {
-		k := min(n, len(w.rest))
-		w.rest = w.rest[k:]
-		n -= k
-	}
 }
 
 // taken is how many bytes the peer's kernel has acknowledged, and whether it has still to acknowledge some: how a client's

@@ -36,7 +36,7 @@
 // connections, as for the PROXY protocol, in a type that has no SyscallConn: a wrapper that only counts should embed *net.TCPConn,
 // and let go of it with a method Detach() *net.TCPConn, after which only Close is called. One for each waiting GET and arriving POST, which
 // net/http started; a flusher for each processor, more when they have fallen behind; one for each write that waits for its
-// peer or is under TLS; one for each end of a session, which calls Receiver.Closed. An idle polling session has none.
+// peer, and each write to a connection that cannot be parked; one for each end of a session, which calls Receiver.Closed. An idle polling session has none.
 // Deadlines of sessions are in a few heaps, each with one timer. Server.Close and Server.Drain wait for all goroutines but
 // net/http's.
 //

@@ -78,7 +78,7 @@ func (s *Session) kickLocked() {
 	}
 	switch {
 	case s.socket != nil:
-		if len(s.queue) > 0 || s.socket.pong != nil || s.state == stateClosing && s.socket.mayQueue() {
+		if len(s.queue) > 0 || s.socket.pong != nil || s.state == stateClosing && s.socket.mayQueue() || s.socket.resting() {
 			s.lease = leaseFlush
 			s.startFlush()
 		}
@@ -88,6 +88,12 @@ func (s *Session) kickLocked() {
 	case len(s.queue) > 0:
 		s.answerLocked(s.takeLocked())
 	}
+}
+
+func (s *Session) kick() {
+	s.mu.Lock()
+	s.kickLocked()
+	s.mu.Unlock()
 }
 
 // takeLocked removes the frames from the outbox. Their bytes count as flying until landLocked.
@@ -128,10 +134,10 @@ func messagesIn(batch []*Frame) int {
 	return n
 }
 
-// startFlush has the outbox written; the caller has set the lease for it. A write to a connection without a descriptor, as
-// under TLS, may wait at any time: it has a goroutine to itself.
+// startFlush has the outbox written; the caller has set the lease for it. A write to a connection without a descriptor may wait
+// at any time: it has a goroutine to itself.
 func (s *Session) startFlush() {
-	if !s.socket.bare() {
+	if s.socket.socket == nil {
 		go s.flush(retired)
 		return
 	}
@@ -143,7 +149,7 @@ func (s *Session) flush(w *flusher) {
 	s.mu.Lock()
 	conn := s.socket
 	last := s.state == stateClosing && conn.startClose()
-	if s.state == stateClosed || len(s.queue) == 0 && conn.pong == nil && !last {
+	if s.state == stateClosed || len(s.queue) == 0 && conn.pong == nil && !last && !conn.resting() {
 		s.lease = leaseNone
 		s.mu.Unlock()
 		return

@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"net"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,7 +14,7 @@ import (
 func (s *server) stall() *client {
 	s.t.Helper()
 	ws, c := s.connect()
-	if err := ws.NetConn().(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+	if err := ws.tcp().SetReadBuffer(4 << 10); err != nil {
 		s.t.Fatal(err)
 	}
 	return c

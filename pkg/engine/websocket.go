@@ -73,7 +73,10 @@ func (s *Server) acceptWebSocket(conn *wsConn, w http.ResponseWriter, r *http.Re
 		s.reportRefusal(r, faultBadRequest.because(err.Error()))
 		return err
 	}
-	if conn.socket == nil {
+	switch {
+	case conn.below != nil:
+		conn.below.Patient()
+	case conn.socket == nil:
 		s.warnOfWrapper(conn.Conn)
 	}
 	return nil
@@ -148,7 +151,7 @@ type parkingListener struct{ net.Listener }
 func (l parkingListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err == nil {
-		if parkable := idle.NewConn(conn); parkable != nil {
+		if parkable := idle.NewRecords(conn); parkable != nil {
 			return parkable, nil
 		}
 	}

@@ -1,7 +1,9 @@
 package engine_test
 
 import (
+	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +16,15 @@ type socket struct {
 	*websocket.Conn
 	t      *testing.T
 	header http.Header
+}
+
+// tcp is what the client has below TLS.
+func (w *socket) tcp() *net.TCPConn {
+	conn := w.NetConn()
+	if encrypted, ok := conn.(*tls.Conn); ok {
+		conn = encrypted.NetConn()
+	}
+	return conn.(*net.TCPConn)
 }
 
 // ws connects a WebSocket without expecting anything.

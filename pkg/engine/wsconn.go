@@ -21,7 +21,8 @@ const kernelBuffer = 256 << 10
 type wsConn struct {
 	// Static after the upgrade.
 	net.Conn
-	socket *idle.Conn // the same on plain TCP, or what is below TLS on a Listener; else nil
+	socket *idle.Conn    // the same on plain TCP, or what is below TLS on a Listener; else nil
+	below  *idle.Records // what is below TLS on a Listener, which socket is then a part of; else nil
 	codec  codec
 
 	// Owned by the reader.
@@ -60,7 +61,9 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if h.conn.socket != nil {
 		h.conn.Conn = h.conn.socket
 	} else if above, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		h.conn.socket, _ = above.NetConn().(*idle.Conn)
+		if below, ok := above.NetConn().(*idle.Records); ok {
+			h.conn.socket, h.conn.below = &below.Conn, below
+		}
 	}
 	h.conn.in.Resident = h.conn.socket == nil
 	// gorilla refuses clients that speak before the 101; the protocol does not.
@@ -76,7 +79,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // bare reports whether frames are read from and written to the descriptor itself.
-func (c *wsConn) bare() bool { return c.socket != nil && c.Conn == net.Conn(c.socket) }
+func (c *wsConn) bare() bool { return c.socket != nil && c.below == nil }
 
 // tcpConn is an *idle.Conn, a *net.TCPConn, or what a listener made of one to count it.
 type tcpConn interface {
@@ -259,7 +262,7 @@ func (c *wsConn) mayWrite() bool {
 }
 
 // wrote notes the outcome of a write, the last one when it ended in a Close frame. The caller holds writeLock.
-func (c *wsConn) wrote(last bool, err error) {
+func (c *wsConn) wrote(w *flusher, last bool, err error) {
 	e := writeLast
 	switch {
 	case err != nil:
@@ -271,14 +274,20 @@ func (c *wsConn) wrote(last bool, err error) {
 	c.writing, _ = c.writing.on(e)
 	c.mu.Unlock()
 	if e == writeLast {
-		c.closeWrite()
+		c.closeWrite(w)
 	}
 }
 
 // closeWrite tells the peer that nothing follows, so that it hangs up once it has answered our Close frame.
-func (c *wsConn) closeWrite() {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite() // a peer that is gone is found by the reader
+func (c *wsConn) closeWrite(w *flusher) {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return
+	}
+	_ = half.CloseWrite() // a peer that is gone is found by the reader
+	if c.resting() {
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(closeStall)) // TLS has set one that is over
+		_ = c.flushRest(w)
 	}
 }
 
@@ -301,8 +310,7 @@ func (c *wsConn) linger(readErr error) {
 	_ = c.Conn.SetWriteDeadline(deadline) // for a writer that is blocked now, too
 	c.writeLock.Lock()
 	if c.mayWrite() {
-		_, err := c.Conn.Write(c.closeFrame(readErr))
-		c.wrote(true, err) // TLS would try for another five seconds
+		c.wrote(retired, true, c.write(c.closeFrame(readErr)))
 	}
 	c.writeLock.Unlock()
 

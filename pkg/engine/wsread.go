@@ -181,6 +181,9 @@ func (c *wsConn) fill() error {
 	c.charge()
 	n, err := c.Conn.Read(space)
 	c.in.Filled(n)
+	if c.resting() && c.session != nil {
+		c.session.kick() // TLS has answered something
+	}
 	switch {
 	case errors.Is(err, idle.ErrNothing):
 		return errIdle

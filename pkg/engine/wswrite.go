@@ -26,26 +26,71 @@ func (c *wsConn) writeBatch(w *flusher, pong []byte, batch []*Frame, last bool) 
 	switch {
 	case c.bare():
 		n, err = c.rawWrite(w, pong, batch, closing)
-	case len(batch) == 1 && len(batch[0].wire.frame) < chunk && pong == nil && !last:
-		n, err = c.Conn.Write(c.codec.frame(batch[0]).frame)
 	default:
-		n, err = c.coalesce(pong, batch, closing)
+		n, err = c.writePieces(w, pieces{codec: &c.codec, pong: pong, batch: batch, close: closing})
 	}
-	c.wrote(last, err)
+	c.wrote(w, last, err)
 	c.sleepOn()
 	return n, err
 }
 
-// coalesce writes a batch to a connection whose descriptor is not to be had.
-func (c *wsConn) coalesce(pong []byte, batch []*Frame, closing []byte) (n int, err error) {
-	out := newCoalescer(c.session, c.Conn)
-	out.add(pong)
-	for _, f := range batch {
-		out.add(c.codec.frame(f).frame)
+// writePieces writes a batch to a connection that is not its descriptor: one chunk at a time, of which under TLS the rest is
+// what a client that does not read has of its own.
+func (c *wsConn) writePieces(w *flusher, p pieces) (written int, err error) {
+	for {
+		if err := c.flushRest(w); err != nil || !p.advance() {
+			return p.written, err
+		}
+		if err := c.writeChunk(&p); err != nil {
+			return p.written, err
+		}
+		c.session.progressed()
 	}
-	out.add(closing)
-	err = out.close()
-	return out.written, err
+}
+
+// writeChunk writes as much as leaves together.
+func (c *wsConn) writeChunk(p *pieces) error {
+	out := p.rest[:min(len(p.rest), chunk)]
+	if p.gathers() {
+		buffer := chunks.Get().(*[chunk]byte)
+		defer chunks.Put(buffer)
+		out = p.gather(buffer)
+	}
+	n, err := c.Conn.Write(out)
+	p.skip(n)
+	return err
+}
+
+// resting reports whether something that TLS has written has still to be written to the descriptor.
+func (c *wsConn) resting() bool { return c.below != nil && c.below.Rest() > 0 }
+
+// flushRest writes to the descriptor what TLS has written. The flusher retires before it waits, and what it waits with counts
+// as waiting for the client.
+func (c *wsConn) flushRest(w *flusher) error {
+	if !c.resting() {
+		return nil
+	}
+	held := 0
+	err := c.below.Flush(func() {
+		w.retire()
+		if held == 0 && c.session != nil {
+			held = c.below.Rest()
+			c.session.server.outboxes.add(held)
+		}
+	})
+	if held > 0 {
+		c.session.server.outboxes.add(-held)
+	}
+	return err
+}
+
+// write writes p and waits. The caller holds writeLock.
+func (c *wsConn) write(p []byte) error {
+	_, err := c.Conn.Write(p)
+	if err != nil {
+		return err
+	}
+	return c.flushRest(retired)
 }
 
 // answerPing owes the peer a pong. A candidate has no outbox to put it in.
@@ -72,8 +117,8 @@ func (s *Session) queuePong(conn *wsConn, pong []byte) {
 func (c *wsConn) send(frame []byte) error {
 	c.writeLock.Lock()
 	defer c.writeLock.Unlock()
-	_, err := c.Conn.Write(frame)
-	c.wrote(false, err)
+	err := c.write(frame)
+	c.wrote(retired, false, err)
 	return err
 }
 

@@ -1,0 +1,155 @@
+package idle
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Records is a connection that carries the records of TLS. crypto/tls reads and writes it like any other, and waits in both;
+// unlike it, callers of crypto/tls that must not wait have it return at once:
+//
+// While it is eager, Read returns ErrNothing where it would wait. crypto/tls takes that for a passing error: it keeps what has
+// arrived of a record, and the next read goes on from there.
+//
+// Once it is patient, Write keeps what the kernel has no room for, and Flush writes it. To crypto/tls a record has then been
+// written, or has failed for good: it has no passing errors of writing.
+type Records struct {
+	Conn
+
+	eager bool // owned by the reader, which is in RawRead
+
+	mu sync.Mutex
+	// mu guards the following. Conn.mu may be taken under it.
+	patient bool
+	rest    []byte // written, and not yet taken by the kernel
+}
+
+// maxRest bounds the rest. A caller that flushes after each write of 16 KiB leaves less; what exceeds it are answers to a
+// peer that asks for new keys again and again, and reads none of them.
+const maxRest = 64 << 10
+
+// ErrNothing is what an eager Read returns instead of waiting.
+var ErrNothing error = nothing{}
+
+type nothing struct{}
+
+func (nothing) Error() string   { return "idle: nothing has arrived" }
+func (nothing) Timeout() bool   { return false }
+func (nothing) Temporary() bool { return true }
+
+// NewRecords takes a connection over as NewConn does, and returns nil where that does.
+func NewRecords(conn net.Conn) *Records {
+	if r := new(Records); r.takeOver(conn) {
+		return r
+	}
+	return nil
+}
+
+// Eager makes Read not wait, or wait again. It is the reader's to call, inside RawRead.
+func (r *Records) Eager(eager bool) { r.eager = eager }
+
+// Read reads, and waits unless it is eager.
+func (r *Records) Read(p []byte) (int, error) {
+	if !r.eager {
+		return r.Conn.Read(p)
+	}
+	descriptor, err := r.begin()
+	if err != nil {
+		return 0, err
+	}
+	defer r.end(true)
+	n, err := IgnoringInterrupts(unix.Read, descriptor, p)
+	switch {
+	case n > 0:
+		return n, nil
+	case err == nil:
+		return 0, io.EOF
+	case errors.Is(err, unix.EAGAIN):
+		return 0, ErrNothing
+	}
+	return 0, err
+}
+
+// Patient makes Write not wait, from now on.
+func (r *Records) Patient() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.patient = true
+}
+
+// Write writes p, all of it unless the connection is patient.
+func (r *Records) Write(p []byte) (int, error) {
+	if n, done, err := r.writePatiently(p); done {
+		return n, err
+	}
+	return r.Conn.Write(p)
+}
+
+func (r *Records) writePatiently(p []byte) (n int, done bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.patient {
+		return 0, false, nil
+	}
+	if len(r.rest) == 0 {
+		descriptor, err := r.begin()
+		if err != nil {
+			return 0, true, err
+		}
+		defer r.end(true)
+		if n, err = writeNow(descriptor, p); err != nil || n == len(p) {
+			return n, true, err
+		}
+	}
+	if held := len(r.rest) + len(p) - n; held > maxRest {
+		return n, true, fmt.Errorf("idle: %d bytes that the peer does not take", held)
+	}
+	r.rest = append(r.rest, p[n:]...)
+	return len(p), true, nil
+}
+
+// Rest is how many bytes of memory hold what has been written and not been taken by the kernel.
+func (r *Records) Rest() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.rest) == 0 {
+		return 0
+	}
+	return cap(r.rest)
+}
+
+// Flush has the kernel take the rest. Before it waits for room it calls wait. One goroutine at a time may call it.
+func (r *Records) Flush(wait func()) error {
+	var failed error
+	err := r.RawWrite(func(descriptor uintptr) (done bool) {
+		done, failed = r.flushNow(descriptor)
+		if !done {
+			wait()
+		}
+		return done
+	})
+	return errors.Join(err, failed)
+}
+
+// flushNow writes what the kernel has room for. It is done when there is no rest, or with an error.
+func (r *Records) flushNow(descriptor uintptr) (done bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.rest) > 0 {
+		n, err := writeNow(descriptor, r.rest)
+		if err != nil {
+			return true, err
+		}
+		if n == 0 {
+			return false, nil
+		}
+		r.rest = r.rest[n:]
+	}
+	r.rest = nil
+	return true, nil
+}

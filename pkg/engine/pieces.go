@@ -1,0 +1,68 @@
+package engine
+
+// pieces is what one write consists of: a pong, the frames of a batch, and a Close frame, of which the first and the last may
+// be empty. Small ones are copied together, large ones are written from where they are.
+type pieces struct {
+	codec *codec
+	pong  []byte
+	batch []*Frame
+	close []byte
+
+	next    int    // the index of the piece after rest
+	rest    []byte // what has not been written of the piece before next
+	written int
+}
+
+// piece returns the bytes of the piece at i, empty when there is none, and whether there is a piece at i or behind.
+func (p *pieces) piece(i int) (bytes []byte, more bool) {
+	switch n := len(p.batch); {
+	case i == 0:
+		return p.pong, true
+	case i <= n:
+		return p.codec.frame(p.batch[i-1]).frame, true
+	case i == n+1:
+		return p.close, true
+	}
+	return nil, false
+}
+
+// advance makes rest the next bytes to write; false when there are none.
+func (p *pieces) advance() bool {
+	for len(p.rest) == 0 {
+		bytes, more := p.piece(p.next)
+		if !more {
+			return false
+		}
+		p.rest = bytes
+		p.next++
+	}
+	return true
+}
+
+// gathers reports whether rest is to be written together with what follows.
+func (p *pieces) gathers() bool {
+	following, _ := p.piece(p.next)
+	return len(p.rest) < chunk && len(following) > 0
+}
+
+// gather copies what comes next into a chunk, as far as whole pieces fit behind the first.
+func (p *pieces) gather(buffer *[chunk]byte) []byte {
+	used := copy(buffer[:], p.rest)
+	for i := p.next; ; i++ {
+		bytes, more := p.piece(i)
+		if !more || len(bytes) > chunk-used {
+			return buffer[:used]
+		}
+		used += copy(buffer[used:], bytes)
+	}
+}
+
+// skip counts n bytes as written.
+func (p *pieces) skip(n int) {
+	p.written += n
+	for n > 0 && p.advance() {
+		k := min(n, len(p.rest))
+		p.rest = p.rest[k:]
+		n -= k
+	}
+}
