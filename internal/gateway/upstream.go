@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -73,10 +74,27 @@ type backends struct {
 
 // Open implements policy.Backends.
 func (b backends) Open(c policy.BackendClient) policy.Upstream {
-	return &upstreamSocket{b.Upstream.Open(upstream.Client{
+	return &upstreamSocket{b.Upstream.Open(upstreamClient(&c)), b.tracer, c.Namespace}
+}
+
+// Take implements policy.Backends.
+func (b backends) Take(c policy.BackendClient, offer []byte) (policy.Upstream, error) {
+	var h upstream.Handover
+	if err := json.Unmarshal(offer, &h); err != nil {
+		return nil, err
+	}
+	s, err := b.Upstream.Take(upstreamClient(&c), h)
+	if err != nil {
+		return nil, err
+	}
+	return &upstreamSocket{s, b.tracer, c.Namespace}, nil
+}
+
+func upstreamClient(c *policy.BackendClient) upstream.Client {
+	return upstream.Client{
 		ID: c.ID, Namespace: c.Namespace, Address: c.Address, User: c.User, Auth: c.Auth, Claims: c.Claims,
 		Connection: c.Connection,
-	}), b.tracer, c.Namespace}
+	}
 }
 
 type upstreamSocket struct {
@@ -87,7 +105,27 @@ type upstreamSocket struct {
 }
 
 // Resume implements policy.Upstream.
-func (s *upstreamSocket) Resume(c policy.BackendConnection) bool { return s.Socket.Resume(c) }
+func (s *upstreamSocket) Resume(ctx context.Context, c policy.BackendConnection) (bool, error) {
+	return s.Socket.Resume(ctx, c)
+}
+
+// Offer implements policy.Upstream.
+func (s *upstreamSocket) Offer(ctx context.Context) ([]byte, error) {
+	h, err := s.Socket.Offer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(h)
+}
+
+// Taken implements policy.Upstream.
+func (s *upstreamSocket) Taken(ctx context.Context) (bool, error) {
+	err := s.Socket.Taken(ctx)
+	if errors.Is(err, upstream.ErrGone) || errors.Is(err, upstream.ErrLost) {
+		return false, nil
+	}
+	return err == nil, err
+}
 
 // Forward implements policy.Upstream.
 func (s *upstreamSocket) Forward(f *policy.Forward) error {

@@ -15,6 +15,9 @@ type Backends interface {
 	Lifecycle() bool
 	// Open begins a socket's way to the backends. It does not block.
 	Open(c BackendClient) Upstream
+	// Take goes on with a socket that another node has offered. c.Connection is nil: Resume brings one. c.User is of no account. It
+	// does not block. An error says that no node has made such an offer.
+	Take(c BackendClient, offer []byte) (Upstream, error)
 }
 
 // BackendClient is what backends learn of a socket.
@@ -33,15 +36,24 @@ type BackendConnection interface {
 	SendAway()                // closes the connection so that the client comes back
 }
 
-// Upstream is one socket's way to the backends. Its methods are called one at a time.
+// Upstream is one socket's way to the backends. Its methods are called one at a time, but for Leave, which may be called while Offer
+// waits.
 type Upstream interface {
 	// Forward hands over an event. It blocks while the client has more waiting than it may: nothing more of the client is
 	// read meanwhile. It ends with the event's deadline and with the connection. After an error none of f's functions is
 	// called.
 	Forward(f *Forward) error
 	// Resume goes on with another connection of the same socket. It returns false where the socket was ended for the
-	// backends meanwhile: its client needs a fresh one.
-	Resume(c BackendConnection) bool
+	// backends meanwhile, or is another node's: its client needs a fresh one. An error says that this is not known yet.
+	Resume(ctx context.Context, c BackendConnection) (bool, error)
+	// Offer describes the socket, whose connection has ended, for Take on another node, as JSON. It waits until nothing that
+	// the client sent is under way. After an error nothing has changed; else Moved, Resume, Leave or another Offer follow.
+	Offer(ctx context.Context) ([]byte, error)
+	// Taken waits until it is known whether a socket that Take began is this node's: false as for Resume, and then it is over. It
+	// may be called again after an error.
+	Taken(ctx context.Context) (bool, error)
+	// Moved is called instead of Leave, when the socket is another node's.
+	Moved()
 	// Leave is called once, when the socket has gone.
 	Leave(reason string)
 }
@@ -89,10 +101,8 @@ func (c *client) openUpstream(backends Backends) {
 	if c.up != nil || backends == nil {
 		return
 	}
-	info := BackendClient{
-		ID: c.ID(), Namespace: c.Nsp(), Address: c.Handshake().Address, Auth: auth.WithoutToken(c.Auth().JSON), Claims: c.Claims(),
-		Connection: c.socket,
-	}
+	info := c.described()
+	info.Connection = c.socket
 	if c.proof != nil {
 		info.User = c.proof.token.Load().Subject
 	}
@@ -100,6 +110,13 @@ func (c *client) openUpstream(backends Backends) {
 		info.User = sub
 	}
 	c.up = backends.Open(info)
+}
+
+// described is what backends learn of the socket itself.
+func (c *client) described() BackendClient {
+	return BackendClient{
+		ID: c.ID(), Namespace: c.Nsp(), Address: c.Handshake().Address, Auth: auth.WithoutToken(c.Auth().JSON), Claims: c.Claims(),
+	}
 }
 
 // forward does a forward operation. reply is given what the event is to be acknowledged with, where that is not for the
@@ -167,10 +184,14 @@ func (paperUpstream) Forward(f *Forward) error {
 	return nil
 }
 
-func (paperUpstream) Resume(BackendConnection) bool { return true }
-func (paperUpstream) Leave(string)                  {}
+func (paperUpstream) Resume(context.Context, BackendConnection) (bool, error) { return true, nil }
+func (paperUpstream) Offer(context.Context) ([]byte, error)                   { return nil, errNoBackends }
+func (paperUpstream) Taken(context.Context) (bool, error)                     { return true, nil }
+func (paperUpstream) Moved()                                                  {}
+func (paperUpstream) Leave(string)                                            {}
 
 type paperBackends struct{}
 
-func (paperBackends) Lifecycle() bool             { return false }
-func (paperBackends) Open(BackendClient) Upstream { return paperUpstream{} }
+func (paperBackends) Lifecycle() bool                              { return false }
+func (paperBackends) Open(BackendClient) Upstream                  { return paperUpstream{} }
+func (paperBackends) Take(BackendClient, []byte) (Upstream, error) { return nil, errNoBackends }

@@ -21,6 +21,11 @@ type backends struct {
 	opened  []policy.BackendClient
 	taken   []string
 	reasons []string
+	offers  []string // that were taken
+	moved   int
+
+	offering error // of Offer
+	ended    bool  // of Taken
 }
 
 func (b *backends) Lifecycle() bool { return b.lifecycle }
@@ -46,7 +51,24 @@ func (b *backends) Forward(f *policy.Forward) error {
 	return nil
 }
 
-func (b *backends) Resume(policy.BackendConnection) bool { return true }
+func (b *backends) Resume(context.Context, policy.BackendConnection) (bool, error) { return true, nil }
+
+func (b *backends) Take(c policy.BackendClient, offer []byte) (policy.Upstream, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.opened = append(b.opened, c)
+	b.offers = append(b.offers, string(offer))
+	return b, nil
+}
+
+func (b *backends) Offer(context.Context) ([]byte, error) { return []byte(`{"seq":7}`), b.offering }
+func (b *backends) Taken(context.Context) (bool, error)   { return !b.ended, nil }
+
+func (b *backends) Moved() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.moved++
+}
 
 func (b *backends) Leave(reason string) {
 	b.mu.Lock()

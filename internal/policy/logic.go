@@ -40,10 +40,14 @@ type client struct {
 	proof *proof   // nil: none
 	given *given   // by a backend that was asked; nil: none was
 	up    Upstream // nil until first needed
+	moved *packed  // what another node has said of it; nil: it began here, or its client has come back
 }
 
 // Claims is the payload of the token with what a backend has given over it; nil when there is neither.
 func (c *client) Claims() []byte {
+	if c.moved != nil {
+		return c.moved.Claims
+	}
 	var own []byte
 	if c.proof != nil {
 		own = c.proof.token.Load().Claims

@@ -29,8 +29,13 @@ func (l *logic) Resume(ctx context.Context, previous conn.Logic) (bool, error) {
 	if l.client.subject() != p.client.subject() {
 		return false, nil
 	}
-	if p.client.up != nil && !p.client.up.Resume(l.client.socket) {
-		return false, nil
+	if p.client.up != nil {
+		switch same, err := p.client.up.Resume(ctx, l.client.socket); {
+		case err != nil:
+			return false, conn.ErrClose // the socket waits for the client's next attempt
+		case !same:
+			return false, nil
+		}
 	}
 	l.resumed, l.client.up = true, p.client.up
 	return true, nil
@@ -44,6 +49,9 @@ type subject struct {
 }
 
 func (c *client) subject() subject {
+	if c.moved != nil {
+		return c.moved.subject()
+	}
 	s := subject{backend: c.given.subject()}
 	if c.proof != nil {
 		s.proven, s.token = true, c.proof.token.Load().Subject

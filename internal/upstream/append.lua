@@ -4,8 +4,13 @@
 -- ARGV: node, number of the batch, length of the stream from which on events are refused, events among the entries; then for each entry its kind,
 -- sid, seq, nsp, ts, record, the number of words that follow, and these: the rest of its fields.
 --
+-- The live set holds the last seq of a socket: "12". Once it has moved to another node, the number of the move and the node that has it
+-- follow: "12 1 <node>". Entries of a socket that has moved, or was offered to another node, name the move that they are of: their seq is
+-- "13 1". Those of an earlier move change nothing, whichever node they are of, and so do those of a socket that has ended.
+--
 -- Returns "lost" where the node was declared lost or has left, "full N" where only N more events fit and nothing was
--- stored, else "ok" and for each entry its id, or "-" where there is none.
+-- stored, else "ok" and for each entry its id, or "-" where there is none. For a claim that counts it is the last seq, for a socket
+-- to be forgotten "held" where no other node has claimed it.
 local stream, live, mine = KEYS[1], KEYS[2], KEYS[3]
 local node, number = ARGV[1], tonumber(ARGV[2])
 
@@ -27,41 +32,72 @@ if tonumber(ARGV[4]) > math.max(room, 0) then
   return 'full ' .. string.format('%d', math.max(room, 0))
 end
 
-local last, changed, ids = {}, {}, {'ok'}
+local last, moves, holder, changed, ids = {}, {}, {}, {}, {'ok'}
 local i = 5
 while i <= #ARGV do
   local kind, sid, seq, record = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 5]
   local first, words = i + 7, tonumber(ARGV[i + 6])
-  if last[sid] == nil then
-    last[sid] = redis.call('HGET', live, sid) or ''
+  local place, move = tonumber(seq), nil
+  if not place then
+    seq, move = string.match(seq, '^(%d+) (%d+)$')
+    place, move = tonumber(seq), tonumber(move)
   end
-  local id = '-'
-  if kind == 'over' then
-    last[sid] = ''
-    changed[sid] = nil
+  if last[sid] == nil then
+    local value = redis.call('HGET', live, sid) or '0'
+    last[sid] = tonumber(value)
+    if not last[sid] then
+      local s, m, n = string.match(value, '^(%d+) (%d+) (%S+)$')
+      last[sid], moves[sid], holder[sid] = tonumber(s), tonumber(m), n
+    end
+  end
+  local id, current = '-', moves[sid] or 0
+  if (move or 0) < current or move and last[sid] == 0 then
+    if holder[sid] ~= node then
+      redis.call('HDEL', mine, sid)
+    end
+  elseif kind == 'claim' then
+    if move > current then
+      moves[sid], holder[sid] = move, node
+      last[sid] = math.max(last[sid], place)
+      id = string.format('%d', last[sid])
+      redis.call('HSET', mine, sid, record)
+      changed[sid] = id
+    end
+  elseif kind == 'forget' then
+    id = 'held'
+  elseif kind == 'over' then
+    last[sid], moves[sid], holder[sid], changed[sid] = 0, nil, nil, nil
     redis.call('HDEL', live, sid)
     redis.call('HDEL', mine, sid)
-  elseif last[sid] == '' or tonumber(seq) > tonumber(last[sid]) then
+  elseif place > last[sid] or move and kind == 'disconnected' then
+    if place <= last[sid] then -- the end came with the claim, before its node knew of entries of the node before
+      place = last[sid] + 1
+      seq = string.format('%d', place)
+    end
     id = redis.call('XADD', stream, '*', 'v', '1', 't', kind, 'nsp', ARGV[i + 3], 'sid', sid, 'seq', seq, 'node', node,
       'ts', ARGV[i + 4], unpack(ARGV, first, first + words - 1))
     if kind == 'disconnected' then
-      last[sid] = ''
-      changed[sid] = nil
+      last[sid], moves[sid], holder[sid], changed[sid] = 0, nil, nil, nil
       redis.call('HDEL', live, sid)
       redis.call('HDEL', mine, sid)
     else
-      if last[sid] == '' then
+      if last[sid] == 0 or (move or 0) > current then -- the latter where a failover of Redis has lost the claim
         redis.call('HSET', mine, sid, record)
       end
-      last[sid] = seq
-      changed[sid] = true
+      if move and move > 0 then
+        moves[sid], holder[sid] = move, node
+      end
+      last[sid], changed[sid] = place, seq
     end
   end
   ids[#ids + 1] = id
   i = first + words
 end
-for sid in pairs(changed) do
-  redis.call('HSET', live, sid, last[sid])
+for sid, seq in pairs(changed) do
+  if moves[sid] then
+    seq = seq .. ' ' .. string.format('%d', moves[sid]) .. ' ' .. holder[sid]
+  end
+  redis.call('HSET', live, sid, seq)
 end
 
 local answer = table.concat(ids, ' ')

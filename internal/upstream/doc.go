@@ -22,6 +22,17 @@
 // disconnected entry takes the socket out of the live set, so no two survivors write it twice. A lost node that comes back
 // finds its mark in every partition, and closes its sockets.
 //
+// # A socket that changes nodes
+//
+//	Offer ─ number n ─▶ (another node) Take ─ claim n ─▶ append.lua       seq and the end are the other node's
+//	Moved: forgotten   Resume ─ claim n+1 ─▶ taken back   Leave ─▶ ended, unless it was claimed
+//
+// Each offer has a number above all before. One script writes the claim of the node that takes the socket: it moves seq and
+// the promise of a disconnected entry at once, and from then on refuses whatever comes under a lower number, be it an event, an
+// end or another claim. So no node has to know what became of its offer: one that goes on with the socket claims it back
+// under a higher number, and one that gives it up ends it, which changes nothing where another node has claimed it. Entries of
+// a socket that was never offered carry no number, and find none.
+//
 // # What waits, and for how long
 //
 // An event waits for Redis until its route's deadline. Memory is bounded by what is held: a client that sends more than

@@ -10,14 +10,16 @@ import (
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
 )
 
-// kind is what an entry is about, as its field t says; over stores nothing.
+// kind is what an entry is about, as its field t says; over, claim and forget store nothing.
 type kind string
 
 const (
 	kindConnected    kind = "connected"
 	kindEvent        kind = "event"
 	kindDisconnected kind = "disconnected"
-	kindOver         kind = "over" // a socket leaves a route without lifecycle entries
+	kindOver         kind = "over"   // a socket leaves a route without lifecycle entries
+	kindClaim        kind = "claim"  // a socket is this node's from now on
+	kindForget       kind = "forget" // a socket has become another node's
 )
 
 // maxAttachments is how many attachments an entry may have: the script hands the fields of an entry to Redis on Lua's
@@ -29,8 +31,9 @@ type entry struct {
 	// Static after construction.
 	kind    kind
 	stay    *stay
-	rest    []any // its fields behind ts
-	held    int   // bytes that it counts for
+	move    string // of its stay
+	rest    []any  // its fields behind ts
+	held    int    // bytes that it counts for
 	arrived time.Time
 	// deadline is until when Redis may take it; zero: whenever. An end's counts while no batch has held anything of its stay.
 	deadline time.Time
@@ -76,7 +79,7 @@ func newEvent(st *stay, f *Event, now time.Time, deadline time.Duration) *entry 
 		h.add(bytes)
 	}
 	rest = append(rest, "h", h.text())
-	e := &entry{kind: kindEvent, stay: st, rest: rest, arrived: now, deadline: now.Add(deadline), stored: f.Stored}
+	e := &entry{kind: kindEvent, stay: st, move: st.move, rest: rest, arrived: now, deadline: now.Add(deadline), stored: f.Stored}
 	e.user()
 	if f.Answered != nil {
 		e.token = newToken(e.deadline)
@@ -103,9 +106,14 @@ func newConnected(st *stay, now time.Time) *entry {
 	return e
 }
 
+// newMark is an entry that only says whose a socket is.
+func newMark(k kind, st *stay, now time.Time) *entry {
+	return &entry{kind: k, stay: st, move: st.move, arrived: now, held: entryOverhead}
+}
+
 // newEnd is the last entry of a socket on a route.
 func newEnd(st *stay, reason string, now time.Time) *entry {
-	e := &entry{kind: kindOver, stay: st, arrived: now, deadline: now.Add(st.partition.route.config.Load().Deadline)}
+	e := &entry{kind: kindOver, stay: st, move: st.move, arrived: now, deadline: now.Add(st.partition.route.config.Load().Deadline)}
 	if st.connected {
 		e.kind = kindDisconnected
 		e.rest = []any{"reason", reason}
@@ -133,9 +141,12 @@ func (st *stay) record() string {
 	return c.Namespace + "," + c.User // no namespace has a comma in its name
 }
 
+// counts reports whether the entry takes a seq.
+func (e *entry) counts() bool { return e.kind != kindClaim && e.kind != kindForget }
+
 // append adds the entry's words for the script.
 func (e *entry) append(args []any) []any {
-	args = append(args, string(e.kind), e.stay.socket.client.ID, strconv.FormatUint(e.seq, 10), e.stay.socket.client.Namespace,
+	args = append(args, string(e.kind), e.stay.socket.client.ID, strconv.FormatUint(e.seq, 10)+e.move, e.stay.socket.client.Namespace,
 		strconv.FormatInt(e.arrived.UnixMilli(), 10), e.stay.record(), len(e.rest))
 	return append(args, e.rest...)
 }

@@ -153,7 +153,7 @@ func TestLost_ASocketThatComesBackOverAnotherConnectionGoesOnUnlessItsNodeWasLos
 	receive(t, "outcome", c.send("orders", "e", "[]"))
 	c.cancel() // the connection breaks
 	again, _ := newConnection(t)
-	if !c.Resume(again) {
+	if !c.resumes(again) {
 		t.Fatal("the socket does not go on")
 	}
 	answered := c.ask("[]")
@@ -167,7 +167,7 @@ func TestLost_ASocketThatComesBackOverAnotherConnectionGoesOnUnlessItsNodeWasLos
 	}
 	declare(t, s, fmt.Sprint(entry.Values["node"]))
 	receive(t, "the connection of now is closed", again.closed)
-	if third, _ := newConnection(t); c.Resume(third) {
+	if third, _ := newConnection(t); c.resumes(third) {
 		t.Error("a socket that others have ended goes on")
 	}
 	c.leave("transport close")

@@ -21,6 +21,7 @@ const (
 type partition struct {
 	// Static after construction.
 	route *route
+	index int
 	tag   string
 	keys  []string // stream, live set
 
@@ -40,7 +41,7 @@ type partition struct {
 
 func newPartition(r *route, index int) *partition {
 	t := tag(r.name, index)
-	return &partition{route: r, tag: t, keys: []string{r.up.keys.stream(t), r.up.keys.live(t)}}
+	return &partition{route: r, index: index, tag: t, keys: []string{r.up.keys.stream(t), r.up.keys.live(t)}}
 }
 
 // put queues an entry.
@@ -98,10 +99,10 @@ func (p *partition) expire() {
 	}
 	for _, e := range dropped {
 		p.tell(e, "", ErrUnavailable)
-		p.free(e)
+		e.stay.socket.free(e)
 	}
 	for _, e := range gone {
-		p.free(e)
+		e.stay.socket.free(e)
 	}
 }
 
@@ -164,7 +165,7 @@ func (p *partition) withdraw(st *stay, now time.Time) bool {
 		return false
 	}
 	e.settled, e.rest = true, nil
-	p.free(e)
+	e.stay.socket.free(e)
 	if p.withdrawn++; p.withdrawn > len(p.queue)/2 {
 		p.compactLocked()
 	}
@@ -186,9 +187,6 @@ func (p *partition) tell(e *entry, id string, err error) {
 		e.stored(id, err)
 	}
 }
-
-// free gives back what the entry held.
-func (p *partition) free(e *entry) { p.route.up.budget.release(&e.stay.socket.account, e.held) }
 
 // pace is the least time between the beginnings of two batches. A batch costs node and Redis as much as ten entries in it
 // do, so at medium rates it pays to wait for a few more; an entry that comes alone still leaves at once.
@@ -231,7 +229,9 @@ func (p *partition) take() []*entry {
 		if e.kind == kindEvent {
 			st.queued--
 		}
-		st.seq++
+		if e.counts() {
+			st.seq++
+		}
 		e.seq = st.seq
 		p.flight = append(p.flight, e)
 	}
@@ -244,7 +244,7 @@ func (p *partition) take() []*entry {
 	p.mu.Unlock()
 	for _, e := range lost {
 		p.tell(e, "", ErrLost)
-		p.free(e)
+		e.stay.socket.free(e)
 	}
 	return batch
 }
@@ -294,10 +294,18 @@ func (p *partition) finish(batch []*entry, a answer) {
 		p.settle(batch, func(int) (string, error) { return "", ErrUnavailable })
 	default:
 		p.settle(batch, func(i int) (string, error) {
-			if a.ids[i] == "-" && batch[i].kind == kindEvent {
-				return "", ErrLost
+			if a.ids[i] != "-" {
+				return a.ids[i], nil
 			}
-			return a.ids[i], nil
+			switch batch[i].kind {
+			case kindEvent: // another node has taken the socket
+				batch[i].stay.socket.connected().SendAway()
+				return "", ErrLost
+			case kindClaim:
+				return "", ErrGone
+			default:
+				return "", nil
+			}
 		})
 	}
 }
@@ -317,7 +325,7 @@ func (p *partition) settle(batch []*entry, outcome func(i int) (string, error)) 
 			id, err := outcome(i)
 			p.tell(e, id, err)
 		}
-		p.free(e)
+		e.stay.socket.free(e)
 	}
 }
 
@@ -327,7 +335,9 @@ func (p *partition) refuse(batch []*entry, room int) {
 	var refused, kept []*entry
 	p.mu.Lock()
 	for _, e := range batch {
-		e.stay.seq--
+		if e.counts() {
+			e.stay.seq--
+		}
 		switch {
 		case e.settled:
 			refused = append(refused, e)
@@ -353,6 +363,6 @@ func (p *partition) refuse(batch []*entry, room int) {
 		if !told[i] {
 			p.tell(e, "", ErrOverloaded)
 		}
-		p.free(e)
+		e.stay.socket.free(e)
 	}
 }

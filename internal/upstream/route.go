@@ -65,6 +65,31 @@ func (u *Upstream) everyRoute() []*route {
 	return slices.Collect(maps.Values(u.known))
 }
 
+// route is a route by its name. One that this node's configuration does not have, but that of a node did which has handed a
+// socket over, is there for what that socket has to end.
+func (u *Upstream) route(name string) *route {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	r := u.known[name]
+	if r == nil {
+		cfg := config.DefaultRoute()
+		r = &route{name: name, up: u, metrics: u.metrics.route(name)}
+		r.config.Store(&cfg)
+		u.known[name] = r
+	}
+	return r
+}
+
+// partition is that with an index.
+func (r *route) partition(index int) *partition {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.all) <= index {
+		r.all = append(r.all, newPartition(r, len(r.all)))
+	}
+	return r.all[index]
+}
+
 // Lifecycle reports whether any route wants entries of sockets that connect and leave.
 func (u *Upstream) Lifecycle() bool { return len(u.routes.Load().lifecycle) > 0 }
 

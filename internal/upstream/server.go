@@ -71,8 +71,7 @@ func (u *Upstream) append(ctx context.Context, p *partition, batch []*entry) (an
 		switch e.kind {
 		case kindEvent:
 			events++
-		case kindOver:
-		default:
+		case kindConnected, kindDisconnected:
 			others++
 		}
 		size += 7 + len(e.rest)

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,7 +27,8 @@ type Connection interface {
 	SendAway()
 }
 
-// Socket is one client's way to the backends. Forward and Leave are called one at a time.
+// Socket is one client's way to the backends. Forward, Resume, Leave and Moved are called one at a time; Offer may be under way
+// meanwhile.
 type Socket struct {
 	// Static after construction.
 	up     *Upstream
@@ -37,8 +39,16 @@ type Socket struct {
 	// mu guards the following.
 	connection Connection
 	stays      []*stay // one for each route it has come to
+	sealed     bool    // offered to another node, or gone: nothing new is taken
+	left       bool    // it has ended here
+	held       uint64  // number of the move by which this node has it; 0: it began here
+	offered    uint64  // the highest number that a hand-over or claim of this socket had
+	claim      *claim  // of the last time that this node took it from another, or back; nil: never
 
 	account account // guarded by the budget's mu
+
+	underWay atomic.Int64                  // entries that Redis may yet store
+	quiet    atomic.Pointer[chan struct{}] // closed when there are none; nil: nothing waits for that
 }
 
 // stay is a socket's life on one route: what its entries there have in common.
@@ -47,6 +57,9 @@ type stay struct {
 	socket    *Socket
 	partition *partition
 	connected bool // a connected entry was its first one, so a disconnected entry must be the last
+
+	// The socket's mu guards the following.
+	move string // a space and the number of its move, once it has moved or was offered: what follows seq in entries
 
 	// The partition's mu guards the following.
 	seq    uint64 // of the last entry that is part of a batch
@@ -59,16 +72,16 @@ func (u *Upstream) Open(c Client) *Socket {
 	s := &Socket{up: u, client: c, connection: c.Connection}
 	s.client.Connection = nil
 	s.node = u.enter(s)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, r := range u.routes.Load().lifecycle {
-		s.on(r)
+		s.onLocked(r)
 	}
 	return s
 }
 
-// on is the socket's stay on a route, from its first entry there on.
-func (s *Socket) on(r *route) *stay {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// onLocked is the socket's stay on a route, from its first entry there on.
+func (s *Socket) onLocked(r *route) *stay {
 	for _, st := range s.stays {
 		if st.partition.route.name == r.name {
 			return st
@@ -81,10 +94,44 @@ func (s *Socket) on(r *route) *stay {
 	s.stays = append(s.stays, st)
 	if st.connected {
 		st.first = newConnected(st, time.Now())
-		s.up.budget.add(&s.account, st.first.held)
-		st.partition.put(st.first)
+		s.put(st.first)
 	}
 	return st
+}
+
+// put queues an entry that cannot be refused.
+func (s *Socket) put(e *entry) {
+	s.underWay.Add(1)
+	s.up.budget.add(&s.account, e.held)
+	e.stay.partition.put(e)
+}
+
+// begin makes an event one that is under way, and returns its stay and the connection that it comes over. false: the socket
+// has left, or is offered to another node.
+func (s *Socket) begin(r *route) (*stay, Connection, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sealed {
+		return nil, nil, false
+	}
+	s.underWay.Add(1)
+	return s.onLocked(r), s.connection, true
+}
+
+// free gives back what an entry held, which Redis has stored or never will.
+func (s *Socket) free(e *entry) {
+	s.up.budget.release(&s.account, e.held)
+	s.passed()
+}
+
+// passed ends what begin and put began.
+func (s *Socket) passed() {
+	if s.underWay.Add(-1) > 0 {
+		return
+	}
+	if quiet := s.quiet.Swap(nil); quiet != nil {
+		close(*quiet)
+	}
 }
 
 // Forward sends an event to its route. It blocks while the socket has too much waiting, until the route's deadline or the
@@ -99,13 +146,18 @@ func (s *Socket) Forward(f *Event) error {
 		r.metrics.invalid.Inc()
 		return ErrInvalid
 	}
-	e := newEvent(s.on(r), f, time.Now(), r.config.Load().Deadline)
+	st, connection, ok := s.begin(r)
+	if !ok {
+		r.metrics.count(ErrGone)
+		return ErrGone
+	}
+	e := newEvent(st, f, time.Now(), r.config.Load().Deadline)
 	held := e.held
 	if f.Answered != nil {
 		held += pendingHeld
 	}
-	connection := s.connected()
 	if err := s.up.budget.admit(&s.account, held, e.deadline, connection); err != nil {
+		s.passed()
 		r.metrics.count(err)
 		return err
 	}
@@ -123,28 +175,19 @@ func (s *Socket) connected() Connection {
 	return s.connection
 }
 
-// Resume goes on with another connection. It returns false where the node was declared lost meanwhile, and the socket
-// ended for every backend.
-func (s *Socket) Resume(c Connection) bool {
-	s.mu.Lock()
-	s.connection = c
-	s.mu.Unlock()
-	return !s.node.gone()
-}
-
-// Leave ends the socket's stay on all routes.
+// Leave ends the socket's stay on all routes. Where another node has claimed it, nothing changes for backends.
 func (s *Socket) Leave(reason string) {
 	now := time.Now()
 	s.mu.Lock()
-	stays := s.stays
-	s.mu.Unlock()
-	for _, st := range stays {
-		if st.partition.withdraw(st, now) {
-			continue
+	defer s.mu.Unlock()
+	if s.left {
+		return
+	}
+	s.left, s.sealed = true, true
+	for _, st := range s.stays {
+		if !st.partition.withdraw(st, now) {
+			s.put(newEnd(st, reason, now))
 		}
-		e := newEnd(st, reason, now)
-		s.up.budget.add(&s.account, e.held)
-		st.partition.put(e)
 	}
 	s.node.leave(s)
 }

@@ -36,6 +36,8 @@ type Times struct {
 	Beat   time.Duration // between heartbeats; 2 s
 	Period time.Duration // without a heartbeat, after which a node is lost; 12 s
 	Keep   time.Duration // between looks at the streams; 10 s
+	// Unclaimed is how long the node to which a socket has gone may take until it claims it; 20 s.
+	Unclaimed time.Duration
 }
 
 // Upstream carries events of one process's clients to backends. Safe for concurrent use.
@@ -104,7 +106,7 @@ func (t *Times) setDefaults() {
 	for _, d := range []struct {
 		at    *time.Duration
 		value time.Duration
-	}{{&t.Beat, 2 * time.Second}, {&t.Period, 12 * time.Second}, {&t.Keep, 10 * time.Second}} {
+	}{{&t.Beat, 2 * time.Second}, {&t.Period, 12 * time.Second}, {&t.Keep, 10 * time.Second}, {&t.Unclaimed, 20 * time.Second}} {
 		if *d.at == 0 {
 			*d.at = d.value
 		}

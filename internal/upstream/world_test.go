@@ -109,7 +109,7 @@ func (s *server) await(n int64) []goredis.XMessage {
 }
 
 // fast are times for tests in which nodes die.
-var fast = upstream.Times{Beat: 20 * time.Millisecond, Period: time.Second, Keep: 50 * time.Millisecond}
+var fast = upstream.Times{Beat: 20 * time.Millisecond, Period: time.Second, Keep: 50 * time.Millisecond, Unclaimed: 50 * time.Millisecond}
 
 // node is an Upstream that runs.
 type node struct {
@@ -214,6 +214,16 @@ func (n *node) open(c upstream.Client) *client {
 func (c *client) leave(reason string) {
 	c.cancel()
 	c.Leave(reason)
+}
+
+// resumes reports whether the socket goes on over another connection.
+func (c *client) resumes(other connection) bool {
+	c.t.Helper()
+	ok, err := c.Resume(c.t.Context(), other)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return ok
 }
 
 // outcome is what became of an event.

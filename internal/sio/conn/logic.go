@@ -38,6 +38,22 @@ type Recoverer interface {
 	Resume(ctx context.Context, previous Logic) (bool, error)
 }
 
+// Mover is a Recoverer whose socket may become another node's while its client is away. Pack, Moved, Resume and Leave are called
+// one at a time; Leave may be called while Pack waits, which then fails.
+type Mover interface {
+	Recoverer
+	// Pack describes the socket for Unpack on another node, as JSON of some kilobytes. It waits until nothing that the client sent is
+	// under way, or ctx ends. After an error nothing has changed. Otherwise any call may follow: Moved, Resume or Leave where
+	// the socket stays here after all, or Pack for yet another node, which makes what was packed before void.
+	Pack(ctx context.Context) (state []byte, err error)
+	// Moved is called instead of Leave once the socket is another node's. It does not block.
+	Moved()
+	// Unpack makes the Logic that of a socket which another node has packed, and whose client is away. nil: Resume on the client's
+	// next Logic, Leave or Pack follow. ErrEnded: the socket has ended meanwhile, or is another node's; no call follows. Any other
+	// error: that is not known yet; Unpack is called again, or Leave.
+	Unpack(ctx context.Context, state []byte) error
+}
+
 // Owner is the server's part of a socket. Leave is called once for every socket, also for one that was refused or that
 // went before its turn to enter. Handle may block where Inline is false.
 type Owner interface {
@@ -64,6 +80,8 @@ var (
 	ErrClose = errors.New("socketio: close the connection")
 	// ErrKicked answers the CONNECT and disconnects the socket at once.
 	ErrKicked = errors.New("socketio: disconnected while it was away")
+	// ErrEnded: a socket that was to go on here has ended, or is another node's.
+	ErrEnded = errors.New("socketio: the socket has ended")
 	// ErrDisconnected: the socket has left its namespace, or its connection is gone.
 	ErrDisconnected = errors.New("socketio: socket is disconnected")
 	// ErrBehind: a volatile event was dropped.
