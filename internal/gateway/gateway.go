@@ -237,6 +237,7 @@ func (g *Gateway) joinCluster(o Options, registry prometheus.Registerer) (tag fu
 		MaxDepth:       cfg.SocketIO.MaxDepth,
 		Sharding:       sharding(cfg.Adapter),
 		Streams:        streaming(cfg.Adapter),
+		Fences:         cfg.SocketIO.Recovery.Enabled && cfg.Adapter.Kind != config.AdapterStreams,
 		Interest:       redis.Interest(cfg.Adapter.Interest),
 		Logger:         g.logger.Named("redis"),
 		Tracing:        g.tracing.redis(),

@@ -14,6 +14,8 @@ type Conn struct {
 
 	// TellsRole: the server answered ROLE at the start, so that it may be asked again.
 	TellsRole bool
+	// Server is the id of the server in its cluster; empty: it was not asked or did not tell.
+	Server string
 
 	raw                       net.Conn
 	readTimeout, writeTimeout time.Duration

@@ -26,6 +26,8 @@ type Dialer struct {
 	Name string
 	// Buffer is how many bytes are read at a time.
 	Buffer int
+	// Cluster: the server is one of a cluster, and is asked which.
+	Cluster bool
 
 	previous identity
 }
@@ -115,8 +117,8 @@ func lentOptions(
 	return options
 }
 
-// introduce names the connection, learns its identity, ends the predecessor and asks for the role of the server. What the
-// server does not know, or refuses for lack of rights, is done without.
+// introduce names the connection, learns its identity, ends the predecessor and asks for the role of the server, and for its
+// id in a cluster. What the server does not know, or refuses for lack of rights, is done without.
 func (d *Dialer) introduce(ctx context.Context, conn *goredis.Conn, c *Conn) error {
 	pipe := conn.Pipeline()
 	pipe.Do(ctx, "CLIENT", "SETNAME", d.Name)
@@ -125,6 +127,10 @@ func (d *Dialer) introduce(ctx context.Context, conn *goredis.Conn, c *Conn) err
 		pipe.Do(ctx, "CLIENT", "KILL", "ID", d.previous.id, "ADDR", d.previous.address)
 	}
 	role := pipe.Do(ctx, "ROLE")
+	var server *goredis.Cmd
+	if d.Cluster {
+		server = pipe.Do(ctx, "CLUSTER", "MYID")
+	}
 	commands, _ := pipe.Exec(ctx) // its error is the first of the commands'
 	for _, command := range commands {
 		if err := command.Err(); err != nil && !IsReply(err) {
@@ -133,6 +139,9 @@ func (d *Dialer) introduce(ctx context.Context, conn *goredis.Conn, c *Conn) err
 	}
 	if text, err := info.Text(); err == nil {
 		d.previous = parseIdentity(text)
+	}
+	if server != nil {
+		c.Server, _ = server.Text() // without the right to ask it is not known
 	}
 	if fields, err := role.Slice(); err == nil && len(fields) > 0 {
 		c.TellsRole = true

@@ -93,6 +93,7 @@ type Push struct {
 	Size    int
 	Err     error     // of Failed
 	At      time.Time // when the last of it came from the connection
+	Lane    uint64    // set by what subscribed: in which order it came; 0: that is not known
 }
 
 // Keep returns the payload in memory that is the caller's.

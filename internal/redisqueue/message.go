@@ -8,8 +8,8 @@ type Message struct {
 	Slot    uint16 // of a sharded channel; else 0
 	Payload []byte
 	Done    func(error) // called once with the outcome, without locks; may be nil
-	// Answered is set for a node's own probes, which are not counted as traffic. It is called instead of Done, with the
-	// number of connections that received the probe.
+	// Answered is set for a node's own probes and fences, which are not counted as traffic. It is called instead of Done,
+	// with the number of connections that received it.
 	Answered func(receivers int64, err error)
 
 	queuedAt time.Time

@@ -11,11 +11,15 @@ import (
 	"github.com/carillon-io/carillon/internal/redissub"
 )
 
-// Config is what all servers of a node share. All fields are required.
+// Config is what all servers of a node share. All fields but Fence and Identify are required.
 type Config struct {
 	Node string // its id
 	// Probe is the channel of the node's probes; where servers have slots, a tag that says which is appended.
-	Probe      string
+	Probe string
+	// Fence is the channel of the fences of all nodes, likewise; empty: there are none. It is the same on all nodes.
+	Fence string
+	// Identify: the servers are those of a cluster among which messages spread, and tell their ids.
+	Identify   bool
 	Queue      redisqueue.Limits // of each server
 	Linger     time.Duration     // how long a channel that nothing wants stays subscribed
 	MaxMessage int               // the longest message received, in bytes
@@ -68,6 +72,8 @@ type Speech struct {
 	// Receive acts on a message that came for an interest, or returns why it was not for this node. It is called by the
 	// goroutine that reads, and must not keep what the push shares.
 	Receive func(in redissub.Interest, p *redisconn.Push) Drop
+	// Fenced is Receive for fences. server is the id of the server that passed it on, if that is known.
+	Fenced func(server string, p *redisconn.Push) Drop
 }
 
 func (s *Speech) publish() string {

@@ -1,6 +1,7 @@
 package redisserver
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 type Wish struct {
 	Placement Placement
 	Interests []redissub.Interest
+	// Lanes are slots for which the lanes are to be told; fences are certain to be received in them.
+	Lanes []uint16
 }
 
 // confirmation waits until all its interests are certain at the same time: each subscribed at the server of its slot, and
@@ -24,7 +27,7 @@ type confirmation struct {
 
 	mu sync.Mutex
 	// mu guards the following.
-	done  func(error) // nil once it has been called
+	done  func([]uint64, error) // nil once it has been called
 	parts []*part
 	left  int // parts without outcome
 }
@@ -34,6 +37,7 @@ type part struct {
 	server    *Server
 	placement Placement
 	interests []redissub.Interest
+	lanes     []uint16 // slots for which its lane is to be told
 	wait      redissub.Wait
 	version   uint64 // of the server's table, in which it was certain
 	err       error
@@ -46,12 +50,17 @@ func (p *part) stays() bool {
 			return false
 		}
 	}
-	return true
+	return !slices.ContainsFunc(p.lanes, func(slot uint16) bool { return p.placement.Owner(slot) != p.server })
 }
 
 // Confirm calls done once: with nil as soon as all wishes are certain, with ErrAway when that takes longer than limit or
 // one is not wanted.
 func Confirm(wishes []Wish, limit time.Duration, done func(error)) {
+	ConfirmLanes(wishes, limit, func(_ []uint64, err error) { done(err) })
+}
+
+// ConfirmLanes is Confirm that tells the lanes that were asked for.
+func ConfirmLanes(wishes []Wish, limit time.Duration, done func([]uint64, error)) {
 	c := &confirmation{wishes: wishes, done: done}
 	c.mu.Lock()
 	c.timer = time.AfterFunc(limit, func() { c.finish(adapter.ErrAway) })
@@ -83,19 +92,36 @@ func (c *confirmation) attempt() {
 func (c *confirmation) locate() (parts []*part, homeless Placement) {
 	for _, w := range c.wishes {
 		first := len(parts)
-	interests:
-		for _, in := range w.Interests {
-			s := w.Placement.Owner(in.Slot)
+		at := func(slot uint16) *part {
+			s := w.Placement.Owner(slot)
 			if s == nil {
-				return nil, w.Placement
+				return nil
 			}
 			for _, p := range parts[first:] {
 				if p.server == s {
-					p.interests = append(p.interests, in)
-					continue interests
+					return p
 				}
 			}
-			parts = append(parts, &part{server: s, placement: w.Placement, interests: []redissub.Interest{in}})
+			p := &part{server: s, placement: w.Placement}
+			parts = append(parts, p)
+			return p
+		}
+		for _, in := range w.Interests {
+			p := at(in.Slot)
+			if p == nil {
+				return nil, w.Placement
+			}
+			p.interests = append(p.interests, in)
+		}
+		for _, slot := range w.Lanes {
+			p := at(slot)
+			if p == nil {
+				return nil, w.Placement
+			}
+			if p.lanes == nil {
+				p.interests = append(p.interests, p.server.fenceInterest())
+			}
+			p.lanes = append(p.lanes, slot)
 		}
 	}
 	return parts, nil
@@ -129,10 +155,18 @@ func (c *confirmation) judge(parts []*part) {
 			return
 		}
 	}
-	c.finish(nil)
+	var lanes []uint64
+	for _, p := range parts {
+		if p.lanes != nil {
+			lanes = append(lanes, p.server.lane(p.version))
+		}
+	}
+	c.end(lanes, nil)
 }
 
-func (c *confirmation) finish(err error) {
+func (c *confirmation) finish(err error) { c.end(nil, err) }
+
+func (c *confirmation) end(lanes []uint64, err error) {
 	c.mu.Lock()
 	done, parts := c.done, c.parts
 	c.done, c.parts = nil, nil
@@ -146,5 +180,5 @@ func (c *confirmation) finish(err error) {
 			p.server.giveUp(&p.wait)
 		}
 	}
-	done(err)
+	done(lanes, err)
 }

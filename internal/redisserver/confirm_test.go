@@ -65,7 +65,7 @@ func TestConfirm_OutcomesOfTwoServersHoldTogether(t *testing.T) {
 	first, second := newStill(t), newStill(t)
 	room := []redissub.Interest{roomOf("red", 0)}
 	outcome := make(chan error, 1)
-	Confirm([]Wish{{first.Single, room}, {second.Single, room}}, time.Hour, func(err error) { outcome <- err })
+	Confirm([]Wish{{Placement: first.Single, Interests: room}, {Placement: second.Single, Interests: room}}, time.Hour, func(err error) { outcome <- err })
 	expect := func(what string, ended bool) {
 		t.Helper()
 		select {
@@ -116,7 +116,7 @@ func TestConfirm_EndsInErrAway(t *testing.T) {
 	} {
 		s := newStill(t)
 		outcome := make(chan error, 1)
-		Confirm([]Wish{{s.Single, room}}, time.Hour, func(err error) { outcome <- err })
+		Confirm([]Wish{{Placement: s.Single, Interests: room}}, time.Hour, func(err error) { outcome <- err })
 		end(s)
 		select {
 		case err := <-outcome:
@@ -128,7 +128,7 @@ func TestConfirm_EndsInErrAway(t *testing.T) {
 		}
 	}
 	late := make(chan error, 1)
-	Confirm([]Wish{{newStill(t).Single, room}}, time.Millisecond, func(err error) { late <- err })
+	Confirm([]Wish{{Placement: newStill(t).Single, Interests: room}}, time.Millisecond, func(err error) { late <- err })
 	if err := <-late; !errors.Is(err, adapter.ErrAway) {
 		t.Errorf("too late: %v", err)
 	}

@@ -64,6 +64,7 @@ func (l *dialLog) report(ctx context.Context, s *Server, what string, err error)
 func (s *Server) serve(ctx context.Context, c *redisconn.Conn) (proven bool, err error) {
 	defer context.AfterFunc(ctx, c.Close)()
 	c.MaxPayload = s.config.MaxMessage
+	s.receivesFrom = c.Server
 	s.attach(c)
 	defer func() {
 		c.Close()
@@ -158,10 +159,19 @@ func (s *Server) Dispatch(p *redisconn.Push) {
 	if p.Kind == redisconn.PatternMessage {
 		name = p.Pattern
 	}
-	interests := s.interests(p.Kind == redisconn.PatternMessage, name)
-	if len(interests) == 1 && interests[0].Kind == redissub.Probe {
-		s.returned(p.Payload)
-		return
+	var interests []redissub.Interest
+	interests, p.Lane = s.interests(p.Kind == redisconn.PatternMessage, name)
+	if len(interests) == 1 {
+		switch interests[0].Kind {
+		case redissub.Probe:
+			s.returned(p.Payload)
+			return
+		case redissub.Fence:
+			if drop := s.speech.Fenced(s.receivesFrom, p); drop != Accepted {
+				s.config.Metrics.Dropped(drop)
+			}
+			return
+		}
 	}
 	m := &s.config.Metrics
 	m.In.Inc()
@@ -179,10 +189,10 @@ func (s *Server) Dispatch(p *redisconn.Push) {
 	m.Dropped(drop)
 }
 
-func (s *Server) interests(pattern bool, name []byte) []redissub.Interest {
+func (s *Server) interests(pattern bool, name []byte) ([]redissub.Interest, uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.table.Interests(pattern, name)
+	return s.table.Interests(pattern, name), s.laneLocked()
 }
 
 // command turns the table's wishes into commands until ctx ends.

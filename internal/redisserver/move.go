@@ -145,6 +145,7 @@ func (p *Slots) leave(s *Server) {
 		if !serves(s.probe().Slot) {
 			s.setProbe(p.probeIn(serves))
 		}
+		p.moveFence(s, uint16(slices.Index(current[:], s)))
 	}
 	p.Touch(released)
 }

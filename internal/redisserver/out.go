@@ -169,7 +169,18 @@ func (p *publisher) sort() (down bool) {
 		}
 	}
 	slices.Reverse(p.again)
+	p.overtaken()
 	return down
+}
+
+// overtaken fails fences before which a message was to be carried out that goes back into the queue.
+func (p *publisher) overtaken() {
+	again := false
+	for i := range p.batch {
+		if again = again || p.results[i].again; again && p.batch[i].Answered != nil {
+			p.results[i].err = adapter.ErrUnknown
+		}
+	}
 }
 
 func (p *publisher) finish(m *redisqueue.Message, r result) {
@@ -219,7 +230,7 @@ func (p *publisher) connect(ctx context.Context) bool {
 func (p *publisher) attach(c *redisconn.Conn) {
 	p.link = newLink(p.hard, c)
 	p.mu.Lock()
-	p.out = c
+	p.out, p.sendsTo = c, c.Server
 	p.mu.Unlock()
 	p.connected.Store(true)
 	p.config.Connected()

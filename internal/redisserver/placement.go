@@ -20,6 +20,9 @@ type Placement interface {
 	Owner(slot uint16) *Server
 	Servers() []*Server
 
+	// fence queues what message makes for each server and those of the slots that it serves, all at one moment. It reports
+	// false, and nothing is queued, where a server is not known, messages are held back, or message reports false.
+	fence(slots []uint16, message func(s *Server, slots []uint16) (redisqueue.Message, bool)) bool
 	// whenMoved calls f once when slots have been given to other servers, or at the end.
 	whenMoved(f func())
 	// leave takes from a server what it does not serve any more.

@@ -29,7 +29,11 @@ type Server struct {
 	wake     chan struct{}    // command may have something to do; never closed
 	probing  chan struct{}    // and watch; never closed
 
-	gap bool // Redis has taken subscriptions away and accepted none since; owned by receive
+	// Owned by receive.
+	gap          bool   // Redis has taken subscriptions away and accepted none since
+	receivesFrom string // the id of the server that the connection in is with, if that is known
+
+	number uint64 // static: no other server of this process has it
 
 	connected atomic.Bool // the connection out
 	ready     atomic.Bool // a probe has come back, once
@@ -38,8 +42,11 @@ type Server struct {
 	mu sync.Mutex
 	// mu guards the following.
 	table *redissub.Table
-	in    *redisconn.Conn // nil while there is none
-	out   *redisconn.Conn // to be cut; nil while there is none
+	fence redissub.Interest // in the fences of all nodes; zero where there are none
+	in    *redisconn.Conn   // nil while there is none
+	out   *redisconn.Conn   // to be cut; nil while there is none
+	// sendsTo is the id of the server that the last connection out was with, if that is known.
+	sendsTo string
 
 	end context.CancelFunc // set by the placement
 }
@@ -58,24 +65,33 @@ func newServer(
 	cfg *Config, sp *Speech, address string, source redisconn.Source, bySlot bool, probe redissub.Interest, ev events,
 ) *Server {
 	s := &Server{
-		config:   cfg,
-		speech:   sp,
-		address:  address,
-		events:   ev,
-		log:      cfg.Logger,
-		queue:    redisqueue.New(cfg.Queue, cfg.Metrics.Queue),
-		incoming: redisconn.Dialer{Source: source, Name: "carillon:" + cfg.Node + ":in", Buffer: 64 << 10},
-		outgoing: redisconn.Dialer{Source: source, Name: "carillon:" + cfg.Node + ":out"},
+		config:  cfg,
+		speech:  sp,
+		address: address,
+		events:  ev,
+		log:     cfg.Logger,
+		queue:   redisqueue.New(cfg.Queue, cfg.Metrics.Queue),
+		incoming: redisconn.Dialer{
+			Source: source, Name: "carillon:" + cfg.Node + ":in", Buffer: 64 << 10, Cluster: cfg.Identify,
+		},
+		outgoing: redisconn.Dialer{Source: source, Name: "carillon:" + cfg.Node + ":out", Cluster: cfg.Identify},
 		wake:     make(chan struct{}, 1),
 		probing:  make(chan struct{}, 1),
 		table:    redissub.New(cfg.Linger, sp.Sharded, bySlot),
+		number:   servers.Add(1),
 	}
 	if address != "" {
 		s.log = s.log.With(zap.String("server", address))
 	}
 	s.setProbe(probe)
+	if cfg.Fence != "" && !bySlot {
+		s.setFence(redissub.Interest{Channel: cfg.Fence, Kind: redissub.Fence})
+	}
 	return s
 }
+
+// servers counts those that were made, for their numbers.
+var servers atomic.Uint64
 
 // run serves until ctx ends.
 func (s *Server) run(ctx context.Context) {
@@ -119,7 +135,7 @@ func (s *Server) touch(interests []redissub.Interest) { s.update(func() { s.askL
 func (s *Server) askLocked(interests []redissub.Interest) bool {
 	now, all := time.Now(), true
 	for _, in := range interests {
-		wanted := s.speech.Wanted(in)
+		wanted := in.Kind == redissub.Fence && in == s.fence || s.speech.Wanted(in)
 		s.table.Want(in, wanted, now)
 		all = all && wanted
 	}

@@ -181,6 +181,9 @@ func (p *Slots) serverLocked(address string, slot uint16) *Server {
 	if s == nil {
 		probe := p.probeIn(func(other uint16) bool { return other == slot })
 		s = newServer(p.config, p.speech, address, redisconn.At(p.options, address), true, probe, p)
+		if p.config.Fence != "" {
+			s.setFence(p.fenceIn(slot))
+		}
 		p.byAddress[address] = s
 		p.log.Info("shard found", zap.String("address", address))
 	}
@@ -189,10 +192,16 @@ func (p *Slots) serverLocked(address string, slot uint16) *Server {
 
 // probeIn finds a name for the channel of this node's probes in one of the slots that serves accepts. There must be one.
 func (p *Slots) probeIn(serves func(slot uint16) bool) redissub.Interest {
+	tag, slot := tagIn(serves)
+	return redissub.Interest{Channel: p.config.Probe + ":{" + tag + "}", Kind: redissub.Probe, Slot: slot}
+}
+
+// tagIn finds a hash tag in one of the slots that suits accepts. There must be one.
+func tagIn(suits func(slot uint16) bool) (tag string, slot uint16) {
 	for i := 0; ; i++ {
 		tag := strconv.Itoa(i)
-		if slot := redisconn.Slot(tag); serves(slot) {
-			return redissub.Interest{Channel: p.config.Probe + ":{" + tag + "}", Kind: redissub.Probe, Slot: slot}
+		if slot := redisconn.Slot(tag); suits(slot) {
+			return tag, slot
 		}
 	}
 }

@@ -12,6 +12,7 @@ const (
 	Request               // requests of other nodes
 	Own                   // answers to this node
 	Shared                // answers that all nodes receive
+	Fence                 // fences of all nodes
 	Probe                 // this node's own probes
 	Room                  // one room
 )

@@ -70,6 +70,9 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 	}
 	a.peers = a.joinCluster()
 	a.tag.Store(&cfg.Tag)
+	if cfg.Fences {
+		a.fences = &fences{adapter: a, out: make(map[uint64]*fence)}
+	}
 	if err := a.makeSets(source); err != nil {
 		return nil, err
 	}
@@ -91,6 +94,10 @@ func (a *Adapter) makeSets(source redisconn.Source) error {
 		Refusals:   a.refusals,
 		Metrics:    a.metrics.ofServers(),
 		Connected:  a.showConnected,
+	}
+	if a.fences != nil {
+		servers.Fence = a.config.Prefix + ":fence"
+		_, servers.Identify = a.client.(*goredis.ClusterClient)
 	}
 	if a.config.Streams != nil {
 		d, err := a.newStreams()
@@ -150,12 +157,16 @@ func (a *Adapter) Run(ctx context.Context, node adapter.Node) error {
 	disconnect()
 	group.Wait()
 	a.questions.Close()
+	if a.fences != nil {
+		a.fences.close()
+	}
 	return nil
 }
 
 // start does what was asked for before there was a node.
 func (a *Adapter) start(node adapter.Node) {
 	a.node = node
+	a.follower, _ = node.(adapter.FenceNode)
 	a.starting.Lock()
 	a.running.Store(true)
 	early := a.early
@@ -210,12 +221,7 @@ func (a *Adapter) Touch(nsp string, rooms ...string) {
 // messages for several rooms are published.
 func (a *Adapter) Confirm(nsp string, rooms []string, done func(error)) {
 	a.whenRunning(func() {
-		wishes := make([]redisserver.Wish, 0, len(a.sets))
-		for _, s := range a.sets {
-			if interests := append(s.certain(nsp), s.rooms(nsp, rooms)...); len(interests) > 0 {
-				wishes = append(wishes, redisserver.Wish{Placement: s.Placement, Interests: interests})
-			}
-		}
+		wishes := a.wishes(nsp, rooms, false)
 		subscribed := func(err error) {
 			if err != nil || len(wishes) == 0 {
 				done(err)
@@ -229,6 +235,21 @@ func (a *Adapter) Confirm(nsp string, rooms []string, done func(error)) {
 			subscribed(nil)
 		}
 	})
+}
+
+// wishes are what is to be certain; lanes: their lanes are to be told, too.
+func (a *Adapter) wishes(nsp string, rooms []string, lanes bool) []redisserver.Wish {
+	wishes := make([]redisserver.Wish, 0, len(a.sets))
+	for _, s := range a.sets {
+		w := redisserver.Wish{Placement: s.Placement, Interests: append(s.certain(nsp), s.rooms(nsp, rooms)...)}
+		if lanes {
+			w.Lanes = s.order(nsp, rooms)
+		}
+		if len(w.Interests) > 0 {
+			wishes = append(wishes, w)
+		}
+	}
+	return wishes
 }
 
 // State implements [adapter.Adapter]. Of several servers the worst one counts.

@@ -25,7 +25,7 @@ type classic struct {
 }
 
 func (d *classic) speech() *redisserver.Speech {
-	return &redisserver.Speech{Wanted: d.wanted, Receive: d.receive}
+	return &redisserver.Speech{Wanted: d.wanted, Receive: d.receive, Fenced: d.fenced}
 }
 
 func (d *classic) slot(string) uint16 { return 0 }
@@ -75,6 +75,9 @@ func (d *classic) rooms(nsp string, names []string) []redissub.Interest {
 	}
 	return interests
 }
+
+// order is one server's.
+func (d *classic) order(string, []string) []uint16 { return []uint16{0} }
 
 func (d *classic) wanted(in redissub.Interest) bool {
 	// The pattern of a tag that is new may have come to cover the room.
@@ -154,7 +157,9 @@ func (d *classic) receiveBroadcast(in redissub.Interest, p *redisconn.Push) redi
 	if !a.hasMember(in) {
 		return droppedNoMember
 	}
-	if uid, ok := rediswire.Sender(p.Payload); ok && string(uid) == a.config.NodeID {
+	uid, ok := rediswire.Sender(p.Payload)
+	own := ok && string(uid) == a.config.NodeID
+	if own && !a.follows(in.Namespace) {
 		return droppedOwn
 	}
 	b, err := rediswire.DecodeBroadcast(in.Namespace, in.Room, p.Payload, a.limits)
@@ -167,12 +172,13 @@ func (d *classic) receiveBroadcast(in redissub.Interest, p *redisconn.Push) redi
 		}
 	}
 	b.Received = p.At
-	a.deliver(in, p, b)
+	a.deliver(in, p, b, own)
 	return redisserver.Accepted
 }
 
 // receiveRequest acts on a request. Our own requests come back to us as well: what they ask for has been done here by
-// the server above. Those of emitters name no sender, and are for all nodes.
+// the server above, which is only handed them where it follows the namespace. Those of emitters name no sender, and are for all
+// nodes.
 func (d *classic) receiveRequest(in redissub.Interest, p *redisconn.Push) redisserver.Drop {
 	a := d.inbox
 	nsp := in.Namespace
@@ -181,7 +187,10 @@ func (d *classic) receiveRequest(in redissub.Interest, p *redisconn.Push) rediss
 	case err != nil:
 		return a.refuse(nsp, err)
 	case r.UID == a.config.NodeID:
-		return droppedOwn
+		if r.Command == nil || !a.follows(nsp) {
+			return droppedOwn
+		}
+		a.deliver(in, p, r.Command, true)
 	case r.Socket != "" && !a.node.Holds(nsp, r.Socket):
 		return droppedNoMember
 	case r.Query != nil:
@@ -189,7 +198,7 @@ func (d *classic) receiveRequest(in redissub.Interest, p *redisconn.Push) rediss
 	case !a.namespaces.isOpen(nsp):
 		return droppedNoMember
 	default:
-		a.deliver(in, p, r.Command)
+		a.deliver(in, p, r.Command, false)
 		if r.Socket != "" && r.ID != "" {
 			d.respond(nsp, &r, nil)
 		}

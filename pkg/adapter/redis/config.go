@@ -51,6 +51,9 @@ type Config struct {
 	// Streams makes this node speak through Redis Streams, with Node's @socket.io/redis-streams-adapter 0.3; nil: it does not.
 	// It excludes Sharding.
 	Streams *Streams
+	// Fences has Adapter.Fencer return one: this node subscribes to a channel more, Prefix with ":fence" appended, at each server.
+	// It excludes Streams.
+	Fences bool
 	// Interest is what this node listens to on classic channels; default InterestRoom.
 	Interest Interest
 	// Linger is how long a room stays subscribed after its last member here has left; default 1 s.
@@ -178,6 +181,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("redis: durations must be positive")
 	case c.Streams != nil && c.Sharding != nil:
 		return c, errors.New("redis: either sharding or streams")
+	case c.Streams != nil && c.Fences:
+		return c, errors.New("redis: streams have no fences")
 	case c.Streams != nil && (c.Streams.Count < 0 || c.Streams.Count > maxStreams || c.Streams.MaxLength < 0):
 		return c, fmt.Errorf("redis: streams: there may be 1 to %d, of a positive length", maxStreams)
 	case c.MaxMessage < 0 || c.MaxDepth < 0:

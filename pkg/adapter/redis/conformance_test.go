@@ -18,6 +18,9 @@ type clients func(t *testing.T) func() goredis.UniversalClient
 
 // conforms runs the suite. One Redis serves many cases, so each has channels and keys of its own.
 func conforms(t *testing.T, name string, of clients, cfg redis.Config, options ...adaptertest.Option) {
+	if cfg.Fences = cfg.Streams == nil; cfg.Fences {
+		options = append(options, adaptertest.Fences)
+	}
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
 		adaptertest.Run(t, 3, func(t *testing.T, n int) []adapter.Adapter {

@@ -19,6 +19,8 @@ type dialect interface {
 	// certain is what, beside rooms, must be subscribed for a message to one of them to be received: messages for several
 	// rooms are published to the whole namespace.
 	certain(nsp string) []redissub.Interest
+	// order is the slots through which commands for a namespace and its rooms go: the same on all nodes.
+	order(nsp string, rooms []string) []uint16
 	// listening is what must be subscribed for answers to be received.
 	listening(nsp string) []redissub.Interest
 	// pattern covers the own rooms of sockets whose ids begin with tag; ok is false where there are no patterns.

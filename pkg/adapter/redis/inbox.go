@@ -30,12 +30,14 @@ type inbox struct {
 	peers      *redispeers.Membership
 	tags       *tags        // of the classic set
 	joined     joined.Rooms // by commands of this node
+	fences     *fences      // of this node; nil without Config.Fences
 
 	// delivering has the node above receive one message at a time where there are several connections.
 	delivering sync.Mutex
 
-	node    adapter.Node // set by Run before running
-	running atomic.Bool
+	node     adapter.Node      // set by Run before running
+	follower adapter.FenceNode // the same one; nil if it follows nothing
+	running  atomic.Bool
 }
 
 // wanted reports whether this node wants an interest at this moment.
@@ -59,6 +61,9 @@ func (a *inbox) hasMember(in redissub.Interest) bool {
 	}
 	return a.namespaces.isOpen(in.Namespace)
 }
+
+// follows reports whether what comes in a namespace is handed over with its place in the order of all nodes, own commands too.
+func (a *inbox) follows(nsp string) bool { return a.namespaces.isFollowed(nsp) && a.follower != nil }
 
 // refuse is why rediswire does not accept a message.
 func (a *inbox) refuse(nsp string, err error) redisserver.Drop {
@@ -148,4 +153,9 @@ func (a *inbox) answerQuery(nsp string, q adapter.Query, reply func(adapter.Repl
 // may not have subscribed to its channel yet, and receive it on that of the namespace.
 func (a *inbox) justJoined(b *adapter.Broadcast) bool {
 	return len(b.Target.Rooms) == 1 && a.joined.Has(b.Namespace, b.Target.Rooms[0])
+}
+
+// fenced takes a fence. It is asked for only where there are fences.
+func (a *inbox) fenced(server string, p *redisconn.Push) redisserver.Drop {
+	return a.fences.receive(server, p)
 }

@@ -1,9 +1,14 @@
 package redis
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // namespaces are those that this node is a member of, or asks in. All subscriptions of the node share them.
 type namespaces struct {
+	followed atomic.Int64 // calls of Fencer.Follow, so that looking costs nothing while there are none
+
 	mu sync.Mutex
 	// mu guards the following.
 	known map[string]*namespace
@@ -12,6 +17,8 @@ type namespaces struct {
 type namespace struct {
 	open   bool
 	asking int // open queries: while there are any, the shared response channel is wanted
+
+	following int // calls of Fencer.Follow
 }
 
 func newNamespaces() *namespaces { return &namespaces{known: make(map[string]*namespace)} }
@@ -36,6 +43,21 @@ func (n *namespaces) change(nsp string, change func(*namespace)) {
 	if *known == (namespace{}) {
 		delete(n.known, nsp)
 	}
+}
+
+func (n *namespaces) setFollowed(nsp string, change int) {
+	n.followed.Add(int64(change))
+	n.change(nsp, func(n *namespace) { n.following += change })
+}
+
+func (n *namespaces) isFollowed(nsp string) bool {
+	if n.followed.Load() == 0 {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	known := n.known[nsp]
+	return known != nil && known.following > 0
 }
 
 func (n *namespaces) isOpen(nsp string) bool {

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"slices"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -23,7 +24,7 @@ type sharded struct {
 }
 
 func (d *sharded) speech() *redisserver.Speech {
-	return &redisserver.Speech{Sharded: true, Wanted: d.wanted, Receive: d.receive}
+	return &redisserver.Speech{Sharded: true, Wanted: d.wanted, Receive: d.receive, Fenced: d.fenced}
 }
 
 func (d *sharded) pattern(string) (in redissub.Interest, ok bool) { return redissub.Interest{}, false }
@@ -74,6 +75,18 @@ func (d *sharded) rooms(nsp string, names []string) []redissub.Interest {
 	return interests
 }
 
+// order is that of the channel of the namespace, and of those of rooms that have one: the same slots on every node.
+func (d *sharded) order(nsp string, names []string) []uint16 {
+	slots := []uint16{d.slot(rediswire.BroadcastChannel(d.config.Key, nsp))}
+	for _, room := range names {
+		if d.mode.HasChannel(room) {
+			slots = append(slots, d.slot(rediswire.RoomChannel(d.config.Key, nsp, room)))
+		}
+	}
+	slices.Sort(slots)
+	return slices.Compact(slots)
+}
+
 func (d *sharded) command(c adapter.Command) (redisqueue.Message, error) {
 	nsp := adapter.NamespaceOf(c)
 	var channel string
@@ -119,7 +132,7 @@ func (d *sharded) receive(in redissub.Interest, p *redisconn.Push) redisserver.D
 	if in.Kind == redissub.Room && !a.hasMember(in) {
 		return droppedNoMember
 	}
-	if rediswire.IsClusterEcho(p.Payload, in.Namespace, a.config.NodeID) {
+	if rediswire.IsClusterEcho(p.Payload, in.Namespace, a.config.NodeID) && !a.follows(in.Namespace) {
 		return droppedOwn
 	}
 	payload := p.Keep()
@@ -151,15 +164,16 @@ func (d *sharded) receive(in redissub.Interest, p *redisconn.Push) redisserver.D
 // perform has the node above carry out a command of the node uid.
 func (d *sharded) perform(in redissub.Interest, p *redisconn.Push, uid string, c adapter.Command) redisserver.Drop {
 	a := d.inbox
+	own := uid == a.config.NodeID
 	switch {
-	case uid == a.config.NodeID:
+	case own && !a.follows(in.Namespace):
 		return droppedOwn
 	case !a.namespaces.isOpen(in.Namespace):
 		return droppedNoMember
 	}
 	a.delivering.Lock()
 	defer a.delivering.Unlock()
-	a.deliver(in, p, c)
+	a.deliver(in, p, c, own)
 	return redisserver.Accepted
 }
 

@@ -131,6 +131,9 @@ func (d *streams) count(ctx context.Context, client *goredis.Client, channels []
 	return client.PubSubNumSub(ctx, channels...).Result()
 }
 
+// order is nothing: there are no fences in streams.
+func (d *streams) order(string, []string) []uint16 { return nil }
+
 func (d *streams) command(c adapter.Command) (redisqueue.Message, error) { return d.cluster.command(c) }
 
 func (d *streams) query(id string, q adapter.Query) (redisqueue.Message, error) {
@@ -223,7 +226,7 @@ func (d *streams) carryOut(in redissub.Interest, p *redisconn.Push, id string, c
 	}
 	a.delivering.Lock()
 	defer a.delivering.Unlock()
-	a.deliver(in, p, c)
+	a.deliver(in, p, c, false)
 	return redisserver.Accepted
 }
 

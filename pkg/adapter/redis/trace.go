@@ -110,10 +110,22 @@ func (a *inbox) traced(m redisqueue.Message, c adapter.Command, done func(error)
 	}
 }
 
-// deliver hands the node above a command that was read from the channel of an interest.
-func (a *inbox) deliver(in redissub.Interest, p *redisconn.Push, c adapter.Command) {
+// deliver hands the node above a command that was read from the channel of an interest; own: this node published it, and
+// has done what it says.
+func (a *inbox) deliver(in redissub.Interest, p *redisconn.Push, c adapter.Command, own bool) {
+	if own {
+		if a.follows(in.Namespace) {
+			a.follower.DeliverAt(c, adapter.Arrival{Lane: adapter.Lane(p.Lane), Own: true})
+		}
+		return
+	}
 	span := a.span("receive", trace.SpanKindConsumer, p.At, in.Channel, p.Payload, c)
-	sockets := a.node.Deliver(c)
+	var sockets int
+	if a.follows(in.Namespace) {
+		sockets = a.follower.DeliverAt(c, adapter.Arrival{Lane: adapter.Lane(p.Lane)})
+	} else {
+		sockets = a.node.Deliver(c)
+	}
 	if span != nil {
 		span.SetAttributes(attribute.Int("carillon.recipients", sockets))
 		span.End()
