@@ -48,7 +48,7 @@ type partition struct {
 	lapse   *time.Timer   // ends term at that time
 	term    context.Context
 	endTerm context.CancelFunc
-	stalled []*queue  // have items, and wait for the lease to be certain again
+	stalled []*queue  // busy, each of them once: renewed starts them
 	closed  bool      // no work is begun any more
 	warned  time.Time // when trouble with Redis was logged last
 }
@@ -68,8 +68,8 @@ func (c *consumption) newPartition(number int, fence int64, until time.Time) *pa
 	p.reading, p.stopReading = context.WithCancel(p.lost)
 	p.term, p.endTerm = context.WithCancel(p.handling)
 	p.commits = newCommitter(p)
-	p.lapse = time.AfterFunc(time.Until(until), p.lapsed)
 	p.until = until
+	p.lapse = time.AfterFunc(time.Until(until), p.lapsed)
 	return p
 }
 

@@ -27,7 +27,7 @@ type queue struct {
 	socket   string
 	items    []item
 	inMemory int  // items with an entry
-	busy     bool // a goroutine works on it, or is about to
+	busy     bool // a goroutine works on it, is about to, or will once the lease is renewed
 	retry    *time.Timer
 	failing  bool // waits for the timer
 }

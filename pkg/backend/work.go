@@ -56,7 +56,8 @@ func (p *partition) enter(q *queue) (leave func(), ok bool) {
 	}
 }
 
-// more reports whether the queue has an item that may be handled now. If not, the queue is not busy any more.
+// more reports whether the queue has an item that may be handled now. If not, the calling goroutine ends, and the queue is
+// no longer busy or waits among the stalled ones.
 func (p *partition) more(q *queue) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,8 +70,7 @@ func (p *partition) more(q *queue) bool {
 		q.busy = false
 		return false
 	case !time.Now().Before(p.until):
-		q.busy = false
-		p.stalled = append(p.stalled, q)
+		p.stalled = append(p.stalled, q) // still busy: another entry of the socket must not start a second goroutine
 		return false
 	}
 	return true
