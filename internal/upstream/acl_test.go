@@ -35,10 +35,10 @@ func rights(t *testing.T) []any {
 
 func TestACL_TheRightsOnThePageAreEnough(t *testing.T) {
 	s := startServer(t)
-	do(t, s.client, append([]any{"ACL", "SETUSER", "gateway", "on", ">secret", "resetkeys", "-@all", "+ping", "+hello"}, rights(t)...)...)
+	do(t, s.Client, append([]any{"ACL", "SETUSER", "gateway", "on", ">secret", "resetkeys", "-@all", "+ping", "+hello"}, rights(t)...)...)
 	start := func() *node {
 		return startWith(t, goredis.NewClient(&goredis.Options{
-			Addr: s.address, Username: "gateway", Password: "secret", Protocol: 2, MaxRetries: -1, DisableIdentity: true,
+			Addr: s.Address, Username: "gateway", Password: "secret", Protocol: 2, MaxRetries: -1, DisableIdentity: true,
 		}), route(func(r *config.Route) { r.Lifecycle, r.Keep, r.Groups = true, 0, []string{"g"} }))
 	}
 	n, dies := start(), start()
@@ -64,23 +64,23 @@ func TestACL_TheRightsOnThePageAreEnough(t *testing.T) {
 		t.Error(got.err)
 	}
 	eventually(t, "the dead are ended", func() bool { return s.live(1) == 1 })
-	if err := s.client.XGroupCreate(t.Context(), orders, "g", "0").Err(); err != nil {
+	if err := s.Client.XGroupCreate(t.Context(), orders, "g", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
 	s.ack("g", s.read("g", 100)...)
-	eventually(t, "the stream is trimmed", func() bool { return s.client.XLen(t.Context(), orders).Val() == 0 })
+	eventually(t, "the stream is trimmed", func() bool { return s.Client.XLen(t.Context(), orders).Val() == 0 })
 	c.leave("bye")
 	n.leave(patience)
-	if log := do(t, s.client, "ACL", "LOG").([]any); len(log) != 0 {
+	if log := do(t, s.Client, "ACL", "LOG").([]any); len(log) != 0 {
 		t.Errorf("refused: %v", log)
 	}
 }
 
 func TestACL_WithoutThemEventsAreUnavailableAtTheDeadlineAndItIsCounted(t *testing.T) {
 	s := startServer(t)
-	do(t, s.client, "ACL", "SETUSER", "gateway", "on", ">secret", "resetkeys", "-@all", "+ping", "+hello")
+	do(t, s.Client, "ACL", "SETUSER", "gateway", "on", ">secret", "resetkeys", "-@all", "+ping", "+hello")
 	n := startWith(t, goredis.NewClient(&goredis.Options{
-		Addr: s.address, Username: "gateway", Password: "secret", Protocol: 2, MaxRetries: -1, DisableIdentity: true,
+		Addr: s.Address, Username: "gateway", Password: "secret", Protocol: 2, MaxRetries: -1, DisableIdentity: true,
 	}), route(func(r *config.Route) { r.Deadline = 100 * time.Millisecond }))
 	c := n.open(upstream.Client{ID: "sid"})
 	if got := receive(t, "outcome", c.send("orders", "e", "[]")); got.err == nil {

@@ -14,13 +14,13 @@ import (
 
 func TestClose_DoesNotWaitForARedisThatIsAwayOrHangs(t *testing.T) {
 	for name, harm := range map[string]func(*server){
-		"away":  (*server).kill,
-		"hangs": func(s *server) { s.signal(syscall.SIGSTOP) },
+		"away":  func(s *server) { s.Kill() },
+		"hangs": func(s *server) { s.Signal(syscall.SIGSTOP) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := startServer(t)
 			n := startWith(t, goredis.NewClient(&goredis.Options{
-				Addr: s.address, Protocol: 2, MaxRetries: -1, DialTimeout: time.Hour, ReadTimeout: time.Hour,
+				Addr: s.Address, Protocol: 2, MaxRetries: -1, DialTimeout: time.Hour, ReadTimeout: time.Hour,
 			}), route(func(r *config.Route) { r.Lifecycle, r.Deadline = true, time.Hour }))
 			c := n.open(upstream.Client{ID: "sid"})
 			receive(t, "outcome", c.send("orders", "e", "[]"))
@@ -51,7 +51,7 @@ func TestClose_StoresWhatIsUnderWay(t *testing.T) {
 	if entries := s.entries(orders); len(entries) != 2002 || entries[2001].Values["reason"] != "server shutting down" {
 		t.Errorf("%d entries", len(entries))
 	}
-	if left := s.client.HLen(t.Context(), "carillon:{upstream}:nodes").Val(); left != 0 {
+	if left := s.Client.HLen(t.Context(), "carillon:{upstream}:nodes").Val(); left != 0 {
 		t.Errorf("%d nodes are still registered", left)
 	}
 }

@@ -3,8 +3,6 @@ package upstream_test
 import (
 	"errors"
 	"fmt"
-	"net"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,70 +14,8 @@ import (
 
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/upstream"
+	"github.com/carillon-io/carillon/test/redistest"
 )
-
-const slots = 1 << 14
-
-// startCluster starts a Redis Cluster of two masters and a replica of the first.
-func startCluster(t *testing.T) []*goredis.Client {
-	t.Helper()
-	var servers []*goredis.Client
-	var buses []string
-	for range 3 {
-		address, bus, dir := freeAddress(t), freeAddress(t), t.TempDir()
-		_, port, _ := net.SplitHostPort(address)
-		_, busPort, _ := net.SplitHostPort(bus)
-		cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", dir,
-			"--cluster-enabled", "yes", "--cluster-port", busPort, "--cluster-node-timeout", "1000")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		})
-		client := goredis.NewClient(&goredis.Options{Addr: address, Protocol: 2})
-		t.Cleanup(func() { _ = client.Close() })
-		eventually(t, "redis-server answers", func() bool { return client.Ping(t.Context()).Err() == nil })
-		do(t, client, "CLUSTER", "SET-CONFIG-EPOCH", len(servers)+1)
-		if len(servers) > 0 {
-			_, first, _ := net.SplitHostPort(servers[0].Options().Addr)
-			do(t, client, "CLUSTER", "MEET", "127.0.0.1", first, buses[0])
-		}
-		buses = append(buses, busPort)
-		servers = append(servers, client)
-	}
-	do(t, servers[0], "CLUSTER", "ADDSLOTSRANGE", 0, slots/2-1)
-	do(t, servers[1], "CLUSTER", "ADDSLOTSRANGE", slots/2, slots-1)
-	all := func(text string, command ...any) func() bool {
-		return func() bool {
-			for _, s := range servers {
-				if !strings.Contains(do(t, s, command...).(string), text) {
-					return false
-				}
-			}
-			return true
-		}
-	}
-	eventually(t, "the cluster is whole", all("cluster_state:ok", "CLUSTER", "INFO"))
-	eventually(t, "all know one another", all("cluster_known_nodes:3", "CLUSTER", "INFO"))
-	do(t, servers[2], "CLUSTER", "REPLICATE", id(t, servers[0]))
-	eventually(t, "the replica is known", all("slave", "CLUSTER", "NODES"))
-	eventually(t, "the replica is in step", func() bool {
-		return strings.Contains(do(t, servers[2], "INFO", "replication").(string), "master_link_status:up")
-	})
-	return servers
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 func do(t *testing.T, c *goredis.Client, command ...any) any {
 	t.Helper()
@@ -90,37 +26,28 @@ func do(t *testing.T, c *goredis.Client, command ...any) any {
 	return value
 }
 
-func id(t *testing.T, c *goredis.Client) string { return do(t, c, "CLUSTER", "MYID").(string) }
-
 // move moves a slot with its keys to another master, a key at a time.
-func move(t *testing.T, slot int64, from, to *goredis.Client) {
+func move(t *testing.T, slot int64, from, to *redistest.Server) {
 	t.Helper()
-	do(t, to, "CLUSTER", "SETSLOT", slot, "IMPORTING", id(t, from))
-	do(t, from, "CLUSTER", "SETSLOT", slot, "MIGRATING", id(t, to))
-	_, port, _ := net.SplitHostPort(to.Options().Addr)
+	redistest.BeginMove(uint16(slot), from, to)
 	for {
-		keys := do(t, from, "CLUSTER", "GETKEYSINSLOT", slot, 1).([]any)
+		keys := from.Do("CLUSTER", "GETKEYSINSLOT", slot, 1).([]any)
 		if len(keys) == 0 {
 			break
 		}
-		do(t, from, "MIGRATE", "127.0.0.1", port, keys[0], 0, 5000)
+		from.Do("MIGRATE", to.Host(), to.Port(), keys[0], 0, 5000)
 		time.Sleep(20 * time.Millisecond) // appends meet the slot half moved
 	}
-	for _, s := range []*goredis.Client{to, from} {
-		do(t, s, "CLUSTER", "SETSLOT", slot, "NODE", id(t, to))
-	}
+	redistest.EndMove(uint16(slot), from, to)
 }
 
 func TestCluster_OrderAndAcceptedEventsOutliveSlotMovesAndAFailover(t *testing.T) {
 	const sockets, partitions = 10, 4
-	servers := startCluster(t)
-	var addresses []string
-	for _, s := range servers {
-		addresses = append(addresses, s.Options().Addr)
-	}
+	cluster := redistest.StartCluster(t, 2, 1)
+	servers := cluster.Servers
 	client := func() *goredis.ClusterClient {
 		return goredis.NewClusterClient(&goredis.ClusterOptions{
-			Addrs: addresses, Protocol: 2, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: time.Second,
+			Addrs: cluster.Addresses(), Protocol: 2, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: time.Second,
 			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		})
 	}
@@ -166,17 +93,17 @@ func TestCluster_OrderAndAcceptedEventsOutliveSlotMovesAndAFailover(t *testing.T
 	goOn("events are accepted")
 	for p := range partitions {
 		key := fmt.Sprintf("carillon:up:{orders.%d}", p)
-		slot := do(t, servers[0], "CLUSTER", "KEYSLOT", key).(int64)
+		slot := servers[0].Do("CLUSTER", "KEYSLOT", key).(int64)
 		from, to := servers[0], servers[1]
-		if slot >= slots/2 {
+		if slot >= 1<<13 {
 			from, to = to, from
 		}
 		move(t, slot, from, to)
 		goOn("events are accepted after the move of " + key)
 	}
-	do(t, servers[2], "CLUSTER", "FAILOVER")
+	servers[2].Do("CLUSTER", "FAILOVER")
 	eventually(t, "the replica has taken over", func() bool {
-		return strings.Contains(do(t, servers[2], "INFO", "replication").(string), "role:master")
+		return strings.Contains(servers[2].Do("INFO", "replication").(string), "role:master")
 	})
 	goOn("events are accepted after the failover")
 	close(stop)

@@ -73,10 +73,10 @@ func TestForward_EntriesAreWhatTheContractSays(t *testing.T) {
 			t.Errorf("entry %d is %v, want %v", i, have, want)
 		}
 	}
-	if live := s.client.HGetAll(t.Context(), "carillon:live:{orders.0}").Val(); len(live) > 0 {
+	if live := s.Client.HGetAll(t.Context(), "carillon:live:{orders.0}").Val(); len(live) > 0 {
 		t.Errorf("the live set still holds %v", live)
 	}
-	if p := s.client.HGet(t.Context(), "carillon:routes", "orders").Val(); p != "1" {
+	if p := s.Client.HGet(t.Context(), "carillon:routes", "orders").Val(); p != "1" {
 		t.Errorf("the route has %q partitions", p)
 	}
 }
@@ -205,7 +205,7 @@ func TestForward_ASocketKeepsItsPartitionAndConsumersLearnOfMore(t *testing.T) {
 	announced := func(want string) {
 		t.Helper()
 		eventually(t, want+" partitions are announced", func() bool {
-			return s.client.HGet(t.Context(), "carillon:routes", "orders").Val() == want
+			return s.Client.HGet(t.Context(), "carillon:routes", "orders").Val() == want
 		})
 	}
 	announced("1")

@@ -116,7 +116,7 @@ func TestHandover_ASocketThatMovesAgainAndAgainIsOneSocketForBackends(t *testing
 	}
 	a.leave(patience) // neither those that had it, nor their survivors, end it
 	c.die()
-	eventually(t, "the dead node is forgotten", func() bool { return s.client.HLen(t.Context(), nodes).Val() == 1 })
+	eventually(t, "the dead node is forgotten", func() bool { return s.Client.HLen(t.Context(), nodes).Val() == 1 })
 	at.must("6")
 	at.leave("bye")
 	s.await(9)
@@ -251,7 +251,7 @@ func TestHandover_AnOfferWaitsForWhatIsUnderWay(t *testing.T) {
 	a, b := startNode(t, s, route(lifecycle)), startNode(t, s, route(lifecycle))
 	at := a.open(upstream.Client{ID: "sid"})
 	at.must("1")
-	s.signal(syscall.SIGSTOP)
+	s.Signal(syscall.SIGSTOP)
 	outcome := at.send("orders", "e", "2")
 	at.cancel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -269,7 +269,7 @@ func TestHandover_AnOfferWaitsForWhatIsUnderWay(t *testing.T) {
 	eventually(t, "events are refused", func() bool {
 		return at.Forward(&upstream.Event{Route: "orders", Name: "e", Stored: func(string, error) {}}) != nil
 	})
-	s.signal(syscall.SIGCONT)
+	s.Signal(syscall.SIGCONT)
 	h := receive(t, "offer", offered)
 	got := receive(t, "outcome", outcome)
 	if got.err != nil {
@@ -293,14 +293,14 @@ func TestHandover_AClaimWhoseOutcomeIsUnknownIsAskedForAgain(t *testing.T) {
 	at := a.open(upstream.Client{ID: "sid"})
 	at.must("1")
 	h := at.offer()
-	s.signal(syscall.SIGSTOP)
+	s.Signal(syscall.SIGSTOP)
 	there := b.take("sid", h)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := there.Taken(ctx); !errors.Is(err, upstream.ErrUnavailable) {
 		t.Errorf("while Redis is away: %v", err)
 	}
-	s.signal(syscall.SIGCONT)
+	s.Signal(syscall.SIGCONT)
 	if err := there.taken(); err != nil {
 		t.Error(err)
 	}
@@ -331,7 +331,7 @@ func TestHandover_RoutesAndPartitionsThatOnlyTheOtherNodeKnows(t *testing.T) {
 		}
 		there.leave("bye")
 	}
-	eventually(t, "all have ended", func() bool { return s.live(7) == 0 && s.client.HLen(t.Context(), "carillon:live:{plain.0}").Val() == 0 })
+	eventually(t, "all have ended", func() bool { return s.live(7) == 0 && s.Client.HLen(t.Context(), "carillon:live:{plain.0}").Val() == 0 })
 	count := ends(t, s, 7)
 	if len(count) != 20 {
 		t.Errorf("%d sockets have entries", len(count))
@@ -341,7 +341,7 @@ func TestHandover_RoutesAndPartitionsThatOnlyTheOtherNodeKnows(t *testing.T) {
 			t.Errorf("%s has %d ends", sid, n)
 		}
 	}
-	if n := s.client.XLen(t.Context(), "carillon:up:{plain.0}").Val(); n != 20 {
+	if n := s.Client.XLen(t.Context(), "carillon:up:{plain.0}").Val(); n != 20 {
 		t.Errorf("%d entries of the route without lifecycle", n)
 	}
 }
@@ -350,9 +350,9 @@ func TestHandover_ASocketWithoutEntriesMovesWithoutRedis(t *testing.T) {
 	s := startServer(t)
 	a, b := startNode(t, s, route(nil)), startNode(t, s, route(nil))
 	at := a.open(upstream.Client{ID: "sid"})
-	s.signal(syscall.SIGSTOP)
+	s.Signal(syscall.SIGSTOP)
 	there := at.move("sid", b)
-	s.signal(syscall.SIGCONT)
+	s.Signal(syscall.SIGCONT)
 	there.must("1")
 	s.tells(t, "1 1")
 }

@@ -37,7 +37,7 @@ func ends(t *testing.T, s *server, partitions int) map[string]int {
 func (s *server) live(partitions int) int {
 	n := 0
 	for p := range partitions {
-		n += int(s.client.HLen(s.t.Context(), fmt.Sprintf("carillon:live:{orders.%d}", p)).Val())
+		n += int(s.Client.HLen(s.t.Context(), fmt.Sprintf("carillon:live:{orders.%d}", p)).Val())
 	}
 	return n
 }
@@ -72,7 +72,7 @@ func TestLost_OneSurvivorEndsTheSocketsOfNodesThatDieTogether(t *testing.T) {
 		}
 	}
 	eventually(t, "the dead are forgotten", func() bool {
-		return s.client.HLen(t.Context(), "carillon:{upstream}:nodes").Val() == 2
+		return s.Client.HLen(t.Context(), "carillon:{upstream}:nodes").Val() == 2
 	})
 	if n := len(ends(t, s, partitions)); n != 3*each {
 		t.Errorf("%d sockets have a disconnected entry, want %d", n, 3*each)
@@ -138,10 +138,10 @@ func TestLost_ANodeThatComesBackClosesItsSocketsAndGoesOnUnderAnotherName(t *tes
 // declare marks a node as lost, as a survivor does.
 func declare(t *testing.T, s *server, name string) {
 	t.Helper()
-	if err := s.client.Set(t.Context(), "carillon:{upstream}:lost:"+name, "lost", 0).Err(); err != nil {
+	if err := s.Client.Set(t.Context(), "carillon:{upstream}:lost:"+name, "lost", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.client.HSet(t.Context(), "carillon:live:{orders.0}:"+name, "!", "lost").Err(); err != nil {
+	if err := s.Client.HSet(t.Context(), "carillon:live:{orders.0}:"+name, "!", "lost").Err(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -180,11 +180,11 @@ func TestLost_AnOutageOfRedisDeclaresNobodyLost(t *testing.T) {
 	receive(t, "outcome", one.send("orders", "e", "[]"))
 	receive(t, "outcome", two.send("orders", "e", "[]"))
 	for range 3 {
-		s.signal(syscall.SIGSTOP)
+		s.Signal(syscall.SIGSTOP)
 		time.Sleep(2 * fast.Period) // an outage takes time: nothing else ends it
-		s.signal(syscall.SIGCONT)
-		s.kill()
-		s.start()
+		s.Signal(syscall.SIGCONT)
+		s.Kill()
+		s.Start()
 	}
 	if got := receive(t, "outcome", one.send("orders", "e", "[]")); got.err != nil {
 		t.Error(got.err)

@@ -102,8 +102,8 @@ func TestOutage_NothingAcceptedIsLostAndNothingStandsTwice(t *testing.T) {
 	for range 5 {
 		before := count()
 		eventually(t, "events are accepted", func() bool { return count() > before+500 })
-		s.kill()
-		s.start()
+		s.Kill()
+		s.Start()
 	}
 	close(stop)
 	sending.Wait()
@@ -124,12 +124,12 @@ func TestOutage_ARedisThatHangsMakesEventsUnavailableAtTheirDeadlineAndStoresThe
 	if got := receive(t, "outcome", c.send("orders", "e", "[0]")); got.err != nil {
 		t.Fatal(got.err)
 	}
-	s.signal(syscall.SIGSTOP)
+	s.Signal(syscall.SIGSTOP)
 	a := &accepted{ids: map[string]string{}}
 	for e := 1; e <= 20; e++ {
 		a.wait(t, fmt.Sprintf("sid [%d]", e), c.send("orders", "e", fmt.Sprintf("[%d]", e)))
 	}
-	s.signal(syscall.SIGCONT)
+	s.Signal(syscall.SIGCONT)
 	if a.unavailable != 20 {
 		t.Errorf("%d of 20 events were unavailable", a.unavailable)
 	}
@@ -146,7 +146,7 @@ func TestOutage_AClientThatGoesOnPushingIsNotReadAndMemoryIsBounded(t *testing.T
 	n := startNode(t, s, route(func(r *config.Route) { r.Deadline = time.Hour }))
 	c := n.open(upstream.Client{ID: "sid"})
 	receive(t, "outcome", c.send("orders", "e", "[]"))
-	s.kill()
+	s.Kill()
 	const bound = 256 << 10
 	large := `["` + string(make([]byte, 10_000)) + `"]`
 	var pushed atomic.Int32
@@ -163,7 +163,7 @@ func TestOutage_AClientThatGoesOnPushingIsNotReadAndMemoryIsBounded(t *testing.T
 	if events := pushed.Load(); events < 10 || events > 26 || held() > bound {
 		t.Errorf("%d events of 10 kB went on; %v bytes are held", events, held())
 	}
-	s.start()
+	s.Start()
 	receive(t, "the client goes on", ended)
 	n.leave(patience)
 	if pushed.Load() != 60 || held() != 0 {
@@ -176,7 +176,7 @@ func TestOutage_ClientsThatComeAndGoLeaveNothingBehind(t *testing.T) {
 	n := startNode(t, s, route(func(r *config.Route) { r.Lifecycle, r.Deadline = true, time.Millisecond }))
 	kept := n.open(upstream.Client{ID: "kept"})
 	s.await(1)
-	s.kill()
+	s.Kill()
 	for i := range 1000 {
 		c := n.open(upstream.Client{ID: fmt.Sprintf("sid-%d", i)})
 		c.send("orders", "e", "[]")
@@ -187,7 +187,7 @@ func TestOutage_ClientsThatComeAndGoLeaveNothingBehind(t *testing.T) {
 		t.Errorf("%v bytes are held for clients that have left", held)
 	}
 	kept.leave("bye")
-	s.start()
+	s.Start()
 	eventually(t, "the one that was told of is ended", func() bool { return ends(t, s, 1)["kept"] == 1 })
 	n.leave(patience)
 	ends(t, s, 1)
@@ -215,7 +215,7 @@ func TestOutage_ClientsThatAreGoneBeforeTheDeadlineLeaveNothingBehind(t *testing
 	n := startNode(t, s, route(func(r *config.Route) { r.Lifecycle, r.Deadline = true, 200*time.Millisecond }))
 	kept := n.open(upstream.Client{ID: "kept"})
 	s.await(1)
-	s.kill()
+	s.Kill()
 	for i := range 3000 {
 		c := n.open(upstream.Client{ID: fmt.Sprintf("sid-%d", i), Auth: []byte(`{"a":"` + strings.Repeat("a", 1000) + `"}`)})
 		if i%2 == 0 {
@@ -226,7 +226,7 @@ func TestOutage_ClientsThatAreGoneBeforeTheDeadlineLeaveNothingBehind(t *testing
 	const flight = 2 << 20 // a batch that Redis may have, and one entry more
 	eventually(t, "nothing is held for clients that have left", func() bool { return metric(t, n, "carillon_upstream_held_bytes") < flight })
 	kept.leave("bye")
-	s.start()
+	s.Start()
 	eventually(t, "the one that was told of is ended", func() bool { return ends(t, s, 1)["kept"] == 1 })
 	n.leave(patience)
 	ends(t, s, 1)

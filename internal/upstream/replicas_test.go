@@ -13,11 +13,11 @@ import (
 
 func TestReplicas_AnEventIsAcceptedOnlyOnceAReplicaHasIt(t *testing.T) {
 	s, replica := startServer(t), startServer(t)
-	host, port, _ := net.SplitHostPort(s.address)
+	host, port, _ := net.SplitHostPort(s.Address)
 	follow := func() {
-		do(t, replica.client, "REPLICAOF", host, port)
+		do(t, replica.Client, "REPLICAOF", host, port)
 		eventually(t, "the replica is in step", func() bool {
-			return strings.Contains(do(t, replica.client, "INFO", "replication").(string), "master_link_status:up")
+			return strings.Contains(do(t, replica.Client, "INFO", "replication").(string), "master_link_status:up")
 		})
 	}
 	follow()
@@ -25,14 +25,14 @@ func TestReplicas_AnEventIsAcceptedOnlyOnceAReplicaHasIt(t *testing.T) {
 	c := n.open(upstream.Client{ID: "sid"})
 	eventually(t, "an event is accepted", func() bool {
 		got := receive(t, "outcome", c.send("orders", "e", "[]"))
-		return got.err == nil && replica.client.XRange(t.Context(), orders, got.id, got.id).Val() != nil
+		return got.err == nil && replica.Client.XRange(t.Context(), orders, got.id, got.id).Val() != nil
 	})
-	replica.kill()
+	replica.Kill()
 	got := receive(t, "outcome", c.send("orders", "lonely", "[]"))
 	if !errors.Is(got.err, upstream.ErrUnavailable) {
 		t.Errorf("without a replica: %v", got.err)
 	}
-	replica.start()
+	replica.Start()
 	follow()
 	eventually(t, "events are accepted again", func() bool {
 		return receive(t, "outcome", c.send("orders", "e", "[]")).err == nil

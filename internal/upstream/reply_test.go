@@ -15,7 +15,7 @@ import (
 // reply adds an answer to the inbox of the node that an entry names.
 func (s *server) reply(entry goredis.XMessage, fields ...any) {
 	s.t.Helper()
-	err := s.client.XAdd(s.t.Context(), &goredis.XAddArgs{
+	err := s.Client.XAdd(s.t.Context(), &goredis.XAddArgs{
 		Stream: "carillon:in:{" + entry.Values["node"].(string) + "}", NoMkStream: true, MaxLen: 10_000, Approx: true,
 		Values: append([]any{"t", "ack", "a", entry.Values["ack"]}, fields...),
 	}).Err()
@@ -65,7 +65,7 @@ func TestAnswers_TheFirstValidOneCountsAndOthersAreCounted(t *testing.T) {
 	counts(t, n, "delivered", 1)
 	counts(t, n, "unknown", 1)
 	eventually(t, "the inbox is empty", func() bool {
-		return s.client.XLen(t.Context(), "carillon:in:{"+entry.Values["node"].(string)+"}").Val() == 0
+		return s.Client.XLen(t.Context(), "carillon:in:{"+entry.Values["node"].(string)+"}").Val() == 0
 	})
 	select {
 	case got := <-answered:
@@ -119,13 +119,13 @@ func TestAnswers_TheInboxIsThereAgainAfterRedisHasForgottenIt(t *testing.T) {
 	n := startNode(t, s, route(nil))
 	c := n.open(upstream.Client{ID: "sid"})
 	receive(t, "outcome", c.send("orders", "e", "[]"))
-	if err := s.client.FlushAll(t.Context()).Err(); err != nil {
+	if err := s.Client.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	answered := c.ask("[]")
 	entry := s.await(1)[0]
 	inbox := "carillon:in:{" + entry.Values["node"].(string) + "}"
-	eventually(t, "there is an inbox", func() bool { return s.client.Exists(t.Context(), inbox).Val() == 1 })
+	eventually(t, "there is an inbox", func() bool { return s.Client.Exists(t.Context(), inbox).Val() == 1 })
 	s.reply(entry, "data", `["here"]`)
 	if got := receive(t, "answer", answered); string(got.args.JSON) != `["here"]` {
 		t.Errorf("answered %s, %v", got.args.JSON, got.err)

@@ -66,7 +66,7 @@ func TestResend_WhatIsSentAgainIsStoredOnceAndClientsLearnTheIDs(t *testing.T) {
 		s := startServer(t)
 		f := &faults{random: rand.New(rand.NewPCG(seed, 0))}
 		n := startWith(t, goredis.NewClient(&goredis.Options{
-			Addr: s.address, Protocol: 2, MaxRetries: -1, DisableIdentity: true, ReadTimeout: time.Second,
+			Addr: s.Address, Protocol: 2, MaxRetries: -1, DisableIdentity: true, ReadTimeout: time.Second,
 			Dialer: func(ctx context.Context, network, address string) (net.Conn, error) {
 				var d net.Dialer
 				c, err := d.DialContext(ctx, network, address)

@@ -36,7 +36,7 @@ func lag(t *testing.T, n *node, group string, want float64) {
 
 func (s *server) read(group string, n int64) []goredis.XMessage {
 	s.t.Helper()
-	streams, err := s.client.XReadGroup(s.t.Context(), &goredis.XReadGroupArgs{
+	streams, err := s.Client.XReadGroup(s.t.Context(), &goredis.XReadGroupArgs{
 		Group: group, Consumer: "c", Streams: []string{orders, ">"}, Count: n, Block: -1,
 	}).Result()
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *server) read(group string, n int64) []goredis.XMessage {
 func (s *server) ack(group string, entries ...goredis.XMessage) {
 	s.t.Helper()
 	for _, e := range entries {
-		if err := s.client.XAck(s.t.Context(), orders, group, e.ID).Err(); err != nil {
+		if err := s.Client.XAck(s.t.Context(), orders, group, e.ID).Err(); err != nil {
 			s.t.Fatal(err)
 		}
 	}
@@ -63,7 +63,7 @@ func TestTrim_OnlyWhatEveryGroupHasAcknowledgedGoes(t *testing.T) {
 	}
 	lag(t, n, "listed", 10) // it does not exist yet
 	for _, group := range []string{"listed", "other"} {
-		if err := s.client.XGroupCreate(t.Context(), orders, group, "0").Err(); err != nil {
+		if err := s.Client.XGroupCreate(t.Context(), orders, group, "0").Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -72,17 +72,17 @@ func TestTrim_OnlyWhatEveryGroupHasAcknowledgedGoes(t *testing.T) {
 	s.ack("other", other[0], other[1], other[4])
 	lag(t, n, "listed", 2)
 	lag(t, n, "other", 7)
-	eventually(t, "what both have acknowledged is trimmed", func() bool { return s.client.XLen(t.Context(), orders).Val() == 8 })
+	eventually(t, "what both have acknowledged is trimmed", func() bool { return s.Client.XLen(t.Context(), orders).Val() == 8 })
 	s.ack("other", other[2])
-	eventually(t, "one more is", func() bool { return s.client.XLen(t.Context(), orders).Val() == 7 })
+	eventually(t, "one more is", func() bool { return s.Client.XLen(t.Context(), orders).Val() == 7 })
 	lag(t, n, "other", 6)
 	if first := s.entries(orders)[0]; first.Values["seq"] != "4" {
 		t.Errorf("the stream begins with seq %v", first.Values["seq"])
 	}
-	if err := s.client.XGroupDestroy(t.Context(), orders, "other").Err(); err != nil {
+	if err := s.Client.XGroupDestroy(t.Context(), orders, "other").Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a group that is gone holds nothing back", func() bool { return s.client.XLen(t.Context(), orders).Val() == 2 })
+	eventually(t, "a group that is gone holds nothing back", func() bool { return s.Client.XLen(t.Context(), orders).Val() == 2 })
 	receive(t, "outcome", c.send("orders", "e", "[]"))
 	lag(t, n, "listed", 3)
 }
@@ -94,12 +94,12 @@ func TestTrim_WhatIsKeptForItsAgeStays(t *testing.T) {
 	for range 3 {
 		receive(t, "outcome", c.send("orders", "e", "[]"))
 	}
-	if err := s.client.XGroupCreate(t.Context(), orders, "g", "0").Err(); err != nil {
+	if err := s.Client.XGroupCreate(t.Context(), orders, "g", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
 	s.ack("g", s.read("g", 3)...)
 	lag(t, n, "g", 0)
-	if left := s.client.XLen(t.Context(), orders).Val(); left != 3 {
+	if left := s.Client.XLen(t.Context(), orders).Val(); left != 3 {
 		t.Errorf("%d entries are left of 3", left)
 	}
 }
@@ -112,7 +112,7 @@ func TestTrim_WithoutAGroupEverythingStays(t *testing.T) {
 		receive(t, "outcome", c.send("orders", "e", "[]"))
 	}
 	looks := func() string {
-		_, stat, _ := strings.Cut(s.client.Info(t.Context(), "commandstats").Val(), "cmdstat_xinfo")
+		_, stat, _ := strings.Cut(s.Client.Info(t.Context(), "commandstats").Val(), "cmdstat_xinfo")
 		line, _, _ := strings.Cut(stat, "\n")
 		return line
 	}
@@ -120,7 +120,7 @@ func TestTrim_WithoutAGroupEverythingStays(t *testing.T) {
 	eventually(t, "the node looks at the stream", func() bool { return looks() != before })
 	before = looks()
 	eventually(t, "the node looks again", func() bool { return looks() != before })
-	if left := s.client.XLen(t.Context(), orders).Val(); left != 3 {
+	if left := s.Client.XLen(t.Context(), orders).Val(); left != 3 {
 		t.Errorf("%d entries are left of 3", left)
 	}
 }

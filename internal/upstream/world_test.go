@@ -2,13 +2,8 @@ package upstream_test
 
 import (
 	"context"
-	"net"
-	"os"
-	"os/exec"
 	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +14,7 @@ import (
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/upstream"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
+	"github.com/carillon-io/carillon/test/redistest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,75 +22,22 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is for what must happen; nothing waits for it to pass unless a test fails.
 const patience = 30 * time.Second
 
-// server is a redis-server of the test's own that keeps what it has stored when it is killed: with another appendfsync than
-// always it would answer up to two seconds before it writes.
+// server is a redis-server of the test's own that keeps what it has stored when it is killed.
 type server struct {
-	t       testing.TB
-	address string
-	dir     string
-	process *os.Process
-	client  *goredis.Client // the test's own
+	*redistest.Server
+
+	t testing.TB
 }
 
 func startServer(t testing.TB) *server {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{t: t, address: listener.Addr().String(), dir: t.TempDir()}
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s.client = goredis.NewClient(&goredis.Options{Addr: s.address})
-	s.start()
-	t.Cleanup(func() {
-		s.kill()
-		_ = s.client.Close()
-	})
-	return s
-}
-
-func (s *server) start() {
-	s.t.Helper()
-	_, port, _ := net.SplitHostPort(s.address)
-	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", s.dir,
-		"--appendonly", "yes", "--appendfsync", "always")
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.process = cmd.Process
-	eventually(s.t, "redis-server answers", func() bool { return s.client.Ping(context.Background()).Err() == nil })
-}
-
-// kill ends the server between two system calls. Redis 7.0.15 does not survive the other case: after a torn write of a
-// transaction it truncates its file behind the last whole command instead of before MULTI, and one more restart then runs
-// the half transaction and refuses the next.
-func (s *server) kill() {
-	if s.process == nil {
-		return
-	}
-	_ = s.process.Signal(syscall.SIGSTOP) // a write to a file is finished first, which it is not for SIGKILL
-	eventually(s.t, "redis-server stands still", func() bool {
-		state, err := os.ReadFile("/proc/" + strconv.Itoa(s.process.Pid) + "/stat")
-		return err != nil || strings.Contains(string(state), ") T ")
-	})
-	_ = s.process.Kill()
-	_, _ = s.process.Wait()
-	s.process = nil
-}
-
-func (s *server) signal(signal syscall.Signal) {
-	s.t.Helper()
-	if err := s.process.Signal(signal); err != nil {
-		s.t.Fatal(err)
-	}
+	return &server{Server: redistest.Start(t, redistest.Durable...), t: t}
 }
 
 // entries are those of a stream, in order.
 func (s *server) entries(stream string) []goredis.XMessage {
 	s.t.Helper()
-	entries, err := s.client.XRange(s.t.Context(), stream, "-", "+").Result()
+	entries, err := s.Client.XRange(s.t.Context(), stream, "-", "+").Result()
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -104,7 +47,7 @@ func (s *server) entries(stream string) []goredis.XMessage {
 // await returns the entries of the route once there are so many.
 func (s *server) await(n int64) []goredis.XMessage {
 	s.t.Helper()
-	eventually(s.t, strconv.FormatInt(n, 10)+" entries", func() bool { return s.client.XLen(s.t.Context(), orders).Val() >= n })
+	eventually(s.t, strconv.FormatInt(n, 10)+" entries", func() bool { return s.Client.XLen(s.t.Context(), orders).Val() >= n })
 	return s.entries(orders)
 }
 
@@ -124,7 +67,7 @@ type node struct {
 func startNode(t testing.TB, s *server, routes map[string]config.Route) *node {
 	t.Helper()
 	return startWith(t, goredis.NewClient(&goredis.Options{
-		Addr: s.address, Protocol: 2, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: time.Second,
+		Addr: s.Address, Protocol: 2, MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: time.Second,
 	}), routes)
 }
 

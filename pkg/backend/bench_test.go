@@ -3,7 +3,6 @@ package backend_test
 import (
 	"context"
 	"fmt"
-	"os/exec"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/pkg/backend"
+	"github.com/carillon-io/carillon/test/redistest"
 )
 
 // BenchmarkConsumer handles entries that lie there, from Redis on the same machine: of many sockets, with an answer to each,
@@ -26,14 +26,7 @@ func BenchmarkConsumer(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			socket := b.TempDir() + "/redis"
-			cmd := exec.Command("redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", b.TempDir())
-			if err := cmd.Start(); err != nil {
-				b.Fatal(err)
-			}
-			defer func() {
-				_ = cmd.Process.Kill()
-				_ = cmd.Wait()
-			}()
+			redistest.Start(b, "--unixsocket", socket)
 			client := goredis.NewClient(&goredis.Options{Network: "unix", Addr: socket, MaxRetries: 50})
 			defer func() { _ = client.Close() }()
 			ctx := b.Context()

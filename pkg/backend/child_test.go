@@ -114,9 +114,9 @@ func TestConsumer_FrozenProcessHasNoEffectAfterTakeOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startServer(t)
-			r := newRoute(t, s.client(), 1)
+			r := newRoute(t, s.NewClient(), 1)
 			answers := r.answers()
-			frozen := startChild(t, s.address)
+			frozen := startChild(t, s.Address)
 			r.event("s", "stop", data, "ack", "tok", "dl", "1700000000000")
 			r.event("s", "next", "[]")
 			frozen.expect("begin stop 1")
@@ -163,8 +163,8 @@ func TestConsumer_FrozenProcessHasNoEffectAfterTakeOver(t *testing.T) {
 func TestConsumer_KilledProcessIsTakenOver(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	r := newRoute(t, s.client(), 1)
-	killed := startChild(t, s.address)
+	r := newRoute(t, s.NewClient(), 1)
+	killed := startChild(t, s.Address)
 	r.event("s", "stop", "[]")
 	r.event("s", "next", "[]")
 	killed.expect("begin stop 1")
@@ -186,7 +186,7 @@ func TestConsumer_KilledProcessIsTakenOver(t *testing.T) {
 func TestConsumer_EntryThatKillsItsProcessBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	r := newRoute(t, s.client(), 1)
+	r := newRoute(t, s.NewClient(), 1)
 	r.event("a", "exit", "[]")
 	for i := range 20 {
 		r.event(fmt.Sprint("s", i), "fine", "[]")
@@ -195,7 +195,7 @@ func TestConsumer_EntryThatKillsItsProcessBecomesADeadLetter(t *testing.T) {
 		if len(r.dead()) > 0 {
 			break
 		}
-		c := startChild(t, s.address)
+		c := startChild(t, s.Address)
 		over := make(chan struct{})
 		go func() {
 			defer close(over)

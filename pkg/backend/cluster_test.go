@@ -3,7 +3,6 @@ package backend_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"strconv"
 	"sync"
 	"testing"
@@ -11,58 +10,13 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/pkg/backend"
+	"github.com/carillon-io/carillon/test/redistest"
 )
-
-// startRedisCluster starts a Redis Cluster of three masters.
-func startRedisCluster(t *testing.T) *goredis.ClusterClient {
-	t.Helper()
-	const masters, slots = 3, 16384
-	var servers []*server
-	var addresses []string
-	for i := range masters {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, bus, _ := net.SplitHostPort(l.Addr().String())
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		s := reserveServer(t)
-		s.start("--cluster-enabled", "yes", "--cluster-port", bus)
-		client := s.client()
-		host, port, _ := net.SplitHostPort(s.address)
-		for _, command := range [][]any{
-			{"CLUSTER", "ADDSLOTSRANGE", i * slots / masters, (i+1)*slots/masters - 1},
-			{"CLUSTER", "SET-CONFIG-EPOCH", i + 1},
-		} {
-			if err := client.Do(t.Context(), command...).Err(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, other := range servers {
-			if err := other.client().Do(t.Context(), "CLUSTER", "MEET", host, port, bus).Err(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		servers, addresses = append(servers, s), append(addresses, s.address)
-	}
-	for _, s := range servers {
-		client := s.client()
-		eventually(t, "the cluster is up", func() bool {
-			info, _ := client.ClusterInfo(t.Context()).Result()
-			return contains(info, "cluster_state:ok") && contains(info, "cluster_known_nodes:3")
-		})
-	}
-	client := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: addresses})
-	t.Cleanup(func() { _ = client.Close() })
-	return client
-}
 
 // The partitions, the dead letters and the inbox of the gateway are on different masters.
 func TestConsumer_WorksOnARedisCluster(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startRedisCluster(t), 8)
+	r := newRoute(t, redistest.StartCluster(t, 3, 0).Client(goredis.ClusterOptions{}), 8)
 	answers := r.answers()
 	var mu sync.Mutex
 	last := make(map[string]int64)

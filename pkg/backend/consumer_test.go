@@ -21,7 +21,7 @@ import (
 
 func TestConsumer_EntriesArriveWithAllTheirFields(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	entries := make(chan *backend.Entry, 10)
 	r.consume(backend.Config{Handler: backend.HandlerFunc(func(_ context.Context, e *backend.Entry) backend.Verdict {
 		entries <- e
@@ -65,7 +65,7 @@ func receive[T any](t *testing.T, c <-chan T) T {
 
 func TestConsumer_AnswersReachTheInboxOfTheGateway(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	answers := r.answers()
 	type order struct{ Item string }
 	mux := backend.NewMux()
@@ -123,7 +123,7 @@ func TestConsumer_AnswersReachTheInboxOfTheGateway(t *testing.T) {
 
 func TestAnswerer_AnswersFromAnyProcess(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	answers := r.answers()
 	a := backend.Answerer{Client: r.client}
 	if err := a.Answer(t.Context(), "n1", "tok", "one", 2); err != nil {
@@ -143,7 +143,7 @@ func TestAnswerer_AnswersFromAnyProcess(t *testing.T) {
 // What no gateway writes must not stop the socket, nor the partition.
 func TestConsumer_MalformedEntriesBecomeDeadLetters(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	handled := make(chan string, 10)
 	r.consume(backend.Config{Handler: backend.HandlerFunc(func(_ context.Context, e *backend.Entry) backend.Verdict {
 		handled <- e.Event
@@ -183,7 +183,7 @@ func TestConsumer_MalformedEntriesBecomeDeadLetters(t *testing.T) {
 
 func TestConsumer_RetriesHoldBackOnlyTheirSocket(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	const others, entries = 5, 600
 	var mu sync.Mutex
 	var bad []string
@@ -269,7 +269,7 @@ func value(t *testing.T, registry *prometheus.Registry, name, result string) flo
 
 func TestConsumer_LastAttemptMakesADeadLetter(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	var mu sync.Mutex
 	var attempts []int
 	after := make(chan struct{}, 1)
@@ -310,7 +310,7 @@ func TestConsumer_LastAttemptMakesADeadLetter(t *testing.T) {
 // order: an entry is never handled before one that precedes it has been.
 func TestConsumer_OrderOfASocketHoldsOverTakeOvers(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 4)
+	r := newRoute(t, startServer(t).NewClient(), 4)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -371,7 +371,7 @@ func TestConsumer_OrderOfASocketHoldsOverTakeOvers(t *testing.T) {
 
 func TestConsumer_PartitionsAreDividedEvenly(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 5)
+	r := newRoute(t, startServer(t).NewClient(), 5)
 	handler := func(owners *sync.Map, name string) backend.Handler {
 		return backend.HandlerFunc(func(_ context.Context, e *backend.Entry) backend.Verdict {
 			owners.Store(e.Partition, name)
@@ -399,7 +399,7 @@ func TestConsumer_PartitionsAreDividedEvenly(t *testing.T) {
 
 func TestConsumer_StopFinishesWhatIsBeingHandled(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	begun := make(chan struct{}, 10)
 	// The context of the handler tells when Run has noticed that it is to end.
 	c := r.consume(backend.Config{Concurrency: 1, Grace: time.Millisecond, Handler: backend.HandlerFunc(
@@ -429,7 +429,7 @@ func TestConsumer_StopFinishesWhatIsBeingHandled(t *testing.T) {
 
 func TestConsumer_GraceEndsTheContextOfHandlers(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	begun := make(chan struct{})
 	c := r.consume(backend.Config{Grace: time.Millisecond, Handler: backend.HandlerFunc(func(ctx context.Context, _ *backend.Entry) backend.Verdict {
 		close(begun)
@@ -456,7 +456,7 @@ func TestConsumer_GraceEndsTheContextOfHandlers(t *testing.T) {
 func TestConsumer_SurvivesARestartOfRedis(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	r := newRoute(t, s.client(), 2)
+	r := newRoute(t, s.NewClient(), 2)
 	var mu sync.Mutex
 	seen := make(map[string]int)
 	r.consume(backend.Config{Lease: 500 * time.Millisecond, Handler: backend.HandlerFunc(func(_ context.Context, e *backend.Entry) backend.Verdict {
@@ -468,8 +468,8 @@ func TestConsumer_SurvivesARestartOfRedis(t *testing.T) {
 	const entries = 400
 	for i := range entries {
 		if i == 100 || i == 300 {
-			s.kill()
-			s.start()
+			s.Kill()
+			s.Start()
 		}
 		r.event("s"+strconv.Itoa(i%10), "e", "[]")
 	}
@@ -488,7 +488,7 @@ func TestConsumer_SurvivesARestartOfRedis(t *testing.T) {
 // Redis loses everything: the group, the leases, the route. Consumers begin anew with what comes then.
 func TestConsumer_SurvivesARedisThatComesBackEmpty(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	handled := make(chan string, 10)
 	r.consume(backend.Config{Lease: 500 * time.Millisecond, Handler: backend.HandlerFunc(func(_ context.Context, e *backend.Entry) backend.Verdict {
 		handled <- e.Event
@@ -510,7 +510,7 @@ func TestConsumer_SurvivesARedisThatComesBackEmpty(t *testing.T) {
 
 func TestConsumer_ClaimsWhatOtherConsumersLeftPending(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	for i := range 300 {
 		r.event("s"+strconv.Itoa(i%3), "e", fmt.Sprintf("[%d]", i/3))
 	}
@@ -543,7 +543,7 @@ func TestConsumer_ClaimsWhatOtherConsumersLeftPending(t *testing.T) {
 // anything new.
 func TestConsumer_ReadWhoseReplyGotLostIsMadeUpFor(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	handled := make(chan int64, 100)
 	r.consume(backend.Config{Handler: backend.HandlerFunc(func(_ context.Context, e *backend.Entry) backend.Verdict {
 		handled <- e.Seq
@@ -575,7 +575,7 @@ func TestConsumer_ReadWhoseReplyGotLostIsMadeUpFor(t *testing.T) {
 
 func TestConsumer_EntriesTrimmedWhilePendingAreMissed(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	first := r.event("s", "gone", "[]")
 	r.event("s", "there", "[]")
 	if err := r.client.XGroupCreate(t.Context(), r.stream(0), "backend", "0").Err(); err != nil {

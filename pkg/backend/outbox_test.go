@@ -15,7 +15,7 @@ import (
 // there already is not written again.
 func TestConsumer_WhatWasDecidedIsCarriedOutByTheNextProcess(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	answers := r.answers()
 	decide := func(fields ...string) string {
 		id, err := r.client.XAdd(t.Context(), &goredis.XAddArgs{Stream: "carillon:outbox:{orders.0}:backend", Values: fields}).Result()
@@ -43,7 +43,7 @@ func TestConsumer_WhatWasDecidedIsCarriedOutByTheNextProcess(t *testing.T) {
 // An inbox that is no stream, say, must not stop the answers to other gateways.
 func TestConsumer_AnswerThatRedisRefusesIsDropped(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	answers := r.answers()
 	if err := r.client.Set(t.Context(), "carillon:in:{other}", "text", 0).Err(); err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestConsumer_AnswerThatRedisRefusesIsDropped(t *testing.T) {
 // Of a handler that answers with what cannot be encoded nothing is left but a dead letter and a refusal.
 func TestMux_AnswerThatCannotBeEncodedIsBuried(t *testing.T) {
 	t.Parallel()
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	answers := r.answers()
 	mux := backend.NewMux()
 	backend.Answer(mux, "e", func(context.Context, *backend.Entry, any) (func(), error) { return func() {}, nil })

@@ -3,9 +3,6 @@ package backend_test
 import (
 	"context"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,67 +12,16 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/pkg/backend"
+	"github.com/carillon-io/carillon/test/redistest"
 )
 
 // patience is for what must happen; nothing waits for it to pass unless a test fails.
 const patience = 60 * time.Second
 
-// server is a redis-server of the test's own that keeps what it stores over restarts.
-type server struct {
-	t       *testing.T
-	address string
-	dir     string
-	process *os.Process
-}
-
-func startServer(t *testing.T) *server {
+// startServer starts a redis-server of the test's own that keeps what it stores over restarts.
+func startServer(t *testing.T) *redistest.Server {
 	t.Helper()
-	s := reserveServer(t)
-	s.start()
-	return s
-}
-
-// reserveServer reserves an address; nothing listens there until start.
-func reserveServer(t *testing.T) *server {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{t: t, address: l.Addr().String(), dir: t.TempDir()}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.kill)
-	return s
-}
-
-func (s *server) start(options ...string) {
-	s.t.Helper()
-	_, port, _ := net.SplitHostPort(s.address)
-	cmd := exec.Command("redis-server", append([]string{
-		"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir", s.dir,
-	}, options...)...)
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.process = cmd.Process
-	client := s.client()
-	eventually(s.t, "redis-server answers", func() bool { return client.Ping(context.Background()).Err() == nil })
-}
-
-func (s *server) kill() {
-	if s.process != nil {
-		_ = s.process.Kill()
-		_, _ = s.process.Wait()
-		s.process = nil
-	}
-}
-
-func (s *server) client() *goredis.Client {
-	client := goredis.NewClient(&goredis.Options{Addr: s.address})
-	s.t.Cleanup(func() { _ = client.Close() })
-	return client
+	return redistest.Start(t, redistest.Durable...)
 }
 
 func eventually(t *testing.T, what string, is func() bool) {

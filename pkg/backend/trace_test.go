@@ -17,7 +17,7 @@ func TestConsumer_SpansContinueTheTraceOfTheGateway(t *testing.T) {
 	t.Parallel()
 	recorder := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
-	r := newRoute(t, startServer(t).client(), 1)
+	r := newRoute(t, startServer(t).NewClient(), 1)
 	seen := make(chan trace.SpanContext, 10)
 	r.consume(backend.Config{Tracer: provider.Tracer("test"), Handler: backend.HandlerFunc(
 		func(ctx context.Context, e *backend.Entry) backend.Verdict {

@@ -39,7 +39,7 @@ func newClusterStage(t *testing.T, config redis.Config) *stage {
 	var addresses []string
 	s := &stage{config: config, lost: "lost", probes: 1}
 	for _, master := range c.servers {
-		s.servers = append(s.servers, master.server)
+		s.servers = append(s.servers, master)
 		addresses = append(addresses, master.address)
 	}
 	s.client = func(user string) goredis.UniversalClient {

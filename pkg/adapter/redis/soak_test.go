@@ -265,7 +265,7 @@ func TestSoak_ShardedCluster(t *testing.T) {
 }
 
 // current are the servers that are masters now.
-func (c *cluster) current() (masters []*clusterNode) {
+func (c *cluster) current() (masters []*server) {
 	for _, s := range c.servers {
 		if s.isMaster() {
 			masters = append(masters, s)
@@ -275,7 +275,7 @@ func (c *cluster) current() (masters []*clusterNode) {
 }
 
 // serving is which master says that it serves a slot.
-func (c *cluster) serving(slot uint16, masters []*clusterNode) *clusterNode {
+func (c *cluster) serving(slot uint16, masters []*server) *server {
 	for _, s := range masters {
 		for _, r := range s.client().ClusterSlots(c.t.Context()).Val() { //nolint:staticcheck // as the adapter does
 			if r.Start <= int(slot) && int(slot) <= r.End && len(r.Nodes) > 0 && r.Nodes[0].ID == s.id() {

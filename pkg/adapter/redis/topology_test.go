@@ -2,15 +2,8 @@ package redis_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"fmt"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,6 +15,9 @@ import (
 
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
+	"github.com/carillon-io/carillon/test/certtest"
+	"github.com/carillon-io/carillon/test/program"
+	"github.com/carillon-io/carillon/test/redistest"
 )
 
 // clientWith is a client that is closed with the test.
@@ -57,20 +53,7 @@ func talk(t *testing.T, a, b *node, room string) {
 // startSentinel watches a master that has one replica.
 func startSentinel(t *testing.T, master *server) *server {
 	t.Helper()
-	s := newServer(t)
-	_, port, _ := net.SplitHostPort(s.address)
-	_, watched, _ := net.SplitHostPort(master.address)
-	file := filepath.Join(t.TempDir(), "sentinel.conf")
-	text := fmt.Sprintf("bind 127.0.0.1\nport %s\nsentinel monitor main 127.0.0.1 %s 1\n"+
-		"sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 5000\n", port, watched)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.run(file, "--sentinel")
-	eventually(t, "sentinel knows the replica", func() bool {
-		return len(s.command("SENTINEL", "REPLICAS", "main").Val().([]any)) == 1
-	})
-	return s
+	return wrap(t, redistest.StartSentinel(t, master.Server))
 }
 
 func TestSentinel_PromotionBringsDeliveryBack(t *testing.T) {
@@ -162,54 +145,11 @@ type certificates struct {
 
 func newCertificates(t *testing.T) certificates {
 	t.Helper()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	newKey := func() *ecdsa.PrivateKey {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		must(err)
-		return key
-	}
-	template := func(number int64, authority bool) *x509.Certificate {
-		return &x509.Certificate{
-			SerialNumber: big.NewInt(number),
-			Subject:      pkix.Name{CommonName: fmt.Sprint("test ", number)},
-			NotBefore:    time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-			IsCA:        authority, BasicConstraintsValid: true,
-		}
-	}
-	caKey, key, clientKey := newKey(), newKey(), newKey()
-	caTemplate := template(1, true)
-	caCert, err := x509.CreateCertificate(rand.Reader, caTemplate, caTemplate, &caKey.PublicKey, caKey)
-	must(err)
-	cert, err := x509.CreateCertificate(rand.Reader, template(2, false), caTemplate, &key.PublicKey, caKey)
-	must(err)
-	clientCert, err := x509.CreateCertificate(rand.Reader, template(3, false), caTemplate, &clientKey.PublicKey, caKey)
-	must(err)
-	encodedKey, err := x509.MarshalPKCS8PrivateKey(key)
-	must(err)
-
-	dir := t.TempDir()
-	write := func(name, kind string, content []byte) string {
-		path := filepath.Join(dir, name)
-		must(os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600))
-		return path
-	}
-	c := certificates{
-		caFile:   write("ca.pem", "CERTIFICATE", caCert),
-		certFile: write("cert.pem", "CERTIFICATE", cert),
-		keyFile:  write("key.pem", "PRIVATE KEY", encodedKey),
-	}
-	parsed, err := x509.ParseCertificate(caCert)
-	must(err)
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	pair := tls.Certificate{Certificate: [][]byte{clientCert}, PrivateKey: clientKey}
-	c.client = &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	authority := certtest.NewAuthority(t)
+	c := certificates{caFile: program.WriteFile(t, "ca.pem", string(authority.Cert))}
+	c.certFile, c.keyFile = authority.Issue(t, "server").Files(t)
+	c.client = authority.Trusting()
+	c.client.Certificates = []tls.Certificate{authority.Issue(t, "client").Pair(t)}
 	return c
 }
 
