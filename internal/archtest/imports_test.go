@@ -67,7 +67,7 @@ var allowed = map[string][]string{
 	"internal/recovery":      {"internal/recovery/move", "internal/sio/wire", "pkg/rooms", "pkg/socketio/packet"},
 	"internal/sio/hub":       {"internal/recovery", "internal/recovery/move", "internal/sio/tally", "internal/sio/wire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/socketio": {
-		"internal/native", "internal/origin", "internal/recovery", "internal/sio/conn", "internal/sio/hub", "internal/sio/tally", "internal/sio/wire",
+		"internal/native", "internal/origin", "internal/recovery", "internal/recovery/move", "internal/sio/conn", "internal/sio/hub", "internal/sio/tally", "internal/sio/wire",
 		"pkg/adapter", "pkg/engine", "pkg/rooms", "pkg/socketio/packet",
 	},
 

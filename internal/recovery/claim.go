@@ -36,8 +36,10 @@ type Refusal struct {
 }
 
 var (
-	refusedOver    = &Refusal{Result: Expired, Why: "the session has ended"}
-	refusedUnknown = &Refusal{Result: Unknown, Why: "this node has never had the session"}
+	// RefusedOver is for a session that this node had.
+	RefusedOver = &Refusal{Result: Expired, Why: "the session has ended"}
+	// RefusedUnknown is for one that it has never had.
+	RefusedUnknown = &Refusal{Result: Unknown, Why: "this node has never had the session, nor has any that is alive"}
 	refusedKicked  = &Refusal{Result: Refused, Why: "the socket was disconnected by a command meanwhile", Kicked: true}
 	refusedAlive   = &Refusal{Result: Refused, Why: "the session's connection answers a ping"}
 	// RefusedLate is for a claim that came to nothing by the moment.
@@ -47,6 +49,16 @@ var (
 	// RefusedOther is for a client that has turned out to be another.
 	RefusedOther = &Refusal{Result: Refused, Why: "the token is not of the same subject"}
 )
+
+// RefusedBy is a refusal of another node's, by the label of its result.
+func RefusedBy(label, why string, kicked bool) *Refusal {
+	for r, known := range resultLabels {
+		if known == label {
+			return &Refusal{Result: Result(r), Why: why, Kicked: kicked}
+		}
+	}
+	return &Refusal{Result: Unknown, Why: why, Kicked: kicked}
+}
 
 // patience is how long the connection that holds a session, or claims it, has for answering a ping when another claims it.
 const patience = time.Second
@@ -61,10 +73,10 @@ func (l *Log) Claim(ctx context.Context, c Claim, by Holder, own string) (*Sessi
 		switch {
 		case s == nil && strings.HasPrefix(c.PID, own):
 			l.mu.Unlock()
-			return nil, refusedOver
+			return nil, RefusedOver
 		case s == nil:
 			l.mu.Unlock()
-			return nil, refusedUnknown
+			return nil, RefusedUnknown
 		case s.stage == kicked:
 			l.mu.Unlock()
 			s.End() // it is told once
@@ -142,10 +154,10 @@ func (s *Session) Resume(by Holder, sink Sink, swap func()) (replay *Replay, ref
 	case s.stage == kicked:
 		return nil, refusedKicked
 	case s.stage == over:
-		return nil, refusedOver
+		return nil, RefusedOver
 	case s.claimant != by:
 		return nil, RefusedLate
-	case !s.reachesLocked(s.from):
+	case !s.reachesLocked(s.from) || s.past.lost && s.past.from < 0:
 		return nil, refusedTruncated
 	}
 	now := s.absent.Rooms(nil)
@@ -157,6 +169,9 @@ func (s *Session) Resume(by Holder, sink Sink, swap func()) (replay *Replay, ref
 	s.size = 0
 	s.liveAt = l.store.now()
 	r := &Replay{session: s, sink: sink, reader: s.newReader(s.from, now)}
+	if s.past.from < len(s.past.entries) {
+		r.past = s.past.entries[s.past.from:]
+	}
 	s.replay = r
 	if _, state := r.drawLocked(1); state == drawnAll {
 		s.replay = nil
@@ -169,14 +184,20 @@ func (s *Session) Resume(by Holder, sink Sink, swap func()) (replay *Replay, ref
 func (s *Session) resolveLocked(offset string) *Refusal {
 	l := s.log
 	if l.store.now()-s.since > int64(l.store.config.Window) {
-		return refusedOver
+		return RefusedOver
 	}
-	place, from := l.store.config.Key.parse(l.id, offset)
+	n := l.store.parse(l.id, offset)
 	s.from = max(s.begin, s.proven)
-	switch from {
+	if s.past.resolve(l.id, n.log, n.place); s.past.from < 0 {
+		return refusedTruncated
+	}
+	switch n.origin {
 	case fromHere:
-		s.from = max(s.from, min(place, l.last))
+		s.from = max(s.from, min(n.place, l.last))
 	case fromStranger:
+		if len(s.past.entries) > 0 {
+			return refusedSpoilt
+		}
 		if !s.reachesLocked(s.from) {
 			return refusedTruncated
 		}
@@ -201,7 +222,10 @@ func (s *Session) reachesLocked(place uint64) bool { return place >= s.log.trimm
 func (s *Session) Offset() string {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
-	return s.log.store.config.Key.offset(s.log.id, s.from)
+	if n := s.past.from; n > 0 && n < len(s.past.entries) {
+		return s.past.entries[n-1].offset
+	}
+	return s.log.store.offset(s.log.id, s.from)
 }
 
 // Count counts what became of a claim.

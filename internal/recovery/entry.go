@@ -29,6 +29,7 @@ type Event struct {
 // entry is an event in a log.
 type entry struct {
 	// Static once appended.
+	log    logID // that gave it its place: of this node, or of one that a session has come from
 	place  uint64
 	offset string
 	event  Event

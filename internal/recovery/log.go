@@ -31,13 +31,14 @@ type Log struct {
 	rooms     map[string]*places
 	everyone  places
 	sessions  map[string]*Session // by pid
+	moving    moving
 }
 
 // Log makes the log of a namespace.
 func (s *Store) Log(nsp string) *Log {
 	l := &Log{store: s, name: nsp, rooms: make(map[string]*places), sessions: make(map[string]*Session)}
 	_, _ = rand.Read(l.id[:]) // never fails: the runtime ends the process instead
-	l.text = s.config.Key.offset(l.id, 0)
+	l.text = s.offset(l.id, 0)
 	return l
 }
 
@@ -87,8 +88,8 @@ func (l *Log) Append(e Event) (offset string) {
 	}
 	kept := newEntry(e)
 	l.last++
-	l.text = l.store.config.Key.offset(l.id, l.last)
-	kept.place, kept.offset = l.last, l.text
+	l.text = l.store.offset(l.id, l.last)
+	kept.log, kept.place, kept.offset = l.id, l.last, l.text
 	if e.Session != nil {
 		if kept.payer = e.Session.account; !l.store.affords(kept.payer, kept.size) {
 			e.Session.floor = l.last // it cannot be sent again

@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -9,6 +10,7 @@ import (
 // Metrics are those of one node.
 type Metrics struct {
 	results [results]prometheus.Counter
+	moves   prometheus.Histogram
 	store   atomic.Pointer[Store] // nil: recovery is off
 }
 
@@ -22,6 +24,11 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			"it (unknown), its connection still answered or the client turned out to be another (refused), or what the client missed was " +
 			"not kept any more (truncated): socketio.recovery.bytes is too small then.",
 	}, []string{"result"})
+	m.moves = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "carillon_recovery_move_seconds",
+		Help:    "From the moment in which a client claims a session of another node's until the session is here.",
+		Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+	})
 	for r, label := range resultLabels {
 		m.results[r] = claims.WithLabelValues(label)
 	}
@@ -46,10 +53,13 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{claims, absent, bytes} {
+	for _, c := range []prometheus.Collector{claims, m.moves, absent, bytes} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
 }
+
+// Took counts a session that has come from another node, by how long that took.
+func (m *Metrics) Took(d time.Duration) { m.moves.Observe(d.Seconds()) }

@@ -55,26 +55,36 @@ const (
 	fromStranger                // not an offset: the last argument of an event without a number
 )
 
-// parse reads what a client names as the last offset it received.
-func (k *Key) parse(log logID, text string) (place uint64, from origin) {
+// named is what a client names as the last offset it received.
+type named struct {
+	origin origin
+	log    logID  // whose place it is, in a form that nodes of one cluster sign; zero: it is not known
+	place  uint64 // in that log
+}
+
+// parse reads what a client names as the last offset it received. own is the log of this node.
+func (k *Key) parse(own logID, text string) named {
 	if text == "" {
-		return 0, fromNowhere
+		return named{origin: fromNowhere}
 	}
 	var raw [offsetSize]byte
 	if len(text) != offsetText || text[0] != offsetMark {
-		return 0, fromStranger
+		return named{origin: fromStranger}
 	}
 	if _, err := base64.RawURLEncoding.Strict().Decode(raw[:], []byte(text[1:])); err != nil {
-		return 0, fromStranger
-	}
-	if logID(raw[:logIDSize]) != log {
-		return 0, fromElsewhere
+		return named{origin: fromStranger}
 	}
 	var wide [8]byte
 	copy(wide[8-placeSize:], raw[logIDSize:])
-	place = binary.BigEndian.Uint64(wide[:])
-	if k.sign(log, place) != raw {
-		return 0, fromStranger
+	n := named{origin: fromElsewhere, log: logID(raw[:logIDSize]), place: binary.BigEndian.Uint64(wide[:])}
+	signed := k.sign(n.log, n.place) == raw
+	switch {
+	case n.log == own && signed:
+		n.origin = fromHere
+	case n.log == own:
+		return named{origin: fromStranger}
+	case !signed:
+		n.log, n.place = logID{}, 0 // of a process with another key
 	}
-	return place, fromHere
+	return n
 }

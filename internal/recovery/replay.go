@@ -26,7 +26,9 @@ type Replay struct {
 	session *Session
 	sink    Sink
 
-	reader reader // Log.mu guards it
+	// Log.mu guards the following.
+	past   []*entry // to be sent before what the reader finds
+	reader reader
 
 	mu sync.Mutex
 	// mu guards the following. Only Sink's methods are called under it.
@@ -127,6 +129,9 @@ func (r *Replay) Run() {
 
 // send sends what waits before an event, and the event.
 func (r *Replay) send(e *entry) bool {
+	if r.isPast(e) {
+		return r.sendPast(e)
+	}
 	if !r.sendDue(e.place) || !e.send(r.session.log, r.sink.Send) {
 		return false
 	}
@@ -137,6 +142,25 @@ func (r *Replay) send(e *entry) bool {
 		r.reader.moveTo(e.place + 1)
 		r.reader.next = e.place + 1
 	}
+	return true
+}
+
+func (r *Replay) isPast(e *entry) bool {
+	l := r.session.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(r.past) > 0 && r.past[0] == e
+}
+
+// sendPast sends an event that the session was handed over: what waits came later.
+func (r *Replay) sendPast(e *entry) bool {
+	l := r.session.log
+	if !e.send(l, r.sink.Send) {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r.past = r.past[1:]
 	return true
 }
 
@@ -174,6 +198,8 @@ func (r *Replay) drawLocked(most int) (batch []*entry, state drawnState) {
 		return nil, drawnNever
 	case !s.reachesLocked(r.reader.next - 1):
 		return nil, drawnLost
+	case len(r.past) > 0:
+		return r.past[:min(len(r.past), most)], drawnSome
 	}
 	for more := true; more; {
 		ahead := r.reader.clone()

@@ -28,6 +28,9 @@ type Session struct {
 	replay   *Replay       // while it is sent events from the log
 	journal  journal
 	own      places // of events to it alone
+	past     past   // what it was handed over when it came from another node
+	leaving  bool   // it may be another node's already: nothing ends it until that is known
+	ending   func() // what would have ended it meanwhile; nil: nothing
 	charged  int    // bytes of the journal that count in the store
 	size     int    // away: bytes that count in the store, charged among them
 
@@ -194,6 +197,13 @@ func (s *Session) Kick(by Holder, a Absent) { s.end(kick, by, a) }
 func (s *Session) end(t step, by Holder, a Absent) {
 	l := s.log
 	l.mu.Lock()
+	if s.leaving {
+		if s.ending == nil || t == kick {
+			s.ending = func() { s.end(t, by, a) }
+		}
+		l.mu.Unlock()
+		return
+	}
 	if t == kick && (s.stage == held && s.holder != by || s.stage == away && s.absent != a) {
 		l.mu.Unlock()
 		return
@@ -213,6 +223,7 @@ func (s *Session) end(t step, by Holder, a Absent) {
 	l.store.bytes.Add(int64(kept - max(s.size, s.charged)))
 	l.store.charge(s.account, -s.charged)
 	s.journal, s.charged, s.size = journal{}, 0, kept
+	s.forgetPastLocked()
 	switch {
 	case was == away || was == kicked:
 		l.store.returned(s, size, kept)
@@ -252,6 +263,7 @@ func (s *Session) provenLocked() uint64 {
 	if proof := s.holder.Proof(); !proof.IsZero() {
 		if at := s.log.store.since(proof); at > s.liveAt {
 			s.proven = max(s.proven, s.log.placeAtLocked(at))
+			s.provePastLocked()
 		}
 	}
 	return s.proven

@@ -16,7 +16,7 @@ type Config struct {
 	// timeout. Events are kept for Window and Lag.
 	Lag     time.Duration
 	Bytes   int64 // of events, absent sessions and journals on this node
-	Key     *Key  // signs offsets; nil: a random one, and offsets are known to this process alone
+	Key     *Key  // signs offsets; nil: a random one until SetKey, and offsets are known to this process alone
 	Metrics *Metrics
 }
 
@@ -37,6 +37,7 @@ type Store struct {
 
 	bytes    atomic.Int64 // that count towards Config.Bytes
 	journals atomic.Int64 // of them
+	keys     atomic.Pointer[keys]
 
 	mu sync.Mutex
 	// mu guards the following. It is a leaf.
@@ -51,9 +52,10 @@ type Store struct {
 
 // record is an event in a log.
 type record struct {
-	log   *Log
-	place uint64
-	at    int64
+	log     *Log
+	place   uint64
+	session *Session // not nil: what it was handed over, instead of an event
+	at      int64
 }
 
 // account is what the clients of one address take.
@@ -78,6 +80,7 @@ func New(cfg Config) (*Store, error) {
 		_, _ = rand.Read(cfg.Key[:]) // never fails: the runtime ends the process instead
 	}
 	s := &Store{config: cfg, epoch: time.Now(), accounts: make(map[string]*account)}
+	s.keys.Store(&keys{present: *cfg.Key, former: *cfg.Key})
 	if cfg.Metrics != nil {
 		cfg.Metrics.store.Store(s)
 	}
@@ -122,7 +125,7 @@ func (s *Store) appended(l *Log, e *entry) {
 		e.payer.events.Add(int64(e.size))
 		e.payer.users++
 	}
-	s.queue = append(s.queue, record{l, e.place, now})
+	s.queue = append(s.queue, record{log: l, place: e.place, at: now})
 	s.armLocked(now)
 }
 
@@ -182,6 +185,75 @@ func (s *Store) returned(session *Session, size, kept int) {
 	session.place, session.ofPayer = nil, nil
 }
 
+// relist puts a session back among the absent that returned has taken out of them. It is called with the log's lock held.
+func (s *Store) relist(session *Session) {
+	session.account.bytes.Add(int64(session.size))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session.place = s.insertLocked(&s.absent, session)
+	session.ofPayer = s.insertLocked(&session.account.absent, session)
+	s.armLocked(s.now())
+}
+
+// insertLocked puts a session behind those that are away longer.
+func (s *Store) insertLocked(l *list.List, session *Session) *list.Element {
+	for e := l.Back(); e != nil; e = e.Prev() {
+		if e.Value.(*Session).since <= session.since {
+			return l.InsertAfter(session, e)
+		}
+	}
+	return l.PushFront(session)
+}
+
+// arrived notes that a session which has just become absent here has been so for some time elsewhere, and that it was handed
+// over something. It is called with the log's lock held.
+func (s *Store) arrived(session *Session, away time.Duration) {
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session.since = now - int64(min(max(away, 0), s.config.Window))
+	s.absent.Remove(session.place)
+	session.account.absent.Remove(session.ofPayer)
+	session.place = s.insertLocked(&s.absent, session)
+	session.ofPayer = s.insertLocked(&session.account.absent, session)
+	if len(session.past.entries) > 0 {
+		s.queue = append(s.queue, record{log: session.log, session: session, at: now})
+	}
+	s.armLocked(now)
+}
+
+// keys sign offsets.
+type keys struct {
+	present Key
+	former  Key // of this process, until it learnt that of the cluster
+}
+
+// SetKey has offsets signed with the key of the cluster from now on. Those signed before are known to this process still.
+func (s *Store) SetKey(k Key) {
+	for {
+		have := s.keys.Load()
+		if have.present == k || s.keys.CompareAndSwap(have, &keys{present: k, former: have.former}) {
+			return
+		}
+	}
+}
+
+func (s *Store) offset(log logID, place uint64) string {
+	return s.keys.Load().present.offset(log, place)
+}
+
+// parse reads what a client names as the last offset it received.
+func (s *Store) parse(own logID, text string) named {
+	k := s.keys.Load()
+	n := k.present.parse(own, text)
+	if n.origin == fromStranger || n.origin == fromElsewhere && n.log == (logID{}) {
+		if former := k.former.parse(own, text); former.origin == fromHere {
+			return former
+		}
+	}
+	return n
+}
+
 // Held is how many bytes count towards Config.Bytes.
 func (s *Store) Held() int64 { return s.bytes.Load() }
 
@@ -212,7 +284,11 @@ func (s *Store) dropOldest(eventsBefore, sessionsBefore int64) bool {
 		if r := s.queue[s.head]; r.at < eventsBefore && (session == nil || r.at <= session.since) {
 			s.popLocked()
 			s.mu.Unlock()
-			r.log.dropThrough(r.place)
+			if r.session != nil {
+				r.session.dropPast()
+			} else {
+				r.log.dropThrough(r.place)
+			}
 			return true
 		}
 	}

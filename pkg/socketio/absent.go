@@ -1,9 +1,12 @@
 package socketio
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/carillon-io/carillon/internal/recovery"
+	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/internal/sio/hub"
 	"github.com/carillon-io/carillon/internal/sio/wire"
 )
@@ -66,7 +69,7 @@ func (a *absent) Rooms(dst []string) []string { return a.nsp.hub.Rooms(dst, &a.m
 // Size is the memory that waiting takes.
 func (a *absent) Size() int {
 	const perRoom = 40
-	h := a.conn.Session().Handshake()
+	h := (*Socket)(a).Handshake()
 	size := absentSize + len(a.conn.Auth()) + len(h.URL) + perRoom*len(a.nsp.hub.Rooms(nil, &a.member))
 	for name, values := range h.Headers {
 		size += len(name)
@@ -83,7 +86,8 @@ func (a *absent) Over(bool) {
 	defer s.io.release(s.nsp)
 	s.remove()
 	<-s.stay.quiet
-	if s.logic != nil {
+	s.dropEntry()
+	if s.logic != nil && !s.endedElsewhere() {
 		reason := s.stay.reason
 		if kicked := s.stay.kicked.Load(); kicked != nil {
 			reason = *kicked
@@ -91,6 +95,13 @@ func (a *absent) Over(bool) {
 		s.callEach([]func(Reason){s.logic.Leave}, reason)
 	}
 	s.forgetRooms()
+}
+
+// endedElsewhere reports whether the socket, which has come from another node, has ended for backends without this one.
+func (s *Socket) endedElsewhere() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), s.io.cfg.Recovery.MoveTimeout)
+	defer cancel()
+	return errors.Is(s.unpack(ctx), conn.ErrEnded)
 }
 
 var _ hub.Recoverable = (*recipient)(nil)

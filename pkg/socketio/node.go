@@ -8,7 +8,7 @@ import (
 // node is a server as its adapter sees it.
 type node struct{ io *Server }
 
-var _ adapter.Node = node{}
+var _ adapter.FenceNode = node{}
 
 // Deliver applies a command from another node. In a namespace that does not exist here it means no socket.
 func (v node) Deliver(c adapter.Command) (sockets int) {
@@ -37,4 +37,22 @@ func (v node) Answer(q adapter.Query, reply func(adapter.Reply)) {
 func (v node) Holds(nsp, room string) bool {
 	n := v.io.lookup(nsp)
 	return n != nil && n.hub.Holds(room)
+}
+
+// DeliverAt is Deliver for a namespace that is followed: this node's own commands come, too, and are only noted.
+func (v node) DeliverAt(c adapter.Command, at adapter.Arrival) (sockets int) {
+	if _, ok := c.(adapter.Broadcast); ok && !at.Own {
+		v.io.tally.Remote.Inc()
+	}
+	if n := v.io.lookup(adapter.NamespaceOf(c)); n != nil {
+		return n.hub.Arrive(c, at)
+	}
+	return 0
+}
+
+// Fenced notes a fence in its place.
+func (v node) Fenced(nsp string, f adapter.Fence, lane adapter.Lane) {
+	if n := v.io.lookup(nsp); n != nil {
+		n.hub.Fenced(f, lane)
+	}
 }

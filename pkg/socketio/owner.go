@@ -165,12 +165,21 @@ func (s *Socket) callEach(handlers []func(Reason), reason Reason) {
 	returned := false
 	defer func() {
 		if !returned {
-			s.conn.Panicked(recover())
+			s.panicked(recover())
 		}
 		s.callEach(handlers[1:], reason)
 	}()
 	handlers[0](reason)
 	returned = true
+}
+
+// panicked counts a panic of a handler, and closes the connection if there is one.
+func (s *Socket) panicked(recovered any) {
+	if s.Session() == nil {
+		s.io.tally.Panicked(recovered)
+		return
+	}
+	s.conn.Panicked(recovered)
 }
 
 // forgetRooms makes Rooms and In answer that the socket is in none.

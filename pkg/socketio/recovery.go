@@ -24,8 +24,22 @@ type Recovery struct {
 	Bytes int
 	// Except leaves out the namespaces for which it reports true. It is asked at each connect. nil: none.
 	Except func(nsp string) bool
-	// Key signs what clients carry about events they have received, 32 bytes; nil: a random one.
+	// Key signs what clients carry about events they have received, 32 bytes; nil: a random one, until SetRecoveryKey.
 	Key *[32]byte
+	// Peers reaches the other servers, for clients that come back to another one. It needs an adapter that can cut the order of
+	// commands (adapter.FencerOf), and servers with the same key. nil: sessions stay where they are.
+	Peers Peers
+	// MoveTimeout is how long a session may take from one server to another; default 5 s. A client whose session takes longer is
+	// sent away and tries again.
+	MoveTimeout time.Duration
+}
+
+// SetRecoveryKey has what clients carry about events signed with another key from now on, as Recovery.Key. It is for servers
+// that agree on a key only when they run.
+func (io *Server) SetRecoveryKey(key [32]byte) {
+	if io.hubs.Recovery != nil {
+		io.hubs.Recovery.SetKey(recovery.Key(key))
+	}
 }
 
 func (r *Recovery) withDefaults() (faults []string) {
@@ -34,6 +48,9 @@ func (r *Recovery) withDefaults() (faults []string) {
 	}
 	if r.Bytes == 0 {
 		r.Bytes = 64 << 20
+	}
+	if r.MoveTimeout == 0 {
+		r.MoveTimeout = 5 * time.Second
 	}
 	if r.Window < 0 {
 		faults = append(faults, fmt.Sprintf("recovery window %v is negative", r.Window))
@@ -51,6 +68,7 @@ func (io *Server) newRecovery() (*recovery.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
+	io.moves.took = metrics.Took
 	if !cfg.Recovery.Enabled {
 		return nil, nil
 	}
@@ -65,7 +83,9 @@ func (io *Server) newRecovery() (*recovery.Store, error) {
 type stay struct {
 	// Static after Enter.
 	session   *recovery.Session
-	recovered bool // the client had the session before
+	recovered bool     // the client had the session before
+	moved     bool     // it was fetched from another node for that
+	arrived   *arrived // not nil: the socket has come from another node and has had no connection here
 
 	previous atomic.Pointer[Socket] // the absent socket whose session is claimed; nil from the answer on
 
@@ -140,9 +160,9 @@ func (s *Socket) settleSession(ctx context.Context, newLogic func(*Socket, *Valu
 
 // claim gives the socket the session that its client claims.
 func (s *Socket) claim(ctx context.Context, log *recovery.Log, claim recovery.Claim, logic Logic) (*recovery.Refusal, error) {
-	session, refused := log.Claim(ctx, claim, (*holder)(s), s.io.cfg.Engine.Tag())
-	if refused != nil {
-		return refused, nil
+	session, moved, refused, err := s.find(ctx, log, claim)
+	if refused != nil || err != nil {
+		return refused, err
 	}
 	a, _ := session.Absent().(*absent)
 	if a == nil {
@@ -151,6 +171,14 @@ func (s *Socket) claim(ctx context.Context, log *recovery.Log, claim recovery.Cl
 	}
 	previous := (*Socket)(a)
 	awaitQuiet(ctx, previous)
+	if err := previous.unpack(ctx); err != nil {
+		session.Release((*holder)(s))
+		if errors.Is(err, conn.ErrEnded) {
+			session.End()
+			return recovery.RefusedOver, nil
+		}
+		return nil, ErrClose
+	}
 	if r, ok := logic.(conn.Recoverer); ok {
 		same, err := r.Resume(ctx, previous.logic)
 		if err != nil || !same {
@@ -159,13 +187,42 @@ func (s *Socket) claim(ctx context.Context, log *recovery.Log, claim recovery.Cl
 		}
 	}
 	s.conn.TakeID(session.ID())
-	s.stay = &stay{session: session, recovered: true}
+	s.stay = &stay{session: session, recovered: true, moved: moved}
 	s.stay.previous.Store(previous)
 	if data := previous.Data(); data != nil {
 		s.SetData(data)
 	}
 	return nil, nil
 }
+
+// mostClaims is how often a session is looked for again that moves between nodes at the same time.
+const mostClaims = 3
+
+// find claims a session here, and fetches it before where another node has it.
+func (s *Socket) find(ctx context.Context, log *recovery.Log, claim recovery.Claim) (
+	session *recovery.Session, moved bool, refused *recovery.Refusal, err error,
+) {
+	elsewhere := s.io.cfg.Recovery.Peers != nil && s.nsp.hub.Moves()
+	for range mostClaims {
+		if elsewhere && !log.Knows(claim.PID) {
+			if refused, err = s.nsp.fetch(ctx, claim, pidTag(claim.PID)); err != nil {
+				return nil, false, nil, ErrClose
+			}
+			if refused != nil {
+				return nil, false, refused, nil
+			}
+			moved = true
+		}
+		session, refused = log.Claim(ctx, claim, (*holder)(s), s.io.cfg.Engine.Tag())
+		if refused == nil || !elsewhere || log.Knows(claim.PID) || refused.Result != recovery.Expired && refused.Result != recovery.Unknown {
+			break
+		}
+	}
+	return session, moved, refused, nil
+}
+
+// pidTag is the tag of the node on which a session began.
+func pidTag(pid string) string { return pid[:min(len(pid), 4)] }
 
 // quietWait is how long a client that comes back waits for handlers of what it had sent before.
 const quietWait = time.Second
@@ -206,7 +263,11 @@ func (s *Socket) begin() error {
 		s.conn.Shut(replay)
 	}
 	st.release = previous.nsp
-	log.Count(recovery.Recovered)
+	if st.moved {
+		log.Count(recovery.Moved)
+	} else {
+		log.Count(recovery.Recovered)
+	}
 	return nil
 }
 
@@ -233,6 +294,7 @@ func (s *Socket) lose(reason Reason) bool {
 		st.reason, st.quiet = reason, make(chan struct{})
 		if !reason.Recoverable() || s.nsp.ended() {
 			st.session.End()
+			s.dropEntry()
 			return
 		}
 		if st.lost = st.session.Lose((*holder)(s), (*absent)(s)); st.lost {
@@ -250,6 +312,13 @@ func (s *Socket) abandon() {
 		st.session.Release((*holder)(s))
 	default:
 		st.session.End()
+	}
+}
+
+// dropEntry lets the entry of a session expire that has come from another node and is over.
+func (s *Socket) dropEntry() {
+	if s.stay != nil && s.stay.session.Moves() {
+		s.io.cfg.Recovery.Peers.Drop(s.stay.session.PID())
 	}
 }
 

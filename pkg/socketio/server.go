@@ -34,6 +34,7 @@ type Server struct {
 	forgotten atomic.Bool            // a request has waited for Run in vain
 	limits    atomic.Pointer[Limits] // in force
 	table     table
+	moves     moves
 	servers   sync.WaitGroup // one for each namespace that works on other servers' events
 }
 
@@ -230,6 +231,7 @@ func (io *Server) Close() {
 // settle waits until nothing of what connections have started runs any more.
 func (io *Server) settle() {
 	io.conns.Wait()
+	io.moves.settle()
 	if io.hubs.Recovery != nil {
 		io.hubs.Recovery.Close()
 	}

@@ -66,7 +66,12 @@ func (s *Socket) Context() context.Context { return s.conn.Context() }
 func (s *Socket) Connected() bool { return s.conn.Connected() }
 
 // Handshake describes the connection's first request. It is read anew by each call.
-func (s *Socket) Handshake() engine.Handshake { return s.Session().Handshake() }
+func (s *Socket) Handshake() engine.Handshake {
+	if s.stay != nil && s.stay.arrived != nil {
+		return s.stay.arrived.handshake
+	}
+	return s.Session().Handshake()
+}
 
 // Auth is the JSON object the client sent with CONNECT, for 2.x clients the query behind the namespace as strings; nil
 // when it sent none.

@@ -10,6 +10,9 @@ import (
 // Ask sends an event, whose ID is set, and waits for the client's acknowledgement: its arguments. It fails at once when
 // the event cannot be sent, the client has no way to acknowledge one (ErrParser), or the socket goes, and with ctx's error. sent is called once the event is queued.
 func (s *Socket) Ask(ctx context.Context, m *wire.Message, sent func(*wire.Message)) (packet.Args, error) {
+	if s.conn == nil {
+		return packet.Args{}, ErrDisconnected
+	}
 	acks := &s.conn.set.tally.Acks
 	if !s.answers(m) {
 		return packet.Args{}, ErrParser

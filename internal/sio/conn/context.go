@@ -38,8 +38,13 @@ func (c *socketContext) Err() error {
 	return nil
 }
 
-// Value is that of the session's context.
-func (c *socketContext) Value(key any) any { return c.conn.session.Context().Value(key) }
+// Value is that of the session's context; nil without a session.
+func (c *socketContext) Value(key any) any {
+	if c.conn == nil {
+		return nil
+	}
+	return c.conn.session.Context().Value(key)
+}
 
 // endContext closes what Done has returned. The life says already that the socket has gone.
 func (s *Socket) endContext() {

@@ -15,9 +15,9 @@ import (
 type Socket struct {
 	// Static after construction.
 	owner     Owner
-	id        string // static once Enter has returned
-	namespace string // as the client spelled it
-	conn      *Conn
+	id        string    // static once Enter has returned
+	namespace string    // as the client spelled it
+	conn      *Conn     // nil: InitGone made the socket
 	auth      []byte    // static once Enter has returned
 	form      wire.Form // how the client reads packets; static once Enter has returned
 
@@ -45,6 +45,13 @@ type departure struct {
 // Init gives the socket its owner. NewSocket calls it.
 func (s *Socket) Init(owner Owner) { s.owner = owner }
 
+// InitGone makes the socket one whose connection broke, on another node. It was connected there.
+func (s *Socket) InitGone(owner Owner, id, namespace string, auth []byte) {
+	s.owner, s.id, s.namespace, s.auth = owner, id, namespace, auth
+	s.entered, s.departure = true, &departure{reason: TransportClose}
+	s.life.at.Store(uint32(left))
+}
+
 func (c *Conn) newSocket(nsp string, auth []byte) *Socket {
 	s := c.set.config.NewSocket()
 	s.namespace, s.conn, s.auth, s.form = nsp, c, auth, c.form()
@@ -68,8 +75,13 @@ func (s *Socket) Namespace() string { return s.namespace }
 // Auth is what the client sent with CONNECT; nil when it sent none.
 func (s *Socket) Auth() []byte { return s.auth }
 
-// Session is the connection's session.
-func (s *Socket) Session() *engine.Session { return s.conn.session }
+// Session is the connection's session; nil for a socket without one.
+func (s *Socket) Session() *engine.Session {
+	if s.conn == nil {
+		return nil
+	}
+	return s.conn.session
+}
 
 // Shared are the values of the connection.
 func (s *Socket) Shared() *Values { return &s.conn.values }
@@ -95,6 +107,8 @@ func (s *Socket) Cause() error {
 // ErrParser, or ErrBehind for a volatile message.
 func (s *Socket) Send(volatile bool, m *wire.Message) error {
 	switch {
+	case s.conn == nil:
+		return ErrDisconnected
 	case !s.life.gone() && s.queue(volatile, m):
 		return nil
 	case len(m.Frames(s.form, s.conn.set.cannotEncode)) == 0:
@@ -129,11 +143,15 @@ func (s *Socket) SendAck(id uint64, args packet.Args) error {
 // Disconnect takes the socket out of the namespace, with a DISCONNECT to its client. It reports false when the socket has
 // gone before.
 func (s *Socket) Disconnect(reason Reason) bool {
-	return s.conn.end(s, end, &departure{reason: reason})
+	return s.conn != nil && s.conn.end(s, end, &departure{reason: reason})
 }
 
 // CloseConnection disconnects every namespace of the connection, then closes it.
-func (s *Socket) CloseConnection() { s.conn.disconnectAll() }
+func (s *Socket) CloseConnection() {
+	if s.conn != nil {
+		s.conn.disconnectAll()
+	}
+}
 
 // sendDisconnect queues a DISCONNECT. A client of a door has no other namespace: its connection closes.
 func (s *Socket) sendDisconnect(reason Reason) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/recovery/move"
 	"github.com/carillon-io/carillon/internal/sio/tally"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/rooms"
@@ -129,10 +130,28 @@ func (h *Hub) alsoMissing(err error, missing bool) error {
 func (h *Hub) perform(c adapter.Command, done func(members int, err error)) {
 	join, ok := c.(adapter.Join)
 	if !ok {
-		done(h.apply(c), nil)
+		done(h.Arrive(c, adapter.Arrival{}), nil)
 		return
 	}
-	joined := 0
+	joined, expected := h.performJoin(join)
+	if joined == 0 && !expected {
+		done(0, nil)
+		return
+	}
+	h.adapter.Confirm(h.name, join.Rooms, func(err error) { done(joined, err) })
+}
+
+// performJoin has members join rooms, and returns how many did. expected: a member on its way here may be another one.
+func (h *Hub) performJoin(join adapter.Join) (joined int, expected bool) {
+	if h.log != nil {
+		h.log.Begin()
+		defer h.log.End()
+		if expected = h.log.Moving(); expected {
+			noted, _ := note(join)
+			h.log.Arrive(move.NoLane, false, noted)
+			h.holdJoined(join.Rooms)
+		}
+	}
 	h.command(join.Target, func(m *Member) {
 		switch err := h.Join(m, join.Rooms); {
 		case err == nil:
@@ -141,11 +160,7 @@ func (h *Hub) perform(c adapter.Command, done func(members int, err error)) {
 			h.tally.Dropped(tally.Rooms)
 		}
 	})
-	if joined == 0 {
-		done(0, nil)
-		return
-	}
-	h.adapter.Confirm(h.name, join.Rooms, func(err error) { done(joined, err) })
+	return joined, expected
 }
 
 // answerPerform answers a node that wants a command carried out. This node gives no answer while it is not certain.

@@ -39,6 +39,7 @@ type Hub struct {
 	serverEvent func(args packet.Args, reply func(packet.Args))
 	index       *rooms.Index[Recipient]
 	log         *recovery.Log // nil: no member is sent anything again
+	moving      moving
 
 	ids    atomic.Uint64 // the next id to ask clients for an acknowledgement under: one counter for all of them
 	rounds rounds
@@ -55,6 +56,7 @@ func (s *Server) New(name string, serverEvent func(args packet.Args, reply func(
 	h.rounds.acks = &s.Tally.Acks
 	if s.Recovery != nil {
 		h.log = s.Recovery.Log(name)
+		h.moving.fencer = adapter.FencerOf(s.Adapter)
 	}
 	return h
 }
@@ -65,19 +67,18 @@ func (h *Hub) NextID() uint64 { return h.ids.Add(1) - 1 }
 // Publish does here what a command says, then hands it to the other nodes unless it is for this one alone. Where the adapter
 // echoes, it is done here once it comes back. published, when not nil, is called once with what became of it in the cluster.
 func (h *Hub) Publish(c adapter.Command, local bool, published func(error)) {
-	b, ok := c.(adapter.Broadcast)
-	if ok {
+	if _, ok := c.(adapter.Broadcast); ok {
 		h.tally.Local.Inc()
 	}
 	if !local && h.adapter.Echoes() {
 		h.adapter.Publish(c, published)
 		return
 	}
-	if ok && h.log != nil {
-		h.publishInTurn(&b, local, published)
+	if h.inTurn(c) {
+		h.publishInTurn(c, local, published)
 		return
 	}
-	h.apply(c)
+	h.do(c)
 	switch {
 	case !local:
 		h.adapter.Publish(c, published)
@@ -92,10 +93,26 @@ func (h *Hub) Apply(c adapter.Command) (members int) { return h.apply(c) }
 // apply does what a command says to the members of this node, in the same way whether it was given here or elsewhere. It
 // returns to how many.
 func (h *Hub) apply(c adapter.Command) (members int) {
+	if h.inTurn(c) {
+		h.log.Begin()
+		defer h.log.End()
+	}
+	return h.do(c)
+}
+
+// inTurn reports whether a command has a place among the events of the namespace. With the turn held, no absent member is
+// replaced meanwhile by the one that its client comes back as.
+func (h *Hub) inTurn(c adapter.Command) bool {
+	_, event := c.(adapter.ServerEmit)
+	return h.log != nil && !event
+}
+
+// do is apply for a caller that has the turn where that is needed.
+func (h *Hub) do(c adapter.Command) (members int) {
 	switch c := c.(type) {
 	case adapter.Broadcast:
 		if h.log != nil {
-			return h.applyInTurn(&c)
+			return h.deliverInTurn(&c)
 		}
 		return h.deliver(&c)
 	case adapter.Join:
@@ -127,12 +144,8 @@ func (h *Hub) Each(t rooms.Target, f func(*Member)) (members int) {
 	return members
 }
 
-// command is Each with the absent members, to whom commands apply as well.
+// command is Each with the absent members, to whom commands apply as well. The caller has the turn where that is needed.
 func (h *Hub) command(t rooms.Target, f func(*Member)) (members int) {
-	if h.log != nil { // no absent member is replaced meanwhile by the one that its client comes back as
-		h.log.Begin()
-		defer h.log.End()
-	}
 	list := h.selected(t)
 	defer done(list)
 	for _, m := range *list {

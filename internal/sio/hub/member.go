@@ -116,8 +116,10 @@ func (h *Hub) ByID(id string) Recipient {
 	return nil
 }
 
-// Holds reports whether a member is in the room, its own room included.
-func (h *Hub) Holds(room string) bool { return h.index.Holds(room) }
+// Holds reports whether a member is in the room, its own room included, or is on its way here and may be.
+func (h *Hub) Holds(room string) bool {
+	return h.index.Holds(room) || h.log != nil && h.log.Moving() && h.moving.holds(room)
+}
 
 // Count reports how many rooms there are, without members' own rooms.
 func (h *Hub) Count() int {

@@ -36,29 +36,27 @@ func (h *Hub) session(m *Member) *recovery.Session {
 // Log is what members are sent again from; nil: nothing is kept.
 func (h *Hub) Log() *recovery.Log { return h.log }
 
-// publishInTurn is Publish for a broadcast whose place in the log, with every member and in the queue of the cluster is to
-// be the same.
-func (h *Hub) publishInTurn(b *adapter.Broadcast, local bool, published func(error)) {
+// publishInTurn is Publish for a command whose place in the log, with every member and in the queue of the cluster is to be the
+// same.
+func (h *Hub) publishInTurn(c adapter.Command, local bool, published func(error)) {
 	var settled settlement
 	h.log.Begin()
-	h.deliverInTurn(b)
+	if !local && h.log.Moving() {
+		if noted, ok := note(c); ok {
+			h.log.Publish(noted)
+		}
+	}
+	h.do(c)
 	switch {
 	case local:
 		settled.callback(published)(nil)
 	case published == nil:
-		h.adapter.Publish(*b, nil)
+		h.adapter.Publish(c, nil)
 	default:
-		h.adapter.Publish(*b, settled.callback(published))
+		h.adapter.Publish(c, settled.callback(published))
 	}
 	h.log.End()
 	settled.release()
-}
-
-// applyInTurn does what a broadcast of another node says.
-func (h *Hub) applyInTurn(b *adapter.Broadcast) (sent int) {
-	h.log.Begin()
-	defer h.log.End()
-	return h.deliverInTurn(b)
 }
 
 // deliverInTurn gives a broadcast its place and sends it to the members that are in its rooms at that moment. A volatile

@@ -1,0 +1,359 @@
+package socketio
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/carillon-io/carillon/internal/recovery"
+	"github.com/carillon-io/carillon/internal/recovery/move"
+	"github.com/carillon-io/carillon/internal/sio/conn"
+)
+
+// ServePeer answers a call of another server's, which Peers.Call has made there. Whoever may call it may have any session: the
+// caller has made sure that it is a server of this cluster.
+func (io *Server) ServePeer(w http.ResponseWriter, r *http.Request, call string, body []byte) {
+	var err error
+	switch {
+	case io.cfg.Recovery.Peers == nil || io.hubs.Recovery == nil:
+		err = errNoRecovery
+	case call == callReserve:
+		err = servePeer(w, r, body, io.reserve)
+	case call == callCut:
+		err = io.serveCut(w, r, body)
+	case call == callDone:
+		err = servePeer(w, r, body, io.departed)
+	case call == callAdopt:
+		err = servePeer(w, r, body, io.adopt)
+	default:
+		err = errNoRecovery
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+	}
+}
+
+var (
+	errNoRecovery    = errors.New("socketio: this server has no sessions that move")
+	errNoReservation = errors.New("socketio: no such reservation, or another claim was faster")
+)
+
+func servePeer[Request, Answer any](w http.ResponseWriter, r *http.Request, body []byte, f func(context.Context, Request) (Answer, error)) error {
+	var request Request
+	if err := json.Unmarshal(body, &request); err != nil {
+		return fmt.Errorf("socketio: request of a peer: %w", err)
+	}
+	answer, err := f(r.Context(), request)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(answer) // the peer sees what it does not get
+	return nil
+}
+
+// departing is a session of this node that another one fetches. It holds the claim meanwhile.
+type departing struct {
+	// Static after construction.
+	nsp     *Namespace
+	token   string
+	session *recovery.Session
+	entry   string // in the registry, as the peer found it
+	stop    func() // of the hub's Follow
+	held    *Namespace
+
+	working sync.Mutex // held by one call at a time; taken before mu
+
+	mu sync.Mutex
+	// mu guards the following.
+	departure *recovery.Departure // from the first cut on
+	offered   bool                // the peer may have entered the session as its own
+	over      bool
+	lease     *time.Timer
+}
+
+var _ recovery.Holder = (*departing)(nil)
+
+// reserve claims a session for another node.
+func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveAnswer, error) {
+	n := io.table.hold(request.Namespace)
+	if n == nil {
+		return reserveAnswer{Refused: recovery.Unknown.String(), Why: "the node does not have the namespace"}, nil
+	}
+	d := &departing{nsp: n, token: rand.Text(), entry: request.Entry, held: n}
+	session, refused := d.claim(ctx, request)
+	if refused != nil {
+		io.release(n)
+		return reserveAnswer{Refused: refused.Result.String(), Why: refused.Why, Kicked: refused.Kicked}, nil
+	}
+	d.session = session
+	a, _ := session.Absent().(*absent)
+	if a == nil {
+		session.Release(d)
+		io.release(n)
+		return reserveAnswer{}, errNoReservation
+	}
+	d.stop = n.hub.Follow()
+	d.lease = time.AfterFunc(io.cfg.Recovery.MoveTimeout, d.expire)
+	io.moves.add(d)
+	return reserveAnswer{Token: d.token, Rooms: a.Rooms(nil)}, nil
+}
+
+func (d *departing) claim(ctx context.Context, request reserveRequest) (*recovery.Session, *recovery.Refusal) {
+	if !d.nsp.hub.Moves() {
+		return nil, recovery.RefusedUnknown
+	}
+	session, refused := d.nsp.hub.Log().Claim(ctx, recovery.Claim{PID: request.PID, Offset: request.Offset}, d, "")
+	if refused != nil {
+		return nil, refused
+	}
+	if a, ok := session.Absent().(*absent); ok && !(*Socket)(a).mayMove() {
+		session.Release(d)
+		return nil, &recovery.Refusal{Result: recovery.Unknown, Why: "what the application keeps in Data, or its Logic, cannot move"}
+	}
+	return session, nil
+}
+
+// mayMove reports whether everything of an absent socket can be handed over.
+func (s *Socket) mayMove() bool {
+	if _, ok := s.logic.(conn.Mover); !ok && s.logic != nil {
+		return false
+	}
+	data := s.Data()
+	return data == nil || s.io.conns.JSON(data) != nil
+}
+
+// serveCut publishes a fence, and hands the session over as it is there.
+func (io *Server) serveCut(w http.ResponseWriter, r *http.Request, body []byte) error {
+	var request cutRequest
+	if err := json.Unmarshal(body, &request); err != nil {
+		return fmt.Errorf("socketio: request of a peer: %w", err)
+	}
+	d := io.moves.find(request.Token)
+	if d == nil {
+		return errNoReservation
+	}
+	d.working.Lock()
+	defer d.working.Unlock()
+	ctx, cancel := context.WithTimeout(r.Context(), io.cfg.Recovery.MoveTimeout)
+	defer cancel()
+	answer, handed, err := d.cut(ctx, request.Held)
+	if err != nil {
+		d.fail()
+		return err
+	}
+	if len(answer.Missing) > 0 {
+		return json.NewEncoder(w).Encode(answer)
+	}
+	out := bufio.NewWriterSize(w, 32<<10)
+	err = json.NewEncoder(out).Encode(answer)
+	if err == nil {
+		err = handed.WriteEvents(out)
+	}
+	if err != nil {
+		panic(http.ErrAbortHandler) // the peer must not take a part for the whole; the lease decides what becomes of the session
+	}
+	return nil
+}
+
+// cut publishes a fence, waits for it, and describes the session as it is there.
+func (d *departing) cut(ctx context.Context, held []string) (answer cutAnswer, handed recovery.Handed, err error) {
+	a, _ := d.session.Absent().(*absent)
+	if a == nil {
+		return answer, handed, errNoReservation
+	}
+	s := (*Socket)(a)
+	awaitQuiet(ctx, s)
+	departure, err := d.begin()
+	if err != nil {
+		return answer, handed, err
+	}
+	if answer, err = s.describeForPeer(ctx); err != nil {
+		return answer, handed, err
+	}
+	most := d.nsp.io.limits.Load().Rooms
+	kept := false
+	fenced := make(chan error, 1)
+	d.nsp.hub.Fence(held, func(f move.Fence, lanes []move.Lane) {
+		kept = departure.Cut(most, f, lanes)
+		answer.Fence = fence(f)
+	}, func(err error) { fenced <- err })
+	if err := await(ctx, fenced); err != nil {
+		return answer, handed, fmt.Errorf("socketio: the fence of a move: %w", err)
+	}
+	handed, missing, complete := departure.Handed(held)
+	switch {
+	case !kept || !complete:
+		return answer, handed, errInterrupted
+	case len(missing) > 0:
+		return cutAnswer{Missing: missing}, handed, nil
+	}
+	answer.Rooms, answer.Kicked, answer.Away = handed.Rooms, handed.Kicked, handed.Away
+	return answer, handed, d.offer()
+}
+
+// begin makes the claim a departure, which nothing but its result ends.
+func (d *departing) begin() (*recovery.Departure, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.over || d.offered {
+		return nil, errNoReservation
+	}
+	if d.departure == nil {
+		departure, ok := d.session.Depart(d)
+		if !ok {
+			return nil, errNoReservation
+		}
+		d.departure = departure
+	}
+	d.lease.Reset(2 * d.nsp.io.cfg.Recovery.MoveTimeout)
+	return d.departure, nil
+}
+
+// offer notes that the peer may enter the session as its own from now on.
+func (d *departing) offer() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.over {
+		return errNoReservation
+	}
+	d.offered = true
+	return nil
+}
+
+// describeForPeer is what another node needs to know of an absent socket, beside its rooms and events.
+func (s *Socket) describeForPeer(ctx context.Context) (cutAnswer, error) {
+	answer := cutAnswer{ID: s.ID(), Auth: s.conn.Auth(), Handshake: peerHandshake(s.Handshake())}
+	if data := s.Data(); data != nil {
+		if answer.Data = s.io.conns.JSON(data); answer.Data == nil {
+			return answer, errors.New("socketio: Data is no JSON")
+		}
+	}
+	if m, ok := s.logic.(conn.Mover); ok {
+		if err := s.unpack(ctx); err != nil {
+			return answer, err
+		}
+		state, err := m.Pack(ctx)
+		if err != nil {
+			return answer, fmt.Errorf("socketio: pack a socket: %w", err)
+		}
+		answer.State = state
+	}
+	return answer, nil
+}
+
+// departed ends the session here.
+func (io *Server) departed(_ context.Context, request doneRequest) (struct{}, error) {
+	d := io.moves.find(request.Token)
+	if d == nil {
+		return struct{}{}, errNoReservation
+	}
+	d.leave()
+	return struct{}{}, nil
+}
+
+// Alive answers a later claim: it is preferred, unless the session has moved by now.
+func (d *departing) Alive(_ time.Duration, answer func(bool)) {
+	d.nsp.io.moves.running.Go(func() {
+		d.fail()
+		answer(false)
+	})
+}
+
+// Proof is none: it is never asked for.
+func (d *departing) Proof() time.Time { return time.Time{} }
+
+// expire ends a move whose peer is silent.
+func (d *departing) expire() { d.nsp.io.moves.running.Go(d.fail) }
+
+// settleAgain is how long a session waits whose entry cannot be read before the next try.
+const settleAgain = time.Second
+
+// fail has the session stay, unless it has moved. Where the peer may have entered it as its own, the entry decides: once this
+// node has changed it, the peer cannot any more.
+func (d *departing) fail() {
+	d.mu.Lock()
+	offered, over := d.offered, d.over
+	d.mu.Unlock()
+	switch {
+	case over:
+		return
+	case !offered:
+		d.stay()
+		return
+	}
+	io := d.nsp.io
+	ctx, cancel := context.WithTimeout(context.Background(), io.cfg.Recovery.MoveTimeout)
+	defer cancel()
+	stays, err := io.cfg.Recovery.Peers.Swap(ctx, d.session.PID(), d.entry, nextEntry(d.entry, io.cfg.Engine.Tag()))
+	switch {
+	case err != nil:
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if !d.over {
+			d.lease.Reset(settleAgain)
+		}
+	case stays:
+		d.stay()
+	default:
+		d.leave()
+	}
+}
+
+// close ends what reserve has begun; false: it has ended before.
+func (d *departing) close() (departure *recovery.Departure, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.over {
+		return nil, false
+	}
+	d.over = true
+	d.lease.Stop()
+	d.stop()
+	d.nsp.io.moves.remove(d)
+	return d.departure, true
+}
+
+func (d *departing) stay() {
+	departure, ok := d.close()
+	if !ok {
+		return
+	}
+	if departure != nil {
+		departure.Stay()
+	}
+	d.session.Release(d)
+	if !d.session.Moves() { // the entry is for a peer that may yet come with its own: it need not last
+		d.nsp.io.cfg.Recovery.Peers.Drop(d.session.PID())
+	}
+	d.nsp.io.release(d.held)
+}
+
+func (d *departing) leave() {
+	departure, ok := d.close()
+	if !ok {
+		return
+	}
+	defer d.nsp.io.release(d.held)
+	if departure == nil {
+		d.session.Release(d)
+		return
+	}
+	a, _ := departure.Leave().(*absent)
+	if a == nil {
+		return
+	}
+	s := (*Socket)(a)
+	if m, ok := s.logic.(conn.Mover); ok {
+		m.Moved()
+	}
+	s.forgetRooms()
+	s.io.cfg.Recovery.Peers.Drop(d.session.PID())
+	s.io.release(s.nsp)
+}

@@ -1,0 +1,305 @@
+package socketio
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/carillon-io/carillon/internal/recovery"
+	"github.com/carillon-io/carillon/internal/recovery/move"
+	"github.com/carillon-io/carillon/internal/sio/conn"
+	"go.uber.org/zap"
+)
+
+// mostFences is how often the owner of a session may have to publish another fence, because the session joined rooms meanwhile.
+const mostFences = 5
+
+// errInterrupted is for a move whose order was interrupted.
+var errInterrupted = errors.New("socketio: a subscription was interrupted")
+
+// fetch moves the session of a pid to this node, where it is absent afterwards, if another node has it. refused says why there is
+// none that could be moved. After an error the session is where it was, or here: the client is to try again.
+func (n *Namespace) fetch(ctx context.Context, claim recovery.Claim, tag string) (refused *recovery.Refusal, err error) {
+	ctx, cancel := context.WithTimeout(ctx, n.io.cfg.Recovery.MoveTimeout)
+	defer cancel()
+	asked := ""
+	for {
+		entry, err := n.io.cfg.Recovery.Peers.Entry(ctx, claim.PID)
+		if err != nil {
+			return nil, fmt.Errorf("socketio: look up a session: %w", err)
+		}
+		owner := cmp.Or(entryTag(entry), tag)
+		switch {
+		case owner == n.io.cfg.Engine.Tag():
+			return recovery.RefusedOver, nil // it is not here
+		case refused != nil && entry == asked:
+			return refused, nil // and it has not moved since
+		}
+		f := fetching{nsp: n, claim: claim, owner: owner, entry: entry, started: time.Now()}
+		refused, err = f.run(ctx)
+		switch {
+		case errors.Is(err, ErrNoPeer):
+			refused = recovery.RefusedUnknown
+		case err != nil:
+			n.io.log.Debug("a session was not moved", zap.String("namespace", n.name), zap.Error(err))
+			return nil, err
+		case refused == nil || refused.Result != recovery.Unknown && refused.Result != recovery.Expired:
+			return refused, nil
+		}
+		asked = entry
+	}
+}
+
+// entryTag is the tag of the node that an entry names.
+func entryTag(entry string) string {
+	tag, _, _ := strings.Cut(entry, " ")
+	return tag
+}
+
+// nextEntry is what follows an entry once the node of a tag has the session.
+func nextEntry(entry, tag string) string {
+	_, number, _ := strings.Cut(entry, " ")
+	n, _ := strconv.ParseUint(number, 10, 64)
+	return tag + " " + strconv.FormatUint(n+1, 10)
+}
+
+// fetching is one session on its way to this node.
+type fetching struct {
+	// Static after construction.
+	nsp     *Namespace
+	claim   recovery.Claim
+	owner   string // its tag
+	entry   string // in the registry
+	started time.Time
+
+	token string
+	held  []string // rooms that are subscribed to here
+	bound move.Bounds
+}
+
+func (f *fetching) run(ctx context.Context) (*recovery.Refusal, error) {
+	var reserved reserveAnswer
+	request := reserveRequest{Namespace: f.nsp.name, PID: f.claim.PID, Offset: f.claim.Offset, Entry: f.entry}
+	if err := f.ask(ctx, callReserve, request, &reserved); err != nil {
+		return nil, err
+	}
+	if reserved.Refused != "" {
+		return recovery.RefusedBy(reserved.Refused, reserved.Why, reserved.Kicked), nil
+	}
+	f.token = reserved.Token
+	h, log := f.nsp.hub, f.nsp.hub.Log()
+	f.nsp.io.open(f.nsp)
+	arrival := log.Expect()
+	defer arrival.End()
+	defer h.Follow()()
+	missing := reserved.Rooms
+	for range mostFences {
+		release := h.Hold(missing)
+		defer release()
+		f.held = append(f.held, missing...)
+		if err := f.confirm(ctx); err != nil {
+			return nil, err
+		}
+		arrival.Record()
+		answer, err := f.cut(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if missing = answer.Missing; len(missing) == 0 {
+			defer answer.Close()
+			return f.take(ctx, arrival, answer)
+		}
+		answer.Close()
+	}
+	return nil, errors.New("socketio: the rooms of a session change too fast for it to be moved")
+}
+
+// confirm waits until all that is published for the session's rooms comes here, and notes in which lanes.
+func (f *fetching) confirm(ctx context.Context) error {
+	confirmed := make(chan error, 1)
+	f.nsp.hub.ConfirmLanes(f.held, func(lanes []move.Lane, err error) {
+		f.bound.OpeningLanes = lanes
+		confirmed <- err
+	})
+	return await(ctx, confirmed)
+}
+
+func await(ctx context.Context, done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// handing is the answer to a cut, with the events behind it.
+type handing struct {
+	cutAnswer
+
+	events *bufio.Reader
+	body   io.Closer
+}
+
+// Close gives the rest of the answer up.
+func (h *handing) Close() { _ = h.body.Close() } // nothing more is wanted of it
+
+// mostLine is the length of the answer's line of JSON: names of rooms, what the client sent with its requests, and Data.
+const mostLine = 4 << 20
+
+func (f *fetching) cut(ctx context.Context) (*handing, error) {
+	body, err := f.call(ctx, callCut, cutRequest{Token: f.token, Held: f.held})
+	if err != nil {
+		return nil, err
+	}
+	h := &handing{body: body, events: bufio.NewReader(body)}
+	line, err := readLine(h.events, mostLine)
+	if err == nil {
+		err = json.Unmarshal(line, &h.cutAnswer)
+	}
+	if err != nil {
+		h.Close()
+		return nil, fmt.Errorf("socketio: answer of the node that has the session: %w", err)
+	}
+	f.bound.Opening = move.Fence(h.Fence)
+	return h, nil
+}
+
+func readLine(r *bufio.Reader, most int) (line []byte, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		if line = append(line, part...); len(line) > most {
+			return nil, bufio.ErrTooLong
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
+	}
+}
+
+// take reads what the owner hands over, and makes the session one of this node.
+func (f *fetching) take(ctx context.Context, arrival *recovery.Arrival, from *handing) (*recovery.Refusal, error) {
+	h, server := f.nsp.hub, f.nsp.io
+	log := h.Log()
+	fenced := make(chan error, 1)
+	h.Fence(f.held, func(fence move.Fence, lanes []move.Lane) {
+		f.bound.Closing, f.bound.ClosingLanes = fence, lanes
+		arrival.Close(fence)
+	}, func(err error) { fenced <- err })
+	handed := recovery.Handed{Rooms: from.Rooms, Kicked: from.Kicked, Away: from.Away, Offset: f.claim.Offset}
+	if err := log.ReadEvents(&handed, from.events); err != nil {
+		return nil, err
+	}
+	if err := await(ctx, fenced); err != nil {
+		return nil, fmt.Errorf("socketio: the closing fence of a move: %w", err)
+	}
+	most := server.limits.Load().Rooms
+	if !h.Whole(f.bound.OpeningLanes) {
+		return nil, errInterrupted
+	}
+	if _, err := arrival.Judge(handed, f.bound, most); err != nil {
+		return nil, err
+	}
+	entry := nextEntry(f.entry, server.cfg.Engine.Tag())
+	swapped, err := server.cfg.Recovery.Peers.Swap(ctx, f.claim.PID, f.entry, entry)
+	if err != nil {
+		return nil, fmt.Errorf("socketio: enter a session: %w", err)
+	}
+	if !swapped {
+		return nil, errors.New("socketio: another claim of the session was faster")
+	}
+	s, err := f.install(arrival, handed, from, most)
+	server.moves.running.Go(f.done)
+	if err != nil {
+		server.cfg.Recovery.Peers.Drop(f.claim.PID)
+		return nil, err
+	}
+	if errors.Is(s.unpack(ctx), conn.ErrEnded) {
+		s.stay.session.End()
+	}
+	return nil, nil
+}
+
+// install makes the session an absent one of this node, with what has come here meanwhile. It is entered as this node's, so
+// that nothing may fail here but what ends it.
+func (f *fetching) install(arrival *recovery.Arrival, handed recovery.Handed, from *handing, most int) (*Socket, error) {
+	n := f.nsp
+	held, err := n.io.acquire(n.name) // by the absent socket
+	if err != nil {
+		return nil, err
+	}
+	log := n.hub.Log()
+	s := &Socket{io: n.io, nsp: held}
+	s.conn.InitGone((*owner)(s), from.ID, n.name, from.Auth)
+	s.stay = newArrived(log.Open(f.claim.PID, from.ID, from.Handshake.Address), from)
+	if len(from.Data) > 0 {
+		s.SetData(json.RawMessage(from.Data))
+	}
+	if _, newLogic := held.entry(); newLogic != nil {
+		s.logic = newLogic(s, new(Values))
+	}
+	log.Begin()
+	defer log.End()
+	if handed, err = arrival.Judge(handed, f.bound, most); err == nil && !n.hub.Install(&s.member, from.ID, (*recipient)(s), handed.Rooms) {
+		err = errors.New("socketio: the id of a session that moves is taken")
+	}
+	if err == nil {
+		err = s.stay.session.Arrive(handed, (*absent)(s))
+	}
+	if err != nil {
+		s.remove()
+		s.stay.session.End()
+		n.io.release(held)
+		return nil, err
+	}
+	n.io.moves.took(time.Since(f.started))
+	if handed.Kicked { // its client is told when it claims the session
+		log.After(func() { s.kick(ServerDisconnect) })
+	}
+	return s, nil
+}
+
+// done tells the former owner.
+func (f *fetching) done() {
+	ctx, cancel := context.WithTimeout(context.Background(), f.nsp.io.cfg.Recovery.MoveTimeout)
+	defer cancel()
+	if body, err := f.call(ctx, callDone, doneRequest{f.token}); err == nil {
+		_ = body.Close() // it says nothing
+	}
+}
+
+// ask calls the owner, and decodes what it answers.
+func (f *fetching) ask(ctx context.Context, call string, request, answer any) error {
+	body, err := f.call(ctx, call, request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }() // read as far as it is of use
+	return json.NewDecoder(io.LimitReader(body, mostLine)).Decode(answer)
+}
+
+func (f *fetching) call(ctx context.Context, call string, request any) (io.ReadCloser, error) {
+	text, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	return f.nsp.io.cfg.Recovery.Peers.Call(ctx, f.owner, call, bytes.TrimSpace(text))
+}
+
+// newArrived is what a socket has that another node has handed over.
+func newArrived(session *recovery.Session, from *handing) *stay {
+	quiet := make(chan struct{})
+	close(quiet)
+	st := &stay{session: session, recovered: true, lost: true, reason: conn.TransportClose, quiet: quiet}
+	st.arrived = &arrived{handshake: from.Handshake.handshake(), state: from.State}
+	st.losing.Do(func() {})
+	return st
+}

@@ -1,0 +1,264 @@
+package socketio_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/adapter/adaptertest"
+	"github.com/carillon-io/carillon/pkg/socketio"
+)
+
+// entries is what servers enter sessions in.
+type entryTable struct {
+	mu      sync.Mutex
+	entries map[string]string
+	away    bool
+}
+
+var errRegistry = fmt.Errorf("the entries cannot be read")
+
+// peers are the other servers, as one of them reaches them.
+type peersOf struct {
+	*entryTable
+
+	own  string
+	urls map[string]string // by tag
+	lost func(call string) bool
+}
+
+func (p *peersOf) Call(ctx context.Context, tag, call string, request []byte) (io.ReadCloser, error) {
+	url, ok := p.urls[tag]
+	if !ok {
+		return nil, socketio.ErrNoPeer
+	}
+	if p.lost != nil && p.lost(call) {
+		return nil, io.ErrUnexpectedEOF
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/"+call, bytes.NewReader(request))
+	if err != nil {
+		return nil, err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode >= 300 {
+		text, _ := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		return nil, fmt.Errorf("%s: %s %s", call, answer.Status, text)
+	}
+	return answer.Body, nil
+}
+
+func (p *peersOf) Others(context.Context) (tags []string, err error) {
+	for tag := range p.urls {
+		if tag != p.own {
+			tags = append(tags, tag)
+		}
+	}
+	slices.Sort(tags)
+	return tags, nil
+}
+
+func (r *entryTable) Entry(_ context.Context, pid string) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.away {
+		return "", errRegistry
+	}
+	return r.entries[pid], nil
+}
+
+func (r *entryTable) Swap(_ context.Context, pid, from, to string) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch have := r.entries[pid]; {
+	case r.away:
+		return false, errRegistry
+	case have == to:
+		return true, nil
+	case have != from:
+		return false, nil
+	}
+	r.entries[pid] = to
+	return true, nil
+}
+
+func (r *entryTable) Drop(string) {}
+
+// several are servers between which sessions move.
+type several struct {
+	nodes   []*socketio.Server
+	urls    []string
+	cluster *adaptertest.Cluster
+	peers   []*peersOf
+	log     *entryTable
+}
+
+func severally(t *testing.T, n int, change func(*socketio.Config)) *several {
+	t.Helper()
+	s := &several{log: &entryTable{entries: map[string]string{}}}
+	configs := make([]socketio.Config, n)
+	byTag := map[string]string{}
+	key := [32]byte{1}
+	servers := make([]*socketio.Server, n) // for the handlers, which are asked only later
+	for i := range configs {
+		tag := fmt.Sprint("tag", i)
+		configs[i] = recovering()
+		configs[i].Engine.Tag = func() string { return tag }
+		p := &peersOf{entryTable: s.log, own: tag, urls: byTag}
+		s.peers = append(s.peers, p)
+		configs[i].Recovery.Peers, configs[i].Recovery.Key = p, &key
+		if change != nil {
+			change(&configs[i])
+		}
+		listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			servers[i].ServePeer(w, r, r.URL.Path[1:], body)
+		}))
+		t.Cleanup(listener.Close)
+		byTag[tag] = listener.URL
+	}
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	s.nodes, s.urls, s.cluster = memoryCluster(t, configs...)
+	copy(servers, s.nodes)
+	return s
+}
+
+func TestMove_AClientComesBackToAnotherNode(t *testing.T) {
+	s := severally(t, 3, nil)
+	connected := make([]<-chan *socketio.Socket, 3)
+	for i, n := range s.nodes {
+		connected[i] = sockets(n.Of("/"))
+	}
+	c := arrive(t, s.urls[0], "/")
+	socket := receive(t, connected[0])
+	if err := socket.Join("a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	socket.SetData(map[string]int{"n": 7})
+	id := c.sid
+	emit(t, s.nodes[0].Of("/").To("a"), "1")
+	c.expectEvents(`["1"]`)
+	for round := range 7 {
+		at := (round + 1) % 3
+		c.hangup()
+		gone(t, socket)
+		emit(t, s.nodes[at].Of("/").To("a"), "from", at)
+		emit(t, s.nodes[(at+1)%3].Of("/").To(id), "from", (at+1)%3)
+		eventually(t, "it has come", func() bool { return true })
+		c.url = s.urls[at]
+		if !c.back() || c.sid != id {
+			t.Fatalf("round %d: not recovered: %s", round, c.sid)
+		}
+		socket = receive(t, connected[at])
+		if !socket.Recovered() || !socket.In("a") || !socket.In("b") || !socket.In(id) {
+			t.Fatalf("round %d: rooms %q", round, socket.Rooms(nil))
+		}
+		got := []string{c.next(), c.next()}
+		slices.Sort(got)
+		want := []string{fmt.Sprintf(`["from",%d]`, at), fmt.Sprintf(`["from",%d]`, (at+1)%3)}
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Fatalf("round %d: got %q, want %q", round, got, want)
+		}
+		for i := range s.nodes {
+			emit(t, s.nodes[i].Of("/").To("b"), "live", i)
+			c.expectEvents(fmt.Sprintf(`["live",%d]`, i))
+		}
+		if err := socket.Emit("own"); err != nil {
+			t.Fatal(err)
+		}
+		c.expectEvents(`["own"]`)
+	}
+	for i, n := range s.nodes {
+		if got := n.Of("/").Sockets(); (got == 1) != (i == 1) {
+			t.Errorf("node %d has %d sockets", i, got)
+		}
+	}
+}
+
+// stream is what one client has received from each publisher.
+type stream struct {
+	t    testing.TB
+	next map[int]int
+	end  int
+}
+
+// take takes an event ["n",publisher,number], and reports whether all publishers have ended, or one of them is at fault.
+func (s *stream) take(event string) (over bool) {
+	s.t.Helper()
+	var publisher, number int
+	if _, err := fmt.Sscanf(event, `["n",%d,%d]`, &publisher, &number); err != nil {
+		s.t.Errorf("received %s", event)
+		return true
+	}
+	if number != s.next[publisher] {
+		s.t.Errorf("received %d of publisher %d, want %d", number, publisher, s.next[publisher])
+		return true
+	}
+	s.next[publisher]++
+	for _, n := range s.next {
+		if n < s.end {
+			return false
+		}
+	}
+	return true
+}
+
+func TestMove_UnderLoadNothingIsLostOrRepeated(t *testing.T) {
+	const each, clients = 300, 6
+	s := severally(t, 3, nil)
+	for _, n := range s.nodes {
+		n.Of("/").OnConnect(func(s *socketio.Socket) {
+			if !s.Recovered() {
+				_ = s.Join("a")
+			}
+		})
+	}
+	all := make([]*returning, clients)
+	for i := range all {
+		all[i] = arrive(t, s.urls[i%3], "/")
+	}
+	ctx := within(t)
+	eventually(t, "all are in the room", func() bool {
+		infos, err := s.nodes[0].Of("/").To("a").FetchSockets(ctx)
+		return err == nil && len(infos) == clients
+	})
+	var publishing, receiving sync.WaitGroup
+	for i, n := range s.nodes {
+		publishing.Go(func() {
+			for k := range each {
+				if err := n.Of("/").To("a").Emit("n", i, k); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Duration(k%4) * 500 * time.Microsecond) // a pace, which nothing relies on
+			}
+		})
+	}
+	for i, c := range all {
+		receiving.Go(func() {
+			got := &stream{t: t, next: map[int]int{0: 0, 1: 0, 2: 0}, end: each}
+			for n := 0; !got.take(c.next()); n++ {
+				if n%(20+7*i) == 19 {
+					c.hangup()
+					c.url = s.urls[(n/7+i)%3]
+					if !c.back() {
+						t.Error("not recovered")
+						return
+					}
+				}
+			}
+		})
+	}
+	publishing.Wait()
+	receiving.Wait()
+}

@@ -1,0 +1,109 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/carillon-io/carillon/internal/recovery"
+	"github.com/carillon-io/carillon/internal/sio/conn"
+	"github.com/carillon-io/carillon/pkg/engine"
+)
+
+// moves are the sessions of a server that are on their way to another one.
+type moves struct {
+	running sync.WaitGroup // goroutines that moves have started
+	took    func(time.Duration)
+
+	mu sync.Mutex
+	// mu guards the following.
+	departing map[string]*departing // by token
+}
+
+func (m *moves) add(d *departing) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.departing == nil {
+		m.departing = make(map[string]*departing)
+	}
+	m.departing[d.token] = d
+}
+
+func (m *moves) find(token string) *departing {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.departing[token]
+}
+
+func (m *moves) remove(d *departing) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.departing, d.token)
+}
+
+// settle ends the moves that are under way.
+func (m *moves) settle() {
+	m.mu.Lock()
+	all := make([]*departing, 0, len(m.departing))
+	for _, d := range m.departing {
+		all = append(all, d)
+	}
+	m.mu.Unlock()
+	for _, d := range all {
+		d.fail()
+	}
+	m.running.Wait()
+}
+
+// arrived is what a socket has of the one that another node has handed over. It has had no connection here.
+type arrived struct {
+	handshake engine.Handshake // static
+
+	mu    sync.Mutex // held while the Logic unpacks
+	state []byte     // that it has not unpacked yet; mu guards it
+	ended bool       // it has found out that the socket has ended; likewise
+}
+
+// unpack makes the Logic of a socket that has come from another node that of the socket there.
+func (s *Socket) unpack(ctx context.Context) error {
+	if s.stay == nil || s.stay.arrived == nil {
+		return nil
+	}
+	a := s.stay.arrived
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	m, ok := s.logic.(conn.Mover)
+	switch {
+	case a.ended:
+		return conn.ErrEnded
+	case !ok || a.state == nil:
+		return nil
+	}
+	err := m.Unpack(ctx, a.state)
+	switch {
+	case errors.Is(err, conn.ErrEnded):
+		a.ended = true
+	case err == nil:
+		a.state = nil
+	}
+	return err
+}
+
+// adopt fetches sessions of a node that leaves, whose clients have not come back yet.
+func (io *Server) adopt(ctx context.Context, request adoptRequest) (struct{}, error) {
+	for _, one := range request.Sessions {
+		if ctx.Err() != nil {
+			break
+		}
+		n, err := io.acquire(one.Namespace)
+		if err != nil {
+			continue
+		}
+		if n.prepare() && !n.hub.Log().Knows(one.PID) {
+			_, _ = n.fetch(ctx, recovery.Claim{PID: one.PID}, request.Node) // what does not move ends with its node
+		}
+		io.release(n)
+	}
+	return struct{}{}, nil
+}

@@ -1,0 +1,119 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/engine"
+)
+
+// Peers is how a server reaches the other servers of its cluster, for clients that come back to another one than they were
+// connected to. All methods are safe for concurrent use.
+type Peers interface {
+	// Call hands a request to the server that has a tag, whose Server.ServePeer answers it. The answer is to be closed. It is
+	// ErrNoPeer where no such server is alive.
+	Call(ctx context.Context, tag, call string, request []byte) (answer io.ReadCloser, err error)
+	// Others lists the tags of the servers that are alive and take clients, this one left out.
+	Others(ctx context.Context) (tags []string, err error)
+
+	// Entry returns what is entered for a session; empty: nothing is.
+	Entry(ctx context.Context, pid string) (entry string, err error)
+	// Swap enters something for a session instead of from; false: something else is entered. With an error either may be true.
+	// What this server has entered stays until Drop, and for some minutes once the server is gone.
+	Swap(ctx context.Context, pid, from, to string) (swapped bool, err error)
+	// Drop lets what this server has entered expire: the session is over, or another server's. It does not wait.
+	Drop(pid string)
+}
+
+// ErrNoPeer is for a call to a server that is gone.
+var ErrNoPeer = errors.New("socketio: no server has the tag")
+
+// The calls of ServePeer, in their order.
+const (
+	callReserve = "reserve" // a client claims a session: may it move?
+	callCut     = "cut"     // publish a fence, and hand over what was before it
+	callDone    = "done"    // the session has moved
+	callAdopt   = "adopt"   // fetch these sessions, the node that has them leaves
+)
+
+// reserveRequest asks for a session that is here.
+type reserveRequest struct {
+	Namespace string `json:"namespace"`
+	PID       string `json:"pid"`
+	Offset    string `json:"offset,omitempty"` // that the client has received last
+	Entry     string `json:"entry,omitempty"`  // in the registry
+}
+
+type reserveAnswer struct {
+	Refused string   `json:"refused,omitempty"` // a result of recovery's
+	Why     string   `json:"why,omitempty"`
+	Kicked  bool     `json:"kicked,omitempty"`
+	Token   string   `json:"token,omitempty"` // names the reservation
+	Rooms   []string `json:"rooms,omitempty"`
+}
+
+// cutRequest says to which rooms the new node has subscribed.
+type cutRequest struct {
+	Token string   `json:"token"`
+	Held  []string `json:"held"`
+}
+
+// cutAnswer is a line of JSON. Where Missing is empty, the events follow.
+type cutAnswer struct {
+	Missing []string `json:"missing,omitempty"` // rooms besides: the fence does not count
+
+	Fence     fence           `json:"fence"`
+	ID        string          `json:"id"`
+	Rooms     []string        `json:"rooms"`
+	Kicked    bool            `json:"kicked,omitempty"`
+	Away      time.Duration   `json:"away"` // since when it is absent
+	Data      []byte          `json:"data,omitempty"`
+	Auth      []byte          `json:"auth,omitempty"`
+	Handshake handshakeOfPeer `json:"handshake"`
+	State     []byte          `json:"state,omitempty"` // of the Logic
+}
+
+type fence struct {
+	Node   string `json:"node"`
+	Number uint64 `json:"number"`
+}
+
+// handshakeOfPeer is an engine.Handshake as it travels.
+type handshakeOfPeer struct {
+	Time    time.Time           `json:"time"`
+	Address string              `json:"address"`
+	Secure  bool                `json:"secure,omitempty"`
+	XDomain bool                `json:"xdomain,omitempty"`
+	URL     string              `json:"url"`
+	Query   map[string][]string `json:"query,omitempty"`
+	Headers map[string][]string `json:"headers,omitempty"`
+}
+
+func (h *handshakeOfPeer) handshake() engine.Handshake {
+	return engine.Handshake{
+		Time: h.Time, Address: h.Address, Secure: h.Secure, XDomain: h.XDomain, URL: h.URL, Query: h.Query, Headers: h.Headers,
+	}
+}
+
+func peerHandshake(h engine.Handshake) handshakeOfPeer {
+	return handshakeOfPeer{
+		Time: h.Time, Address: h.Address, Secure: h.Secure, XDomain: h.XDomain, URL: h.URL, Query: h.Query, Headers: h.Headers,
+	}
+}
+
+type doneRequest struct {
+	Token string `json:"token"`
+}
+
+// adoptRequest names sessions of a node that leaves.
+type adoptRequest struct {
+	Node     string    `json:"node"` // its tag
+	Sessions []adopted `json:"sessions"`
+}
+
+type adopted struct {
+	Namespace string `json:"namespace"`
+	PID       string `json:"pid"`
+}
