@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"internal/redissub":       {"internal/redisconn", "pkg/adapter"},
 	"internal/redisserver":    {"internal/redisconn", "internal/redisqueue", "internal/redissub", "pkg/adapter"},
 	"internal/redispeers":     {"internal/redisconn"},
+	"internal/redissessions":  {"internal/redisconn"},
 	"internal/redisstream":    {"internal/redisconn", "internal/redisqueue", "pkg/adapter"},
 	"internal/redisquestions": {"internal/redispeers", "internal/rediswire", "pkg/adapter"},
 	"internal/load":           nil,
