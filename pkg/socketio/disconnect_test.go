@@ -89,6 +89,29 @@ func TestDisconnect_HandlersHearTheReasonWithRoomsAndThenWithout(t *testing.T) {
 	}
 }
 
+// CloseConnection ends one namespace after another, while handlers of the first are called already.
+func TestDisconnect_NoNamespaceHasTheSocketWhenItsHandlersAreCalled(t *testing.T) {
+	server, url := serve(t, socketio.Config{})
+	const namespaces = 16 // as many as a connection may have
+	connected := sockets(server.Of("/0"))
+	var names []string
+	gone := make(chan int, namespaces)
+	for i := range namespaces {
+		names = append(names, "/"+itoa(i))
+		n := server.Of(names[i])
+		n.OnConnect(func(s *socketio.Socket) { s.OnDisconnecting(func(socketio.Reason) { gone <- n.Sockets() }) })
+	}
+	for range 50 {
+		join(t, url, names...)
+		receive(t, connected).CloseConnection()
+		for range namespaces {
+			if left := receive(t, gone); left != 0 {
+				t.Fatalf("%d sockets left", left)
+			}
+		}
+	}
+}
+
 func TestDisconnect_LeavesOtherNamespacesAlone(t *testing.T) {
 	server, url := serve(t, socketio.Config{})
 	echo(server.Of("/"))

@@ -111,14 +111,12 @@ func (c *returning) expectEvents(want ...string) {
 	}
 }
 
-// gone waits until a socket is no longer connected.
+// gone waits until a socket is no longer connected, and out of its namespace, which comes a little later than the end of its
+// context.
 func gone(t testing.TB, s *socketio.Socket) {
 	t.Helper()
-	select {
-	case <-s.Context().Done():
-	case <-time.After(patience):
-		t.Fatal("the socket does not go")
-	}
+	receive(t, s.Context().Done())
+	eventually(t, "the socket is out of its namespace", func() bool { return s.Namespace().Socket(s.ID()) != s })
 }
 
 func emit(t testing.TB, e socketio.Emitter, event string, args ...any) {

@@ -40,7 +40,7 @@ func value(t *testing.T, registry prometheus.Gatherer, name string, labels ...st
 }
 
 // eventually waits for a condition that nothing announces.
-func eventually(t *testing.T, what string, condition func() bool) {
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -276,7 +276,7 @@ func (c *Conn) refuse(reason tally.Drop, cause error) {
 // close ends all sockets and the connection.
 func (c *Conn) close(by step, cause error) {
 	c.mu.Lock()
-	gone := c.endAllLocked(by, &departure{ForcedClose, cause})
+	gone := c.endAllLocked(by, &departure{reason: ForcedClose, cause: cause})
 	c.mu.Unlock()
 	gone.finish()
 	c.session.Close(engine.ForcedClose)
@@ -305,28 +305,30 @@ func (c *Conn) end(s *Socket, by step, how *departure) bool {
 	}
 	c.mu.Unlock()
 	if ok {
-		departed{{s, was}}.finish()
+		departed{s}.finish()
 	}
 	return ok
 }
 
 // departed are sockets that have gone.
-type departed []formerly
-
-// formerly is a socket and its stage before it went.
-type formerly struct {
-	socket *Socket
-	was    stage
-}
+type departed []*Socket
 
 // finish does what the end of a socket needs and what must not happen under the connection's lock.
 func (d departed) finish() {
 	for _, gone := range d {
-		gone.socket.failAcks()
-		if gone.was == joined {
-			gone.socket.owner.Gone(gone.socket.departure.reason)
-		}
+		gone.failAcks()
+		gone.leaveRooms()
 	}
+}
+
+// leaveRooms calls Gone of a socket that had joined, once. It returns when that is done: Leave, on the worker's goroutine, may
+// overtake the one that ended the socket, and must not find the socket in its namespace.
+func (s *Socket) leaveRooms() {
+	s.departure.gone.Do(func() {
+		if s.departure.joined {
+			s.owner.Gone(s.departure.reason)
+		}
+	})
 }
 
 // endLocked ends a socket: nothing is sent to it any more, and Leave is called in its turn. It reports false when the
@@ -339,6 +341,7 @@ func (c *Conn) endLocked(s *Socket, by step, how *departure) (was stage, ok bool
 	if was, ok = s.life.take(by); !ok {
 		return was, false
 	}
+	how.joined = was == joined
 	s.endContext()
 	if i := slices.Index(c.sockets, s); i >= 0 {
 		c.sockets = slices.Delete(c.sockets, i, i+1)
@@ -358,8 +361,9 @@ func (c *Conn) endAllLocked(by step, how *departure) departed {
 	gone := make(departed, 0, len(c.sockets))
 	for len(c.sockets) > 0 {
 		s := c.sockets[0]
-		was, _ := c.endLocked(s, by, how)
-		gone = append(gone, formerly{s, was})
+		own := &departure{reason: how.reason, cause: how.cause}
+		c.endLocked(s, by, own)
+		gone = append(gone, s)
 	}
 	return gone
 }

@@ -40,6 +40,9 @@ type Socket struct {
 type departure struct {
 	reason Reason
 	cause  error // nil: there is no more to say
+	joined bool  // until then; written before the Leave is queued
+
+	gone sync.Once // calls Owner.Gone
 }
 
 // Init gives the socket its owner. NewSocket calls it.

@@ -104,6 +104,7 @@ func (c *Conn) handle(it *item) {
 	case itemEvent:
 		c.handleEvent(s, it)
 	case itemLeave:
+		s.leaveRooms()
 		s.owner.Leave(s.departure.reason)
 	}
 	returned = true
