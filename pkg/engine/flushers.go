@@ -111,6 +111,7 @@ func (f *flushers) fallBehind() {
 // outrun the writing, or clients that read well would be cut as slow consumers. There are then as many flushers as there is
 // work for, the runtime divides the time among all runnable goroutines, and readers get little until the queue is empty.
 func (f *flushers) work() {
+	growFlusherStack(false)
 	w := newFlusher()
 	w.flushers, w.retired = f, false
 	since, stay := time.Now(), flushStay

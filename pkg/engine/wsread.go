@@ -28,6 +28,7 @@ const (
 
 // read handles messages until the connection is idle or the session ends. It is a goroutine's first function.
 func (s *Session) read() {
+	growReaderStack(false)
 	conn := s.socket
 	var err error
 	returned := false
