@@ -8,6 +8,16 @@ import (
 // grown are the scenarios of growth. All publish at a fixed rate: what is compared is the cost, not the ceiling.
 func grown(top float64) []scenario {
 	return []scenario{
+		{name: "nodes", title: "2,000 publishes a second to 500 rooms of 8 over all nodes", peers: whole, setup: overRedis,
+			load:    always("rooms --rooms 500 --members 8 --rate 2000 --duration 10s"),
+			nodes:   func(at float64) int { return int(at) },
+			growth:  &growth{"nodes", []float64{1, 2, 4, 8}},
+			figures: []figure{cpu(target{}), {field: "aux_s_per_M", text: "of Redis alone"}}},
+		{name: "publishes", title: "publishes to 300 rooms of 10 over two nodes, by their rate", peers: []string{carillon}, setup: overRedis,
+			load:    func(at float64) string { return fmt.Sprintf("rooms --rooms 300 --members 10 --rate %.0f", at) },
+			nodes:   two,
+			growth:  &growth{"publishes a second", []float64{1000, 4000, 10_000, 20_000}},
+			figures: []figure{cpu(target{}), {field: "aux_s_per_M", text: "of Redis alone"}}},
 		{name: "connections", title: "40,000 deliveries a second to one room of all connections", peers: all,
 			load:    func(at float64) string { return fmt.Sprintf("fanout --clients %.0f --rate %g", at, 40_000/at) },
 			growth:  &growth{"connections", []float64{100, 1000, 5000, 10_000, top}},
@@ -36,15 +46,5 @@ func grown(top float64) []scenario {
 			load:    func(at float64) string { return fmt.Sprintf("echo --clients %.0f", at) },
 			growth:  &growth{"connections", []float64{100, 1000, 10_000, top}},
 			figures: []figure{{field: "gc_pause_max_ms", text: "longest GC pause, ms"}, {field: "gc_pause_median_ms", text: "median GC pause, ms"}}},
-		{name: "nodes", title: "2,000 publishes a second to 500 rooms of 8 over all nodes", peers: whole, setup: overRedis,
-			load:    always("rooms --rooms 500 --members 8 --rate 2000 --duration 10s"),
-			nodes:   func(at float64) int { return int(at) },
-			growth:  &growth{"nodes", []float64{1, 2, 4, 8}},
-			figures: []figure{cpu(target{}), {field: "aux_s_per_M", text: "of Redis alone"}}},
-		{name: "publishes", title: "publishes to 300 rooms of 10 over two nodes, by their rate", peers: []string{carillon}, setup: overRedis,
-			load:    func(at float64) string { return fmt.Sprintf("rooms --rooms 300 --members 10 --rate %.0f", at) },
-			nodes:   two,
-			growth:  &growth{"publishes a second", []float64{1000, 4000, 10_000, 20_000}},
-			figures: []figure{cpu(target{}), {field: "aux_s_per_M", text: "of Redis alone"}}},
 	}
 }
