@@ -116,7 +116,7 @@ func TestHandover_ASocketThatMovesAgainAndAgainIsOneSocketForBackends(t *testing
 	}
 	a.leave(patience) // neither those that had it, nor their survivors, end it
 	c.die()
-	eventually(t, "the dead node is forgotten", func() bool { return s.Client.HLen(t.Context(), nodes).Val() == 1 })
+	eventually(t, "the dead node is forgotten", func() bool { return s.Client.HLen(t.Context(), liveNodes).Val() == 1 })
 	at.must("6")
 	at.leave("bye")
 	s.await(9)
@@ -132,7 +132,8 @@ func TestHandover_ASocketThatMovesAgainAndAgainIsOneSocketForBackends(t *testing
 	}
 }
 
-const nodes = "carillon:{upstream}:nodes"
+// liveNodes is the hash of heartbeats.
+const liveNodes = "carillon:{upstream}:nodes"
 
 func TestHandover_OfTwoOffersTheLaterOneCounts(t *testing.T) {
 	s := startServer(t)
@@ -233,6 +234,21 @@ func TestHandover_ANodeThatDiesBehindItsClaimIsSurvived(t *testing.T) {
 	at.Leave("transport close")
 	a.leave(patience)
 	s.tells(t, "1 connected", "2 1", "3 node lost")
+}
+
+func TestHandover_ANodeThatHasASocketAgainAnswersForItWhateverItForgetsOfBefore(t *testing.T) {
+	s := startServer(t)
+	a, b := startNode(t, s, route(lifecycle)), startNode(t, s, route(lifecycle))
+	before := a.open(upstream.Client{ID: "sid"})
+	before.must("1")
+	there := b.take("sid", before.offer()) // of which a is not told
+	there.back()
+	again := there.move("sid", a)
+	before.Leave("window over")
+	again.must("2") // which comes behind it
+	a.die()
+	s.await(4)
+	s.tells(t, "1 connected", "2 1", "3 2", "4 node lost")
 }
 
 func TestHandover_ASocketThatIsForgottenAndNeverClaimedEnds(t *testing.T) {

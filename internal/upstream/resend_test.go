@@ -42,6 +42,12 @@ type lossy struct {
 	faults *faults
 }
 
+// Close does not mind that the connection has ended.
+func (l lossy) Close() error {
+	_ = l.Conn.Close()
+	return nil
+}
+
 func (l lossy) Read(b []byte) (int, error) {
 	n, err := l.Conn.Read(b)
 	if err == nil && l.faults.strikes(12) {
