@@ -13,7 +13,7 @@ import (
 type Wish struct {
 	Placement Placement
 	Interests []redissub.Interest
-	// Lanes are slots for which the lanes are to be told; fences are certain to be received in them.
+	// Lanes are slots for which the lanes are to be told, and fences are to be received.
 	Lanes []uint16
 }
 

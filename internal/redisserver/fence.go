@@ -2,106 +2,134 @@ package redisserver
 
 import (
 	"slices"
-	"time"
+	"sync"
 
 	"github.com/carillon-io/carillon/internal/redisqueue"
-	"github.com/carillon-io/carillon/internal/redissub"
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
-// A lane is a server and a version of its table: whatever may have been missed ends a version.
-
-// laneBits are those of the version in a lane.
-const laneBits = 40
-
-func (s *Server) lane(version uint64) uint64 { return s.number<<laneBits | version&(1<<laneBits-1) }
-
-func (s *Server) laneLocked() uint64 { return s.lane(s.table.Version()) }
-
-// Lane is the one in which this node receives from the server now.
-func (s *Server) Lane() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.laneLocked()
+// Fence is a fence of this node until its outcome is known: one message at each server concerned.
+type Fence struct {
+	mu sync.Mutex
+	// mu guards the following.
+	done  func(error) // nil once it has been called
+	sent  bool        // everywhere; cuts are all there are
+	cuts  []cut
+	taken int             // by as many servers
+	back  map[uint64]bool // lanes in which it came back
 }
 
-func (s *Server) fenceInterest() redissub.Interest {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.fence
-}
-
-func (s *Server) setFence(in redissub.Interest) {
-	s.update(func() {
-		now := time.Now()
-		if s.fence.Channel != "" {
-			s.table.Want(s.fence, false, now)
-		}
-		s.fence = in
-		s.table.Want(in, true, now)
-	})
-}
-
-// fenceIn is the channel of fences in a slot: the same on all nodes.
-func (p *Slots) fenceIn(slot uint16) redissub.Interest {
-	tag, _ := tagIn(func(other uint16) bool { return other == slot })
-	return redissub.Interest{Channel: p.config.Fence + ":{" + tag + "}", Kind: redissub.Fence, Slot: slot}
-}
-
-// moveFence has the fences of a server come in its first slot. Nodes that know the same slots so agree on the channel.
-func (p *Slots) moveFence(s *Server, first uint16) {
-	if in := s.fenceInterest(); in.Channel != "" && in.Slot != first {
-		s.setFence(p.fenceIn(first))
-	}
-}
-
-// Cut is a fence on its way at one server.
-type Cut struct {
-	Lane uint64 // in which it comes back
-
+// cut is a fence at one server.
+type cut struct {
+	lane      uint64 // in which it is to come back
 	placement Placement
 	server    *Server
 	slots     []uint16
 }
 
-// Holds reports whether the server is still the one that the fence was for.
-func (c *Cut) Holds() bool {
+// holds reports whether the server is still the one that the fence was for.
+func (c *cut) holds() bool {
 	return !slices.ContainsFunc(c.slots, func(slot uint16) bool { return c.placement.Owner(slot) != c.server })
 }
 
-// Fence queues a fence behind all that was queued so far, at each server that serves one of the slots. payload makes the message for
-// a server, whose id is told where it is known; answered is called once for each cut, perhaps before Fence returns, with whether the
-// server took the fence. ok is false, and nothing is queued, where a fence could not hold: no server is known for a slot, messages
-// are held back because slots move, or fences are not received here.
-func Fence(
-	placement Placement, slots []uint16, payload func(server string) []byte, answered func(error),
-) (cuts []Cut, ok bool) {
-	ok = placement.fence(slots, func(s *Server, slots []uint16) (redisqueue.Message, bool) {
-		in, lane, id, ok := s.fenceNow()
-		if !ok || placement.Owner(in.Slot) != s {
-			return redisqueue.Message{}, false
+// NewFence makes a fence. done is called once, without locks: with nil when the fence has come back from every server, in the
+// lane in which this node received when it was queued, and everything queued before it was carried out before it. Else with
+// the error of its queue or server, or ErrAway.
+func NewFence(done func(error)) *Fence { return &Fence{done: done, back: make(map[uint64]bool)} }
+
+// Publish queues the fence behind all that was queued so far, at each server that serves one of the slots of a wish's Lanes.
+// payload makes the message for a server, whose id is told where it is known. It is called once. The lanes are those in which
+// the fence comes back.
+func (f *Fence) Publish(wishes []Wish, payload func(server string) []byte) (lanes []uint64) {
+	for _, w := range wishes {
+		if len(w.Lanes) == 0 {
+			continue
 		}
-		cuts = append(cuts, Cut{Lane: lane, placement: placement, server: s, slots: slots})
-		return redisqueue.Message{
-			Channel: in.Channel, Slot: in.Slot, Payload: payload(id),
-			Answered: func(_ int64, err error) {
-				if _, _, now, _ := s.fenceNow(); err == nil && now != id {
-					err = adapter.ErrAway // another server took it than the one that it names
-				}
-				answered(err)
-			},
-		}, true
-	})
-	return cuts, ok
+		ok := w.Placement.fence(w.Lanes, func(s *Server, slots []uint16) (redisqueue.Message, bool) {
+			return f.message(w.Placement, s, slots, payload)
+		})
+		if !ok {
+			f.End(adapter.ErrAway)
+		}
+	}
+	f.mu.Lock()
+	f.sent = true
+	for i := range f.cuts {
+		lanes = append(lanes, f.cuts[i].lane)
+	}
+	f.mu.Unlock()
+	f.judge()
+	return lanes
 }
 
-// fenceNow is the channel of fences, the lane that they come in, and the id of the server that messages go to. ok is false where
-// fences do not come, or the id is to be known and is not.
-func (s *Server) fenceNow() (in redissub.Interest, lane uint64, id string, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ok = s.fence.Channel != "" && s.table.IsOn(s.fence) && (s.sendsTo != "" || !s.config.Identify)
-	return s.fence, s.laneLocked(), s.sendsTo, ok
+// message is the fence for one server; ok is false where it could not hold.
+func (f *Fence) message(
+	placement Placement, s *Server, slots []uint16, payload func(server string) []byte,
+) (_ redisqueue.Message, ok bool) {
+	in, lane, id, ok := s.fenceNow()
+	if !ok || placement.Owner(in.Slot) != s {
+		return redisqueue.Message{}, false
+	}
+	f.mu.Lock()
+	f.cuts = append(f.cuts, cut{lane: lane, placement: placement, server: s, slots: slots})
+	f.mu.Unlock()
+	return redisqueue.Message{
+		Channel: in.Channel, Slot: in.Slot, Payload: payload(id),
+		Answered: func(_ int64, err error) {
+			if _, _, now, _ := s.fenceNow(); err == nil && now != id {
+				err = adapter.ErrAway // another server took it than the one that it names
+			}
+			f.answered(err)
+		},
+	}, true
+}
+
+// answered records that a server took the fence, or that it did not.
+func (f *Fence) answered(err error) {
+	if err != nil {
+		f.End(err)
+		return
+	}
+	f.mu.Lock()
+	f.taken++
+	f.mu.Unlock()
+	f.judge()
+}
+
+// Returned records that the fence came back in a lane.
+func (f *Fence) Returned(lane uint64) {
+	f.mu.Lock()
+	f.back[lane] = true
+	f.mu.Unlock()
+	f.judge()
+}
+
+// judge ends the fence once it is back from everywhere.
+func (f *Fence) judge() {
+	f.mu.Lock()
+	if !f.sent || f.taken < len(f.cuts) || len(f.back) < len(f.cuts) {
+		f.mu.Unlock()
+		return
+	}
+	var err error
+	for i := range f.cuts {
+		if !f.back[f.cuts[i].lane] || !f.cuts[i].holds() {
+			err = adapter.ErrAway
+		}
+	}
+	f.mu.Unlock()
+	f.End(err)
+}
+
+// End ends the fence unless it has ended.
+func (f *Fence) End(err error) {
+	f.mu.Lock()
+	done := f.done
+	f.done = nil
+	f.mu.Unlock()
+	if done != nil {
+		done(err)
+	}
 }
 
 func (p Single) fence(slots []uint16, message func(*Server, []uint16) (redisqueue.Message, bool)) bool {

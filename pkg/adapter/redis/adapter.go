@@ -71,7 +71,7 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 	a.peers = a.joinCluster()
 	a.tag.Store(&cfg.Tag)
 	if cfg.Fences {
-		a.fences = &fences{adapter: a, out: make(map[uint64]*fence)}
+		a.fences = &fences{adapter: a, out: make(map[uint64]*redisserver.Fence)}
 	}
 	if err := a.makeSets(source); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package redis
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -19,7 +20,7 @@ type fences struct {
 	mu sync.Mutex
 	// mu guards the following.
 	last   uint64
-	out    map[uint64]*fence
+	out    map[uint64]*redisserver.Fence
 	closed bool
 }
 
@@ -55,71 +56,70 @@ func readMark(payload []byte) (m mark, err error) {
 
 // Fence implements [adapter.Fencer].
 func (f *fences) Fence(nsp string, rooms []string, done func(error)) (adapter.Fence, []adapter.Lane) {
+	a := f.adapter
 	name, out := f.begin(done)
-	var cuts []redisserver.Cut
-	for _, s := range f.adapter.sets {
-		slots := s.order(nsp, rooms)
-		if out == nil || len(slots) == 0 {
-			continue
-		}
-		more, ok := redisserver.Fence(s.Placement, slots, func(server string) []byte {
-			text, err := json.Marshal(mark{Node: name.Node, Number: name.Number, Namespace: nsp, Server: server})
-			if err != nil {
-				panic(err) // strings and numbers alone
-			}
-			return text
-		}, out.answered)
-		if !ok {
-			out.finish(adapter.ErrAway)
-		}
-		cuts = append(cuts, more...)
-	}
 	if out == nil {
 		done(adapter.ErrAway)
 		return name, nil
 	}
-	out.sent(cuts)
-	lanes := make([]adapter.Lane, len(cuts))
-	for i := range cuts {
-		lanes[i] = adapter.Lane(cuts[i].Lane)
+	wishes := make([]redisserver.Wish, len(a.sets))
+	for i, s := range a.sets {
+		wishes[i] = redisserver.Wish{Placement: s.Placement, Lanes: s.order(nsp, rooms)}
 	}
-	return name, lanes
+	lanes := out.Publish(wishes, func(server string) []byte {
+		text, err := json.Marshal(mark{Node: name.Node, Number: name.Number, Namespace: nsp, Server: server})
+		if err != nil {
+			panic(err) // strings and a number alone
+		}
+		return text
+	})
+	return name, named(lanes)
 }
 
 // begin names a fence; out is nil while the node does not run.
-func (f *fences) begin(done func(error)) (name adapter.Fence, out *fence) {
+func (f *fences) begin(done func(error)) (name adapter.Fence, out *redisserver.Fence) {
+	a := f.adapter
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.last++
-	name = adapter.Fence{Node: f.adapter.config.NodeID, Number: f.last}
-	if f.closed || !f.adapter.running.Load() {
+	number := f.last
+	name = adapter.Fence{Node: a.config.NodeID, Number: number}
+	if f.closed || !a.running.Load() {
 		return name, nil
 	}
-	out = &fence{done: done, back: make(map[uint64]bool)}
-	number := f.last
-	out.forget = func() { f.forget(number) }
-	out.timer = time.AfterFunc(f.adapter.config.RequestTimeout, func() { out.finish(adapter.ErrAway) })
+	late := time.AfterFunc(a.config.RequestTimeout, func() { f.end(number) })
+	out = redisserver.NewFence(func(err error) {
+		late.Stop()
+		f.mu.Lock()
+		delete(f.out, number)
+		f.mu.Unlock()
+		done(err)
+	})
 	f.out[number] = out
 	return name, out
 }
 
-func (f *fences) forget(number uint64) {
+// find is nil for a fence that has ended.
+func (f *fences) find(number uint64) *redisserver.Fence {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.out, number)
+	return f.out[number]
+}
+
+func (f *fences) end(number uint64) {
+	if out := f.find(number); out != nil {
+		out.End(adapter.ErrAway)
+	}
 }
 
 // close ends all fences, and those to come.
 func (f *fences) close() {
 	f.mu.Lock()
 	f.closed = true
-	var out []*fence
-	for _, one := range f.out {
-		out = append(out, one)
-	}
+	numbers := slices.Collect(maps.Keys(f.out))
 	f.mu.Unlock()
-	for _, one := range out {
-		one.finish(adapter.ErrAway)
+	for _, number := range numbers {
+		f.end(number)
 	}
 }
 
@@ -140,11 +140,8 @@ func (f *fences) receive(server string, p *redisconn.Push) redisserver.Drop {
 	}
 	a.delivering.Unlock()
 	if m.Node == a.config.NodeID {
-		f.mu.Lock()
-		out := f.out[m.Number]
-		f.mu.Unlock()
-		if out != nil {
-			out.returned(lane)
+		if out := f.find(m.Number); out != nil {
+			out.Returned(lane)
 		}
 	}
 	return redisserver.Accepted
@@ -155,11 +152,7 @@ func (f *fences) ConfirmLanes(nsp string, rooms []string, done func([]adapter.La
 	a := f.adapter
 	a.whenRunning(func() {
 		redisserver.ConfirmLanes(a.wishes(nsp, rooms, true), a.config.RequestTimeout, func(lanes []uint64, err error) {
-			named := make([]adapter.Lane, len(lanes))
-			for i, lane := range lanes {
-				named[i] = adapter.Lane(lane)
-			}
-			done(named, err)
+			done(named(lanes), err)
 		})
 	})
 }
@@ -182,80 +175,10 @@ func (f *fences) Follow(nsp string) (stop func()) {
 	return sync.OnceFunc(func() { n.setFollowed(nsp, -1) })
 }
 
-// fence is one of this node's until its outcome is known.
-type fence struct {
-	// Static after construction.
-	timer  *time.Timer
-	forget func()
-
-	mu sync.Mutex
-	// mu guards the following.
-	done  func(error)       // nil once it has been called
-	cuts  []redisserver.Cut // nil until it was sent everywhere
-	taken int               // by as many servers
-	back  map[uint64]bool   // lanes in which it came back
-}
-
-func (f *fence) sent(cuts []redisserver.Cut) {
-	f.change(func() error {
-		f.cuts = cuts
-		return nil
-	})
-}
-
-// answered records that a server took the fence or did not.
-func (f *fence) answered(err error) {
-	f.change(func() error {
-		f.taken++
-		return err
-	})
-}
-
-// returned records that the fence came back.
-func (f *fence) returned(lane uint64) {
-	f.change(func() error {
-		f.back[lane] = true
-		return nil
-	})
-}
-
-// change finishes the fence where what step tells, or changes, decides it.
-func (f *fence) change(step func() error) {
-	f.mu.Lock()
-	err := step()
-	if err == nil {
-		var decided bool
-		if decided, err = f.judgeLocked(); !decided {
-			f.mu.Unlock()
-			return
-		}
+func named(lanes []uint64) []adapter.Lane {
+	list := make([]adapter.Lane, len(lanes))
+	for i, lane := range lanes {
+		list[i] = adapter.Lane(lane)
 	}
-	f.mu.Unlock()
-	f.finish(err)
-}
-
-// judgeLocked tells the outcome, if it is known by now.
-func (f *fence) judgeLocked() (decided bool, err error) {
-	if f.cuts == nil || f.taken < len(f.cuts) || len(f.back) < len(f.cuts) {
-		return false, nil
-	}
-	for i := range f.cuts {
-		if !f.back[f.cuts[i].Lane] || !f.cuts[i].Holds() {
-			return true, adapter.ErrAway
-		}
-	}
-	return true, nil
-}
-
-func (f *fence) finish(err error) {
-	f.mu.Lock()
-	done := f.done
-	f.done = nil
-	f.mu.Unlock()
-	if done == nil {
-		return
-	}
-	f.timer.Stop()
-	f.forget()
-	done(err)
+	return list
 }
