@@ -25,6 +25,7 @@
 // Fields are named with their unit: _s per second or seconds, _ms milliseconds, _kb 1,024 bytes, _per_M for each million
 // deliveries, requests or cycles. cpu_s_per_M is the user and system time of the server's processes, the figure that other load
 // on the machine disturbs least; cpu_s_per_M_incl_aux adds that of Redis; foreign_cores is what neither server, Redis nor
-// generator used. generator_limited is true when the generator's threads were busy or its messages left late: all figures
+// generator used. wakeups, reads and writes are how often a second threads of the server's processes had waited, and their system
+// calls of these kinds. generator_limited is true when the generator's threads were busy or its messages left late: all figures
 // are then lower bounds.
 package load

@@ -102,6 +102,7 @@ type sample struct {
 	server, system     float64 // of the server's processes, and the kernel's part of it
 	aux, self          float64
 	busy, steal, every float64 // of the server's cores, and of all cores
+	ours, auxiliary    effort  // of the server's processes, and of Redis
 }
 
 func (g *generator) sample() sample {
@@ -112,6 +113,7 @@ func (g *generator) sample() sample {
 		s.busy, s.steal = coreBusy(g.cpus)
 	}
 	s.every, _ = coreBusy(nil)
+	s.ours, s.auxiliary = effortOf(g.o.PIDs), effortOf(g.o.AuxPIDs)
 	return s
 }
 
@@ -122,12 +124,14 @@ func (g *generator) putCPU(r Result, a, b sample, units float64) {
 	if len(g.o.PIDs) > 0 {
 		r["server_cpu_s"] = rounded(b.server - a.server)
 		r["server_cores"] = rounded((b.server - a.server) / seconds)
+		putEffort(r, "server", a.ours, b.ours, seconds)
 		r["cpu_s_per_M"] = perMillion(b.server - a.server)
 		r["sys_s_per_M"] = perMillion(b.system - a.system)
 		own := b.server - a.server + b.aux - a.aux + b.self - a.self
 		r["foreign_cores"] = rounded(max(0, (b.every-a.every-own)/seconds))
 	}
 	if len(g.o.AuxPIDs) > 0 {
+		putEffort(r, "aux", a.auxiliary, b.auxiliary, seconds)
 		r["aux_cpu_s"] = rounded(b.aux - a.aux)
 		r["cpu_s_per_M_incl_aux"] = perMillion(b.server - a.server + b.aux - a.aux)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -137,6 +138,18 @@ func TestFanout_DeflatedMessagesAreTheSame(t *testing.T) {
 		deflated, _ := r["deflated_messages"].(int64)
 		if offered != (deflated > 0) {
 			t.Errorf("offered: %v: %d messages came deflated", offered, deflated)
+		}
+	}
+}
+
+func TestFanout_CountsWhatTheServerAsksOfTheKernel(t *testing.T) {
+	url, _ := serve(t, false)
+	o := short("fanout", url)
+	o.PIDs = []int{os.Getpid()}
+	r := run(t, o)
+	for _, field := range []string{"server_wakeups_s", "server_reads_s", "server_writes_s"} {
+		if n, _ := r[field].(float64); n <= 0 {
+			t.Errorf("%s is %v", field, r[field])
 		}
 	}
 }

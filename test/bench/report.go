@@ -32,6 +32,7 @@ type page struct {
 	Options  []string
 	Pauses   []string
 	Scale    []string
+	Hops     []string
 	Minutes  float64 // that the results took to measure
 	Growth   []growthPart
 	Failed   []results.Result
@@ -81,7 +82,7 @@ func report(run results.Run) []byte {
 	for _, name := range slices.Sorted(maps.Keys(run.Conditions.Versions)) {
 		p.Versions = append(p.Versions, name+" "+run.Conditions.Versions[name])
 	}
-	p.Titles, p.Options, p.Pauses, p.Scale = titlesOf(run), optionRows(run), pauseRows(run), scaleRows(run)
+	p.Titles, p.Options, p.Pauses, p.Scale, p.Hops = titlesOf(run), optionRows(run), pauseRows(run), scaleRows(run), hopRows(run)
 	var foreign []float64
 	for _, r := range run.Results {
 		p.Minutes += r.Took / 60

@@ -102,6 +102,20 @@ func TestReport_MarksPausesAboveTheGoal(t *testing.T) {
 	}
 }
 
+func TestReport_CountsWhatAPublishTakesOnEachHop(t *testing.T) {
+	run := measured(results.Result{Scenario: "nodes", Peer: carillon, Round: 1, At: 2, Values: map[string]float64{
+		"published_s": 2000, "dur_s": 8, "server_cpu_s": 4, "server_wakeups_s": 8000, "server_reads_s": 9000, "server_writes_s": 18_000,
+		"aux_cpu_s": .8, "aux_wakeups_s": 2000, "aux_reads_s": 2200, "aux_writes_s": 6000}})
+	for begins, want := range map[string]string{
+		"| 2 | Carillon | nodes": "| 2 | Carillon | nodes | 250 | 4 | 4.5 | 9 |",
+		"| 2 | Carillon | Redis": "| 2 | Carillon | Redis | 50 | 1 | 1.1 | 3 |",
+	} {
+		if got := row(t, run, begins); got != want {
+			t.Error(got)
+		}
+	}
+}
+
 func TestReport_SaysHowManyConnectionsThereWere(t *testing.T) {
 	run := measured(result("scale", carillon, 0, "connections", 400_000), result("scale", carillon, 0, "kernel_kb_per_conn", 7.7))
 	if got := row(t, run, "| connections held at once"); got != "| connections held at once | 400,000 |" {

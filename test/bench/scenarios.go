@@ -129,6 +129,8 @@ func scenarios(top int) []scenario {
 			figures: []figure{
 				cpu(atMost(.8, .7)), {field: "lat_p99_ms", text: "p99 ms", target: atMost(.6, .45)}, lost,
 			}},
+		{name: "slow", title: "one to each of 500 rooms of 8, 2,000 times a second in all: what growth over nodes begins with",
+			load: always("rooms --rooms 500 --members 8 --rate 2000"), peers: all, figures: []figure{cpu(target{}), {field: "lat_p99_ms", text: "p99 ms"}, lost}},
 		{name: "cluster", title: "two nodes and Redis, one room of 2,000, highest rate", load: always("fanout --clients 2000"), setup: overRedis, nodes: two,
 			peers: whole, figures: []figure{deliveries(atLeast(10, 20)), cpuRedis(atMost(.2, .1)), lost}},
 		{name: "cluster-rooms", title: "two nodes and Redis, 1,000 rooms of 10, highest rate", load: always("rooms --rooms 1000 --members 10"), setup: overRedis,

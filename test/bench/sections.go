@@ -100,3 +100,28 @@ func titlesOf(run results.Run) (lines []string) {
 	}
 	return lines
 }
+
+// hopRows are what a publish takes on the nodes and on Redis, in the scenario nodes: all nodes together.
+func hopRows(run results.Run) (rows []string) {
+	for _, at := range run.Steps("nodes") {
+		for _, peer := range whole {
+			for _, hop := range []struct{ prefix, name string }{{"server", "nodes"}, {"aux", "Redis"}} {
+				each := func(field string) (float64, bool) {
+					total, found := run.Median("nodes", peer, at, field)
+					publishes, ok := run.Median("nodes", peer, at, "published_s")
+					return total / max(publishes, 1), found && ok
+				}
+				cpu, _ := each(hop.prefix + "_cpu_s")
+				seconds, timed := run.Median("nodes", peer, at, "dur_s")
+				wakeups, counted := each(hop.prefix + "_wakeups_s")
+				reads, _ := each(hop.prefix + "_reads_s")
+				writes, _ := each(hop.prefix + "_writes_s")
+				if timed && counted {
+					rows = append(rows, fmt.Sprintf("| %g | %s | %s | %s | %s | %s | %s |", at, title(peer), hop.name,
+						number(cpu/seconds*1e6), number(wakeups), number(reads), number(writes)))
+				}
+			}
+		}
+	}
+	return rows
+}
