@@ -3,10 +3,10 @@
 package redis_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,6 +16,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 )
 
@@ -23,8 +24,10 @@ var soakTime = flag.Duration("soak", 10*time.Minute, "how long each topology is 
 
 // soak is some nodes that publish to one another, numbered, while Redis is mistreated.
 //
-// Each message is accounted for: it arrives at most once and in order; and when its publisher was told that Redis took it,
-// it arrives wherever a confirmation before it and another one after it frame it without a gap counted in between.
+// Each message is accounted for: it arrives at most once; among those of which the outcome is known it arrives in order; and
+// when its publisher was told that Redis took it, it arrives wherever a confirmation before it and another one after it frame
+// it without a gap counted in between. One whose outcome is unknown may still be at a server that is frozen, which carries it
+// out when it goes on.
 type soak struct {
 	t     *testing.T
 	rooms []string
@@ -145,14 +148,25 @@ func (s *soak) account() {
 }
 
 func (s *soak) accountFor(from, to *soakNode, room string, heard []int) {
-	if !slices.IsSorted(heard) {
-		s.t.Errorf("%s to %s in %s: out of order", from.id, to.id, room)
-	}
-	if len(slices.Compact(slices.Clone(heard))) != len(heard) {
-		s.t.Errorf("%s to %s in %s: something twice", from.id, to.id, room)
+	sent := from.sent[room]
+	arrived := make(map[int]bool)
+	last, late := -1, 0
+	for _, i := range heard {
+		if arrived[i] {
+			s.t.Errorf("%s to %s in %s: %d twice", from.id, to.id, room, i)
+		}
+		arrived[i] = true
+		switch {
+		case i > last:
+			last = i
+		case errors.Is(sent[i].err, adapter.ErrUnknown):
+			late++
+		default:
+			s.t.Errorf("%s to %s in %s: %d %s came after %d %s", from.id, to.id, room, i, sent[i], last, sent[last])
+		}
 	}
 	taken, missed, lost := 0, 0, 0
-	for i, m := range from.sent[room] {
+	for i, m := range sent {
 		if m.over.IsZero() {
 			s.t.Errorf("%s: message %d in %s has no outcome", from.id, i, room)
 		}
@@ -160,18 +174,22 @@ func (s *soak) accountFor(from, to *soakNode, room string, heard []int) {
 			continue
 		}
 		taken++
-		if _, ok := slices.BinarySearch(heard, i); ok {
+		if arrived[i] {
 			continue
 		}
 		if missed++; to.certainAt(m) {
 			lost++
+			s.t.Errorf("%s to %s in %s: %d %s lost without a gap", from.id, to.id, room, i, m)
 		}
 	}
-	s.t.Logf("%s to %s in %s: %d sent, %d taken, %d heard, %d missed in gaps", from.id, to.id, room,
-		len(from.sent[room]), taken, len(heard), missed-lost)
-	if lost > 0 {
-		s.t.Errorf("%d lost without a gap", lost)
-	}
+	s.t.Logf("%s to %s in %s: %d sent, %d taken, %d heard, %d missed in gaps, %d late with unknown outcome", from.id, to.id, room,
+		len(sent), taken, len(heard), missed-lost, late)
+}
+
+// String tells when a message was published and when its outcome was known.
+func (m soakMessage) String() string {
+	const clock = "04:05.000000"
+	return fmt.Sprintf("(%s to %s, %v)", m.at.Format(clock), m.over.Format(clock), m.err)
 }
 
 // certainAt reports whether two confirmations, with no gap between them, frame a message.
@@ -250,7 +268,7 @@ func TestSoak_ShardedCluster(t *testing.T) {
 			slot := redisconn.Slot("socket.io#/#" + rooms[rand.IntN(len(rooms))] + "#")
 			from, to := c.serving(slot, masters), masters[rand.IntN(len(masters))]
 			if from != nil && from != to {
-				c.move(slot, from, to)
+				c.tryMove(slot, from, to)
 			}
 		case 4:
 			for _, s := range c.servers {
@@ -262,6 +280,20 @@ func TestSoak_ShardedCluster(t *testing.T) {
 		}
 	}, func() time.Duration { return time.Duration(3+rand.IntN(7)) * time.Second })
 	s.account()
+}
+
+// tryMove is move while roles may change, for which Redis refuses some of it. A tool would go on with it later, as the next
+// move does.
+func (c *cluster) tryMove(slot uint16, from, to *clusterNode) {
+	set := func(at *clusterNode, state string, other *clusterNode) {
+		if err := at.client().Do(c.t.Context(), "CLUSTER", "SETSLOT", slot, state, other.id()).Err(); err != nil {
+			c.t.Logf("slot %d not %s: %v", slot, state, err)
+		}
+	}
+	set(to, "IMPORTING", from)
+	set(from, "MIGRATING", to)
+	set(to, "NODE", to)
+	set(from, "NODE", to)
 }
 
 // current are the servers that are masters now.
