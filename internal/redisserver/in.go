@@ -107,13 +107,11 @@ func (s *Server) disconnected() (proven bool) {
 }
 
 func (s *Server) confirmed(k redisconn.Kind, name string) (err error) {
-	var taken, probed bool
-	s.update(func() { taken, probed, err = s.table.Confirm(k, name, time.Now()) })
-	// All that Redis takes away before it accepts a subscription again is one gap: the channels of a slot go together.
-	if taken && !s.gap {
+	var torn, probed bool
+	s.update(func() { torn, probed, err = s.table.Confirm(k, name, time.Now()) })
+	if torn {
 		s.config.Metrics.Resubscribes.Inc()
 	}
-	s.gap = taken || s.gap && k != redisconn.ShardSubscribed
 	s.config.Refusals.Granted(RefusedSubscribe)
 	if probed {
 		wakeUp(s.probing)

@@ -121,6 +121,9 @@ func (m *model) confirm() {
 			m.fail("confirmed without a connection that hears")
 		}
 		for _, r := range rooms {
+			if m.held[r] && !m.delivers(r) {
+				m.fail("%s is confirmed, and its messages are dropped", r)
+			}
 			// What Redis has taken back since the fence is known once it is read.
 			if m.held[r] && !m.conn.taken[r] {
 				m.sure[r] = true
@@ -219,6 +222,21 @@ func (m *model) take() {
 	}
 }
 
+// delivers reports whether a message for a room would be delivered.
+func (m *model) delivers(room string) bool {
+	interests, _ := m.s.interests(false, []byte(room))
+	return len(interests) > 0
+}
+
+// move has another server serve the slot of all rooms, and then this one again.
+func (m *model) move() {
+	m.did("move")
+	clear(m.sure)
+	released := m.s.release(func(uint16) bool { return false })
+	m.did("back with %d", len(released))
+	m.s.touch(released)
+}
+
 // read is a step of the goroutine that reads.
 func (m *model) read() {
 	c := m.conn
@@ -297,6 +315,8 @@ func (m *model) step() {
 	case n < 95:
 		time.Sleep(time.Duration(m.rng.IntN(200)) * time.Millisecond)
 		m.did("time passes")
+	case n < 96 && m.rng.IntN(2) == 0:
+		m.move()
 	case n < 96:
 		m.take()
 	case n < 97:
@@ -339,6 +359,9 @@ func (m *model) settle() {
 		wanted := m.held[r] || r == shared && m.held["/other"+shared]
 		if m.conn.subscribed[r] != wanted {
 			m.fail("%s: subscribed %v, wanted %v", r, m.conn.subscribed[r], wanted)
+		}
+		if delivered := m.delivers(r); delivered != wanted {
+			m.fail("%s: delivered %v, wanted %v", r, delivered, wanted)
 		}
 	}
 	rows := 1

@@ -29,11 +29,8 @@ type Server struct {
 	wake     chan struct{}    // command may have something to do; never closed
 	probing  chan struct{}    // and watch; never closed
 
-	// Owned by receive.
-	gap          bool   // Redis has taken subscriptions away and accepted none since
-	receivesFrom string // the id of the server that the connection in is with, if that is known
-
-	number uint64 // static: no other server of this process has it
+	receivesFrom string // the id of the server that the connection in is with, if that is known; owned by receive
+	number       uint64 // static: no other server of this process has it
 
 	connected atomic.Bool // the connection out
 	ready     atomic.Bool // a probe has come back, once
@@ -161,6 +158,13 @@ func (s *Server) certain(version uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.table.Version() == version
+}
+
+// wants reports whether channels of some slots are wanted.
+func (s *Server) wants(slots func(slot uint16) bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.table.Wants(slots)
 }
 
 // release gives up what another server is to serve.

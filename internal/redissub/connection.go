@@ -28,10 +28,11 @@ func (t *Table) Detach() (proven bool) {
 	t.version++
 	t.joins, t.leaves, t.lingering, t.batch, t.outstanding = nil, nil, nil, nil, nil
 	t.refusals, t.retryAt = nil, time.Time{}
+	clear(t.torn)
 	t.unconfirmed, t.lastBatch = 0, 0
 	t.attached = false
 	for r := range t.rows.all() {
-		r.state, r.queued, r.offAt = stateOff, false, time.Time{}
+		r.state, r.queued, r.offAt, r.released = stateOff, false, time.Time{}, false
 		r.refused, r.retried, r.denied = false, false, false
 		if !r.wanted {
 			t.drop(r)
@@ -43,9 +44,9 @@ func (t *Table) Detach() (proven bool) {
 	return t.proven
 }
 
-// Confirm records a confirmation from Redis. taken: Redis ended a subscription by itself; probed: the probe channel is
-// subscribed. An error means that table and connection no longer agree.
-func (t *Table) Confirm(k redisconn.Kind, name string, now time.Time) (taken, probed bool, err error) {
+// Confirm records a confirmation from Redis. torn: Redis has begun to end subscriptions of a slot by itself; probed: the
+// probe channel is subscribed. An error means that table and connection no longer agree.
+func (t *Table) Confirm(k redisconn.Kind, name string, now time.Time) (torn, probed bool, err error) {
 	t.alive(now)
 	v, ok := confirmations[k]
 	if !ok {
@@ -82,7 +83,11 @@ func (t *Table) on(r *row, now time.Time) {
 		t.retryDelay = 0
 	}
 	r.state, r.retried, r.denied = stateOn, false, false
-	if !r.wanted {
+	delete(t.torn, r.slot)
+	switch {
+	case r.released:
+		t.queue(&t.leaves, r)
+	case !r.wanted:
 		t.startLinger(r, now)
 	}
 	for w := range r.waits {
@@ -92,7 +97,7 @@ func (t *Table) on(r *row, now time.Time) {
 
 // off is where every row ends that is not subscribed any more.
 func (t *Table) off(r *row) {
-	r.state, r.offAt, r.queued = stateOff, time.Time{}, false
+	r.state, r.offAt, r.queued, r.released = stateOff, time.Time{}, false, false
 	if r.wanted {
 		t.queue(&t.joins, r)
 	} else {
@@ -105,15 +110,18 @@ func (t *Table) asked(v verb, name string) bool {
 	return len(t.outstanding) > 0 && t.outstanding[0].verb == v && t.outstanding[0].rows[0].Name == name
 }
 
-// taken records that Redis ended a subscription by itself, as it does with a slot that moves to another server.
-func (t *Table) taken(name string) bool {
+// taken records that Redis ended a subscription by itself, as it does with a slot that moves to another server. It reports
+// whether this is the first of its slot since Redis last accepted one there: the channels of a slot go together.
+func (t *Table) taken(name string) (first bool) {
 	r := t.rows.names[name]
 	if r == nil || r.state != stateOn {
 		return false
 	}
 	t.version++
 	t.off(r)
-	return true
+	first = !t.torn[r.slot]
+	t.torn[r.slot] = true
+	return first
 }
 
 // Refuse records that Redis refused the oldest command; denied means for lack of the right to one of its channels, so that
@@ -143,7 +151,7 @@ func (t *Table) Refuse(denied bool, now time.Time) (ok bool) {
 // putOff has the rows of a refused command tried again later.
 func (t *Table) putOff(rows []*row, denied bool, now time.Time) {
 	for _, r := range rows {
-		r.state = stateOff
+		r.state, r.released = stateOff, false
 		if !r.wanted {
 			t.drop(r)
 			continue

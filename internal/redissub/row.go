@@ -36,8 +36,14 @@ type row struct {
 	refused   bool      // it waits for retryAt
 	retried   bool      // it did, and was sent again
 	denied    bool      // this user may not subscribe to it
-	waits     map[*Wait]struct{}
+	// released: another server serves the slot, and this one may still send what was published here before. It is not
+	// delivered, since messages of the other server may already have been. The row has to be off before it is used again.
+	released bool
+	waits    map[*Wait]struct{}
 }
+
+// isOn reports whether messages on the channel are received.
+func (r *row) isOn() bool { return r.state == stateOn && !r.released }
 
 // add makes an interest one of those that want the row.
 func (r *row) add(in Interest) {

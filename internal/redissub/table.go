@@ -34,8 +34,10 @@ type Table struct {
 	outstanding []Command
 	unconfirmed int // channels of outstanding and batch
 	lastBatch   int
-	attached    bool // a connection takes commands
-	closed      bool
+	// torn are the slots of which Redis has ended subscriptions and accepted none since.
+	torn     map[uint16]bool
+	attached bool // a connection takes commands
+	closed   bool
 
 	version uint64
 	ended   []End
@@ -44,7 +46,9 @@ type Table struct {
 // New makes an empty table. A row that nothing wants any more stays subscribed for linger. sharded: the channels are
 // sharded ones; bySlot: one command may only name channels of one slot.
 func New(linger time.Duration, sharded, bySlot bool) *Table {
-	return &Table{linger: linger, sharded: sharded, bySlot: bySlot, rows: newRows()}
+	return &Table{
+		linger: linger, sharded: sharded, bySlot: bySlot, rows: newRows(), torn: make(map[uint16]bool),
+	}
 }
 
 // Version changes whenever a row that was on goes off without our doing. What was certain in one version is not in the
@@ -83,6 +87,9 @@ func (t *Table) Want(in Interest, wanted bool, now time.Time) {
 
 func (t *Table) wish(r *row) {
 	r.offAt = time.Time{}
+	if r.released {
+		return
+	}
 	r.queued = r.queued && r.state == stateOff
 	if r.state == stateOff && !r.refused {
 		t.queue(&t.joins, r)
@@ -93,7 +100,7 @@ func (t *Table) unwish(r *row, now time.Time) {
 	switch {
 	case r.state == stateOff:
 		t.drop(r)
-	case r.state == stateOn && r.offAt.IsZero():
+	case r.isOn() && r.offAt.IsZero():
 		t.startLinger(r, now)
 	}
 	t.fail(r)
@@ -158,7 +165,18 @@ func (t *Table) NextDue() time.Time {
 	return next
 }
 
-// Release gives up all rows that another server is to serve, and returns what they were for.
+// Wants reports whether channels of some slots are wanted.
+func (t *Table) Wants(slots func(slot uint16) bool) bool {
+	for r := range t.rows.all() {
+		if r.kind != Probe && r.wanted && slots(r.slot) {
+			return true
+		}
+	}
+	return false
+}
+
+// Release gives up all rows that another server is to serve, and returns what they were for. From now on no
+// message on their channels has interests: the other server may deliver what was published later.
 func (t *Table) Release(served func(slot uint16) bool) []Interest {
 	var released []Interest
 	for r := range t.rows.all() {
@@ -169,6 +187,7 @@ func (t *Table) Release(served func(slot uint16) bool) []Interest {
 			released = append(released, r.interests...)
 		}
 		r.wanted, r.offAt = false, time.Time{}
+		r.released = r.state != stateOff
 		t.version++
 		t.fail(r)
 		switch r.state {
@@ -185,7 +204,7 @@ func (t *Table) Release(served func(slot uint16) bool) []Interest {
 // is.
 func (t *Table) Interests(pattern bool, name []byte) []Interest {
 	r := t.rows.of(pattern)[string(name)]
-	if r == nil {
+	if r == nil || r.released {
 		return nil
 	}
 	return r.interests
@@ -194,7 +213,7 @@ func (t *Table) Interests(pattern bool, name []byte) []Interest {
 // IsOn reports whether the channel of an interest is subscribed.
 func (t *Table) IsOn(in Interest) bool {
 	r := t.rows.find(in.Key())
-	return r != nil && r.state == stateOn
+	return r != nil && r.isOn()
 }
 
 // Names reports whether a channel of the table suits.

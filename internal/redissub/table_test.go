@@ -199,3 +199,76 @@ func TestTable_ReplyThatFitsNoCommandIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// TestTable_EachSlotTakenAwayIsAGapOfItsOwn: the channels of a slot are one gap, whatever was taken away before and has
+// not come back.
+func TestTable_EachSlotTakenAwayIsAGapOfItsOwn(t *testing.T) {
+	s := newScript(t, true, true)
+	s.Attach(s.now)
+	s.wantRooms(true, "a", "b", "cc") // of two slots
+	s.confirmAll(s.expect("ssubscribe[a b]", "ssubscribe[cc]"))
+	take := func(name string, gap bool) {
+		t.Helper()
+		if torn, _, err := s.Confirm(redisconn.ShardUnsubscribed, name, s.now); torn != gap || err != nil {
+			t.Errorf("%s was taken: gap %v, %v", name, torn, err)
+		}
+	}
+	take("a", true)
+	take("b", false)
+	s.Release(func(slot uint16) bool { return slot == 2 })
+	take("cc", true)
+	s.confirmAll(s.expect("ssubscribe[cc]"))
+	take("cc", true)
+	s.Detach()
+	s.Attach(s.now)
+	s.wantRooms(true, "a")
+	s.confirmAll(s.expect("ssubscribe[a]", "ssubscribe[cc]"))
+	take("a", true)
+}
+
+// TestTable_ReleasedChannelIsSilentUntilItIsSubscribedAgain: what is still on its way was published before what another
+// server may have delivered already.
+func TestTable_ReleasedChannelIsSilentUntilItIsSubscribedAgain(t *testing.T) {
+	s := newScript(t, true, true)
+	s.Attach(s.now)
+	s.wantRooms(true, "a")
+	s.confirmAll(s.expect("ssubscribe[a]"))
+	expect := func(when string, interests int) {
+		t.Helper()
+		if got := s.Interests(false, []byte("a")); len(got) != interests {
+			t.Errorf("%s: a message is for %v", when, got)
+		}
+	}
+	expect("subscribed", 1)
+	s.Release(func(uint16) bool { return false })
+	expect("released", 0)
+	leave := s.expect("sunsubscribe[a]")
+	s.wantRooms(true, "a")
+	expect("back", 0)
+	s.confirmAll(leave)
+	s.confirmAll(s.expect("ssubscribe[a]"))
+	expect("subscribed again", 1)
+	s.Release(func(uint16) bool { return false })
+	s.wantRooms(true, "a") // before the command was sent
+	expect("back at once", 0)
+	s.confirmAll(s.expect("sunsubscribe[a]"))
+	s.confirmAll(s.expect("ssubscribe[a]"))
+	expect("subscribed once more", 1)
+	s.Detach()
+	s.Attach(s.now)
+	join := s.expect("ssubscribe[a]")
+	s.Release(func(uint16) bool { return false }) // before Redis has answered
+	s.wantRooms(true, "a")
+	s.confirmAll(join)
+	expect("back before it was subscribed", 0)
+	s.confirmAll(s.expect("sunsubscribe[a]"))
+	s.expect("ssubscribe[a]")
+	s.Release(func(uint16) bool { return false })
+	s.wantRooms(true, "a")
+	if !s.Refuse(false, s.now) {
+		t.Fatal("nothing to refuse")
+	}
+	s.now = s.now.Add(time.Minute)
+	s.confirmAll(s.expect("ssubscribe[a]"))
+	expect("back before it was refused", 1)
+}

@@ -68,7 +68,7 @@ func (t *Table) advance(w *Wait) {
 		case r == nil || !r.wanted || r.denied:
 			t.end(w, adapter.ErrAway)
 			return
-		case r.state != stateOn:
+		case !r.isOn():
 			t.attend(w, r)
 			return
 		}
@@ -80,7 +80,7 @@ func (t *Table) advance(w *Wait) {
 // fenced records that a fence has come back for w. Its rows may have been left, and joined again, meanwhile.
 func (t *Table) fenced(w *Wait) {
 	for _, key := range w.keys {
-		if r := t.rows.find(key); r == nil || !r.wanted || r.state != stateOn || w.version != t.version {
+		if r := t.rows.find(key); r == nil || !r.wanted || !r.isOn() || w.version != t.version {
 			w.next = 0
 			t.advance(w)
 			return
