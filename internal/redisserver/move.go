@@ -3,6 +3,7 @@ package redisserver
 import (
 	"context"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -17,25 +18,44 @@ func (p *Slots) change(next *routes) {
 		p.mu.Unlock()
 		return
 	}
+	counted := p.countGaps(old, next)
 	p.routes.Store(next)
 	lost := p.moveMessages(old, next)
 	gone := p.serveLocked(next)
 	p.mu.Unlock()
 	lost.Finish()
 	for _, s := range gone {
-		p.config.Metrics.Resubscribes.Inc()
-		p.leave(s)
+		p.handOver(s, true)
 		if s.end != nil {
 			s.end()
 		}
 		p.log.Info("shard gone", zap.String("address", s.address))
 	}
 	for _, s := range p.Servers() {
-		p.leave(s)
+		p.handOver(s, counted[s])
 	}
 	p.settleHomeless()
 	p.tellMoved()
 	p.config.Connected()
+}
+
+// countGaps counts one gap for each server that loses slots with channels that are wanted, or all of its slots: what is
+// published before they are subscribed elsewhere is missed. It is called before the routes change, because afterwards a
+// confirmation may succeed at the new server, and would seem to prove that nothing was missed.
+func (p *Slots) countGaps(old, next *routes) (counted map[*Server]bool) {
+	counted = make(map[*Server]bool)
+	for slot, s := range old {
+		if s != nil && next[slot] != s {
+			counted[s] = false
+		}
+	}
+	for s := range counted {
+		lost := func(slot uint16) bool { return old[slot] == s && next[slot] != s }
+		if counted[s] = !slices.Contains(next[:], s) || s.wants(lost); counted[s] {
+			p.config.Metrics.Resubscribes.Inc()
+		}
+	}
+	return counted
 }
 
 // serveLocked starts the servers that serve a slot, and takes out those that serve none.
@@ -101,14 +121,35 @@ func (p *Slots) settled(from *Server, again []redisqueue.Message) {
 	}
 	p.mu.RUnlock()
 	if !plain {
-		lost = p.putBack(from, again)
+		lost = p.settleMoved(from, again)
 	}
 	lost.Finish()
 }
 
-func (p *Slots) putBack(from *Server, again []redisqueue.Message) (lost redisqueue.Losses) {
+// settleMoved is settled when slots have moved. The barriers behind a server that has been replaced open a little later:
+// it was frozen, say, and did not know yet that its replica had been promoted when it accepted the batch. It then passes
+// the messages on to the replica, over the bus of the cluster, where they could arrive behind later ones.
+func (p *Slots) settleMoved(from *Server, again []redisqueue.Message) redisqueue.Losses {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.byAddress[from.address] == from || p.closed {
+		return p.putBackLocked(from, again)
+	}
+	p.late[from] = append(p.late[from], again...)
+	time.AfterFunc(busDelay, func() { p.settleReplaced(from) })
+	return nil
+}
+
+func (p *Slots) settleReplaced(from *Server) {
+	p.mu.Lock()
+	again := p.late[from]
+	delete(p.late, from)
+	lost := p.putBackLocked(from, again)
+	p.mu.Unlock()
+	lost.Finish()
+}
+
+func (p *Slots) putBackLocked(from *Server, again []redisqueue.Message) (lost redisqueue.Losses) {
 	var stay []redisqueue.Message
 	back := make(map[uint16][]redisqueue.Message)
 	for slot, at := range p.barriers {
@@ -131,15 +172,17 @@ func (p *Slots) putBack(from *Server, again []redisqueue.Message) (lost redisque
 	return lost
 }
 
-// leave hands what a server does not serve any more to those that do, and sees that its probes go through a channel that
-// it serves.
-func (p *Slots) leave(s *Server) {
+// leave implements [Placement].
+func (p *Slots) leave(s *Server) { p.handOver(s, false) }
+
+// handOver brings the interests that a server does not serve any more to those that do, and sees that its probes go
+// through a channel that it serves. counted: the gap has been counted.
+func (p *Slots) handOver(s *Server, counted bool) {
 	current := p.routes.Load()
 	serves := func(slot uint16) bool { return current[slot] == s }
 	released := s.release(serves)
 	if slices.Contains(current[:], s) {
-		// What is published before they are subscribed elsewhere is missed. A server that is gone was counted as such.
-		if len(released) > 0 {
+		if len(released) > 0 && !counted {
 			p.config.Metrics.Resubscribes.Inc()
 		}
 		if !serves(s.probe().Slot) {

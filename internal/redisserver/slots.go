@@ -2,6 +2,7 @@ package redisserver
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -22,6 +23,8 @@ const (
 	// checkInterval spaces them while all is well. A master that was frozen and comes back as a replica serves subscriptions
 	// as before, and nothing tells that it was replaced and that messages were missed meanwhile.
 	checkInterval = 10 * time.Second
+	// busDelay is how long a message may be on its way between two servers of a cluster.
+	busDelay = 250 * time.Millisecond
 )
 
 // Slots is the placement by hash slot on a Redis Cluster, whose masters come and go. Masters tell when that changes, by
@@ -48,6 +51,8 @@ type Slots struct {
 	// barriers are slots that have moved while a message was on its way at their old server: the new one holds later
 	// messages back until that has been settled.
 	barriers map[uint16]*Server
+	// late are messages that replaced servers did not carry out, until busDelay is over.
+	late     map[*Server][]redisqueue.Message
 	homeless map[redissub.Key]redissub.Interest // in slots that no server is known to serve
 	waiting  []func()                           // for slots to move
 	closed   bool
@@ -67,6 +72,7 @@ func NewSlots(client *goredis.ClusterClient, sp *Speech, cfg *Config) *Slots {
 		stale:     make(chan struct{}, 1),
 		byAddress: make(map[string]*Server),
 		barriers:  make(map[uint16]*Server),
+		late:      make(map[*Server][]redisqueue.Message),
 		homeless:  make(map[redissub.Key]redissub.Interest),
 	}
 	p.routes.Store(new(routes))
@@ -112,7 +118,11 @@ func (p *Slots) Run(ctx context.Context) {
 	p.group.Wait()
 	p.mu.Lock()
 	p.closed = true
+	replaced := slices.Collect(maps.Keys(p.late))
 	p.mu.Unlock()
+	for _, s := range replaced {
+		p.settleReplaced(s)
+	}
 	p.tellMoved()
 	p.nowhere.Close()
 }

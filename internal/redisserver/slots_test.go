@@ -8,8 +8,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
@@ -166,5 +168,79 @@ func TestSlots_OrderHoldsWhateverMoves(t *testing.T) {
 		}
 		a.queue.Close()
 		b.queue.Close()
+	}
+}
+
+// countingGaps calls counted with each gap.
+type countingGaps struct {
+	prometheus.Counter
+
+	counted func()
+}
+
+func (c countingGaps) Inc() {
+	c.counted()
+	c.Counter.Inc()
+}
+
+// TestSlots_GapIsCountedBeforeAnythingIsCertainElsewhere: a confirmation at the new server would seem to prove that nothing
+// was missed.
+func TestSlots_GapIsCountedBeforeAnythingIsCertainElsewhere(t *testing.T) {
+	p, first, _ := twoServers(t)
+	gaps, moving := 0, uint16(0)
+	p.config.Metrics.Resubscribes = countingGaps{gauge(), func() {
+		gaps++
+		if p.Owner(moving) != first {
+			t.Error("counted when the new server serves already")
+		}
+	}}
+	move := func(what string, slot uint16, want int) {
+		t.Helper()
+		gaps, moving = 0, slot
+		if p.moved(first, slot, "second:1"); gaps != want {
+			t.Errorf("%s: %d gaps instead of %d", what, gaps, want)
+		}
+	}
+	p.Touch([]redissub.Interest{roomOf("a", 5), roomOf("b", 5)})
+	move("a slot without channels", 6, 0)
+	move("a slot with two", 5, 1)
+	p.Touch([]redissub.Interest{roomOf("c", 7)})
+	gaps, moving = 0, 7
+	if p.apply([]redisconn.Range{{Last: redisconn.Slots - 1, Address: "second:1"}}, &goredis.Options{}); gaps != 1 {
+		t.Errorf("the first serves nothing any more: %d gaps", gaps)
+	}
+}
+
+// TestSlots_BusOfTheClusterIsGivenTime: a master that was replaced without knowing it has accepted a message, and passes it
+// on to its replica. Those behind it wait for longer than that takes.
+func TestSlots_BusOfTheClusterIsGivenTime(t *testing.T) {
+	for _, refused := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p, first, second := twoServers(t)
+			push := func(payload string) { p.Push(redisqueue.Message{Slot: 5, Payload: []byte(payload)}) }
+			push("1")
+			out := slices.Clone(first.queue.Take(nil, 10, 1000))
+			p.apply([]redisconn.Range{{Last: redisconn.Slots - 1, Address: "second:1"}}, &goredis.Options{})
+			push("2")
+			want := []string{"2"}
+			if refused {
+				want = []string{"1", "2"}
+			} else {
+				out = nil
+			}
+			first.events.settled(first, out)
+			first.events.settled(first, nil) // a probe
+			clear(out)
+			time.Sleep(busDelay - 1)
+			push("3")
+			expectPayloads(t, second.queue.Take(nil, 10, 1000))
+			second.events.settled(second, nil)
+			time.Sleep(1)
+			synctest.Wait()
+			expectPayloads(t, second.queue.Take(nil, 10, 1000), append(want, "3")...)
+			second.events.settled(second, nil)
+			push("4")
+			expectPayloads(t, second.queue.Take(nil, 10, 1000), "4")
+		})
 	}
 }

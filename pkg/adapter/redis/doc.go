@@ -58,7 +58,9 @@
 // What one goroutine publishes in one namespace arrives in that order, whatever rooms it names; on a Redis Cluster with
 // sharded channels, what it publishes for one room, and what it publishes for the namespace or several rooms, unless a
 // hash tag in the key, such as {socket.io}, puts all channels at one master. A message whose slot has moved waits at the
-// new master until those before it are settled at the old one.
+// new master until those before it are settled at the old one, and, where its replica has taken that one's place, until what
+// it accepted has had time to reach the replica. From the moment at which a node looks for a channel at another server it
+// delivers nothing more from the old one.
 //
 // A message is published at most once: when Redis did not answer, the outcome is unknown, counted, and never tried again.
 // When Redis answered that it cannot now, it is put back. What a server accepted that is not a master any more has no known
