@@ -80,7 +80,7 @@ var allowed = map[string][]string{
 
 	"internal/gateway": {
 		"internal/api", "internal/ask", "internal/auth", "internal/config", "internal/demo", "internal/msgjson", "internal/origin", "internal/podcost", "internal/policy",
-		"internal/pythonbus", "internal/rediswire", "internal/relay", "internal/upstream", "internal/webhook",
+		"internal/pythonbus", "internal/redissessions", "internal/rediswire", "internal/relay", "internal/upstream", "internal/webhook",
 		"pkg/adapter", "pkg/adapter/redis", "pkg/emitter", "pkg/engine", "pkg/rooms", "pkg/socketio", "pkg/socketio/packet",
 	},
 	"cmd/gateway": {"docs", "internal/api", "internal/auth", "internal/config", "internal/gateway", "internal/load", "internal/policytest", "pkg/emitter"},

@@ -68,6 +68,7 @@ type Gateway struct {
 	clients  endpoint
 	ops      endpoint
 	peers    *peers // nil: there are none
+	moves    *moves // nil: Socket.IO sessions stay on their node
 	api      backendAPI
 	pod      *Pod // nil: not in Kubernetes, or without the right to patch it
 	socketio *socketio.Server
@@ -179,6 +180,11 @@ func (g *Gateway) serveClients(o Options, tag func() string, registry prometheus
 	}
 	// The server asks the limiter and the limiter the server, so one of them has to come later.
 	g.limits = newLimiter(cfg.Path, cfg.TrustedProxies, func() *socketio.Server { return g.socketio }, registry, g.logger.Named("clients"))
+	if hasPeers(o.Config) && !o.EmbeddedRedis {
+		if err := g.newMoves(o.Config, registry); err != nil {
+			return err
+		}
+	}
 	cluster, err := g.joinPython(registry)
 	if err != nil {
 		return fmt.Errorf("adapter.python: %w", err)

@@ -45,7 +45,10 @@ func hasPeers(cfg config.Config) bool {
 // newPeers makes the listener for the other nodes: those that the configuration lists, else those of the cluster.
 func (g *Gateway) newPeers(o Options, tag func() string, registry prometheus.Registerer) error {
 	cfg := o.Config.Peer
-	p := &peers{secret: peerSecret{client: g.redis, key: secretKey(o.Config.Redis), log: g.logger.Named("peers")}}
+	p := &peers{secret: peerSecret{
+		client: g.redis, key: secretKey(o.Config.Redis), log: g.logger.Named("peers"),
+		learnt: func(secret []byte) { g.socketio.SetRecoveryKey(recoveryKey(secret)) },
+	}}
 	if cfg.Secret != "" {
 		p.secret.client = nil
 		p.secret.use([]byte(cfg.Secret))
@@ -58,6 +61,7 @@ func (g *Gateway) newPeers(o Options, tag func() string, registry prometheus.Reg
 		Allow:   g.limits.mayGuess,
 		Miss:    g.limits.guessed,
 		Full:    g.limits.connections.refuse,
+		Moves:   g.socketio.ServePeer,
 		MaxBody: int(o.Config.Engine.MaxPayload),
 		// A poll is answered with a ping at the latest.
 		PollTimeout: o.Config.Engine.PingInterval + o.Config.Engine.PingTimeout,
@@ -79,6 +83,9 @@ func (g *Gateway) newPeers(o Options, tag func() string, registry prometheus.Reg
 	var err error
 	if p.relay, err = relay.New(r); err != nil {
 		return err
+	}
+	if g.moves != nil {
+		g.moves.reach(p.relay.Peers(), r.Directory)
 	}
 	p.endpoint = newEndpoint("peers", o.Peers, cfg.Address, p.relay.Owner(p.sessions),
 		o.Config.Server.HeaderTimeout, g.httpLog("peers"))

@@ -30,12 +30,16 @@ type peerSecret struct {
 	client goredis.UniversalClient // nil: nothing is to be agreed on
 	key    string
 	log    *zap.Logger
+	learnt func(secret []byte) // called with each secret that is used
 
 	present atomic.Pointer[[]byte]
 	settled atomic.Bool // it is known, or could not be agreed on at once
 }
 
 func (s *peerSecret) use(secret []byte) {
+	if s.learnt != nil {
+		s.learnt(secret)
+	}
 	s.present.Store(&secret)
 	s.settled.Store(true)
 }

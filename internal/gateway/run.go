@@ -72,6 +72,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.peers != nil {
 		start(g.peers.endpoint.serve)
 		running.Go(func() { g.peers.secret.run(cluster) })
+		if g.moves != nil {
+			running.Go(func() { g.moves.Run(cluster) })
+		}
 		running.Go(func() { g.peers.sessions.run(cluster, g.logger) })
 	}
 	if g.api.server != nil {

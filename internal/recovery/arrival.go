@@ -135,9 +135,10 @@ func (l *Log) AbsentPIDs() (pids []string) {
 	return pids
 }
 
-// Moves reports whether the session has come from another node.
-func (s *Session) Moves() bool {
+// SetEntry notes under which entry the cluster knows that the session is this node's, and returns the one before.
+func (s *Session) SetEntry(entry string) (before string) {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
-	return s.past.end > 0
+	before, s.entry = s.entry, entry
+	return before
 }

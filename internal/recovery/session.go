@@ -31,6 +31,7 @@ type Session struct {
 	past     past   // what it was handed over when it came from another node
 	leaving  bool   // it may be another node's already: nothing ends it until that is known
 	ending   func() // what would have ended it meanwhile; nil: nothing
+	entry    string // among those of sessions that have moved; empty: none
 	charged  int    // bytes of the journal that count in the store
 	size     int    // away: bytes that count in the store, charged among them
 

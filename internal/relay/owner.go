@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,6 +26,7 @@ const (
 	tagsPath    = "/carillon/tags"    // by a node with a static list of peers
 	loadPath    = "/carillon/load"    // by gateway rebalance: how many sessions are here
 	shedPath    = "/carillon/shed"    // close so many of them
+	movePath    = "/carillon/move/"   // and the name of a call of Config.Moves
 )
 
 var errBody = errors.New("relay: body does not match its signature")
@@ -93,7 +95,16 @@ func (r *Relay) answer(w http.ResponseWriter, req *http.Request, sessions Sessio
 		sessions.Shed(n, window)
 		w.WriteHeader(http.StatusAccepted)
 	default:
-		return false
+		call, ok := strings.CutPrefix(req.URL.Path, movePath)
+		if !ok || r.config.Moves == nil {
+			return false
+		}
+		body, err := io.ReadAll(req.Body) // which believe has read already
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return true
+		}
+		r.config.Moves(w, req, call, body)
 	}
 	return true
 }

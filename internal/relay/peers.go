@@ -1,7 +1,10 @@
 package relay
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +19,11 @@ import (
 type Peers struct {
 	Secret func() []byte // nil: not known yet
 	Client *http.Client
+}
+
+// Peers asks nodes over the connections on which polls are relayed.
+func (r *Relay) Peers() Peers {
+	return Peers{Secret: r.config.Secret, Client: &http.Client{Transport: r.transport.http2}}
 }
 
 // Load is a node's answer at loadPath.
@@ -42,44 +50,69 @@ func (p Peers) tags(ctx context.Context, base string) (answer tags, err error) {
 	return answer, err
 }
 
+// Move makes a call of Config.Moves to the node at base, and returns its answer, which is to be closed.
+func (p Peers) Move(ctx context.Context, base, call string, body []byte) (io.ReadCloser, error) {
+	response, err := p.send(ctx, http.MethodPost, base, movePath+call, nil, body)
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
 // ask sends one signed request and decodes the answer, unless there is to be none.
 func (p Peers) ask(ctx context.Context, method, base, path string, query url.Values, answer any) error {
-	secret := p.Secret()
-	if secret == nil {
-		return fmt.Errorf("relay: ask %s: the peers' secret is not known", base)
-	}
-	address, err := url.JoinPath(base, path)
+	response, err := p.send(ctx, method, base, path, query, nil)
 	if err != nil {
-		return fmt.Errorf("relay: ask %s: %w", base, err)
-	}
-	if len(query) > 0 {
-		address += "?" + query.Encode()
-	}
-	r, err := http.NewRequestWithContext(ctx, method, address, nil)
-	if err != nil {
-		return fmt.Errorf("relay: ask %s: %w", base, err)
-	}
-	vouch(r.Header, client{})
-	sign(r, secret, time.Now())
-	response, err := p.Client.Do(r)
-	if err != nil {
-		if failed := (*url.Error)(nil); errors.As(err, &failed) {
-			err = failed.Err // without the URL, which may name a session
-		}
-		return fmt.Errorf("relay: ask %s: %w", base, err)
+		return err
 	}
 	defer func() { _ = response.Body.Close() }() // read as far as it is of use
 	const most = 64 << 10
-	switch reason := response.Header.Get(headerRefused); {
-	case reason != "":
-		return fmt.Errorf("relay: %s refuses this process's signature (%s): another secret, or clocks that are apart", base, reason)
-	case response.StatusCode >= http.StatusMultipleChoices:
-		return fmt.Errorf("relay: ask %s: %s", base, response.Status)
-	case answer == nil:
+	if answer == nil {
 		return nil
 	}
 	if err := json.NewDecoder(io.LimitReader(response.Body, most)).Decode(answer); err != nil {
 		return fmt.Errorf("relay: answer of %s: %w", base, err)
 	}
 	return nil
+}
+
+// send sends one signed request. The answer's body is to be closed.
+func (p Peers) send(ctx context.Context, method, base, path string, query url.Values, body []byte) (*http.Response, error) {
+	secret := p.Secret()
+	if secret == nil {
+		return nil, fmt.Errorf("relay: ask %s: the peers' secret is not known", base)
+	}
+	address, err := url.JoinPath(base, path)
+	if err != nil {
+		return nil, fmt.Errorf("relay: ask %s: %w", base, err)
+	}
+	if len(query) > 0 {
+		address += "?" + query.Encode()
+	}
+	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("relay: ask %s: %w", base, err)
+	}
+	vouch(r.Header, client{})
+	if len(body) > 0 {
+		sum := sha256.Sum256(body)
+		r.Header.Set(headerBody, hex.EncodeToString(sum[:]))
+	}
+	sign(r, secret, time.Now())
+	response, err := p.Client.Do(r)
+	if err != nil {
+		if failed := (*url.Error)(nil); errors.As(err, &failed) {
+			err = failed.Err // without the URL, which may name a session
+		}
+		return nil, fmt.Errorf("relay: ask %s: %w", base, err)
+	}
+	reason := response.Header.Get(headerRefused)
+	if reason == "" && response.StatusCode < http.StatusMultipleChoices {
+		return response, nil
+	}
+	_ = response.Body.Close() // what it says is in its headers
+	if reason != "" {
+		return nil, fmt.Errorf("relay: %s refuses this process's signature (%s): another secret, or clocks that are apart", base, reason)
+	}
+	return nil, fmt.Errorf("relay: ask %s: %s", base, response.Status)
 }

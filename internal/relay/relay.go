@@ -40,6 +40,8 @@ type Config struct {
 	// not to exist: together they limit guesses. Both must not wait. nil: no limit.
 	Allow func(address string) bool
 	Miss  func(address string)
+	// Moves answers what nodes ask one another about Socket.IO sessions that move, by the name of the call. nil: nothing.
+	Moves func(w http.ResponseWriter, r *http.Request, call string, body []byte)
 	// Full reports that a WebSocket, which takes its connection for long, has no room here, and makes room for the refusal of
 	// the request. It must not wait. nil: there always is.
 	Full func(*http.Request) bool

@@ -52,6 +52,21 @@ func (s *Static) Owners(ctx context.Context, tag string) ([]string, error) {
 	return s.owners[tag], nil
 }
 
+// Others returns a tag of each node that answers, this process left out.
+func (s *Static) Others(ctx context.Context) (list []string) {
+	seen := make(map[string]bool)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owners, s.asked = s.ask(ctx), time.Now()
+	for tag, bases := range s.owners {
+		if !seen[bases[0]] {
+			seen[bases[0]] = true
+			list = append(list, tag)
+		}
+	}
+	return list
+}
+
 // ask asks all nodes at once.
 func (s *Static) ask(ctx context.Context) map[string][]string {
 	answers := make([]tags, len(s.nodes))

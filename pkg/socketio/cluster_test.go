@@ -51,7 +51,7 @@ func redisCluster(t *testing.T, sharding *redis.Sharding, configs ...socketio.Co
 	server := redistest.Start(t)
 	for i := range configs {
 		tag := "tag" + itoa(i)
-		a, err := redis.New(server.NewClient(), redis.Config{Tag: tag, Sharding: sharding})
+		a, err := redis.New(server.NewClient(), redis.Config{Tag: tag, Sharding: sharding, Fences: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -291,7 +291,8 @@ func (d *departing) fail() {
 	io := d.nsp.io
 	ctx, cancel := context.WithTimeout(context.Background(), io.cfg.Recovery.MoveTimeout)
 	defer cancel()
-	stays, err := io.cfg.Recovery.Peers.Swap(ctx, d.session.PID(), d.entry, nextEntry(d.entry, io.cfg.Engine.Tag()))
+	entry := nextEntry(d.entry, io.cfg.Engine.Tag())
+	stays, err := io.cfg.Recovery.Peers.Swap(ctx, d.session.PID(), d.entry, entry)
 	switch {
 	case err != nil:
 		d.mu.Lock()
@@ -300,6 +301,9 @@ func (d *departing) fail() {
 			d.lease.Reset(settleAgain)
 		}
 	case stays:
+		if a, ok := d.session.Absent().(*absent); ok {
+			(*Socket)(a).holdEntry(entry)
+		}
 		d.stay()
 	default:
 		d.leave()
@@ -329,9 +333,6 @@ func (d *departing) stay() {
 		departure.Stay()
 	}
 	d.session.Release(d)
-	if !d.session.Moves() { // the entry is for a peer that may yet come with its own: it need not last
-		d.nsp.io.cfg.Recovery.Peers.Drop(d.session.PID())
-	}
 	d.nsp.io.release(d.held)
 }
 
@@ -354,6 +355,6 @@ func (d *departing) leave() {
 		m.Moved()
 	}
 	s.forgetRooms()
-	s.io.cfg.Recovery.Peers.Drop(d.session.PID())
+	s.dropEntry()
 	s.io.release(s.nsp)
 }

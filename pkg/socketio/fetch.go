@@ -219,9 +219,9 @@ func (f *fetching) take(ctx context.Context, arrival *recovery.Arrival, from *ha
 	s, err := f.install(arrival, handed, from, most)
 	server.moves.running.Go(f.done)
 	if err != nil {
-		server.cfg.Recovery.Peers.Drop(f.claim.PID)
-		return nil, err
+		return nil, err // the entry expires
 	}
+	s.holdEntry(entry)
 	if errors.Is(s.unpack(ctx), conn.ErrEnded) {
 		s.stay.session.End()
 	}

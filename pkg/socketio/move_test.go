@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carillon-io/carillon/pkg/adapter/adaptertest"
 	"github.com/carillon-io/carillon/pkg/socketio"
 )
 
@@ -92,18 +91,18 @@ func (r *entryTable) Swap(_ context.Context, pid, from, to string) (bool, error)
 	return true, nil
 }
 
-func (r *entryTable) Drop(string) {}
+func (r *entryTable) Hold(string, string) {}
+func (r *entryTable) Drop(string, string) {}
 
 // several are servers between which sessions move.
 type several struct {
-	nodes   []*socketio.Server
-	urls    []string
-	cluster *adaptertest.Cluster
-	peers   []*peersOf
-	log     *entryTable
+	nodes []*socketio.Server
+	urls  []string
+	peers []*peersOf
+	log   *entryTable
 }
 
-func severally(t *testing.T, n int, change func(*socketio.Config)) *several {
+func severally(t *testing.T, start starter, n int, change func(*socketio.Config)) *several {
 	t.Helper()
 	s := &several{log: &entryTable{entries: map[string]string{}}}
 	configs := make([]socketio.Config, n)
@@ -128,13 +127,16 @@ func severally(t *testing.T, n int, change func(*socketio.Config)) *several {
 		byTag[tag] = listener.URL
 	}
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	s.nodes, s.urls, s.cluster = memoryCluster(t, configs...)
+	s.nodes, s.urls = start(configs...)
 	copy(servers, s.nodes)
 	return s
 }
 
 func TestMove_AClientComesBackToAnotherNode(t *testing.T) {
-	s := severally(t, 3, nil)
+	overClusters(t, func(t *testing.T, start starter) { comesBackToAnotherNode(t, severally(t, start, 3, nil)) })
+}
+
+func comesBackToAnotherNode(t *testing.T, s *several) {
 	connected := make([]<-chan *socketio.Socket, 3)
 	for i, n := range s.nodes {
 		connected[i] = sockets(n.Of("/"))
@@ -154,7 +156,6 @@ func TestMove_AClientComesBackToAnotherNode(t *testing.T) {
 		gone(t, socket)
 		emit(t, s.nodes[at].Of("/").To("a"), "from", at)
 		emit(t, s.nodes[(at+1)%3].Of("/").To(id), "from", (at+1)%3)
-		eventually(t, "it has come", func() bool { return true })
 		c.url = s.urls[at]
 		if !c.back() || c.sid != id {
 			t.Fatalf("round %d: not recovered: %s", round, c.sid)
@@ -215,8 +216,11 @@ func (s *stream) take(event string) (over bool) {
 }
 
 func TestMove_UnderLoadNothingIsLostOrRepeated(t *testing.T) {
+	overClusters(t, func(t *testing.T, start starter) { underLoad(t, severally(t, start, 3, nil)) })
+}
+
+func underLoad(t *testing.T, s *several) {
 	const each, clients = 300, 6
-	s := severally(t, 3, nil)
 	for _, n := range s.nodes {
 		n.Of("/").OnConnect(func(s *socketio.Socket) {
 			if !s.Recovered() {

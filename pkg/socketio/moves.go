@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/carillon-io/carillon/internal/recovery"
 	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/engine"
 )
@@ -14,6 +14,7 @@ import (
 // moves are the sessions of a server that are on their way to another one.
 type moves struct {
 	running sync.WaitGroup // goroutines that moves have started
+	leaving atomic.Bool    // the server takes no more sessions
 	took    func(time.Duration)
 
 	mu sync.Mutex
@@ -88,22 +89,4 @@ func (s *Socket) unpack(ctx context.Context) error {
 		a.state = nil
 	}
 	return err
-}
-
-// adopt fetches sessions of a node that leaves, whose clients have not come back yet.
-func (io *Server) adopt(ctx context.Context, request adoptRequest) (struct{}, error) {
-	for _, one := range request.Sessions {
-		if ctx.Err() != nil {
-			break
-		}
-		n, err := io.acquire(one.Namespace)
-		if err != nil {
-			continue
-		}
-		if n.prepare() && !n.hub.Log().Knows(one.PID) {
-			_, _ = n.fetch(ctx, recovery.Claim{PID: one.PID}, request.Node) // what does not move ends with its node
-		}
-		io.release(n)
-	}
-	return struct{}{}, nil
 }

@@ -20,11 +20,13 @@ type Peers interface {
 
 	// Entry returns what is entered for a session; empty: nothing is.
 	Entry(ctx context.Context, pid string) (entry string, err error)
-	// Swap enters something for a session instead of from; false: something else is entered. With an error either may be true.
-	// What this server has entered stays until Drop, and for some minutes once the server is gone.
+	// Swap enters something for a session instead of from; false: something else is entered. With an error either may be true. An
+	// entry stays for a minute longer than sessions wait for their clients.
 	Swap(ctx context.Context, pid, from, to string) (swapped bool, err error)
-	// Drop lets what this server has entered expire: the session is over, or another server's. It does not wait.
-	Drop(pid string)
+	// Hold keeps an entry of this server until Drop. It does not wait.
+	Hold(pid, entry string)
+	// Drop ends Hold: the session is over, or another server's. It does not wait.
+	Drop(pid, entry string)
 }
 
 // ErrNoPeer is for a call to a server that is gone.

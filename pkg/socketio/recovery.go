@@ -315,10 +315,20 @@ func (s *Socket) abandon() {
 	}
 }
 
-// dropEntry lets the entry of a session expire that has come from another node and is over.
+// holdEntry keeps the entry under which the session is this node's.
+func (s *Socket) holdEntry(entry string) {
+	session := s.stay.session
+	s.io.cfg.Recovery.Peers.Hold(session.PID(), entry)
+	session.SetEntry(entry)
+}
+
+// dropEntry lets the entry of a session go that is over, or another node's.
 func (s *Socket) dropEntry() {
-	if s.stay != nil && s.stay.session.Moves() {
-		s.io.cfg.Recovery.Peers.Drop(s.stay.session.PID())
+	if s.stay == nil {
+		return
+	}
+	if entry := s.stay.session.SetEntry(""); entry != "" {
+		s.io.cfg.Recovery.Peers.Drop(s.stay.session.PID(), entry)
 	}
 }
 

@@ -200,13 +200,16 @@ func (io *Server) awaitRun(ctx context.Context) bool {
 func (io *Server) Engine() *engine.Server { return io.engine }
 
 // Shutdown drains: it refuses new connections, closes the open ones evenly over Config.DrainWindow, each after what was
-// queued for it, and waits until their disconnect handlers have returned. Clients come back, to another node. When ctx
-// ends first, what is left is cut and the error is ctx's. It must not be called from a handler.
+// queued for it, and waits until their disconnect handlers have returned. Clients come back, to another node, which fetches
+// their sessions; those of clients that have not yet are handed to other nodes at the end. When ctx ends first, what is left is cut and the error is ctx's. It must not be called from a handler.
 func (io *Server) Shutdown(ctx context.Context) error {
+	io.moves.leaving.Store(true)
 	err := io.engine.Drain(ctx, io.cfg.DrainWindow)
 	io.engine.Close()
 	done := make(chan struct{})
 	go func() {
+		io.conns.Wait()
+		io.handOver(ctx)
 		io.settle()
 		close(done)
 	}()

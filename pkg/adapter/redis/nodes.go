@@ -31,6 +31,16 @@ func (a *Adapter) Owners(ctx context.Context, tag string) ([]string, error) {
 	return a.peers.Owners(ctx, tag)
 }
 
+// Others returns a tag of each other node that is alive and has an address.
+func (a *Adapter) Others() (tags []string) {
+	for _, r := range a.peers.Alive() {
+		if r.Address != "" && len(r.Tags) > 0 {
+			tags = append(tags, r.Tags[0])
+		}
+	}
+	return tags
+}
+
 // Nodes returns the addresses of all nodes of a cluster that are alive and have one, by their ids: for a process that is
 // none of them. prefix is Config.Prefix.
 func Nodes(ctx context.Context, client goredis.UniversalClient, prefix string) (map[string]string, error) {

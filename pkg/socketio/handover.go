@@ -1,0 +1,108 @@
+package socketio
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+
+	"github.com/carillon-io/carillon/internal/recovery"
+	"go.uber.org/zap"
+)
+
+// How many sessions a leaving server offers in one call, and how many of them the other one fetches at a time.
+const (
+	adoptBatch    = 256
+	adoptParallel = 64
+)
+
+// handOver has other servers fetch the sessions whose clients have not come back yet, until ctx ends. What is left then ends
+// with this server.
+func (io *Server) handOver(ctx context.Context) {
+	if io.cfg.Recovery.Peers == nil || io.hubs.Recovery == nil {
+		return
+	}
+	all := io.absentSessions()
+	if len(all) == 0 {
+		return
+	}
+	others, err := io.cfg.Recovery.Peers.Others(ctx)
+	if err != nil || len(others) == 0 {
+		io.log.Warn("absent sockets are given up, since no other server takes them", zap.Int("sockets", len(all)), zap.Error(err))
+		return
+	}
+	var handing sync.WaitGroup
+	for n := 0; len(all) > 0; n++ {
+		batch := all[:min(len(all), adoptBatch)]
+		all = all[len(batch):]
+		handing.Go(func() { io.offer(ctx, batch, others, n) })
+	}
+	handing.Wait()
+	if left := len(io.absentSessions()); left > 0 {
+		io.log.Warn("absent sockets are given up, which no other server has taken", zap.Int("sockets", left))
+	}
+}
+
+// offer offers sessions to one server after the other, until one takes them.
+func (io *Server) offer(ctx context.Context, batch []adopted, others []string, first int) {
+	text, err := json.Marshal(adoptRequest{Node: io.cfg.Engine.Tag(), Sessions: batch})
+	if err != nil {
+		return
+	}
+	for i := range others {
+		tag := others[(first+i)%len(others)]
+		answer, err := io.cfg.Recovery.Peers.Call(ctx, tag, callAdopt, bytes.TrimSpace(text))
+		if err == nil {
+			_ = answer.Close() // it says nothing
+			return
+		}
+		io.log.Debug("a server does not take absent sockets", zap.String("tag", tag), zap.Error(err))
+	}
+}
+
+func (io *Server) absentSessions() (list []adopted) {
+	for _, n := range io.table.all() {
+		if !n.hub.Moves() {
+			continue
+		}
+		for _, pid := range n.hub.Log().AbsentPIDs() {
+			list = append(list, adopted{n.name, pid})
+		}
+	}
+	return list
+}
+
+var errLeaving = errors.New("socketio: this server leaves as well")
+
+// adopt fetches sessions of a server that leaves.
+func (io *Server) adopt(ctx context.Context, request adoptRequest) (struct{}, error) {
+	if io.moves.leaving.Load() {
+		return struct{}{}, errLeaving
+	}
+	var fetching sync.WaitGroup
+	turns := make(chan struct{}, adoptParallel)
+	for _, one := range request.Sessions {
+		turns <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		fetching.Go(func() {
+			io.adoptOne(ctx, one, request.Node)
+			<-turns
+		})
+	}
+	fetching.Wait()
+	return struct{}{}, nil
+}
+
+func (io *Server) adoptOne(ctx context.Context, one adopted, tag string) {
+	n, err := io.acquire(one.Namespace)
+	if err != nil {
+		return
+	}
+	defer io.release(n)
+	if n.prepare() && n.hub.Moves() && !n.hub.Log().Knows(one.PID) {
+		_, _ = n.fetch(ctx, recovery.Claim{PID: one.PID}, tag) // what does not move ends with its server
+	}
+}
