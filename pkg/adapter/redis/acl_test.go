@@ -27,7 +27,7 @@ const (
 	// What a gateway needs in addition for adapter.kind: streams.
 	streamsRights = "~socket.io* +xread"
 	// What it needs in addition at every server of a Redis Cluster.
-	clusterRights = "+cluster|slots +command +asking"
+	clusterRights = "+cluster|slots +command +asking +cluster|myid"
 
 	publisherUser = "ACL SETUSER publisher on >secret resetkeys resetchannels &socket.io#* &socket.io-request#* " +
 		"-@all +publish"

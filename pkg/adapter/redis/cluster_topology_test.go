@@ -80,7 +80,7 @@ func TestACL_RecommendedGatewayUserOnACluster(t *testing.T) {
 				})
 			}
 			cfg := config()
-			cfg.Linger = time.Millisecond
+			cfg.Linger, cfg.Fences = time.Millisecond, true
 			a, b := readyNodeWith(t, client(), cfg), readyNodeWith(t, client(), cfg)
 			b.answersRooms("red")
 			rooms := []string{c.roomAt(0), c.roomAt(1), c.roomAt(2)} // one at each master
@@ -88,6 +88,9 @@ func TestACL_RecommendedGatewayUserOnACluster(t *testing.T) {
 			b.join(rooms...)
 			for _, room := range rooms {
 				talk(t, a, b, room)
+			}
+			if _, err := a.fence(rooms...); err != nil {
+				t.Errorf("fence: %v", err)
 			}
 			a.knows(2)
 			if answers, missing, _ := a.ask(); len(answers) != 1 || len(missing) != 0 {

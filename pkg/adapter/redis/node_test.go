@@ -29,6 +29,7 @@ type node struct {
 	held     map[string]bool
 	commands []adapter.Command
 	answer   func(adapter.Query, func(adapter.Reply))
+	fences   map[adapter.Fence][]adapter.Lane // lanes that they came in, while the namespace was followed
 }
 
 // newNode starts a node in the main namespace. It need not be ready.
@@ -45,7 +46,7 @@ func newNodeWith(t testing.TB, client goredis.UniversalClient, cfg redis.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{Adapter: a, t: t, registry: registry, held: make(map[string]bool)}
+	n := &node{Adapter: a, t: t, registry: registry, held: make(map[string]bool), fences: make(map[adapter.Fence][]adapter.Lane)}
 	n.Open("/")
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -74,6 +75,21 @@ func (n *node) Deliver(c adapter.Command) (sockets int) {
 	defer n.mu.Unlock()
 	n.commands = append(n.commands, c)
 	return len(n.commands)
+}
+
+// DeliverAt implements adapter.FenceNode: own commands are left out.
+func (n *node) DeliverAt(c adapter.Command, at adapter.Arrival) (sockets int) {
+	if at.Own {
+		return 0
+	}
+	return n.Deliver(c)
+}
+
+// Fenced implements adapter.FenceNode.
+func (n *node) Fenced(_ string, f adapter.Fence, lane adapter.Lane) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.fences[f] = append(n.fences[f], lane)
 }
 
 // Answer implements adapter.Node.
