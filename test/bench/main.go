@@ -35,7 +35,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "comma-separated scenarios; empty: all")
 	flag.StringVar(&o.docs, "docs", "", "write the report, its plots and the results below this `directory`; empty: the report to standard output")
 	flag.StringVar(&o.from, "from", "", "measure nothing: report what this results `file` says")
-	flag.BoolVar(&o.keep, "keep", false, "keep what the results below -docs have, and measure only what is missing or failed, or, with -only, those scenarios anew")
+	flag.BoolVar(&o.keep, "keep", false, "keep what the results below -docs have, and measure only what is missing or failed, or, with -only, those scenarios anew; with the same -rounds")
 	flag.IntVar(&o.scale, "scale", 400_000, "connections that the scenario scale tries to hold")
 	flag.BoolVar(&o.short, "short", false, "shortened loads: a trial, not a measurement")
 	flag.Parse()
