@@ -65,6 +65,7 @@ format:
 
 lint:
 	$(GO) vet ./...
+	$(GO) vet -tags soak ./pkg/adapter/redis
 	$(LINT) run ./...
 
 # make unit   the Go tests without those that start servers and clients of others

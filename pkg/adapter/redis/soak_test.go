@@ -284,9 +284,9 @@ func TestSoak_ShardedCluster(t *testing.T) {
 
 // tryMove is move while roles may change, for which Redis refuses some of it. A tool would go on with it later, as the next
 // move does.
-func (c *cluster) tryMove(slot uint16, from, to *clusterNode) {
-	set := func(at *clusterNode, state string, other *clusterNode) {
-		if err := at.client().Do(c.t.Context(), "CLUSTER", "SETSLOT", slot, state, other.id()).Err(); err != nil {
+func (c *cluster) tryMove(slot uint16, from, to *server) {
+	set := func(at *server, state string, other *server) {
+		if err := at.client().Do(c.t.Context(), "CLUSTER", "SETSLOT", slot, state, other.ID()).Err(); err != nil {
 			c.t.Logf("slot %d not %s: %v", slot, state, err)
 		}
 	}
