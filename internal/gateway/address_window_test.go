@@ -7,6 +7,7 @@ import (
 )
 
 func TestAddressWindow_CountsEachAddressWithinASecond(t *testing.T) {
+	t.Parallel()
 	var w addressWindow
 	now := time.Unix(1_700_000_000, 0)
 	for n := range 3 {
@@ -26,6 +27,7 @@ func TestAddressWindow_CountsEachAddressWithinASecond(t *testing.T) {
 }
 
 func TestAddressWindow_IPv6CountsByTheNetworkOneClientHas(t *testing.T) {
+	t.Parallel()
 	var w addressWindow
 	now := time.Unix(1_700_000_000, 0)
 	if !allow(&w, "2001:db8::1", 1, now) || allow(&w, "2001:db8::2", 1, now) {
@@ -43,6 +45,7 @@ func TestAddressWindow_IPv6CountsByTheNetworkOneClientHas(t *testing.T) {
 }
 
 func TestAddressWindow_MemoryIsBounded(t *testing.T) {
+	t.Parallel()
 	var w addressWindow
 	now := time.Unix(1_700_000_000, 0)
 	address := netip.MustParseAddr("10.0.0.0")

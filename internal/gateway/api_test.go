@@ -27,6 +27,7 @@ func runAPI(t *testing.T, file string) (*instance, *program.Output, string) {
 }
 
 func TestAPI_PublishesWithTheKeysOfTheConfiguration(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	keys, file := filepath.Join(dir, "keys"), filepath.Join(dir, "carillon.yaml")
 	save(t, keys, "first-key\n")
@@ -67,6 +68,7 @@ func TestAPI_PublishesWithTheKeysOfTheConfiguration(t *testing.T) {
 }
 
 func TestCheck_RefusesAnAPIWithoutKeys(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"api: {address: ':9092'}":                     "api.address",
 		"api: {address: ':9092', keys: []}":           "api.address",

@@ -28,6 +28,7 @@ func newBundleDir(t *testing.T, files map[string]string) string {
 }
 
 func TestBundle_ServesTheOfficialNamesAsNodeDoes(t *testing.T) {
+	t.Parallel()
 	script := bundleScript + strings.Repeat("x", 5000)
 	b, err := loadBundle(newBundleDir(t, map[string]string{
 		"socket.io.min.js": script, "socket.io.min.js.map": "{}", "secret.txt": "not for you",
@@ -92,6 +93,7 @@ func TestBundle_ServesTheOfficialNamesAsNodeDoes(t *testing.T) {
 }
 
 func TestBundle_WithoutOneThePageIsToldWhatToDo(t *testing.T) {
+	t.Parallel()
 	var none *bundle
 	for name, ours := range map[string]bool{"socket.io.js": true, "socket.io.min.js.map": true, "": false, "socket.io.css": false} {
 		w := httptest.NewRecorder()
@@ -103,6 +105,7 @@ func TestBundle_WithoutOneThePageIsToldWhatToDo(t *testing.T) {
 }
 
 func TestBundle_AFolderWithoutTheFilesIsAnError(t *testing.T) {
+	t.Parallel()
 	for name, dir := range map[string]string{
 		"missing":         filepath.Join(t.TempDir(), "nowhere"),
 		"empty":           t.TempDir(),

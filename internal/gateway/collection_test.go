@@ -5,6 +5,7 @@ import "testing"
 const mb = 1 << 20
 
 func TestCollectionPercent_SmallHeapsMayHoldMoreThanTheirSizeInGarbage(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		live uint64
 		want int

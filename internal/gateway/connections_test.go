@@ -54,6 +54,7 @@ func wantEnd(t *testing.T, conn net.Conn) {
 }
 
 func TestConnections_SilentOnesCountAndTheNextHandshakeIsToldToComeAgain(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick+"limits: {connections: 3}\n")
 	for range 3 {
 		i.dial(t)
@@ -70,6 +71,7 @@ func TestConnections_SilentOnesCountAndTheNextHandshakeIsToldToComeAgain(t *test
 }
 
 func TestConnections_AnIdleOneMakesRoom(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick+"limits: {connections: 2}\n")
 	first, second := i.dial(t), i.dial(t)
 	for _, conn := range []net.Conn{first, second} {
@@ -109,6 +111,7 @@ func TestConnections_AnIdleOneMakesRoom(t *testing.T) {
 }
 
 func TestConnections_OpenSessionsAreServedBeyondTheLimit(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick+"limits: {connections: 1}\n")
 	conn := i.dial(t)
 	_, body := request(t, conn, "")
@@ -126,6 +129,7 @@ func TestConnections_OpenSessionsAreServedBeyondTheLimit(t *testing.T) {
 }
 
 func TestConnections_FarBeyondTheLimitTheyAreClosedAtOnce(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick+"limits: {connections: 1}\n")
 	const slack = 32
 	for range 1 + slack {
@@ -141,6 +145,7 @@ func TestConnections_FarBeyondTheLimitTheyAreClosedAtOnce(t *testing.T) {
 }
 
 func TestConnections_AreCountedUntilTheyAreClosed(t *testing.T) {
+	t.Parallel()
 	cert, key := newCertificate(t, "one")
 	plain := run(t, answering("yes", ""))
 	secure, _, _ := encrypted(t, cert, key)
@@ -154,6 +159,7 @@ func TestConnections_AreCountedUntilTheyAreClosed(t *testing.T) {
 
 // A WebSocket keeps nothing but its descriptor while it waits: its connection counts all the same.
 func TestConnections_AWebSocketCountsUntilItIsClosed(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick)
 	for range 3 {
 		conn := i.dial(t)

@@ -117,6 +117,7 @@ func wantsLine(t *testing.T, lines *bufio.Scanner, want string) {
 }
 
 func TestDoors_FollowTheRules(t *testing.T) {
+	t.Parallel()
 	i := run(t, doorRules)
 	official := connect(t, i.clients, nil)
 	plain := openNative(t, i, "/ws", "")
@@ -156,6 +157,7 @@ func TestDoors_FollowTheRules(t *testing.T) {
 }
 
 func TestDoors_AreShutUnlessOpened(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick)
 	for _, path := range []string{"/ws", "/sse"} {
 		if response := ask(t, http.MethodGet, i.clients+path); response.StatusCode != http.StatusNotFound {
@@ -165,6 +167,7 @@ func TestDoors_AreShutUnlessOpened(t *testing.T) {
 }
 
 func TestDoors_TokensByHeaderQueryAndHello(t *testing.T) {
+	t.Parallel()
 	const rest = "native: {path: /ws}\nsse: {path: /sse}\nsocketio: {connect_timeout: 200ms}\nlog: {level: debug}\n"
 	log := &program.Output{}
 	i := runWith(t, gateway.Options{Config: load(t, withSecret("s3cret", rest)), Log: log})
@@ -209,6 +212,7 @@ func TestDoors_TokensByHeaderQueryAndHello(t *testing.T) {
 
 // TestDoors_AHelloIsAuthForTheRules: where they ask for it, and without any key for tokens.
 func TestDoors_AHelloIsAuthForTheRules(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick+`
 native: {path: /ws}
 namespaces: {"/": {rules: [{event: who, ack: ["${has(auth.name) ? auth.name : 'somebody'}"]}]}}
@@ -226,6 +230,7 @@ namespaces: {"/": {rules: [{event: who, ack: ["${has(auth.name) ? auth.name : 's
 }
 
 func TestDoors_ACookieCountsForOwnAndListedPagesOnly(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick+`server: {origins: ["https://app.example"]}
 native: {path: /ws}
 sse: {path: /sse}
@@ -263,6 +268,7 @@ auth: {jwt: {secret: s3cret}, token: [cookie.session]}
 
 // TestDoors_HandshakesAreCountedWhateverTheQueryHolds: a session's name means nothing there.
 func TestDoors_HandshakesAreCountedWhateverTheQueryHolds(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick+"native: {path: /ws}\nlimits: {handshakes: 1}\n")
 	for range 1000 {
 		n, response, err := tryNative(i, "/ws?sid=x", "")
@@ -279,6 +285,7 @@ func TestDoors_HandshakesAreCountedWhateverTheQueryHolds(t *testing.T) {
 }
 
 func TestDoors_ADrainSendsAwayWithoutAWordAgainstComingBack(t *testing.T) {
+	t.Parallel()
 	i := run(t, doorRules)
 	n := openNative(t, i, "/ws", subprotocol)
 	n.reads(`{"hello":`)
@@ -297,6 +304,7 @@ func TestDoors_ADrainSendsAwayWithoutAWordAgainstComingBack(t *testing.T) {
 }
 
 func TestDoors_EventStreamsOverHTTP2(t *testing.T) {
+	t.Parallel()
 	cert, key := newCertificate(t, "doors")
 	i := run(t, doorRules+"server: {tls: {cert: "+quoted(string(cert))+", key: "+quoted(string(key))+"}}\n")
 	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}

@@ -11,6 +11,7 @@ import (
 // A request whose body nobody reads must not hold its connection, which no limit counts, for as long as its sender
 // likes.
 func TestEndpoint_BodyThatNeverComesIsNotAwaited(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick+"server: {header_timeout: 50ms}\n")
 	for _, request := range []string{
 		"POST /elsewhere", "POST /socket.io/?EIO=4&transport=polling&sid=nobody", "GET /socket.io/?EIO=4&transport=polling",

@@ -8,6 +8,7 @@ import (
 )
 
 func TestTrustedProxies_Client(t *testing.T) {
+	t.Parallel()
 	trusted := trustedProxies{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 	for name, tt := range map[string]struct {
 		peer    string

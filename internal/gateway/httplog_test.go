@@ -15,6 +15,7 @@ import (
 )
 
 func TestHTTPLog_APanicIsAnErrorAndCounted(t *testing.T) {
+	t.Parallel()
 	log := &program.Output{}
 	i := runWith(t, gateway.Options{Config: load(t, quick), Log: log, Root: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		panic("a bug")
@@ -45,6 +46,7 @@ func (l failing) Accept() (net.Conn, error) {
 }
 
 func TestHTTPLog_AcceptErrorsAreWarnings(t *testing.T) {
+	t.Parallel()
 	log := &program.Output{}
 	clients := failing{listen(t), make(chan error, 1)}
 	clients.failures <- &net.OpError{Op: "accept", Err: syscall.EMFILE}
@@ -68,6 +70,7 @@ func TestHTTPLog_AcceptErrorsAreWarnings(t *testing.T) {
 }
 
 func TestHTTPLog_WhatClientsProvokeIsDebug(t *testing.T) {
+	t.Parallel()
 	cert, key := newCertificate(t, "one")
 	for level, seen := range map[string]bool{"debug": true, "info": false} {
 		log := &program.Output{}
@@ -78,7 +81,7 @@ func TestHTTPLog_WhatClientsProvokeIsDebug(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.WriteString(conn, "\x16\x03\x01 nonsense\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(conn, "\x16\x03\x01\x00\x05hello"); err != nil {
 			t.Fatal(err)
 		}
 		_, _ = io.ReadAll(conn) // the server hangs up once it has logged

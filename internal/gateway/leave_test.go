@@ -18,6 +18,7 @@ const leaveLimit = 5 * time.Second
 
 // Clients of a node that leaves may be stuck in any state. It leaves cleanly and in time all the same.
 func TestRun_StuckClientsDoNotKeepIt(t *testing.T) {
+	t.Parallel()
 	for name, stick := range map[string]func(t *testing.T, i *instance){
 		"half a request head": func(t *testing.T, i *instance) { raw(t, i.address, "GET /socket.io/?EIO=4 HTTP/1.1\r\nHo") },
 		"half a POST to nobody": func(t *testing.T, i *instance) {

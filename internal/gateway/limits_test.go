@@ -25,6 +25,7 @@ func (i *instance) refused(t *testing.T, message string) {
 }
 
 func TestLimits_Connections(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "carillon.yaml")
 	save(t, file, answering("yes", "limits: {connections: 2}\n"))
 	i, _ := runFile(t, file)
@@ -53,6 +54,7 @@ func TestLimits_Connections(t *testing.T) {
 }
 
 func TestLimits_ConnectionsPerIP(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick+"limits: {connections_per_ip: 1}\nserver: {trusted_proxies: [127.0.0.0/8]}\n")
 	from := func(address string) int {
 		request, err := http.NewRequest(http.MethodGet, i.clients+handshake, nil)
@@ -74,6 +76,7 @@ func TestLimits_ConnectionsPerIP(t *testing.T) {
 }
 
 func TestLimits_Handshakes(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "carillon.yaml")
 	save(t, file, answering("yes", "limits: {handshakes: 1}\n"))
 	i, _ := runFile(t, file)
@@ -113,6 +116,7 @@ func (i *instance) eventuallyRefused(t *testing.T) {
 }
 
 func TestLimits_UnknownSessionsPerAddress(t *testing.T) {
+	t.Parallel()
 	cfg := load(t, quick+"server: {trusted_proxies: [127.0.0.0/8]}\nlimits: {unknown_sids: 5}\n")
 	i := runWith(t, gateway.Options{Config: cfg})
 	guess := func(address string) int {
@@ -138,6 +142,7 @@ func TestLimits_UnknownSessionsPerAddress(t *testing.T) {
 }
 
 func TestLimits_NoneUnlessSaid(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick+"limits: {unknown_sids: 0}\n")
 	for range 200 {
 		if code, _ := get(t, i.clients+handshake+"&sid=AAAAAAAAAAAAAAAAAAAA"); code != http.StatusBadRequest {
@@ -150,6 +155,7 @@ func TestLimits_NoneUnlessSaid(t *testing.T) {
 }
 
 func TestLimits_RoomsOfASocket(t *testing.T) {
+	t.Parallel()
 	const rules = quick + `namespaces: {"/": {rules: [{event: join, do: [{join: "${args[0]}"}]}]}}` + "\n"
 	file := filepath.Join(t.TempDir(), "carillon.yaml")
 	save(t, file, rules+"limits: {rooms: 1}\n")
@@ -167,6 +173,7 @@ func TestLimits_RoomsOfASocket(t *testing.T) {
 }
 
 func TestLimits_NamespacesThatAPatternAllows(t *testing.T) {
+	t.Parallel()
 	const rules = quick + `namespaces: {"/t-*": {}}` + "\n"
 	file := filepath.Join(t.TempDir(), "carillon.yaml")
 	save(t, file, rules+"limits: {namespaces: 1}\n")
@@ -182,6 +189,7 @@ func TestLimits_NamespacesThatAPatternAllows(t *testing.T) {
 }
 
 func TestLimits_BytesWaitingForAllClients(t *testing.T) {
+	t.Parallel()
 	const rules = quick + `namespaces: {"/": {rules: [{event: all, do: [{broadcast: {event: all, args: "${args}", exclude_sender: true}}]}]}}` + "\n"
 	file := filepath.Join(t.TempDir(), "carillon.yaml")
 	save(t, file, rules)

@@ -16,6 +16,7 @@ func sample(name string, value int64) string {
 }
 
 func TestMetrics_CertificateExpiryFollowsTheFiles(t *testing.T) {
+	t.Parallel()
 	const name = "carillon_certificate_expiry_timestamp_seconds"
 	soon, later := time.Now().Add(2*time.Hour), time.Now().Add(90*24*time.Hour)
 	cert, key := newCertificateUntil(t, "one", soon)
@@ -40,6 +41,7 @@ func TestMetrics_CertificateExpiryFollowsTheFiles(t *testing.T) {
 }
 
 func TestMetrics_WithoutTLSNothingExpires(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick)
 	i.eventually(t, http.StatusOK, "")
 	if _, body := get(t, i.ops+"/metrics"); strings.Contains(body, "carillon_certificate") {
@@ -48,6 +50,7 @@ func TestMetrics_WithoutTLSNothingExpires(t *testing.T) {
 }
 
 func TestMetrics_ADrainTellsItsDeadlineAndWhoIsLeft(t *testing.T) {
+	t.Parallel()
 	i := run(t, "drain: {delay: 0s, window: 10s}\n")
 	i.eventually(t, http.StatusOK, "")
 	i.metric(t, "carillon_drain_deadline_timestamp_seconds 0")

@@ -13,6 +13,7 @@ import (
 )
 
 func TestOriginPolicy_RefusalsAreNamedOnceAMinute(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log, lines := observer.New(zap.InfoLevel)
 		policy, err := newOriginPolicy(nil, false, zap.New(log))

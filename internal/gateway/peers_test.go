@@ -85,6 +85,7 @@ func (w *wanderer) connect() (sid string) {
 }
 
 func TestPeers_PollingNeedsNoStickiness(t *testing.T) {
+	t.Parallel()
 	w := &wanderer{t: t, nodes: trio(t)}
 	w.connect()
 	for i := range 20 {
@@ -94,6 +95,7 @@ func TestPeers_PollingNeedsNoStickiness(t *testing.T) {
 }
 
 func TestPeers_AnUpgradeMayLandOnAnotherNode(t *testing.T) {
+	t.Parallel()
 	nodes := trio(t)
 	w := &wanderer{t: t, nodes: nodes}
 	sid := w.connect()
@@ -144,6 +146,7 @@ func TestPeers_AnUpgradeMayLandOnAnotherNode(t *testing.T) {
 }
 
 func TestPeers_ANodeThatLeavesLetsGoOfWhatItRelays(t *testing.T) {
+	t.Parallel()
 	for name, upgraded := range map[string]bool{"after the upgrade": true, "in the middle of the upgrade": false} {
 		t.Run(name, func(t *testing.T) {
 			nodes := trio(t)
@@ -193,6 +196,7 @@ func TestPeers_ANodeThatLeavesLetsGoOfWhatItRelays(t *testing.T) {
 
 // Relayed WebSockets take connections, too: at the limit there is none for another, and room for telling so.
 func TestPeers_AtTheLimitARelayedWebSocketIsRefused(t *testing.T) {
+	t.Parallel()
 	nodes := trio(t, "limits: {connections: 2}\n")
 	owner, relaying := nodes[1], nodes[2]
 	relaying.dial(t)
@@ -210,6 +214,7 @@ func TestPeers_AtTheLimitARelayedWebSocketIsRefused(t *testing.T) {
 
 // A client whose balancer does not notice that the node leaves comes back to it with every poll, to the very end.
 func TestPeers_ANodeThatLeavesKeepsNoSessionOfAnother(t *testing.T) {
+	t.Parallel()
 	nodes := trio(t)
 	w := &wanderer{t: t, nodes: nodes}
 	w.connect()
@@ -233,6 +238,7 @@ func TestPeers_ANodeThatLeavesKeepsNoSessionOfAnother(t *testing.T) {
 }
 
 func TestPeers_OfOneRedisFindOneAnotherAndAgreeOnASecret(t *testing.T) {
+	t.Parallel()
 	server := miniredis.RunT(t)
 	text := quick + echo + "redis: {url: 'redis://" + server.Addr() + "'}\n"
 	var nodes [3]*instance
@@ -249,6 +255,7 @@ func TestPeers_OfOneRedisFindOneAnotherAndAgreeOnASecret(t *testing.T) {
 }
 
 func TestPeers_RefuseForgeriesAsTheProtocolDoes(t *testing.T) {
+	t.Parallel()
 	nodes := trio(t)
 	for _, sid := range []string{"AAAA0123456789abcdef", "x", "%2e%2e%2f"} {
 		status, body := get(t, nodes[0].clients+"/socket.io/?EIO=4&transport=polling&sid="+sid)
@@ -271,6 +278,7 @@ func TestPeers_RefuseForgeriesAsTheProtocolDoes(t *testing.T) {
 }
 
 func TestRebalance_ANodeWithFarTooManyShedsTheSurplus(t *testing.T) {
+	t.Parallel()
 	server := miniredis.RunT(t)
 	text := quick + echo + "redis: {url: 'redis://" + server.Addr() + "'}\n"
 	full, empty := run(t, text), run(t, text)

@@ -52,6 +52,7 @@ func (u relayedUpgrade) hear(text string) {
 const badRequest = `{"code":3,"message":"Bad request"}`
 
 func TestPeers_APostOnItsWayThroughAThirdNodeWhenTheClientSwitches(t *testing.T) {
+	t.Parallel()
 	t.Run("before the owner has it", func(t *testing.T) {
 		u := newRelayedUpgrade(t, "")
 		const body = `421["echo","late"]`
@@ -90,6 +91,7 @@ func TestPeers_APostOnItsWayThroughAThirdNodeWhenTheClientSwitches(t *testing.T)
 }
 
 func TestPeers_AGetThroughAThirdNodeAfterTheSwitchIsRefused(t *testing.T) {
+	t.Parallel()
 	u := newRelayedUpgrade(t, "")
 	u.say("2probe")
 	u.hear("3probe")
@@ -105,6 +107,7 @@ func TestPeers_AGetThroughAThirdNodeAfterTheSwitchIsRefused(t *testing.T) {
 
 // The owner's ticks and time-out hold for an upgrade that is relayed.
 func TestPeers_ARelayedUpgradeThatIsNotFinished(t *testing.T) {
+	t.Parallel()
 	u := newRelayedUpgrade(t, "engine: {upgrade_timeout: 1s}\n")
 	u.say("2probe")
 	u.hear("3probe")

@@ -70,6 +70,7 @@ func (w *wire) expect(prefix string) {
 // A recovered cut never happened for the rules: who comes back is asked for a token, of connect only the joins are done, and
 // disconnect waits until the socket is really over.
 func TestRecovery_RulesAndTokens(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick+`
 socketio: {recovery: {enabled: true, window: 1s}}
 auth: {jwt: {secret: "the secret of this test"}}

@@ -35,6 +35,7 @@ func simpleOptions(t *testing.T, cfg config.Redis) *goredis.Options {
 }
 
 func TestRedisClient_KeysWinOverTheURL(t *testing.T) {
+	t.Parallel()
 	url := config.URL("redis://me:old@redis.example:7000/3?read_timeout=7s")
 	o := simpleOptions(t, config.Redis{URL: url})
 	if o.Addr != "redis.example:7000" || o.DB != 3 || o.Username != "me" || o.Password != "old" || o.TLSConfig != nil {
@@ -54,6 +55,7 @@ func TestRedisClient_KeysWinOverTheURL(t *testing.T) {
 }
 
 func TestRedisClient_SentinelAndCluster(t *testing.T) {
+	t.Parallel()
 	o := simpleOptions(t, config.Redis{
 		Sentinel: config.RedisSentinel{Addresses: []string{"s:1", "s:2"}, Master: "m", Username: "su", Password: "sp"},
 		Username: "u", Password: "p", TLS: config.RedisTLS{ServerName: "name"},
@@ -82,6 +84,7 @@ func keyPair(t *testing.T) (cert, key string) {
 }
 
 func TestRedisClient_TLSFromTextAndFile(t *testing.T) {
+	t.Parallel()
 	cert, key := keyPair(t)
 	file := filepath.Join(t.TempDir(), "key.pem")
 	if err := os.WriteFile(file, []byte(key), 0o600); err != nil {
@@ -102,6 +105,7 @@ func TestRedisClient_TLSFromTextAndFile(t *testing.T) {
 }
 
 func TestRedisClient_FaultsNameTheirKey(t *testing.T) {
+	t.Parallel()
 	cert, key := keyPair(t)
 	_, otherKey := keyPair(t)
 	const url = "rediss://redis.example"

@@ -39,6 +39,7 @@ func runFile(t *testing.T, file string) (*instance, *program.Output) {
 }
 
 func TestReload_NewRulesHoldForOpenConnections(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "carillon.yaml")
 	save(t, file, answering("before", ""))
 	i, _ := runFile(t, file)
@@ -55,6 +56,7 @@ func TestReload_NewRulesHoldForOpenConnections(t *testing.T) {
 }
 
 func TestReload_SocketsOfANamespaceThatIsTakenAwayAreDisconnected(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "carillon.yaml")
 	with := func(namespaces string) string {
 		return quick + "namespaces: {'/': {rules: [{event: ping, ack: [pong]}]}" + namespaces + "}\n"
@@ -97,6 +99,7 @@ func TestReload_SocketsOfANamespaceThatIsTakenAwayAreDisconnected(t *testing.T) 
 }
 
 func TestReload_AConfigurationWithAFaultIsRefusedWhole(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "carillon.yaml")
 	for name, fault := range map[string]string{
 		"unknown key": "nonsense: 1\n",
@@ -143,6 +146,7 @@ func TestReload_AConfigurationWithAFaultIsRefusedWhole(t *testing.T) {
 }
 
 func TestReload_KeysThatNeedARestartAreNamedOnce(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "carillon.yaml")
 	save(t, file, quick)
 	i, log := runFile(t, file)
@@ -157,6 +161,7 @@ func TestReload_KeysThatNeedARestartAreNamedOnce(t *testing.T) {
 }
 
 func TestReload_TheLogFollows(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "carillon.yaml")
 	save(t, file, quick+"log: {level: error}\n")
 	i, log := runFile(t, file)
@@ -175,6 +180,7 @@ func TestReload_TheLogFollows(t *testing.T) {
 }
 
 func TestReload_WithoutASourceIsAnError(t *testing.T) {
+	t.Parallel()
 	if err := run(t, quick).Reload(); err == nil {
 		t.Error("no error")
 	}
@@ -182,6 +188,7 @@ func TestReload_WithoutASourceIsAnError(t *testing.T) {
 
 // Kubernetes projects a ConfigMap into a directory of its own and turns a symbolic link beside the file to it.
 func TestWatch_AMountedFileIsReadAgainWhenItsLinkTurns(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	project := func(version, text string) {
 		t.Helper()

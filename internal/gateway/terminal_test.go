@@ -6,6 +6,7 @@ import (
 )
 
 func TestTerminal_ShowsTextAndNothingElse(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	text := "plain é 😀\tx\n\x1b[2J\x07\u009b31m\u202eabc\u200b\xff\r\ufffd\u2028"
 	if n, err := (terminal{&out}).Write([]byte(text)); n != len(text) || err != nil {

@@ -51,6 +51,7 @@ func encrypted(t *testing.T, cert, key []byte) (i *instance, certFile, keyFile s
 }
 
 func TestTLS_HTTP2ForPollingAndHTTP1ForWebSocket(t *testing.T) {
+	t.Parallel()
 	cert, key := newCertificate(t, "one")
 	i, _, _ := encrypted(t, cert, key)
 	transport := &http.Transport{TLSClientConfig: trusting(cert), ForceAttemptHTTP2: true}
@@ -65,6 +66,7 @@ func TestTLS_HTTP2ForPollingAndHTTP1ForWebSocket(t *testing.T) {
 }
 
 func TestTLS_OlderVersionsAreRefused(t *testing.T) {
+	t.Parallel()
 	cert, key := newCertificate(t, "one")
 	i, _, _ := encrypted(t, cert, key)
 	old := trusting(cert)
@@ -76,6 +78,7 @@ func TestTLS_OlderVersionsAreRefused(t *testing.T) {
 }
 
 func TestTLS_APlainRequestIsTold(t *testing.T) {
+	t.Parallel()
 	cert, key := newCertificate(t, "one")
 	i, _, _ := encrypted(t, cert, key)
 	if response := ask(t, http.MethodGet, "http://"+i.address+"/socket.io/?EIO=4&transport=polling"); response.StatusCode != http.StatusBadRequest {
@@ -84,6 +87,7 @@ func TestTLS_APlainRequestIsTold(t *testing.T) {
 }
 
 func TestTLS_ARenewedCertificateIsShownToNewConnections(t *testing.T) {
+	t.Parallel()
 	first, firstKey := newCertificate(t, "one")
 	i, certFile, keyFile := encrypted(t, first, firstKey)
 	c := connect(t, i.clients, trusting(first))
@@ -108,6 +112,7 @@ func TestTLS_ARenewedCertificateIsShownToNewConnections(t *testing.T) {
 }
 
 func TestTLS_PEMTextInTheConfiguration(t *testing.T) {
+	t.Parallel()
 	cert, key := newCertificate(t, "one")
 	source := gateway.Source{Environ: []string{
 		"CARILLON_SERVER_TLS_CERT=" + string(cert), "CARILLON_SERVER_TLS_KEY=" + string(key), "CARILLON_DRAIN_DELAY=0s", "CARILLON_DRAIN_WINDOW=0s",
@@ -121,6 +126,7 @@ func TestTLS_PEMTextInTheConfiguration(t *testing.T) {
 }
 
 func TestTLS_WhatCannotBeUsedIsNamed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	cert, key := newCertificate(t, "one")
 	_, otherKey := newCertificate(t, "two")
@@ -144,6 +150,7 @@ func TestTLS_WhatCannotBeUsedIsNamed(t *testing.T) {
 }
 
 func TestHeaderTimeout_AClientThatDoesNotFinishItsRequestIsCut(t *testing.T) {
+	t.Parallel()
 	cert, key := newCertificate(t, "one")
 	for name, tt := range map[string]struct{ config, begins string }{
 		"nothing":             {"", ""},

@@ -43,6 +43,7 @@ func bringing(token string) socketiotest.Options {
 }
 
 func TestTokens_AReloadChangesKeysAndDropsNobody(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "carillon.yaml")
 	save(t, file, withSecret("the first secret", ""))
 	i, _ := runFile(t, file)
@@ -82,6 +83,7 @@ func signer(t *testing.T) (*ecdsa.PrivateKey, string) {
 }
 
 func TestTokens_APublicKeyIsReadAgainWhenItsFileChanges(t *testing.T) {
+	t.Parallel()
 	first, firstPEM := signer(t)
 	second, secondPEM := signer(t)
 	dir := t.TempDir()
@@ -109,6 +111,7 @@ func TestTokens_APublicKeyIsReadAgainWhenItsFileChanges(t *testing.T) {
 }
 
 func TestTokens_ACookieCountsForOwnAndListedPagesOnly(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick+`server: {origins: ["https://app.example", "https://*.apps.example"]}
 auth: {jwt: {secret: s3cret}, token: [cookie.session]}
 `+guarded)
@@ -134,6 +137,7 @@ auth: {jwt: {secret: s3cret}, token: [cookie.session]}
 }
 
 func TestCheck_NamesAKeyThatCannotBeRead(t *testing.T) {
+	t.Parallel()
 	cfg := load(t, quick+"auth: {jwt: {public_key: /nowhere.pem}}\n")
 	if err := gateway.Check(cfg, nil); err == nil || !strings.Contains(err.Error(), "auth.jwt.public_key: open /nowhere.pem") {
 		t.Error(err)

@@ -105,6 +105,7 @@ func (c *cluster) leave() {
 }
 
 func TestTracing_WhatIsSampledHasLeftWhenTheNodeHas(t *testing.T) {
+	t.Parallel()
 	for want, sampler := range map[string]sdktrace.Sampler{
 		"receive receive": sdktrace.AlwaysSample(), "": sdktrace.TraceIDRatioBased(0),
 	} {
@@ -125,6 +126,7 @@ func TestTracing_WhatIsSampledHasLeftWhenTheNodeHas(t *testing.T) {
 }
 
 func TestTracing_CollectorThatHangsDoesNotKeepTheNode(t *testing.T) {
+	t.Parallel()
 	spans := newCollector()
 	asked := make(chan struct{}, 1)
 	spans.export = func(context.Context) error {

@@ -3,6 +3,7 @@ package gateway
 import "testing"
 
 func TestTrimmer_OnceMostHaveLeft(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		sessions []int
 		trims    int
@@ -27,6 +28,7 @@ func TestTrimmer_OnceMostHaveLeft(t *testing.T) {
 }
 
 func TestStillness_CollectsGarbageOnceThereIsLittleToDo(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name       string
 		live, held uint64

@@ -61,6 +61,7 @@ func backend(t *testing.T, redis *goredis.Client, stop <-chan struct{}, answer f
 }
 
 func TestForward_IsAcknowledgedAsTheRuleSays(t *testing.T) {
+	t.Parallel()
 	server := miniredis.RunT(t)
 	redis := goredis.NewClient(&goredis.Options{Addr: server.Addr(), Protocol: 2})
 	defer redis.Close()
@@ -87,6 +88,7 @@ func TestForward_IsAcknowledgedAsTheRuleSays(t *testing.T) {
 }
 
 func TestForward_ASampledEventCarriesItsSpanToTheBackend(t *testing.T) {
+	t.Parallel()
 	server := miniredis.RunT(t)
 	redis := goredis.NewClient(&goredis.Options{Addr: server.Addr(), Protocol: 2})
 	defer redis.Close()
@@ -115,6 +117,7 @@ func TestForward_ASampledEventCarriesItsSpanToTheBackend(t *testing.T) {
 }
 
 func TestForward_WhateverAClientSendsArrivesAsItIs(t *testing.T) {
+	t.Parallel()
 	server := miniredis.RunT(t)
 	redis := goredis.NewClient(&goredis.Options{Addr: server.Addr(), Protocol: 2})
 	defer redis.Close()
@@ -149,6 +152,7 @@ func TestForward_WhateverAClientSendsArrivesAsItIs(t *testing.T) {
 }
 
 func TestForward_ABackendThatIsSilentIsATimeout(t *testing.T) {
+	t.Parallel()
 	server := miniredis.RunT(t)
 	i := run(t, fmt.Sprintf(forwarding, server.Addr(), "300ms"))
 	c := connect(t, i.clients, nil)
@@ -156,6 +160,7 @@ func TestForward_ABackendThatIsSilentIsATimeout(t *testing.T) {
 }
 
 func TestForward_WithoutRedisEventsAreUnavailableAtTheDeadline(t *testing.T) {
+	t.Parallel()
 	server := miniredis.RunT(t)
 	i := run(t, fmt.Sprintf(forwarding, server.Addr(), "300ms"))
 	c := connect(t, i.clients, nil)

@@ -14,6 +14,7 @@ import (
 
 // Connections that ask for nothing keep nobody out, at the listeners that have no other bound.
 func TestWaiting_SilentConnectionsMakeRoom(t *testing.T) {
+	t.Parallel()
 	peers, api := listen(t), listen(t)
 	config := quick + "peer: {secret: s, nodes: ['http://" + peers.Addr().String() + "']}\napi: {address: '" + api.Addr().String() + "', keys: [0123456789abcdef]}\n"
 	i := runWith(t, gateway.Options{Config: load(t, config), Peers: peers, API: api})
@@ -76,6 +77,7 @@ func TestWaiting_SilentConnectionsMakeRoom(t *testing.T) {
 
 // A scrape or a profile that takes its time is not a connection that waits.
 func TestWaiting_ARequestThatIsServedStays(t *testing.T) {
+	t.Parallel()
 	i := run(t, quick+"ops: {pprof: true}\n")
 	i.eventually(t, http.StatusOK, "")
 	address := strings.TrimPrefix(i.ops, "http://")

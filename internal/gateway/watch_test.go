@@ -11,6 +11,7 @@ import (
 )
 
 func TestWatch_WaitsUntilAFileStaysAsItIs(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		file, beside := filepath.Join(dir, "a"), filepath.Join(dir, "b")
@@ -83,6 +84,7 @@ func TestWatch_WaitsUntilAFileStaysAsItIs(t *testing.T) {
 }
 
 func TestSource_FilesAreThoseTheConfigurationDependsOn(t *testing.T) {
+	t.Parallel()
 	s := Source{File: "carillon.yaml", Environ: []string{
 		"CARILLON_REDIS_PASSWORD_FILE=/run/secret", "CARILLON_LOG_LEVEL=info", "CARILLON_PEER_SECRET_FILE=", "OTHER_FILE=x",
 	}}

@@ -106,6 +106,7 @@ func TestSlots_InterestsFollowTheirSlot(t *testing.T) {
 // TestSlots_OrderHoldsWhateverMoves has messages of a few slots pushed, taken, answered and refused while the slots move back
 // and forth between two servers, in random order: each message is carried out once, and those of a slot in their order.
 func TestSlots_OrderHoldsWhateverMoves(t *testing.T) {
+	t.Parallel()
 	first := rand.Uint64()
 	for seed := first; seed < first+100; seed++ {
 		rng := rand.New(rand.NewPCG(seed, 1))

@@ -34,6 +34,7 @@ func rights(t *testing.T) []any {
 }
 
 func TestACL_TheRightsOnThePageAreEnough(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	do(t, s.Client, append([]any{"ACL", "SETUSER", "gateway", "on", ">secret", "resetkeys", "-@all", "+ping", "+hello"}, rights(t)...)...)
 	start := func() *node {

@@ -42,6 +42,7 @@ func move(t *testing.T, slot int64, from, to *redistest.Server) {
 }
 
 func TestCluster_OrderAndAcceptedEventsOutliveSlotMovesAndAFailover(t *testing.T) {
+	t.Parallel()
 	const sockets, partitions = 10, 4
 	cluster := redistest.StartCluster(t, 2, 1)
 	servers := cluster.Servers

@@ -122,6 +122,7 @@ func TestForward_NamesAndSizesOfAnyKindArriveAsTheyAre(t *testing.T) {
 }
 
 func TestForward_KeepsTheOrderOfEachSocketOverPartitions(t *testing.T) {
+	t.Parallel()
 	const sockets, events, partitions = 40, 100, 4
 	s := startServer(t)
 	n := startNode(t, s, route(func(r *config.Route) { r.Partitions, r.Lifecycle = partitions, true }))

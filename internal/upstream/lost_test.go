@@ -43,6 +43,7 @@ func (s *server) live(partitions int) int {
 }
 
 func TestLost_OneSurvivorEndsTheSocketsOfNodesThatDieTogether(t *testing.T) {
+	t.Parallel()
 	const partitions, each = 3, 50
 	s := startServer(t)
 	routes := route(func(r *config.Route) { r.Lifecycle, r.Partitions = true, partitions })
@@ -85,6 +86,7 @@ func TestLost_OneSurvivorEndsTheSocketsOfNodesThatDieTogether(t *testing.T) {
 }
 
 func TestLost_AnotherSurvivorGoesOnWhereOneDied(t *testing.T) {
+	t.Parallel()
 	const each = 2000 // more than a few calls of the script
 	s := startServer(t)
 	dead := startNode(t, s, route(lifecycle))
@@ -174,6 +176,7 @@ func TestLost_ASocketThatComesBackOverAnotherConnectionGoesOnUnlessItsNodeWasLos
 }
 
 func TestLost_AnOutageOfRedisDeclaresNobodyLost(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	a, b := startNode(t, s, route(lifecycle)), startNode(t, s, route(lifecycle))
 	one, two := a.open(upstream.Client{ID: "a"}), b.open(upstream.Client{ID: "b"})

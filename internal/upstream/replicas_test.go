@@ -12,6 +12,7 @@ import (
 )
 
 func TestReplicas_AnEventIsAcceptedOnlyOnceAReplicaHasIt(t *testing.T) {
+	t.Parallel()
 	s, replica := startServer(t), startServer(t)
 	host, port, _ := net.SplitHostPort(s.Address)
 	follow := func() {

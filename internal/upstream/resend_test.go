@@ -67,6 +67,7 @@ func (l lossy) Write(b []byte) (int, error) {
 }
 
 func TestResend_WhatIsSentAgainIsStoredOnceAndClientsLearnTheIDs(t *testing.T) {
+	t.Parallel()
 	const sockets, events = 8, 120
 	for _, seed := range []uint64{1, 2, 3} {
 		s := startServer(t)

@@ -67,6 +67,7 @@ func TestPoll_AbortedEndsTheSession(t *testing.T) {
 
 // A pooling proxy may serve the next GET while the answer to the one before is still on its way to the client.
 func TestPoll_NextGETSitsBehindAnAnswerBeingWritten(t *testing.T) {
+	t.Parallel()
 	s := start(t, engine.Config{Outbox: 64 << 20})
 	p := s.poll()
 	conn := s.raw("GET /engine.io/?" + p.query + " HTTP/1.1\nHost: x\n\n")

@@ -198,6 +198,7 @@ func TestCluster_FetchSocketsDescribesAll(t *testing.T) {
 }
 
 func TestCluster_MissingNodesAreNamedBesideAPartialResult(t *testing.T) {
+	t.Parallel()
 	nodes, urls, c := memoryCluster(t, socketio.Config{}, socketio.Config{}, socketio.Config{})
 	for i := range nodes {
 		nodes[i].Of("/").OnServerEvent("q", func(e socketio.Event) { _ = e.Ack.Send(i) })

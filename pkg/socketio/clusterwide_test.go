@@ -165,6 +165,7 @@ func TestConfirm_NamesNodesThatDoNot(t *testing.T) {
 }
 
 func TestCollectAcks_TellsHowManyWereAskedAndWhoIsMissing(t *testing.T) {
+	t.Parallel()
 	overClusters(t, func(t *testing.T, start starter) {
 		nodes, urls := start(socketio.Config{}, socketio.Config{})
 		p0, _ := member(t, nodes[0], urls[0], "r")

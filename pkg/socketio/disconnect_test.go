@@ -35,6 +35,7 @@ func farewells(n *socketio.Namespace) <-chan farewell {
 }
 
 func TestDisconnect_HandlersHearTheReasonWithRoomsAndThenWithout(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		end    func(*peer, *socketio.Server, *socketio.Socket)
 		reason socketio.Reason
@@ -63,6 +64,7 @@ func TestDisconnect_HandlersHearTheReasonWithRoomsAndThenWithout(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server, url := serve(t, socketio.Config{})
 			n := server.Of("/foo")
 			connected := sockets(n)
@@ -200,6 +202,7 @@ func TestDisconnect_WhileConnectingMakesNoSocket(t *testing.T) {
 }
 
 func TestShutdown_ClosesTransportsWithoutDisconnectPacketsAndWaitsForHandlers(t *testing.T) {
+	t.Parallel()
 	server, url := serve(t, socketio.Config{DrainWindow: time.Millisecond})
 	gone := farewells(server.Of("/"))
 	p, _ := join(t, url)
@@ -258,6 +261,7 @@ func TestDisconnect_RoomsEndWithTheClientNotWithItsHandlers(t *testing.T) {
 
 // runtime.Goexit, as t.FailNow calls it, ends what a panic ends, wherever the application calls it.
 func TestGoexit_EndsOneConnectionAndNothingElse(t *testing.T) {
+	t.Parallel()
 	exit := func(...any) { runtime.Goexit() }
 	for name, set := range map[string]func(*socketio.Server, *socketio.Socket){
 		"event":         func(_ *socketio.Server, s *socketio.Socket) { s.On("go", func() { exit() }) },
@@ -266,6 +270,7 @@ func TestGoexit_EndsOneConnectionAndNothingElse(t *testing.T) {
 		"disconnect":    func(_ *socketio.Server, s *socketio.Socket) { s.OnDisconnect(func(socketio.Reason) { exit() }) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			registry := prometheus.NewRegistry()
 			server, url := serve(t, socketio.Config{Registry: registry})
 			gone := make(chan socketio.Reason, 1)

@@ -259,6 +259,7 @@ func TestWebSocket_EndlessFragmentsEndTheConnection(t *testing.T) {
 }
 
 func TestWebSocket_TheServersEndsHaveCodes(t *testing.T) {
+	t.Parallel()
 	io, url := doors(t, socketio.Config{})
 	chatRules(io.Of("/"))
 	refusing := io.Of("/closed")

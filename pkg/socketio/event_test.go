@@ -127,6 +127,7 @@ func TestEvents_BeyondAFullMailboxWaitAndNoneIsLost(t *testing.T) {
 }
 
 func TestEvents_HandlerThatWaitsForAnAckBehindAFullMailboxEndsWithTheSession(t *testing.T) {
+	t.Parallel()
 	server, url := serve(t, socketio.Config{})
 	result := make(chan error, 1)
 	server.Of("/").OnConnect(func(s *socketio.Socket) {

@@ -69,6 +69,7 @@ func TestOnAnyOutgoing_HearsEventsAndBroadcastsButNoAcks(t *testing.T) {
 }
 
 func TestOnRoom_TellsHowRoomsComeFillEmptyAndGo(t *testing.T) {
+	t.Parallel()
 	server, url := serve(t, socketio.Config{})
 	n := server.Of("/")
 	changes := make(chan socketio.RoomEvent, 64)

@@ -227,6 +227,7 @@ func TestRecovery_NothingIsRepeatedWhenTheReplayItselfIsCut(t *testing.T) {
 
 // asks reads what a half-open client is sent, and answers pings where it is alive.
 func TestRecovery_AClaimForASocketThatIsConnected(t *testing.T) {
+	t.Parallel()
 	for _, alive := range []bool{false, true} {
 		t.Run(fmt.Sprint("alive ", alive), func(t *testing.T) {
 			io, url := serve(t, recovering())
@@ -275,6 +276,7 @@ func TestRecovery_AClaimForASocketThatIsConnected(t *testing.T) {
 }
 
 func TestRecovery_OfTwoClaimsTheLaterOneWinsUnlessTheEarlierAnswers(t *testing.T) {
+	t.Parallel()
 	for _, alive := range []bool{false, true} {
 		t.Run(fmt.Sprint("alive ", alive), func(t *testing.T) {
 			io, url := serve(t, recovering())
@@ -495,6 +497,7 @@ func TestRecovery_WhatIsNotKeptAnyMoreMeansANewSocket(t *testing.T) {
 
 // Until it has caught up a client costs the outbox nothing, and what is not in the log waits in its place.
 func TestRecovery_AReplayIsDrawnAsTheClientTakesIt(t *testing.T) {
+	t.Parallel()
 	cfg := recovering()
 	cfg.Engine.Outbox, cfg.Engine.OutboxHard = 64<<10, 128<<10
 	io, url := serve(t, cfg)
@@ -587,16 +590,17 @@ func (l *remembering) Resume(_ context.Context, previous conn.Logic) (bool, erro
 	return true, nil
 }
 
-func TestRecovery_ALogicIsResumedOrLeavesOnceItIsOver(t *testing.T) {
+// rememberingServer starts a server whose sockets have such a Logic, and returns a function that expects what these note.
+func rememberingServer(t *testing.T, window time.Duration) (io *socketio.Server, url string, expect func(want ...string)) {
+	t.Helper()
 	cfg := recovering()
-	cfg.Recovery.Window = 200 * time.Millisecond
-	io, url := serve(t, cfg)
+	cfg.Recovery.Window = window
+	io, url = serve(t, cfg)
 	events := make(chan string, 64)
-	n := io.Of("/")
-	n.SetLogic(func(s *socketio.Socket, _ *socketio.Values) socketio.Logic {
+	io.Of("/").SetLogic(func(s *socketio.Socket, _ *socketio.Values) socketio.Logic {
 		return &remembering{s: s, user: "u", events: events, count: new(int)}
 	})
-	expect := func(want ...string) {
+	return io, url, func(want ...string) {
 		t.Helper()
 		for _, w := range want {
 			if got := receive(t, events); got != w {
@@ -604,6 +608,11 @@ func TestRecovery_ALogicIsResumedOrLeavesOnceItIsOver(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestRecovery_ALogicIsResumed(t *testing.T) {
+	t.Parallel()
+	_, url, expect := rememberingServer(t, time.Hour)
 	c := &returning{url: url, nsp: "/"}
 	c.dial(t, "")
 	expect("enter ", "entered 0")
@@ -630,13 +639,26 @@ func TestRecovery_ALogicIsResumedOrLeavesOnceItIsOver(t *testing.T) {
 	if other.pid == pid {
 		t.Error("another user has recovered the session")
 	}
-	expect(`enter {"user":"other"}`, "entered 0", "leave transport close")
+	expect(`enter {"user":"other"}`, "entered 0")
+}
+
+func TestRecovery_ALogicLeavesOnceItIsOver(t *testing.T) {
+	t.Parallel()
+	io, url, expect := rememberingServer(t, 50*time.Millisecond)
+	c := &returning{url: url, nsp: "/"}
+	c.dial(t, "")
+	expect("enter ", "entered 0")
+	c.hangup()
+	expect("away", "leave transport close")
 	if c.back() {
 		t.Error("recovered after the window")
 	}
 	expect(`enter {"token":"t"}`, "entered 0")
 	c.send("41")
 	expect("leave client namespace disconnect")
+	other := &returning{url: url, nsp: "/"}
+	other.dial(t, "")
+	expect("enter ", "entered 0")
 	other.hangup()
 	expect("away")
 	io.Close()

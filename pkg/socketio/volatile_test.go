@@ -96,6 +96,7 @@ func TestVolatile_IsDroppedForAWebSocketThatIsBehind(t *testing.T) {
 }
 
 func TestVolatile_IsDroppedForAClientThatDoesNotPoll(t *testing.T) {
+	t.Parallel()
 	registry := prometheus.NewRegistry()
 	server, url := serve(t, socketio.Config{Registry: registry})
 	n := server.Of("/")
