@@ -49,12 +49,24 @@ type growthPart struct {
 
 func resultsFile(docs string) string { return filepath.Join(docs, "benchmarks", "results.jsonl") }
 
-// writeDocs writes the report and its plots.
+// writeDocs writes the report and its plots, and removes plots of what is not in the results any more.
 func writeDocs(docs string, run results.Run) error {
 	if err := os.WriteFile(filepath.Join(docs, "benchmarks.md"), report(run), 0o644); err != nil {
 		return err
 	}
-	for name, svg := range plots(run) {
+	drawn := plots(run)
+	old, err := filepath.Glob(filepath.Join(docs, "benchmarks", "*.svg"))
+	if err != nil {
+		return err
+	}
+	for _, name := range old {
+		if _, again := drawn[filepath.Base(name)]; !again {
+			if err := os.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	for name, svg := range drawn {
 		if err := os.WriteFile(filepath.Join(docs, "benchmarks", name), svg, 0o644); err != nil {
 			return err
 		}

@@ -161,7 +161,27 @@ func TestReport_ShowsHowMuchItGrows(t *testing.T) {
 	}
 }
 
-// Nobody edits the report: it is what the results say.
+func TestDocs_APlotOfWhatWasNotMeasuredIsRemoved(t *testing.T) {
+	docs := t.TempDir()
+	if err := os.Mkdir(filepath.Join(docs, "benchmarks"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	stale := filepath.Join(docs, "benchmarks", "connections.svg")
+	if err := os.WriteFile(stale, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeDocs(docs, measured(result("nodes", carillon, 2, "cpu_s_per_M", 40))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(stale); !os.IsNotExist(err) {
+		t.Errorf("it is still there: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(docs, "benchmarks", "nodes.svg")); err != nil {
+		t.Error(err)
+	}
+}
+
+// The report is what the results say, and is never edited.
 func TestDocs_AreMadeFromTheResults(t *testing.T) {
 	docs := filepath.Join("..", "..", "docs")
 	run, err := results.Read(resultsFile(docs))
