@@ -372,3 +372,31 @@ func TestDispatch_CarriesItsLane(t *testing.T) {
 		t.Errorf("lanes %v, want %v; from %q", got, want, from)
 	}
 }
+
+// TestSlots_FencesMoveWithTheFirstSlot of a server, and that is no gap.
+func TestSlots_FencesMoveWithTheFirstSlot(t *testing.T) {
+	p, first, second := fencedServers(t)
+	gaps := 0
+	p.config.Metrics.Resubscribes = countingGaps{gauge(), func() { gaps++ }}
+	p.moved(first, 0, "second:1")
+	for s, slot := range map[*Server]uint16{first: 1, second: 0} {
+		if in := s.fenceInterest(); in != p.fenceIn(slot) {
+			t.Errorf("%s has its fences in %+v, want slot %d", s.address, in, slot)
+		}
+	}
+	if gaps != 0 {
+		t.Errorf("%d gaps, and nothing but fences came there", gaps)
+	}
+	_, o := publish(p, 5)
+	o.expect(t, "not subscribed there yet", 1, adapter.ErrAway)
+	for _, s := range []*Server{first, second} {
+		s.disconnected()
+		subscribe(t, s)
+	}
+	f, o := publish(p, 0, 5)
+	finish(take(first))
+	finish(take(second))
+	f.Returned(first.Lane())
+	f.Returned(second.Lane())
+	o.expect(t, "subscribed", 1, nil)
+}

@@ -111,7 +111,7 @@ func (t *Table) asked(v verb, name string) bool {
 }
 
 // taken records that Redis ended a subscription by itself, as it does with a slot that moves to another server. It reports
-// whether this is the first of its slot since Redis last accepted one there: the channels of a slot go together.
+// whether this is the first of its slot with messages since Redis last accepted one there: the channels of a slot go together.
 func (t *Table) taken(name string) (first bool) {
 	r := t.rows.names[name]
 	if r == nil || r.state != stateOn {
@@ -119,6 +119,9 @@ func (t *Table) taken(name string) (first bool) {
 	}
 	t.version++
 	t.off(r)
+	if r.kind.isMark() {
+		return false
+	}
 	first = !t.torn[r.slot]
 	t.torn[r.slot] = true
 	return first

@@ -19,6 +19,9 @@ const (
 
 const kinds = int(Room) + 1
 
+// isMark reports whether nothing but probes or fences comes: missing them is not missing a message.
+func (k Kind) isMark() bool { return k == Probe || k == Fence }
+
 // Interest is a channel, or pattern, and what it stands for. Two interests may have the same channel: that of room b in
 // the namespace /a is also that of the namespace /a#b.
 type Interest struct {

@@ -165,10 +165,10 @@ func (t *Table) NextDue() time.Time {
 	return next
 }
 
-// Wants reports whether channels of some slots are wanted.
+// Wants reports whether channels with messages are wanted in some slots.
 func (t *Table) Wants(slots func(slot uint16) bool) bool {
 	for r := range t.rows.all() {
-		if r.kind != Probe && r.wanted && slots(r.slot) {
+		if !r.kind.isMark() && r.wanted && slots(r.slot) {
 			return true
 		}
 	}
@@ -183,7 +183,7 @@ func (t *Table) Release(served func(slot uint16) bool) []Interest {
 		if r.kind == Probe || served(r.slot) {
 			continue
 		}
-		if r.wanted {
+		if r.wanted && !r.kind.isMark() { // each server has fences of its own
 			released = append(released, r.interests...)
 		}
 		r.wanted, r.offAt = false, time.Time{}

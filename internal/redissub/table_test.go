@@ -206,23 +206,27 @@ func TestTable_EachSlotTakenAwayIsAGapOfItsOwn(t *testing.T) {
 	s := newScript(t, true, true)
 	s.Attach(s.now)
 	s.wantRooms(true, "a", "b", "cc") // of two slots
-	s.confirmAll(s.expect("ssubscribe[a b]", "ssubscribe[cc]"))
+	s.Want(Interest{Channel: "f", Kind: Fence, Slot: 1}, true, s.now)
+	s.Want(Interest{Channel: "p", Kind: Probe, Slot: 3}, true, s.now)
+	s.confirmAll(s.expect("ssubscribe[f]", "ssubscribe[p]", "ssubscribe[a b]", "ssubscribe[cc]"))
 	take := func(name string, gap bool) {
 		t.Helper()
 		if torn, _, err := s.Confirm(redisconn.ShardUnsubscribed, name, s.now); torn != gap || err != nil {
 			t.Errorf("%s was taken: gap %v, %v", name, torn, err)
 		}
 	}
+	take("f", false) // nothing is missed with them
+	take("p", false)
 	take("a", true)
 	take("b", false)
 	s.Release(func(slot uint16) bool { return slot == 2 })
 	take("cc", true)
-	s.confirmAll(s.expect("ssubscribe[cc]"))
+	s.confirmAll(s.expect("ssubscribe[p]", "ssubscribe[cc]"))
 	take("cc", true)
 	s.Detach()
 	s.Attach(s.now)
 	s.wantRooms(true, "a")
-	s.confirmAll(s.expect("ssubscribe[a]", "ssubscribe[cc]"))
+	s.confirmAll(s.expect("ssubscribe[p]", "ssubscribe[a]", "ssubscribe[cc]"))
 	take("a", true)
 }
 
