@@ -23,17 +23,6 @@ func startServer(t *testing.T, options ...string) *goredis.Client {
 	return redistest.Start(t, options...).Client
 }
 
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for late := time.After(20 * time.Second); !condition(); {
-		select {
-		case <-late:
-			t.Fatal("not ", what)
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
-}
-
 func dialer(t *testing.T, client goredis.UniversalClient) *redisconn.Dialer {
 	t.Helper()
 	source, err := redisconn.NewSource(client, "key")

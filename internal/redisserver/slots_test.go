@@ -236,7 +236,7 @@ func TestSlots_BusOfTheClusterIsGivenTime(t *testing.T) {
 			push("3")
 			expectPayloads(t, second.queue.Take(nil, 10, 1000))
 			second.events.settled(second, nil)
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			expectPayloads(t, second.queue.Take(nil, 10, 1000), append(want, "3")...)
 			second.events.settled(second, nil)

@@ -3,7 +3,6 @@ package redis_test
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -35,17 +34,6 @@ func startCluster(t testing.TB, masters int, replicas bool, options ...func() []
 		c.servers = append(c.servers, wrap(t, s))
 	}
 	return c
-}
-
-// all reports whether what every node answers contains a text.
-func (c *cluster) all(text string, command ...any) bool {
-	c.t.Helper()
-	for _, s := range c.servers {
-		if !strings.Contains(s.command(command...).Val().(string), text) {
-			return false
-		}
-	}
-	return true
 }
 
 // client returns a client that knows all nodes and is closed with the test.
