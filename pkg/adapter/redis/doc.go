@@ -64,7 +64,9 @@
 //
 // A message is published at most once: when Redis did not answer, the outcome is unknown, counted, and never tried again. It
 // may still come, and then out of order: a master of a cluster that was frozen while its replica was promoted carries out what
-// it has received when it goes on, and the bus of the cluster brings it to the subscribers of the new one.
+// it has received when it goes on, and the bus of the cluster brings it to the subscribers of the new one. What the frozen one
+// had delivered and was about to write to the bus comes once more in the same way: nothing in the bytes of Node's adapters tells
+// the copies from new messages.
 // When Redis answered that it cannot now, it is put back. What a server accepted that is not a master any more has no known
 // outcome either. While Redis is away messages wait within bounds of number,
 // bytes and age, and the oldest go first. What others publish while the subscription is down is missed;
