@@ -87,14 +87,18 @@ func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveA
 		return reserveAnswer{Refused: recovery.Unknown.String(), Why: "the node does not have the namespace"}, nil
 	}
 	d := &departing{nsp: n, token: rand.Text(), entry: request.Entry, held: n}
+	d.mu.Lock() // once the claim counts, a later one may end it at any time, which waits for the rest
+	defer d.mu.Unlock()
 	session, refused := d.claim(ctx, request)
 	if refused != nil {
+		d.over = true
 		io.release(n)
 		return reserveAnswer{Refused: refused.Result.String(), Why: refused.Why, Kicked: refused.Kicked}, nil
 	}
 	d.session = session
 	a, _ := session.Absent().(*absent)
 	if a == nil {
+		d.over = true
 		session.Release(d)
 		io.release(n)
 		return reserveAnswer{}, errNoReservation
