@@ -91,6 +91,12 @@ func (r *entryTable) Swap(_ context.Context, pid, from, to string) (bool, error)
 	return true, nil
 }
 
+func (r *entryTable) setAway(away bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.away = away
+}
+
 func (r *entryTable) Hold(string, string) {}
 func (r *entryTable) Drop(string, string) {}
 
@@ -265,4 +271,138 @@ func underLoad(t *testing.T, s *several) {
 	}
 	publishing.Wait()
 	receiving.Wait()
+}
+
+// inRoom connects a client to the first server and puts it into the room "a". It returns what the client's socket is there.
+func (s *several) inRoom(t *testing.T) (*returning, *socketio.Socket) {
+	t.Helper()
+	connected := sockets(s.nodes[0].Of("/"))
+	c := arrive(t, s.urls[0], "/")
+	socket := receive(t, connected)
+	if err := socket.Join("a"); err != nil {
+		t.Fatal(err)
+	}
+	emit(t, s.nodes[0].Of("/").To("a"), "1")
+	c.expectEvents(`["1"]`)
+	return c, socket
+}
+
+// away cuts the client, and emits something that it misses.
+func (s *several) away(t *testing.T, c *returning, socket *socketio.Socket) {
+	t.Helper()
+	c.hangup()
+	gone(t, socket)
+	emit(t, s.nodes[0].Of("/").To("a"), "2")
+}
+
+func inMemory(t *testing.T, n int, change func(*socketio.Config)) *several {
+	t.Helper()
+	return severally(t, func(configs ...socketio.Config) ([]*socketio.Server, []string) {
+		nodes, urls, _ := memoryCluster(t, configs...)
+		return nodes, urls
+	}, n, change)
+}
+
+func TestMove_AServerThatLeavesHandsOverWhatIsLeft(t *testing.T) {
+	s := inMemory(t, 2, func(cfg *socketio.Config) { cfg.DrainWindow = time.Millisecond })
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	if err := s.nodes[0].Shutdown(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	delete(s.peers[1].urls, "tag0")
+	emit(t, s.nodes[1].Of("/").To("a"), "3")
+	c.url = s.urls[1]
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	c.expectEvents(`["2"]`, `["3"]`)
+}
+
+func TestMove_TheOwnerFindsOutWhenItIsNotTold(t *testing.T) {
+	s := inMemory(t, 3, func(cfg *socketio.Config) { cfg.Recovery.MoveTimeout = time.Second })
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	for _, p := range s.peers {
+		p.lost = func(call string) bool { return call == "done" }
+	}
+	connected := sockets(s.nodes[1].Of("/"))
+	c.url = s.urls[1]
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	c.expectEvents(`["2"]`)
+	c.hangup()
+	gone(t, receive(t, connected))
+	emit(t, s.nodes[2].Of("/").To("a"), "3")
+	c.url = s.urls[0] // which still takes the session for one that may be its own
+	if !c.back() {
+		t.Fatal("not recovered where the session began")
+	}
+	c.expectEvents(`["3"]`)
+}
+
+func TestMove_WithoutTheRegistryTheClientTriesAgain(t *testing.T) {
+	s := inMemory(t, 2, nil)
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	s.log.setAway(true)
+	c.peer = dial(t, s.urls[1])
+	c.send("40" + c.claim())
+	if err := c.ended(); err == nil {
+		t.Fatal("the transport was not closed")
+	}
+	s.log.setAway(false)
+	c.url = s.urls[1]
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	c.expectEvents(`["2"]`)
+}
+
+func TestMove_ANewSocketWhereTheSessionCannotCome(t *testing.T) {
+	for name, prevent := range map[string]func(*several, *socketio.Socket){
+		"its server is gone":      func(s *several, _ *socketio.Socket) { delete(s.peers[1].urls, "tag0") },
+		"Data that is no JSON":    func(_ *several, socket *socketio.Socket) { socket.SetData(make(chan int)) },
+		"the session has expired": func(s *several, _ *socketio.Socket) { s.nodes[0].Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := inMemory(t, 2, nil)
+			c, socket := s.inRoom(t)
+			s.away(t, c, socket)
+			prevent(s, socket)
+			c.url = s.urls[1]
+			if before := c.sid; c.back() || c.sid == before {
+				t.Error("recovered")
+			}
+		})
+	}
+}
+
+func TestMove_ACommandThatDisconnectsTheAbsentSocketIsToldOnce(t *testing.T) {
+	s := inMemory(t, 3, nil)
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	s.nodes[2].Of("/").To(c.sid).DisconnectSockets(false)
+	eventually(t, "the session has ended", func() bool { return len(socket.Rooms(nil)) == 0 })
+	c.dialAny(t, s.urls[1])
+	c.expect("41")
+}
+
+// dialAny claims the session at another server, and reads the answer whatever it is.
+func (c *returning) dialAny(t testing.TB, url string) {
+	t.Helper()
+	c.peer = dial(t, url)
+	c.send("40" + c.claim())
+	c.answered()
+}
+
+// ended reads until the connection ends, and returns how.
+func (c *returning) ended() error {
+	for range 10 {
+		if _, _, err := c.ws.ReadMessage(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
