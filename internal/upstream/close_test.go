@@ -55,3 +55,21 @@ func TestClose_StoresWhatIsUnderWay(t *testing.T) {
 		t.Errorf("%d nodes are still registered", left)
 	}
 }
+
+// A heartbeat that is at Redis while the node leaves does not register it again.
+func TestClose_LeavesNoHeartbeatBehind(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	often := fast
+	often.Beat = 100 * time.Microsecond
+	for range 50 {
+		n := startAt(t, goredis.NewClient(&goredis.Options{Addr: s.Address, Protocol: 2}), often, route(lifecycle))
+		c := n.open(upstream.Client{ID: "sid"})
+		receive(t, "outcome", c.send("orders", "e", "[]"))
+		c.leave("server shutting down")
+		n.leave(patience)
+		if left := s.Client.HGetAll(t.Context(), "carillon:{upstream}:nodes").Val(); len(left) != 0 {
+			t.Fatalf("still registered: %v", left)
+		}
+	}
+}

@@ -78,7 +78,13 @@ func (u *Upstream) beats(ctx context.Context) {
 			continue
 		}
 		count++
+		u.beating.Lock()
+		if u.left {
+			u.beating.Unlock()
+			return
+		}
 		seen, err := u.beat(ctx, u.node.Load(), count)
+		u.beating.Unlock()
 		if err != nil {
 			if ctx.Err() == nil {
 				u.failed("heartbeat", err)
@@ -141,6 +147,9 @@ func (u *Upstream) announceRoutes(ctx context.Context) error {
 
 // deregister says that the node leaves.
 func (u *Upstream) deregister(ctx context.Context) {
+	u.beating.Lock()
+	u.left = true // a heartbeat after this would register the node again
+	u.beating.Unlock()
 	n := u.node.Load()
 	if !n.isRegistered() {
 		return

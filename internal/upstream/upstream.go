@@ -62,6 +62,10 @@ type Upstream struct {
 
 	trouble trouble
 
+	beating sync.Mutex // held while a heartbeat is at Redis
+	// beating guards the following.
+	left bool // deregister was called
+
 	mu sync.Mutex
 	// mu guards the following.
 	known   map[string]*route // every route that there ever was

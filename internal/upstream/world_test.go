@@ -73,11 +73,17 @@ func startNode(t testing.TB, s *server, routes map[string]config.Route) *node {
 
 func startWith(t testing.TB, client goredis.UniversalClient, routes map[string]config.Route) *node {
 	t.Helper()
+	return startAt(t, client, fast, routes)
+}
+
+// startAt starts a node with other times.
+func startAt(t testing.TB, client goredis.UniversalClient, times upstream.Times, routes map[string]config.Route) *node {
+	t.Helper()
 	n := &node{t: t, registry: prometheus.NewRegistry(), ended: make(chan struct{})}
 	var err error
 	n.up, err = upstream.New(upstream.Config{
 		Client: client, Prefix: "carillon", Routes: routes, MaxAnswer: 1 << 20, MaxDepth: 16, MaxAttachments: 10,
-		Registry: n.registry, Times: fast,
+		Registry: n.registry, Times: times,
 	})
 	if err != nil {
 		t.Fatal(err)
