@@ -134,20 +134,24 @@ func TestPrivateKey_ShowsNothingButFileNames(t *testing.T) {
 
 func TestURL_HidesSecretsOfWhateverForm(t *testing.T) {
 	for url, want := range map[config.URL]string{
-		"":                                "",
-		"redis://host:6379":               "redis://host:6379",
-		"redis://:hunter2@host":           "redis://********@host",
-		"redis://u:hun/ter2@host":         "redis://********@host",
-		"redis://u:hunt@er2@host":         "redis://********@host",
-		"redis://u:hun#ter2@host/0":       "redis://********@host/0",
-		"u:hunter2@host":                  "********@host",
-		"unix://u:hunter2@/run/r?db=2":    "unix://********@/run/r?db=2",
-		"redis://u:hunter2":               "redis://********",
-		"redis://h hunter2":               "redis://********",
-		"https://h/k?api_key=hunter2&a=1": "https://h/k?api_key=********&a=1",
-		"https://u@h/k?sign=hunter2":      "https://********@h/k?sign=********",
-		"https://h/f?code=hunter2":        "https://h/f?code=********",
-		"https://h/f?sp=run&sig=hunter2":  "https://h/f?sp=run&sig=********",
+		"":                             "",
+		"redis://host:6379":            "redis://host:6379",
+		"redis://:hunter2@host":        "redis://********@host",
+		"redis://u:hun/ter2@host":      "redis://********@host",
+		"redis://u:hunt@er2@host":      "redis://********@host",
+		"redis://u:hun#ter2@host/0":    "redis://********@host/0",
+		"u:hunter2@host":               "********@host",
+		"unix://u:hunter2@/run/r?db=2": "unix://********@/run/r?db=2",
+		"redis://u:hunter2":            "redis://********",
+		"redis://h hunter2":            "redis://********",
+		"https://hooks.example/services/T01/B02/abcd1234EFGH5678ijkl": "https://hooks.example/services/T01/B02/********",
+		"https://h/v1/token/hunter2/events?a=1":                       "https://h/v1/token/********/events?a=1",
+		"https://h/realms/shop/protocol/openid-connect/certs.json":    "https://h/realms/shop/protocol/openid-connect/certs.json",
+		"https://orders-backend-eu-west-123.example/a-long-name/hook": "https://orders-backend-eu-west-123.example/a-long-name/hook",
+		"https://h/k?api_key=hunter2&a=1":                             "https://h/k?api_key=********&a=1",
+		"https://u@h/k?sign=hunter2":                                  "https://********@h/k?sign=********",
+		"https://h/f?code=hunter2":                                    "https://h/f?code=********",
+		"https://h/f?sp=run&sig=hunter2":                              "https://h/f?sp=run&sig=********",
 	} {
 		if got := url.String(); got != want {
 			t.Errorf("%q: got %q, want %q", string(url), got, want)

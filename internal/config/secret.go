@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -104,7 +105,35 @@ func (u URL) String() string {
 	} else if _, err := url.Parse(string(u)); err != nil && text != "" {
 		return scheme + mask
 	}
-	return scheme + maskParameters(text)
+	address, query, found := strings.Cut(text, "?")
+	address = maskPath(address)
+	if found {
+		address += "?" + query
+	}
+	return scheme + maskParameters(address)
+}
+
+// maskPath hides the parts of a path that may be secrets, as in the addresses of webhooks that are all that a caller needs:
+// what follows a part whose name says so, and what looks drawn by chance.
+func maskPath(address string) string {
+	parts := strings.Split(address, "/")
+	for i := 1; i < len(parts); i++ {
+		if parts[i] != "" && (drawn.MatchString(parts[i]) && len(digits.FindAllString(parts[i], 3)) == 3 || i > 1 && isSecretWord(parts[i-1])) {
+			parts[i] = mask
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+var (
+	// drawn matches what may be a random number, in hexadecimal or Base64.
+	drawn  = regexp.MustCompile(`^[A-Za-z0-9_%+=~-]{16,}$`)
+	digits = regexp.MustCompile(`[0-9]`)
+)
+
+// isSecretWord reports whether a part of a path announces a secret: as a whole, since parts are words rather than names.
+func isSecretWord(part string) bool {
+	return slices.Contains([]string{"key", "secret", "token", "password", "sig", "signature"}, foldName(part))
 }
 
 // maskParameters hides the values of parameters that may be secrets.

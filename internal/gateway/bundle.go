@@ -31,7 +31,7 @@ type bundle struct {
 
 // noBundle is what a page that wants the browser client is answered where there is none.
 const noBundle = "The browser client is not served here. Set server.client_bundle to a folder with its files, as the container image " +
-	"does, or load it from your own build or from https://cdn.socket.io."
+	"does (`make client` in a checkout of Carillon fetches them), or load it from your own build or from https://cdn.socket.io."
 
 // bundleFile is one file in each content coding.
 type bundleFile struct {

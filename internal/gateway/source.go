@@ -26,7 +26,7 @@ func (s *Source) Load() (config.Config, []config.Warning, error) {
 	if s.File != "" {
 		content, err := os.ReadFile(s.File)
 		if err != nil {
-			return config.Config{}, nil, fmt.Errorf("configuration: %w", err)
+			return config.Config{}, nil, fmt.Errorf("config: %w", err)
 		}
 		source.File = content
 	}
