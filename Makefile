@@ -9,6 +9,8 @@ DEBIAN   := redis-server haproxy nginx-light chromium prometheus python3-venv ma
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 
+MAKEFLAGS += --no-print-directory
+
 .PHONY: help run build client image test deps debian format lint unit allocations e2e soak chart manifests reference schemas bench bench-docs bench-compare fuzz
 
 help:
@@ -46,39 +48,42 @@ debian:
 	fi
 
 test/.venv: test/requirements.txt | debian
-	python3 -m venv $@
-	$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
-	touch $@
+	@python3 -m venv $@
+	@$@/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 test/e2e/java/classes: test/e2e/java/pom.xml test/e2e/java/Endings.java | debian
-	mvn --quiet --batch-mode --file $< dependency:copy-dependencies -DoutputDirectory=lib
-	javac -cp 'test/e2e/java/lib/*' -d $@ $(filter %.java,$^)
-	touch $@
+	@mvn --quiet --batch-mode --no-transfer-progress -Dstyle.color=never --file $< dependency:copy-dependencies -DoutputDirectory=lib
+	@javac -cp 'test/e2e/java/lib/*' -d $@ $(filter %.java,$^)
+	@touch $@
 
 test/node_modules: test/package-lock.json
-	cd test && npm ci --no-audit --no-fund --loglevel=error
-	touch $@
+	@cd test && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 format:
 	@files=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$files" ]; then echo "not gofmt'ed:"; echo "$$files"; exit 1; fi
 
+# make lint   the linters of .golangci.yml, go vet's checks among them, and go vet for what only a tag builds
 lint:
-	$(GO) vet ./...
-	$(GO) vet -tags soak ./pkg/adapter/redis
-	$(LINT) run ./...
+	@$(GO) vet -tags soak ./pkg/adapter/redis
+	@$(LINT) run ./...
+
+# The packages with tests whose path does not match; go test names the others one by one, too.
+tested = $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' $(1) | grep -vE '$(2)')
 
 # make unit   the Go tests without those that start servers and clients of others
 unit:
-	$(GO) test -race $$($(GO) list ./... | grep -vE '/test/(e2e|observability|chart|jsclient)(/|$$)')
+	@$(GO) test -race -timeout 20m $(call tested,./...,/test/(e2e|observability|chart|jsclient)(/|$$))
 
 # make allocations  the tests that count allocations, without the race detector, which allocates by itself
 allocations:
-	$(GO) test -run Alloc ./internal/... ./pkg/...
+	@$(GO) test -run Alloc $$(git grep -l 'func Test[A-Za-z0-9_]*Alloc' -- 'internal/*_test.go' 'pkg/*_test.go' | xargs -n1 dirname | sort -u | sed 's,^,./,')
 
 # make e2e    real Redis, HAProxy, official clients, Chromium, Prometheus
 e2e: deps
-	$(GO) test -race -count=1 -timeout 10m ./test/e2e/... ./test/observability/...
+	@$(GO) test -race -count=1 -timeout 30m ./test/e2e/... ./test/observability/...
 
 # make soak   Redis mistreated for SOAK (10m), alone and as a cluster: every message is accounted for
 SOAK ?= 10m
@@ -87,7 +92,7 @@ soak:
 
 # make chart  the Helm chart and deploy/k8s: rendered, validated, compared with the gateway's defaults
 chart: deps
-	$(GO) test -count=1 -timeout 10m ./test/chart/...
+	@$(GO) test -count=1 -timeout 20m $(call tested,./test/chart/...,^$$)
 
 # make manifests  deploy/k8s anew from the chart
 manifests:

@@ -47,6 +47,15 @@ func TestEmitter_AcknowledgementsFromGatewaysAndNode(t *testing.T) {
 				clients = append(clients, client)
 				group.Go(func() { client.Await("question").Ack(map[string]int{"from": i}, "which Node does not hand on") })
 			}
+			if mode == "dynamic" { // Node acknowledges the join before Redis has confirmed its subscription
+				const channel = "socket.io#/#room:all#"
+				for redis.PubSubShardNumSub(ctx, channel).Val()[channel] < int64(len(urls)) {
+					if ctx.Err() != nil {
+						t.Fatal("a server does not subscribe to the room's channel")
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+			}
 			answers, err := io.EmitWithAck(ctx, "question", "who?")
 			group.Wait()
 			var got []string

@@ -18,6 +18,7 @@ const promised = 30 * time.Second
 
 // TestLost_BackendsLearnOfEveryDisconnectOnce: of three nodes two are killed at the same time, and the last one leaves.
 func TestLost_BackendsLearnOfEveryDisconnectOnce(t *testing.T) {
+	t.Parallel()
 	const each = 20
 	url := startRedis(t)
 	options, err := goredis.ParseURL(url)

@@ -17,6 +17,7 @@ import (
 // TestExamples_Orders has pages in Chromium order on two gateways, with each of the three backends, and ends the backend that
 // works so that the one that stands by takes over.
 func TestExamples_Orders(t *testing.T) {
+	t.Parallel()
 	directory, err := filepath.Abs("../../examples/orders")
 	if err != nil {
 		t.Fatal(err)

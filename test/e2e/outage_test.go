@@ -11,6 +11,7 @@ import (
 
 // TestOutage_NobodyNoticesButThoseElsewhere: Redis freezes, loses connections, and dies and comes back empty.
 func TestOutage_NobodyNoticesButThoseElsewhere(t *testing.T) {
+	t.Parallel()
 	address := program.FreeAddress(t)
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
