@@ -63,7 +63,8 @@ func (r *registry) Swap(_ context.Context, pid, from, to string) (bool, error) {
 	return true, nil
 }
 
-func (r *registry) Drop(string) {}
+func (r *registry) Hold(string, string) {}
+func (r *registry) Drop(string, string) {}
 
 // pair is two nodes between which sessions move, and their backends.
 type pair struct {
