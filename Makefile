@@ -1,11 +1,12 @@
 # make run    a whole system in one process, with nothing but Go: http://localhost:8080/
-# make test   everything CI runs; installs the Debian and npm packages the tests need
+# make test   everything CI runs; installs the Debian packages the tests need, and builds the clients of other languages
 # make help   the rest
 
 GO       ?= go
 LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
 AS_ROOT  := $(if $(filter 0,$(shell id -u)),,sudo)
-DEBIAN   := redis-server haproxy nginx-light chromium prometheus python3-venv maven default-jdk-headless
+DEBIAN   := redis-server haproxy nginx-light chromium prometheus python3-venv maven default-jdk-headless \
+	libssl-dev pkg-config $(if $(shell command -v cargo),,cargo)
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 
@@ -38,7 +39,7 @@ image:
 
 test: deps format lint unit allocations e2e chart
 
-deps: debian test/node_modules test/.venv test/e2e/java/classes
+deps: debian test/node_modules test/.venv test/e2e/java/classes test/e2e/rust/target/debug/endings
 
 debian:
 	@for p in $(DEBIAN); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -56,6 +57,10 @@ test/e2e/java/classes: test/e2e/java/pom.xml test/e2e/java/Endings.java | debian
 	@mvn --quiet --batch-mode --no-transfer-progress -Dstyle.color=never --file $< dependency:copy-dependencies -DoutputDirectory=lib
 	@javac -cp 'test/e2e/java/lib/*' -d $@ $(filter %.java,$^)
 	@touch $@
+
+test/e2e/rust/target/debug/endings: test/e2e/rust/Cargo.lock test/e2e/rust/src/main.rs | debian
+	cargo build --quiet --locked --manifest-path test/e2e/rust/Cargo.toml
+	touch $@
 
 test/node_modules: test/package-lock.json
 	@cd test && npm ci --no-audit --no-fund --loglevel=error
