@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"internal/eioproto":       nil,
 	"internal/idle":           nil,
 	"internal/wsframe":        nil,
+	"internal/outbox":         nil,
 	"pkg/rooms":               nil,
 	"pkg/socketio/packet":     {"internal/msgjson"},
 	"internal/config":         {"internal/origin"},
@@ -54,7 +55,7 @@ var allowed = map[string][]string{
 	"pkg/backend":       {"pkg/socketio/packet"},
 	"internal/upstream": {"internal/config", "internal/redisconn", "pkg/socketio/packet"},
 
-	"pkg/engine":     {"internal/alarm", "internal/eioproto", "internal/idle", "internal/wsframe", "internal/yield"},
+	"pkg/engine":     {"internal/alarm", "internal/eioproto", "internal/idle", "internal/outbox", "internal/wsframe", "internal/yield"},
 	"internal/relay": {"internal/idle"},
 
 	"internal/alarm":         nil,

@@ -141,3 +141,57 @@ func weightOf(parameters string) float64 {
 	}
 	return 1
 }
+
+// largest is how much one call writes where its progress cannot be seen from outside.
+const largest = 64 << 10
+
+// coalescer writes many small pieces in few writes, and large ones in parts, each of which is progress of the session's client.
+type coalescer struct {
+	session *Session
+	w       io.Writer
+	buffer  *[chunk]byte
+	used    int
+	written int
+	err     error
+}
+
+func newCoalescer(s *Session, w io.Writer) coalescer {
+	return coalescer{session: s, w: w, buffer: chunks.Get().(*[chunk]byte)}
+}
+
+// add takes a piece over. It does not keep p.
+func (c *coalescer) add(p []byte) {
+	if len(p) > chunk-c.used {
+		c.flush()
+	}
+	if len(p) >= chunk {
+		c.write(p)
+		return
+	}
+	c.used += copy(c.buffer[c.used:], p)
+}
+
+func (c *coalescer) flush() {
+	if c.used > 0 {
+		c.write(c.buffer[:c.used])
+		c.used = 0
+	}
+}
+
+func (c *coalescer) write(p []byte) {
+	for len(p) > 0 && c.err == nil {
+		part := p[:min(len(p), largest)]
+		var n int
+		n, c.err = c.w.Write(part)
+		c.written += n
+		p = p[len(part):]
+		c.session.progressed()
+	}
+}
+
+// close writes the rest and gives the buffer back.
+func (c *coalescer) close() error {
+	c.flush()
+	chunks.Put(c.buffer)
+	return c.err
+}

@@ -96,7 +96,7 @@ func (s *Session) Proof() time.Time {
 func (s *Session) AwaitRoom(bytes int, f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	waiting := s.queued + s.flying
+	waiting := s.outbox.Bytes()
 	if s.state != stateOpen || waiting == 0 || waiting+bytes <= s.server.smallOutbox() {
 		return true
 	}
@@ -111,7 +111,7 @@ func (s *Server) smallOutbox() int { return min(volatileBytes, s.config.Outbox/2
 
 // roomLocked tells the caller of AwaitRoom that what was in flight is written.
 func (s *Session) roomLocked() {
-	if s.asked != nil && s.asked.room != nil && s.queued+s.flying <= s.server.smallOutbox()/2 {
+	if s.asked != nil && s.asked.room != nil && s.outbox.Bytes() <= s.server.smallOutbox()/2 {
 		go s.asked.room()
 		s.asked.room = nil
 		s.forgetAskedLocked()

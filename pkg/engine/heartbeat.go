@@ -142,17 +142,13 @@ func (s *Session) pingLocked(now time.Duration) {
 func (s *Session) sendPingLocked(now time.Duration) {
 	b := &s.beat
 	b.pinged = now
-	ping := s.codec.ping()
-	if n := len(s.queue); n > 0 && s.queue[n-1] == ping {
-		s.kickLocked()
-		return
-	}
-	if b.unanswered < unknownPings-1 {
+	switch queued := s.queueLocked(s.codec.ping()); {
+	case !queued:
+	case b.unanswered < unknownPings-1:
 		b.unanswered++
-	} else {
+	default:
 		b.unanswered = unknownPings
 	}
-	s.queueLocked(ping)
 }
 
 // unknownPings says that a ping may be lost, or answered yet.

@@ -1,21 +1,10 @@
 package engine
 
 import (
-	"io"
-	"sync"
 	"time"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
 )
-
-// chunk is how much one write copies together. Larger frames leave uncopied, so a client that does not read pins no
-// more than this privately.
-const chunk = 16 << 10
-
-// largest is how much one call writes where its progress cannot be seen from outside.
-const largest = 64 << 10
-
-var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 
 // Send queues the frames of one message, all of them or none, without waiting. It reports whether they were queued: not
 // when the session has ended, not when a volatile message finds the client behind. An outbox over Config.OutboxHard ends the
@@ -32,20 +21,18 @@ func (s *Session) Send(volatile bool, frames ...*Frame) bool {
 		s.server.dropped(dropEnded, len(frames))
 		return false
 	}
-	waiting := s.queued + s.flying
-	over := waiting > 0 && waiting+size > s.server.config.Outbox
+	over := s.outbox.Over(s.server.config.Outbox, size)
 	switch {
 	case volatile && (over || s.behindLocked()):
 		s.server.dropped(dropVolatile, len(frames))
 		return false
-	case over && waiting+size > s.server.config.OutboxHard:
+	case s.outbox.Over(s.server.config.OutboxHard, size):
 		s.server.dropped(dropOverflow, len(frames))
 		s.server.metrics.slowConsumers.Inc()
 		s.cutLocked(SlowConsumer, errFull)
 		return false
 	}
-	s.queue = append(s.queue, frames...)
-	s.queued += size
+	s.outbox.Add(size, frames...)
 	s.server.outboxes.add(size)
 	if over {
 		s.watchLocked()
@@ -56,19 +43,18 @@ func (s *Session) Send(volatile bool, frames ...*Frame) bool {
 
 // behindLocked reports whether volatile messages are dropped now.
 func (s *Session) behindLocked() bool {
-	if s.queued+s.flying >= volatileBytes {
+	if s.outbox.Bytes() >= volatileBytes {
 		return true
 	}
 	return s.socket == nil && s.polling.seat == nil && s.polling.next == nil && s.server.now()-s.polling.lastPoll > volatilePoll
 }
 
 // queueLocked queues a control packet. It is never dropped and counts nothing, but one that would follow its like is
-// left out, so that no client can make the outbox grow with them.
-func (s *Session) queueLocked(f *Frame) {
-	if n := len(s.queue); n == 0 || s.queue[n-1] != f {
-		s.queue = append(s.queue, f)
-	}
+// left out, so that no client can make the outbox grow with them; it reports whether it is queued.
+func (s *Session) queueLocked(f *Frame) bool {
+	queued := s.outbox.AddOnce(f)
 	s.kickLocked()
+	return queued
 }
 
 // kickLocked hands what waits to a transport that is free.
@@ -78,15 +64,16 @@ func (s *Session) kickLocked() {
 	}
 	switch {
 	case s.socket != nil:
-		if len(s.queue) > 0 || s.socket.pong != nil || s.state == stateClosing && s.socket.mayQueue() || s.socket.resting() {
+		if !s.outbox.Empty() || s.socket.pong != nil || s.state == stateClosing && s.socket.mayQueue() || s.socket.resting() {
 			s.lease = leaseFlush
 			s.startFlush()
 		}
 	case s.polling.seat == nil:
 	case s.state == stateClosing:
 		s.answerLastLocked()
-	case len(s.queue) > 0:
-		s.answerLocked(s.takeLocked())
+	case !s.outbox.Empty():
+		batch, _ := s.outbox.Take()
+		s.answerLocked(batch)
 	}
 }
 
@@ -96,32 +83,19 @@ func (s *Session) kick() {
 	s.mu.Unlock()
 }
 
-// takeLocked removes the frames from the outbox. Their bytes count as flying until landLocked.
-func (s *Session) takeLocked() []*Frame {
-	batch := s.queue
-	s.queue, s.spare = s.spare, nil
-	s.flying, s.queued = s.queued, 0
-	return batch
-}
-
-// landLocked ends the flight of a batch and keeps its slice for reuse.
+// landLocked notes that a batch has been written.
 func (s *Session) landLocked(batch []*Frame) {
-	s.server.outboxes.add(-s.flying)
-	s.flying = 0
+	s.server.outboxes.add(-s.outbox.Land(batch))
 	s.progressedLocked()
 	s.roomLocked()
-	if cap(batch) <= spareQueue && s.spare == nil {
-		clear(batch)
-		s.spare = batch[:0]
-	}
 }
 
-// dropQueueLocked drops what the outbox holds. Bytes in flight are no longer counted, although their write may still be
-// running.
-func (s *Session) dropQueueLocked() {
-	s.server.dropped(dropEnded, messagesIn(s.queue))
-	s.server.outboxes.add(-s.queued - s.flying)
-	s.queue, s.spare, s.queued, s.flying, s.slow = nil, nil, 0, 0, nil
+// dropOutboxLocked drops what waits. A batch that is being written is no longer counted.
+func (s *Session) dropOutboxLocked() {
+	waiting, bytes := s.outbox.Drop()
+	s.server.dropped(dropEnded, messagesIn(waiting))
+	s.server.outboxes.add(-bytes)
+	s.slow = nil
 }
 
 func messagesIn(batch []*Frame) int {
@@ -149,13 +123,13 @@ func (s *Session) flush(w *flusher) {
 	s.mu.Lock()
 	conn := s.socket
 	last := s.state == stateClosing && conn.startClose()
-	if s.state == stateClosed || len(s.queue) == 0 && conn.pong == nil && !last && !conn.resting() {
+	if s.state == stateClosed || s.outbox.Empty() && conn.pong == nil && !last && !conn.resting() {
 		s.lease = leaseNone
 		s.mu.Unlock()
 		return
 	}
-	batch := s.takeLocked()
-	if len(batch) > 1 && s.flying > chunk {
+	batch, bytes := s.outbox.Take()
+	if len(batch) > 1 && bytes > chunk {
 		s.server.flushers.fallBehind()
 	}
 	pong := conn.pong
@@ -182,57 +156,6 @@ func (s *Session) flush(w *flusher) {
 		s.setDueLocked(s.server.now() + closeReply)
 	}
 	s.kickLocked()
-}
-
-// coalescer writes many small pieces in few writes, and large ones in parts, each of which is progress of the session's client.
-type coalescer struct {
-	session *Session
-	w       io.Writer
-	buffer  *[chunk]byte
-	used    int
-	written int
-	err     error
-}
-
-func newCoalescer(s *Session, w io.Writer) coalescer {
-	return coalescer{session: s, w: w, buffer: chunks.Get().(*[chunk]byte)}
-}
-
-// add takes a piece over. It does not keep p.
-func (c *coalescer) add(p []byte) {
-	if len(p) > chunk-c.used {
-		c.flush()
-	}
-	if len(p) >= chunk {
-		c.write(p)
-		return
-	}
-	c.used += copy(c.buffer[c.used:], p)
-}
-
-func (c *coalescer) flush() {
-	if c.used > 0 {
-		c.write(c.buffer[:c.used])
-		c.used = 0
-	}
-}
-
-func (c *coalescer) write(p []byte) {
-	for len(p) > 0 && c.err == nil {
-		part := p[:min(len(p), largest)]
-		var n int
-		n, c.err = c.w.Write(part)
-		c.written += n
-		p = p[len(part):]
-		c.session.progressed()
-	}
-}
-
-// close writes the rest and gives the buffer back.
-func (c *coalescer) close() error {
-	c.flush()
-	chunks.Put(c.buffer)
-	return c.err
 }
 
 // slowAfter is how long a client may make no progress while more than Config.Outbox waits for it.
@@ -267,7 +190,7 @@ func (s *Session) progressed() {
 func (s *Session) progressedLocked() {
 	switch {
 	case s.slow == nil:
-	case s.queued+s.flying <= s.server.config.Outbox:
+	case s.outbox.Bytes() <= s.server.config.Outbox:
 		s.slow = nil
 	default:
 		s.slow.progress = s.server.now()

@@ -1,5 +1,13 @@
 package engine
 
+import "sync"
+
+// chunk is how much one write copies together. Larger frames leave uncopied, so a client that does not read pins no
+// more than this privately.
+const chunk = 16 << 10
+
+var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
+
 // pieces is what one write consists of: a pong, the frames of a batch, and a Close frame, of which the first and the last may
 // be empty. Small ones are copied together, large ones are written from where they are.
 type pieces struct {

@@ -207,7 +207,7 @@ func (s *Session) answerLocked(batch []*Frame) {
 
 // answerLastLocked gives the GET in the seat what is queued and the end of the session.
 func (s *Session) answerLastLocked() {
-	batch := s.takeLocked()
+	batch, _ := s.outbox.Take()
 	switch {
 	case !s.toReturnLocked():
 		batch = append(batch, frameNoop, frameClose)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/outbox"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
@@ -22,8 +23,6 @@ const (
 	volatileBytes = 64 << 10
 	// volatilePoll is how long a polling client may be without a GET before volatile messages are dropped.
 	volatilePoll = time.Second
-	// spareQueue is the longest queue kept for reuse while a session is idle.
-	spareQueue = 32
 )
 
 type state uint8
@@ -45,7 +44,7 @@ const (
 
 // Session is one client, whatever its transport. All methods are safe for concurrent use.
 //
-// A message is either in queue or with the one holder of the lease, so an upgrade can neither lose nor repeat it.
+// A message is either in the outbox or with the one holder of the lease, so an upgrade can neither lose nor repeat it.
 type Session struct {
 	// Static after construction.
 	server    *Server
@@ -74,15 +73,12 @@ type Session struct {
 	returns   bool     // SendAway was called: the client is to come back
 	reason    CloseReason
 	done      chan struct{} // of Done; nil until it is asked for
-	queue     []*Frame      // the outbox
-	spare     []*Frame      // an empty queue kept for reuse
-	queued    int           // bytes in queue
-	flying    int           // bytes taken and not yet written
-	slow      *slowness     // nil: no more than Config.Outbox waits
-	asked     *asked        // nil: neither Ping nor AwaitRoom waits for something
-	held      int           // bytes that count towards Limits.Inbound until the session ends
-	socket    *wsConn       // the transport; nil while polling
-	polling   *polling      // nil for a session that began on a WebSocket
+	outbox    outbox.Outbox[*Frame]
+	slow      *slowness // nil: no more than Config.Outbox waits
+	asked     *asked    // nil: neither Ping nor AwaitRoom waits for something
+	held      int       // bytes that count towards Limits.Inbound until the session ends
+	socket    *wsConn   // the transport; nil while polling
+	polling   *polling  // nil for a session that began on a WebSocket
 }
 
 // polling is the part of a session that only its polling transport uses.
@@ -246,7 +242,7 @@ func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
 	if s.done != nil {
 		close(s.done)
 	}
-	s.dropQueueLocked()
+	s.dropOutboxLocked()
 	s.unansweredLocked()
 	answer := func(p *poll) { p.answer(frameClose) }
 	switch {

@@ -76,14 +76,14 @@ func (t *total) relieve(limit int64) {
 func (s *Session) outboxBytes() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.queued + s.flying
+	return s.outbox.Bytes()
 }
 
 // endFullOutbox ends a session as a slow consumer.
 func (s *Session) endFullOutbox() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == stateClosed || s.queued+s.flying == 0 {
+	if s.state == stateClosed || s.outbox.Bytes() == 0 {
 		return false
 	}
 	s.server.metrics.slowConsumers.Inc()

@@ -115,7 +115,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec,
 	}
 	conn.session, session.socket = session, conn
 	if !c.plain() {
-		session.queue = []*Frame{newFrame(eioproto.Open, s.openPacket(session.id, nil))}
+		session.outbox.AddOnce(newFrame(eioproto.Open, s.openPacket(session.id, nil)))
 	}
 	session.lease = leaseFlush // until Open has returned, so that the two may leave in one write
 	if !session.open(h) {
