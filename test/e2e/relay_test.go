@@ -78,14 +78,38 @@ func TestRoll_ThreeNodesOneAfterTheOther(t *testing.T) {
 	t.Setenv("CARILLON_DRAIN_WINDOW", "4s")
 	redis := startRedis(t)
 	nodes := startPeers(t, redis)
+	runJS(t, "roll", append(rolling(nodes), "PROXY="+startRoundRobin(t, nodes), "REDIS="+redis)...)
+}
+
+// rolling is what a scenario needs that replaces nodes.
+func rolling(nodes []node) (env []string) {
 	var pids, configs, ops []string
 	for _, n := range nodes {
 		pids = append(pids, strconv.Itoa(n.Cmd.Process.Pid))
 		configs = append(configs, n.Cmd.Args[len(n.Cmd.Args)-1])
 		ops = append(ops, "http://"+n.ops)
 	}
-	runJS(t, "roll", "PROXY="+startRoundRobin(t, nodes), "REDIS="+redis, "BINARY="+gatewayBinary,
-		"PIDS="+strings.Join(pids, ","), "CONFIGS="+strings.Join(configs, ","), "OPS="+strings.Join(ops, ","))
+	return []string{
+		"BINARY=" + gatewayBinary, "PIDS=" + strings.Join(pids, ","), "CONFIGS=" + strings.Join(configs, ","), "OPS=" + strings.Join(ops, ","),
+	}
+}
+
+func TestRoll_RecoveredOnAnyNode(t *testing.T) {
+	t.Setenv("CARILLON_DRAIN_DELAY", "300ms")
+	t.Setenv("CARILLON_DRAIN_WINDOW", "2s")
+	// The emitter emits to clients that have just connected, which a node receives that listens as Node does.
+	t.Setenv("CARILLON_ADAPTER_INTEREST", "namespace")
+	redis := startRedis(t)
+	var nodes []node
+	var addresses []string
+	for i := range 3 {
+		n := launchNodeWith(t, fmt.Sprintf("node %d", i), redis, "ping_interval: 5s, ping_timeout: 4s", "\nsocketio: {recovery: {enabled: true}}\n")
+		nodes, addresses = append(nodes, n), append(addresses, "http://"+n.address)
+	}
+	for _, n := range nodes {
+		n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })
+	}
+	runJS(t, "moving", append(rolling(nodes), "REDIS="+redis, "NODES="+strings.Join(addresses, ","))...)
 }
 
 func TestDrain_WhileClientsUpgrade(t *testing.T) {

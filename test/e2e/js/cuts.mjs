@@ -2,12 +2,14 @@
 // the server's end stays open and silent.
 import net from "node:net";
 
+// target is the server's URL, or a function that returns one for each connection.
 export async function line(target) {
-  const { hostname, port } = new URL(target);
+  const next = typeof target === "function" ? target : () => target;
   const pairs = new Set(), silent = new Set();
   let open = true;
   const server = net.createServer(near => {
     if (!open) return near.destroy();
+    const { hostname, port } = new URL(next());
     const far = net.connect(port, hostname);
     const pair = { near, far };
     pairs.add(pair);

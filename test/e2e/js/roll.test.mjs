@@ -1,38 +1,24 @@
 // Three nodes behind a balancer that is not sticky are replaced one after the other, while a backend publishes: every client
 // comes back by itself, the closes are spread, and no client misses or repeats a message while it is connected.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { after, test } from "node:test";
 import { Emitter } from "@socket.io/redis-emitter";
 import Redis from "ioredis";
 import { closeAll, connect, fence, request } from "./lib.mjs";
+import { endReplacements, pids, replace } from "./rolling.mjs";
 
-const { PROXY: proxy, BINARY: binary } = process.env;
-const list = name => process.env[name].split(",");
-const [pids, configs, ops] = [list("PIDS").map(Number), list("CONFIGS"), list("OPS")];
+const proxy = process.env.PROXY;
 const clients = 45;
 const redis = new Redis(process.env.REDIS);
 const emitter = new Emitter(redis);
-const replacements = [];
 
 after(async () => {
   closeAll();
   redis.disconnect();
-  for (const child of replacements) child.kill("SIGKILL");
+  endReplacements();
 });
 
 const pause = milliseconds => new Promise(resolve => setTimeout(resolve, milliseconds));
-const runs = pid => {
-  try { return process.kill(pid, 0); } catch { return false; }
-};
-const ready = url => fetch(`${url}/readyz`).then(answer => answer.ok, () => false);
-
-async function replace(i) {
-  process.kill(pids[i], "SIGTERM");
-  while (runs(pids[i])) await pause(50);
-  replacements.push(spawn(binary, ["serve", "--config", configs[i]], { stdio: ["ignore", "inherit", "inherit"] }));
-  while (!await ready(ops[i])) await pause(50);
-}
 
 test("three nodes are rolled and nobody is lost", async t => {
   const sockets = [], closes = [];
