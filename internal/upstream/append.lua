@@ -32,13 +32,15 @@ if tonumber(ARGV[4]) > math.max(room, 0) then
   return 'full ' .. string.format('%d', math.max(room, 0))
 end
 
-local last, moves, holder, changed, ids = {}, {}, {}, {}, {'ok'}
+local last, changed, ids = {}, {}, {'ok'}
+local moves, holder -- of sockets that have moved; nil while there is none in the batch
 local i = 5
 while i <= #ARGV do
   local kind, sid, seq, record = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 5]
   local first, words = i + 7, tonumber(ARGV[i + 6])
   local place, move = tonumber(seq), nil
   if not place then
+    moves, holder = moves or {}, holder or {}
     seq, move = string.match(seq, '^(%d+) (%d+)$')
     place, move = tonumber(seq), tonumber(move)
   end
@@ -46,12 +48,13 @@ while i <= #ARGV do
     local value = redis.call('HGET', live, sid) or '0'
     last[sid] = tonumber(value)
     if not last[sid] then
+      moves, holder = moves or {}, holder or {}
       local s, m, n = string.match(value, '^(%d+) (%d+) (%S+)$')
       last[sid], moves[sid], holder[sid] = tonumber(s), tonumber(m), n
     end
   end
-  local id, current = '-', moves[sid] or 0
-  if (move or 0) < current or move and last[sid] == 0 then
+  local id, current = '-', moves and moves[sid] or 0
+  if moves and ((move or 0) < current or move and last[sid] == 0) then
     if holder[sid] ~= node then
       redis.call('HDEL', mine, sid)
     end
@@ -66,7 +69,10 @@ while i <= #ARGV do
   elseif kind == 'forget' then
     id = 'held'
   elseif kind == 'over' then
-    last[sid], moves[sid], holder[sid], changed[sid] = 0, nil, nil, nil
+    last[sid], changed[sid] = 0, nil
+    if moves then
+      moves[sid] = nil
+    end
     redis.call('HDEL', live, sid)
     redis.call('HDEL', mine, sid)
   elseif place > last[sid] or move and kind == 'disconnected' then
@@ -77,7 +83,10 @@ while i <= #ARGV do
     id = redis.call('XADD', stream, '*', 'v', '1', 't', kind, 'nsp', ARGV[i + 3], 'sid', sid, 'seq', seq, 'node', node,
       'ts', ARGV[i + 4], unpack(ARGV, first, first + words - 1))
     if kind == 'disconnected' then
-      last[sid], moves[sid], holder[sid], changed[sid] = 0, nil, nil, nil
+      last[sid], changed[sid] = 0, nil
+      if moves then
+        moves[sid] = nil
+      end
       redis.call('HDEL', live, sid)
       redis.call('HDEL', mine, sid)
     else
@@ -94,7 +103,7 @@ while i <= #ARGV do
   i = first + words
 end
 for sid, seq in pairs(changed) do
-  if moves[sid] then
+  if moves and moves[sid] then
     seq = seq .. ' ' .. string.format('%d', moves[sid]) .. ' ' .. holder[sid]
   end
   redis.call('HSET', live, sid, seq)
