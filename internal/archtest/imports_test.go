@@ -42,13 +42,14 @@ var allowed = map[string][]string{
 	"internal/redispeers":     {"internal/redisconn"},
 	"internal/redissessions":  {"internal/redisconn"},
 	"internal/redisstream":    {"internal/redisconn", "internal/redisqueue", "pkg/adapter"},
+	"internal/streamsession":  {"internal/msgjson", "internal/redisconn", "pkg/adapter"},
 	"internal/redisquestions": {"internal/redispeers", "internal/rediswire", "pkg/adapter"},
 	"internal/load":           nil,
 
 	"pkg/adapter":             {"pkg/rooms", "pkg/socketio/packet"},
 	"pkg/adapter/adaptertest": {"pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"internal/rediswire":      {"internal/msgjson", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
-	"pkg/adapter/redis":       {"internal/joined", "internal/redisconn", "internal/redispeers", "internal/redisqueue", "internal/redisquestions", "internal/redisserver", "internal/redisstream", "internal/redissub", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
+	"pkg/adapter/redis":       {"internal/joined", "internal/redisconn", "internal/redispeers", "internal/redisqueue", "internal/redisquestions", "internal/redisserver", "internal/redisstream", "internal/redissub", "internal/rediswire", "internal/streamsession", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"internal/pythonbus":      {"internal/redisconn", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 	"pkg/emitter":             {"internal/joined", "internal/redispeers", "internal/redisquestions", "internal/rediswire", "pkg/adapter", "pkg/rooms", "pkg/socketio/packet"},
 

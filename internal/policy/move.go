@@ -31,8 +31,7 @@ func (p *packed) subject() subject {
 
 // Pack describes the socket for another node.
 func (l *logic) Pack(ctx context.Context) ([]byte, error) {
-	s := l.client.subject()
-	p := &packed{Proven: s.proven, Token: s.token, Backend: s.backend, Claims: l.client.Claims()}
+	p := l.client.pack()
 	if up := l.client.up; up != nil {
 		offer, err := up.Offer(ctx)
 		if err != nil {
@@ -41,6 +40,11 @@ func (l *logic) Pack(ctx context.Context) ([]byte, error) {
 		p.Upstream = offer
 	}
 	return json.Marshal(p)
+}
+
+func (c *client) pack() *packed {
+	s := c.subject()
+	return &packed{Proven: s.proven, Token: s.token, Backend: s.backend, Claims: c.Claims()}
 }
 
 // Moved forgets the socket, which has become another node's.
@@ -106,3 +110,14 @@ var ended = func() context.Context {
 	cancel()
 	return ctx
 }()
+
+var _ conn.Describer = (*logic)(nil)
+
+// Describe describes the socket for a node that goes on with it after this one was killed. It is stored in Redis. A socket with a way to backends ends with its node, as those are told.
+func (l *logic) Describe() ([]byte, bool) {
+	if l.client.up != nil {
+		return nil, false
+	}
+	state, err := json.Marshal(l.client.pack())
+	return state, err == nil
+}

@@ -108,6 +108,9 @@ func (b *Bus) Run(ctx context.Context, node adapter.Node) error {
 	return err
 }
 
+// Sessions are those of the adapter below; nil: it has none.
+func (b *Bus) Sessions() adapter.Sessions { return adapter.SessionsOf(b.Adapter) }
+
 // Publish hands a command to the other nodes, and to python-socketio as far as it has words for it. done tells of the nodes.
 func (b *Bus) Publish(c adapter.Command, done func(error)) {
 	b.Adapter.Publish(c, done)

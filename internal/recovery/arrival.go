@@ -94,7 +94,7 @@ func (s *Session) Arrive(h Handed, absent Absent) error {
 		l.mu.Unlock()
 		return errTwice
 	}
-	l.last++ // a place of its own, that nothing handed over has
+	l.nextLocked() // a place of its own, that nothing handed over has
 	s.stage, s.absent = away, absent
 	s.begin, s.proven, s.from, s.sent = l.last, l.last, l.last, l.last
 	s.past.end = l.last

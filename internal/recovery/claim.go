@@ -187,6 +187,9 @@ func (s *Session) resolveLocked(offset string) *Refusal {
 		return RefusedOver
 	}
 	n := l.store.parse(l.id, offset)
+	if l.store.config.Stream && n.place > l.last { // the client cannot have received it: another text looks like an entry
+		n = named{origin: fromStranger}
+	}
 	s.from = max(s.begin, s.proven)
 	if s.past.resolve(l.id, n.log, n.place); s.past.from < 0 {
 		return refusedTruncated

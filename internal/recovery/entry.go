@@ -22,6 +22,7 @@ type Event struct {
 	Args       packet.Args // event name first
 	Target     rooms.Target
 	NoCompress bool
+	Offset     string // given by the cluster's order; empty: the log makes it
 	// Session is set for an event to one socket, whatever rooms that is in; else Target says whom it is for.
 	Session *Session
 }

@@ -32,6 +32,8 @@ type Log struct {
 	everyone  places
 	sessions  map[string]*Session // by pid
 	moving    moving
+
+	recordings recordings
 }
 
 // Log makes the log of a namespace.
@@ -86,9 +88,15 @@ func (l *Log) Append(e Event) (offset string) {
 	if e.Session != nil && !e.Session.standsLocked() {
 		return ""
 	}
+	switch {
+	case !l.store.config.Stream:
+		l.last++
+		l.text = l.store.offset(l.id, l.last)
+	case !l.reachLocked(e.Offset):
+		l.unplacedLocked()
+		return l.text
+	}
 	kept := newEntry(e)
-	l.last++
-	l.text = l.store.offset(l.id, l.last)
 	kept.log, kept.place, kept.offset = l.id, l.last, l.text
 	if e.Session != nil {
 		if kept.payer = e.Session.account; !l.store.affords(kept.payer, kept.size) {

@@ -36,6 +36,7 @@ func (l *Log) Moving() bool { return l.moving.on.Load() > 0 }
 func (l *Log) Arrive(lane move.Lane, own bool, c Command) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.noteRecordingLocked(c)
 	if !l.moving.tape.On() && (own || len(l.moving.cuts) == 0) {
 		return
 	}

@@ -14,9 +14,11 @@ type Config struct {
 	Window time.Duration // how long a client may be away
 	// Lag is how much older than the moment of a cut the last proof may be of what a client had received: the ping interval and
 	// timeout. Events are kept for Window and Lag.
-	Lag     time.Duration
-	Bytes   int64 // of events, absent sessions and journals on this node
-	Key     *Key  // signs offsets; nil: a random one until SetKey, and offsets are known to this process alone
+	Lag   time.Duration
+	Bytes int64 // of events, absent sessions and journals on this node
+	// Stream: every event comes with an offset, which is an entry of a stream that all nodes have their events from, in one order.
+	Stream  bool
+	Key     *Key // signs offsets; nil: a random one until SetKey, and offsets are known to this process alone
 	Metrics *Metrics
 }
 
@@ -239,11 +241,19 @@ func (s *Store) SetKey(k Key) {
 }
 
 func (s *Store) offset(log logID, place uint64) string {
+	if s.config.Stream && place > 1 {
+		return idOf(place)
+	}
 	return s.keys.Load().present.offset(log, place)
 }
 
 // parse reads what a client names as the last offset it received.
 func (s *Store) parse(own logID, text string) named {
+	if s.config.Stream {
+		if place, ok := placeOf(text); ok {
+			return named{origin: fromHere, log: own, place: place}
+		}
+	}
 	k := s.keys.Load()
 	n := k.present.parse(own, text)
 	if n.origin == fromStranger || n.origin == fromElsewhere && n.log == (logID{}) {

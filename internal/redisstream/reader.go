@@ -19,8 +19,8 @@ const (
 	readCount = 100
 	// block is how long an XREAD waits for an entry at most; half the connection's read timeout where that is shorter.
 	block = time.Second
-	// first is the position before all entries.
-	first = "0-0"
+	// First is the position before all entries.
+	First = "0-0"
 )
 
 // reader is the reading side of a stream.
@@ -97,7 +97,7 @@ func (r *reader) position(c *redisconn.Conn) error {
 	switch {
 	case r.at == "":
 		r.moveTo(last)
-	case before(last, r.at):
+	case Before(last, r.at):
 		// Redis lost entries, as a replica that takes over does. What it appends next may have ids that were read before.
 		r.moveTo(last)
 		r.config.Metrics.Trimmed.Inc()
@@ -120,20 +120,20 @@ func (r *reader) compare(c *redisconn.Conn, from string) error {
 	if err != nil {
 		return err
 	}
-	if from != first && before(from, oldest) {
+	if from != First && Before(from, oldest) {
 		r.config.Metrics.Trimmed.Inc()
 		r.log.Warn("entries were trimmed before they were read", zap.String("read", from), zap.String("oldest", oldest))
 	}
 	return nil
 }
 
-// edge is the id of the entry at one end of the stream; first for none.
+// edge is the id of the entry at one end of the stream; First for none.
 func edge(c *redisconn.Conn, verb, name, from, to string) (id string, err error) {
 	b := redisconn.AppendCommand(nil, verb, 6)
 	for _, word := range []string{name, from, to, "COUNT", "1"} {
 		b = redisconn.AppendWord(b, word)
 	}
-	id = first
+	id = First
 	err = ask(c, b, func() error { return c.Range(nil, func(e redisconn.Entry) { id = e.ID }) })
 	return id, err
 }
@@ -193,8 +193,8 @@ func (r *reader) receive(c *redisconn.Conn) (n int, err error) {
 	return n, nil
 }
 
-// before compares ids of entries, two numbers with a dash between them.
-func before(a, b string) bool {
+// Before compares ids of entries, two numbers with a dash between them.
+func Before(a, b string) bool {
 	aTime, aSerial := split(a)
 	bTime, bSerial := split(b)
 	return aTime < bTime || aTime == bTime && aSerial < bSerial

@@ -164,7 +164,7 @@ func (w *writer) clear(c *redisconn.Conn) error {
 	if err != nil {
 		return err
 	}
-	trimmed := w.after != first && before(w.after, oldest)
+	trimmed := w.after != First && Before(w.after, oldest)
 	var again []redisqueue.Message
 	for i := range w.doubt {
 		switch m := &w.doubt[i]; {

@@ -18,8 +18,11 @@ type StreamEntry struct {
 	Data      []byte // JSON that begins with {, else base64 of MessagePack; empty where the type has none
 }
 
-// StreamServerEmit is the type of an entry that is a server-side emit.
-const StreamServerEmit = "9"
+// Types of entries that are told apart before they are read.
+const (
+	StreamServerEmit = "9"   // a server-side emit
+	StreamTaken      = "100" // between gateways: a session has another server now
+)
 
 // NewStreamEntry writes a command as an entry: MessagePack where there are attachments, else JSON.
 func NewStreamEntry(uid string, c adapter.Command) (StreamEntry, error) {

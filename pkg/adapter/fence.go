@@ -43,12 +43,15 @@ type Arrival struct {
 	// Own: this node published the command itself, and did then what it says. This is its place among the commands of all
 	// nodes. A command that could not be published never comes.
 	Own bool
+	// Offset is the command's place in the order of an adapter that echoes, as Broadcast.Offset; else empty. Own is false there:
+	// nothing was done before.
+	Offset string
 }
 
 // FenceNode is a Node that follows namespaces. A Fencer is only to be used if the Node given to Run is one.
 type FenceNode interface {
 	Node
-	// DeliverAt takes the place of Deliver in a namespace that is followed.
+	// DeliverAt takes the place of Deliver in a namespace that is followed, and everywhere with an adapter that echoes.
 	DeliverAt(c Command, at Arrival) (sockets int)
 	// Fenced is called for each fence of a namespace that is followed, once for each lane, in its place among the commands of
 	// that lane. With lane 0 it is no cut: it was published at another server than the one that this node is subscribed at.

@@ -87,6 +87,7 @@ func (a *absent) Over(bool) {
 	s.remove()
 	<-s.stay.quiet
 	s.dropEntry()
+	s.dropKept()
 	if s.logic != nil && !s.endedElsewhere() {
 		reason := s.stay.reason
 		if kicked := s.stay.kicked.Load(); kicked != nil {
@@ -104,4 +105,16 @@ func (s *Socket) endedElsewhere() bool {
 	return errors.Is(s.unpack(ctx), conn.ErrEnded)
 }
 
-var _ hub.Recoverable = (*recipient)(nil)
+var (
+	_ hub.Recoverable  = (*recipient)(nil)
+	_ hub.RoomsWatcher = (*recipient)(nil)
+)
+
+// RoomsChanged has the session stored again.
+func (r *recipient) RoomsChanged() { (*Socket)(r).keep() }
+
+// Lost has the socket go, which another server has by now.
+func (a *absent) Lost() { (*Socket)(a).lost() }
+
+// Lost has the socket go, which another server has by now.
+func (h *holder) Lost() { (*Socket)(h).lost() }

@@ -237,15 +237,7 @@ func (f *fetching) install(arrival *recovery.Arrival, handed recovery.Handed, fr
 		return nil, err
 	}
 	log := n.hub.Log()
-	s := &Socket{io: n.io, nsp: held}
-	s.conn.InitGone((*owner)(s), from.ID, n.name, from.Auth)
-	s.stay = newArrived(log.Open(f.claim.PID, from.ID, from.Handshake.Address), from)
-	if len(from.Data) > 0 {
-		s.SetData(json.RawMessage(from.Data))
-	}
-	if _, newLogic := held.entry(); newLogic != nil {
-		s.logic = newLogic(s, new(Values))
-	}
+	s := held.newArrived(log.Open(f.claim.PID, from.ID, from.Handshake.Address), from)
 	log.Begin()
 	defer log.End()
 	if handed, err = arrival.Judge(handed, f.bound, most); err == nil && !n.hub.Install(&s.member, from.ID, (*recipient)(s), handed.Rooms) {
@@ -292,6 +284,20 @@ func (f *fetching) call(ctx context.Context, call string, request any) (io.ReadC
 		return nil, err
 	}
 	return f.nsp.io.cfg.Recovery.Peers.Call(ctx, f.owner, call, bytes.TrimSpace(text))
+}
+
+// newArrived is an absent socket that has come from another node.
+func (n *Namespace) newArrived(session *recovery.Session, from *handing) *Socket {
+	s := &Socket{io: n.io, nsp: n}
+	s.conn.InitGone((*owner)(s), from.ID, n.name, from.Auth)
+	s.stay = newArrived(session, from)
+	if len(from.Data) > 0 {
+		s.SetData(json.RawMessage(from.Data))
+	}
+	if _, newLogic := n.entry(); newLogic != nil {
+		s.logic = newLogic(s, new(Values))
+	}
+	return s
 }
 
 // newArrived is what a socket has that another node has handed over.

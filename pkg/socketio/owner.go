@@ -148,7 +148,12 @@ func (o *owner) Leave(reason Reason) {
 		}
 	} else {
 		defer s.io.release(s.nsp)
-		if s.logic != nil {
+		switch m, ok := s.logic.(conn.Mover); {
+		case s.stay != nil && s.stay.elsewhere.Load():
+			if ok {
+				m.Moved()
+			}
+		case s.logic != nil:
 			disconnecting = append([]func(Reason){s.logic.Leave}, disconnecting...)
 		}
 	}

@@ -72,9 +72,10 @@ func (io *Server) newRecovery() (*recovery.Store, error) {
 	if !cfg.Recovery.Enabled {
 		return nil, nil
 	}
+	io.keepSessions()
 	interval, timeout := io.engine.Heartbeat()
 	return recovery.New(recovery.Config{
-		Window: cfg.Recovery.Window, Lag: interval + 2*timeout, Bytes: int64(cfg.Recovery.Bytes),
+		Window: cfg.Recovery.Window, Lag: interval + 2*timeout, Bytes: int64(cfg.Recovery.Bytes), Stream: cfg.Adapter.Echoes(),
 		Key: (*recovery.Key)(cfg.Recovery.Key), Metrics: metrics,
 	})
 }
@@ -97,6 +98,11 @@ type stay struct {
 	lost   bool          // the client may come back; static after losing
 	reason Reason        // why the connection ended; static after losing
 	quiet  chan struct{} // closed when the handlers for the connection have returned; static after losing
+
+	kept      atomic.Bool  // the session is stored for other servers
+	begin     string       // the entry that it began behind; static once kept
+	away      atomic.Int64 // since when the client is gone, in Unix nanoseconds; 0: it is connected
+	elsewhere atomic.Bool  // another server has taken the session
 
 	kicked atomic.Pointer[Reason] // a command has disconnected the absent socket; nil: none has
 }
@@ -160,7 +166,11 @@ func (s *Socket) settleSession(ctx context.Context, newLogic func(*Socket, *Valu
 
 // claim gives the socket the session that its client claims.
 func (s *Socket) claim(ctx context.Context, log *recovery.Log, claim recovery.Claim, logic Logic) (*recovery.Refusal, error) {
-	session, moved, refused, err := s.find(ctx, log, claim)
+	find := s.find
+	if s.io.sessions != nil {
+		find = s.findKept
+	}
+	session, moved, refused, err := find(ctx, log, claim)
 	if refused != nil || err != nil {
 		return refused, err
 	}
@@ -244,6 +254,9 @@ func (s *Socket) begin() error {
 	previous := st.previous.Load()
 	if previous == nil {
 		st.session.Start((*holder)(s))
+		if s.io.sessions != nil {
+			s.beginKeeping(s.nsp.position())
+		}
 		return nil
 	}
 	replay, refused := st.session.Resume((*holder)(s), (*sink)(s), func() {
@@ -263,6 +276,7 @@ func (s *Socket) begin() error {
 		s.conn.Shut(replay)
 	}
 	st.release = previous.nsp
+	s.beginKeeping(previous.stay.begin)
 	if st.moved {
 		log.Count(recovery.Moved)
 	} else {
@@ -295,10 +309,15 @@ func (s *Socket) lose(reason Reason) bool {
 		if !reason.Recoverable() || s.nsp.ended() {
 			st.session.End()
 			s.dropEntry()
+			s.dropKept()
 			return
 		}
+		st.away.Store(time.Now().UnixNano())
 		if st.lost = st.session.Lose((*holder)(s), (*absent)(s)); st.lost {
 			s.nsp.hub.Removed(&s.member, nil)
+			s.keep()
+		} else {
+			s.dropKept()
 		}
 	})
 	return st.lost

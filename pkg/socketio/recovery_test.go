@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -80,6 +81,9 @@ func (c *returning) back() bool {
 	return c.pid == pid
 }
 
+// entry is an offset that is the id of a stream's entry.
+var entry = regexp.MustCompile(`^[0-9]{13,}-[0-9]+$`)
+
 // next reads one event, and returns it without its offset.
 func (c *returning) next() string {
 	c.t.Helper()
@@ -92,7 +96,7 @@ func (c *returning) next() string {
 	var last string
 	if json.Unmarshal(args[len(args)-1], &last) == nil {
 		c.offset = last
-		if strings.HasPrefix(last, "@") {
+		if strings.HasPrefix(last, "@") || entry.MatchString(last) {
 			args = args[:len(args)-1]
 		}
 	}

@@ -35,7 +35,8 @@ type Server struct {
 	limits    atomic.Pointer[Limits] // in force
 	table     table
 	moves     moves
-	servers   sync.WaitGroup // one for each namespace that works on other servers' events
+	sessions  adapter.Sessions // nil: sessions are on this node alone, or move between living ones
+	servers   sync.WaitGroup   // one for each namespace that works on other servers' events
 }
 
 // New makes a server. It starts nothing; Run does, and with the Local adapter Run need not be called.

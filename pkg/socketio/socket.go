@@ -103,8 +103,9 @@ func (s *Socket) Data() any {
 // is for SetValue.
 func (s *Socket) SetData(v any) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.extrasLocked().data = v
+	s.mu.Unlock()
+	s.keep()
 }
 
 // Rooms appends the rooms the socket is in to dst, its own room first; once it has gone, those it was in, until the
@@ -241,6 +242,9 @@ func (s *Socket) Cause() error { return s.conn.Cause() }
 
 // send queues an event for the client, also while the socket is being connected.
 func (s *Socket) send(volatile bool, m *wire.Message) error {
+	if s.publishesOwn(volatile, m) {
+		return s.publishOwn(m)
+	}
 	var err error
 	if s.stay != nil && !m.HasID {
 		err = s.sendInTurn(volatile, m)

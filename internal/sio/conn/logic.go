@@ -54,6 +54,13 @@ type Mover interface {
 	Unpack(ctx context.Context, state []byte) error
 }
 
+// Describer is a Logic that another server may go on with for its client after this one was killed. It is asked while the
+// socket is connected, on any goroutine, and must not block.
+type Describer interface {
+	// Describe returns what Mover.Unpack takes there; false: it cannot go on.
+	Describe() (state []byte, ok bool)
+}
+
 // Owner is the server's part of a socket. Leave is called once for every socket, also for one that was refused or that
 // went before its turn to enter. Handle may block where Inline is false.
 type Owner interface {

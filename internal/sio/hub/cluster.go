@@ -147,7 +147,7 @@ func (h *Hub) performJoin(join adapter.Join) (joined int, expected bool) {
 		h.log.Begin()
 		defer h.log.End()
 		if expected = h.log.Moving(); expected {
-			noted, _ := note(join)
+			noted, _ := Note(join)
 			h.log.Arrive(move.NoLane, false, noted)
 			h.holdJoined(join.Rooms)
 		}

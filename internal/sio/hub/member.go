@@ -131,6 +131,7 @@ func (h *Hub) join(m *Member, names []string) error {
 	if s := h.session(m); s != nil {
 		h.log.Freeze()
 		defer h.log.Thaw()
+		defer roomsChanged(m)
 		return h.joinNoted(m, s, names)
 	}
 	return h.joinWatched(m, names)
@@ -165,6 +166,7 @@ func (h *Hub) leave(m *Member, names []string) {
 	if s := h.session(m); s != nil {
 		h.log.Freeze()
 		defer h.log.Thaw()
+		defer roomsChanged(m)
 		for _, room := range names {
 			if h.index.Contains(m, room) {
 				h.leaveWatched(m, []string{room})
@@ -188,5 +190,11 @@ func (h *Hub) leaveWatched(m *Member, names []string) {
 			h.index.Leave(m, room)
 			h.leftLocked(m, room)
 		}
+	}
+}
+
+func roomsChanged(m *Member) {
+	if r, ok := m.Value().(RoomsWatcher); ok {
+		r.RoomsChanged()
 	}
 }

@@ -167,8 +167,11 @@ func (h *Hub) Arrive(c adapter.Command, at adapter.Arrival) (members int) {
 	}
 	h.log.Begin()
 	defer h.log.End()
+	if at.Offset != "" {
+		h.log.Reach(at.Offset)
+	}
 	if h.log.Moving() {
-		if noted, ok := note(c); ok {
+		if noted, ok := Note(c); ok {
 			h.log.Arrive(move.Lane(at.Lane), at.Own, noted)
 		}
 		if join, ok := c.(adapter.Join); ok {
@@ -191,12 +194,13 @@ func (h *Hub) Fenced(f adapter.Fence, lane adapter.Lane) {
 	h.log.Back(move.Fence(f), move.Lane(lane))
 }
 
-// note is a command as members on their way see it; false: it is nothing to them.
-func note(c adapter.Command) (recovery.Command, bool) {
+// Note is a command as members on their way see it; false: it is nothing to them.
+func Note(c adapter.Command) (recovery.Command, bool) {
 	switch c := c.(type) {
 	case adapter.Broadcast:
 		return recovery.Command{
-			Kind: move.Event, Target: c.Target, Event: recovery.Event{Args: c.Args, Target: c.Target, NoCompress: c.NoCompress},
+			Kind: move.Event, Target: c.Target,
+			Event: recovery.Event{Args: c.Args, Target: c.Target, NoCompress: c.NoCompress, Offset: c.Offset},
 		}, !c.Volatile
 	case adapter.Join:
 		return recovery.Command{Kind: move.Join, Target: c.Target, Rooms: c.Rooms}, true

@@ -17,6 +17,12 @@ type Recoverable interface {
 	Absent() bool
 }
 
+// RoomsWatcher is a Recoverable that is to notice in which rooms it is.
+type RoomsWatcher interface {
+	// RoomsChanged is called after the recipient has joined or left rooms. It must not block.
+	RoomsChanged()
+}
+
 func isAbsent(r Recipient) bool {
 	a, ok := r.(Recoverable)
 	return ok && a.Absent()
@@ -33,6 +39,9 @@ func (h *Hub) session(m *Member) *recovery.Session {
 	return nil
 }
 
+// Echoes reports whether events come in the order that the cluster gives them.
+func (h *Hub) Echoes() bool { return h.adapter.Echoes() }
+
 // Log is what members are sent again from; nil: nothing is kept.
 func (h *Hub) Log() *recovery.Log { return h.log }
 
@@ -42,7 +51,7 @@ func (h *Hub) publishInTurn(c adapter.Command, local bool, published func(error)
 	var settled settlement
 	h.log.Begin()
 	if !local && h.log.Moving() {
-		if noted, ok := note(c); ok {
+		if noted, ok := Note(c); ok {
 			h.log.Publish(noted)
 		}
 	}
@@ -60,7 +69,8 @@ func (h *Hub) publishInTurn(c adapter.Command, local bool, published func(error)
 }
 
 // deliverInTurn gives a broadcast its place and sends it to the members that are in its rooms at that moment. A volatile
-// one gets no place, but tells its recipients the present one: clients take any text at an event's end for an offset.
+// one gets no place, but tells its recipients the present one: clients take any text at an event's end for an offset. So does
+// one that has no place in the order of all nodes where the adapter keeps one.
 func (h *Hub) deliverInTurn(b *adapter.Broadcast) (sent int) {
 	h.log.Freeze()
 	list := h.selected(b.Target)
@@ -70,15 +80,16 @@ func (h *Hub) deliverInTurn(b *adapter.Broadcast) (sent int) {
 		return 0
 	}
 	message := h.message(b)
-	if !b.Volatile {
-		message.Offset = h.log.Append(recovery.Event{Args: b.Args, Target: b.Target, NoCompress: b.NoCompress})
+	kept := !b.Volatile && (b.Offset != "" || !h.adapter.Echoes())
+	if kept {
+		message.Offset = h.log.Append(recovery.Event{Args: b.Args, Target: b.Target, NoCompress: b.NoCompress, Offset: b.Offset})
 	}
 	h.log.Thaw()
-	if b.Volatile {
+	if !kept {
 		message.Offset = h.log.Present()
 	}
 	sent = h.send(*list, b.Volatile, &message)
-	if !b.Volatile {
+	if kept {
 		h.log.Delivered()
 	}
 	return sent

@@ -21,7 +21,7 @@ type Cluster struct {
 	adapters []*Adapter
 	echoes   bool
 
-	places int64 // of broadcasts, where the cluster echoes; mu guards it
+	places int64 // of commands, where the cluster echoes; mu guards it
 
 	mu      sync.Mutex   // guards everything of every adapter; nothing of a Node's is called under it
 	changed *sync.Cond   // on mu: some adapter has work, was resumed, or is to end
@@ -56,15 +56,15 @@ func NewEchoingCluster(n int) *Cluster {
 	return c
 }
 
-// placeLocked gives a broadcast its place in the order of all.
-func (c *Cluster) placeLocked(command adapter.Command) adapter.Command {
-	b, ok := command.(adapter.Broadcast)
-	if !ok {
-		return command
-	}
+// placeLocked gives a command its place in the order of all.
+func (c *Cluster) placeLocked(command adapter.Command) (placed adapter.Command, offset string) {
 	c.places++
-	b.Offset = fmt.Sprintf("%d-%d", 1_700_000_000_000+c.places/2, c.places%2)
-	return b
+	offset = fmt.Sprintf("%d-%d", 1_700_000_000_000+c.places/2, c.places%2)
+	if b, ok := command.(adapter.Broadcast); ok {
+		b.Offset = offset
+		command = b
+	}
+	return command, offset
 }
 
 // Adapter returns the adapter of node i.

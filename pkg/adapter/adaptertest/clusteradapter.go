@@ -93,8 +93,9 @@ func (a *Adapter) publish(c adapter.Command) error {
 			return adapter.ErrFull
 		}
 	}
+	offset := ""
 	if a.cluster.echoes {
-		c = a.cluster.placeLocked(c)
+		c, offset = a.cluster.placeLocked(c)
 		if _, ok := c.(adapter.ServerEmit); !ok && a.open[adapter.NamespaceOf(c)] {
 			peers = append(peers, a)
 		}
@@ -103,7 +104,7 @@ func (a *Adapter) publish(c adapter.Command) error {
 	}
 	for _, p := range peers {
 		if b, ok := c.(adapter.Broadcast); !ok || p.hearsLocked(b) {
-			at := adapter.Arrival{Lane: p.lane, Own: p == a}
+			at := adapter.Arrival{Lane: p.lane, Own: p == a && !a.cluster.echoes, Offset: offset}
 			p.inbox = append(p.inbox, func(n adapter.Node) { p.deliverAt(n, c, at) })
 		}
 	}

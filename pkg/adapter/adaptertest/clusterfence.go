@@ -153,7 +153,7 @@ func (a *Adapter) deliverAt(n adapter.Node, c adapter.Command, at adapter.Arriva
 		c = b
 	}
 	follower, ok := n.(adapter.FenceNode)
-	switch ok = ok && a.follows(adapter.NamespaceOf(c)); {
+	switch ok = ok && (at.Offset != "" || a.follows(adapter.NamespaceOf(c))); {
 	case ok:
 		follower.DeliverAt(c, at)
 	case !at.Own:

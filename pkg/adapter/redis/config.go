@@ -12,6 +12,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/redispeers"
 	"github.com/carillon-io/carillon/internal/rediswire"
+	"github.com/carillon-io/carillon/internal/streamsession"
 )
 
 // Config configures an Adapter. The zero value works beside Node's adapters and emitters in their default settings.
@@ -96,6 +97,9 @@ type Streams struct {
 	MaxLength int
 	// ClassicEmitters listens to what emitters for the classic adapter publish as well.
 	ClassicEmitters bool
+	// SessionPrefix is what the keys of sessions begin with, as Node's sessionKeyPrefix; default "sio:session:". They are written
+	// where the server above recovers clients.
+	SessionPrefix string
 }
 
 // Mode is which rooms have a sharded channel of their own, in the words of Node's subscriptionMode.
@@ -169,6 +173,7 @@ func (c Config) withDefaults() (Config, error) {
 		setDefault(&streams.Name, c.Key)
 		setDefault(&streams.Count, 1)
 		setDefault(&streams.MaxLength, 10_000)
+		setDefault(&streams.SessionPrefix, streamsession.DefaultPrefix)
 		c.Streams = &streams
 	}
 	if c.Logger == nil {

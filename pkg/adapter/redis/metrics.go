@@ -7,6 +7,7 @@ import (
 	"github.com/carillon-io/carillon/internal/redisqueue"
 	"github.com/carillon-io/carillon/internal/redisserver"
 	"github.com/carillon-io/carillon/internal/redisstream"
+	"github.com/carillon-io/carillon/internal/streamsession"
 )
 
 // Why a message to be published was dropped, beside what drops it below: the label of redis_publish_dropped_total.
@@ -43,7 +44,7 @@ const refusedQuery = "query"
 
 var refusalKinds = []string{
 	redisserver.RefusedLogin, redisserver.RefusedSubscribe, redisserver.RefusedPublish, redisserver.RefusedProbe,
-	redisstream.RefusedRead, redisstream.RefusedAppend, refusedQuery, redispeers.Refusal,
+	redisstream.RefusedRead, redisstream.RefusedAppend, refusedQuery, redispeers.Refusal, streamsession.Refused,
 }
 
 type metrics struct {

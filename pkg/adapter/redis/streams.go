@@ -6,6 +6,8 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/internal/redisqueue"
@@ -23,6 +25,9 @@ import (
 // The channel of a namespace is the one on which classic emitters publish. It is subscribed once, since Node's servers count
 // its subscribers, and the first byte of a message tells which protocol it speaks.
 type streams struct {
+	client   goredis.UniversalClient // the caller's
+	sessions *sessions
+
 	cluster sharded
 	emitted *classic // what classic emitters publish; nil: they are not listened to
 	logs    []*redisstream.Stream
@@ -34,7 +39,11 @@ var _ dialect = (*streams)(nil)
 // newStreams makes the dialect and its streams; sources leads to the master of a stream.
 func (a *Adapter) newStreams() (*streams, error) {
 	cfg := a.config.Streams
-	d := &streams{byName: make(map[string]*redisstream.Stream)}
+	d := &streams{client: a.client, byName: make(map[string]*redisstream.Stream)}
+	var err error
+	if d.sessions, err = a.newSessions(d); err != nil {
+		return nil, err
+	}
 	d.cluster = sharded{inbox: a.inbox, plain: true}
 	if cfg.ClassicEmitters {
 		d.emitted = &classic{inbox: a.inbox}
@@ -191,6 +200,9 @@ func (d *streams) takeIn(e *redisconn.Entry, kept any) redisserver.Drop {
 	case !a.namespaces.isOpen(entry.Namespace):
 		return droppedNoMember
 	}
+	if entry.Type == rediswire.StreamTaken {
+		return d.sessions.receiveTaken(entry.Data)
+	}
 	in := redissub.Interest{Channel: d.log(entry.Namespace).Name(), Kind: redissub.Broadcast, Namespace: entry.Namespace}
 	p := &redisconn.Push{Kind: redisconn.Message, At: time.Now()}
 	if own && a.config.Tracing == nil {
@@ -226,7 +238,17 @@ func (d *streams) carryOut(in redissub.Interest, p *redisconn.Push, id string, c
 	}
 	a.delivering.Lock()
 	defer a.delivering.Unlock()
-	a.deliver(in, p, c, false)
+	span := a.span("receive", trace.SpanKindConsumer, p.At, in.Channel, p.Payload, c)
+	var sockets int
+	if n, ok := a.node.(adapter.FenceNode); ok {
+		sockets = n.DeliverAt(c, adapter.Arrival{Offset: id})
+	} else {
+		sockets = a.node.Deliver(c)
+	}
+	if span != nil {
+		span.SetAttributes(attribute.Int("carillon.recipients", sockets))
+		span.End()
+	}
 	return redisserver.Accepted
 }
 
@@ -234,6 +256,9 @@ func (d *streams) carryOut(in redissub.Interest, p *redisconn.Push, id string, c
 func (d *streams) run(ctx context.Context, group interface{ Go(func()) }) {
 	for _, log := range d.logs {
 		group.Go(func() { log.Run(ctx) })
+	}
+	if d.sessions.on {
+		group.Go(func() { d.sessions.Run(ctx) })
 	}
 }
 

@@ -1,0 +1,353 @@
+package streamsession
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/pkg/adapter"
+)
+
+// Config is what a store is made of. All fields are required but Window, which SetWindow sets.
+type Config struct {
+	Client   goredis.UniversalClient
+	Node     string // unique in the cluster
+	Prefix   string // of the keys; of Node's servers "sio:session:"
+	Logger   *zap.Logger
+	Refusals *redisconn.Refusals
+	Metrics  *Metrics
+}
+
+// DefaultPrefix is what the keys of Node's servers begin with.
+const DefaultPrefix = "sio:session:"
+
+// Refused is what a [redisconn.Refusals] calls commands on sessions that Redis refuses for lack of rights.
+const Refused = "session"
+
+const (
+	// batch is how many sessions are written in one go.
+	batch = 256
+	// pause is how long a write waits for others to come with it.
+	pause = 2 * time.Millisecond
+	// again is how long failed writes wait.
+	again = time.Second
+)
+
+// Store keeps the sessions of one node in Redis.
+type Store struct {
+	// Static after construction.
+	config Config
+	owner  string
+	window time.Duration // static once Run has been called
+
+	wake chan struct{} // has a value when something is due
+
+	mu sync.Mutex
+	// mu guards the following. It is a leaf.
+	kept  map[string]*kept // by the id of the socket
+	due   []*kept          // to be written; dropped ones among them
+	drops []string         // keys to be removed
+	byAge list.List        // of *kept whose clients are connected, that which was written longest ago first
+}
+
+// kept is one session.
+type kept struct {
+	id      string
+	session adapter.KeptSession
+
+	// Store.mu guards the following.
+	key     string // empty: it has not been written yet
+	queued  bool
+	gone    bool
+	place   *list.Element // in byAge; nil: it is not renewed
+	written time.Time
+}
+
+// New makes a store; Run writes.
+func New(cfg Config) *Store {
+	return &Store{config: cfg, owner: owner(cfg.Node), kept: make(map[string]*kept), wake: make(chan struct{}, 1)}
+}
+
+// SetWindow sets how long a session is stored after its node was killed, at least. It is called before Run.
+func (s *Store) SetWindow(d time.Duration) { s.window = d }
+
+// renewal is after which time a session is kept for longer whose client is connected.
+func (s *Store) renewal() time.Duration { return min(max(s.window/2, time.Second), time.Minute) }
+
+// Keep stores a session, at once and again after each call.
+func (s *Store) Keep(id string, session adapter.KeptSession) {
+	s.mu.Lock()
+	k := s.kept[id]
+	if k == nil || k.session != session { // another connection's: what comes of the one before concerns it no more
+		key := ""
+		if former := s.forgetLocked(id); former != nil {
+			key = former.key
+		}
+		k = &kept{id: id, session: session, key: key}
+		s.kept[id] = k
+		s.config.Metrics.Kept.Inc()
+	}
+	s.queueLocked(k)
+	s.mu.Unlock()
+	s.awake()
+}
+
+func (s *Store) queueLocked(k *kept) {
+	if !k.queued {
+		k.queued = true
+		s.due = append(s.due, k)
+	}
+}
+
+func (s *Store) awake() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Drop ends Keep, and removes what is stored unless another server has it.
+func (s *Store) Drop(id string) {
+	s.mu.Lock()
+	k := s.forgetLocked(id)
+	if k != nil && k.key != "" {
+		s.drops = append(s.drops, k.key)
+	}
+	s.mu.Unlock()
+	s.awake()
+}
+
+// forgetLocked ends the keeping of a session, and returns it.
+func (s *Store) forgetLocked(id string) *kept {
+	k := s.kept[id]
+	if k == nil {
+		return nil
+	}
+	delete(s.kept, id)
+	s.config.Metrics.Kept.Dec()
+	k.gone = true
+	if k.place != nil {
+		s.byAge.Remove(k.place)
+		k.place = nil
+	}
+	return k
+}
+
+// Taken notes that another server has taken a session of this node.
+func (s *Store) Taken(id string) {
+	s.mu.Lock()
+	k := s.kept[id]
+	s.mu.Unlock()
+	if k != nil {
+		s.takenFrom(k)
+	}
+}
+
+func (s *Store) takenFrom(k *kept) {
+	s.mu.Lock()
+	is := s.kept[k.id] == k
+	if is {
+		s.forgetLocked(k.id)
+	}
+	s.mu.Unlock()
+	if is {
+		s.config.Metrics.Lost.Inc()
+		k.session.Taken()
+	}
+}
+
+// Run writes until ctx ends, and then for a moment what still waits.
+func (s *Store) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		wait := s.work(ctx)
+		timer := time.NewTimer(wait)
+		select {
+		case <-s.wake:
+			timer.Reset(pause)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+			}
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	s.work(last)
+}
+
+// work writes what is due, and returns when something will be.
+func (s *Store) work(ctx context.Context) (wait time.Duration) {
+	for ctx.Err() == nil {
+		write, renew, drops := s.next()
+		if len(write)+len(renew)+len(drops) == 0 {
+			break
+		}
+		if !s.carryOut(ctx, write, renew, drops) {
+			return again
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait = time.Minute
+	if first := s.byAge.Front(); first != nil {
+		wait = min(wait, time.Until(first.Value.(*kept).written.Add(s.renewal())))
+	}
+	return max(wait, time.Millisecond)
+}
+
+// next returns what is to be written in one go.
+func (s *Store) next() (write, renew []*kept, drops []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := min(len(s.drops), batch)
+	drops = s.drops[:n:n]
+	if s.drops = s.drops[n:]; len(s.drops) == 0 {
+		s.drops = nil
+	}
+	for len(s.due) > 0 && len(write) < batch {
+		k := s.due[0]
+		s.due[0] = nil
+		if s.due = s.due[1:]; len(s.due) == 0 {
+			s.due = nil
+		}
+		if k.queued = false; !k.gone {
+			write = append(write, k)
+		}
+	}
+	old := time.Now().Add(-s.renewal())
+	for e := s.byAge.Front(); e != nil && len(renew) < batch && e.Value.(*kept).written.Before(old); e = s.byAge.Front() {
+		k := e.Value.(*kept)
+		s.agedLocked(k, true) // it comes again if this fails
+		renew = append(renew, k)
+	}
+	return write, renew, drops
+}
+
+// agedLocked notes that a session was written.
+func (s *Store) agedLocked(k *kept, renewed bool) {
+	k.written = time.Now()
+	switch {
+	case k.place != nil && renewed:
+		s.byAge.MoveToBack(k.place)
+	case k.place != nil:
+		s.byAge.Remove(k.place)
+		k.place = nil
+	case renewed:
+		k.place = s.byAge.PushBack(k)
+	}
+}
+
+// carryOut sends a batch and acts on the answers. false: Redis is away, and what was not done will be.
+func (s *Store) carryOut(ctx context.Context, writes, renewals []*kept, drops []string) bool {
+	pipe := s.config.Client.Pipeline()
+	commands := make([]*goredis.Cmd, 0, len(writes)+len(renewals)+len(drops))
+	sent := writes[:0:0]
+	for _, k := range writes {
+		session := k.session.Describe()
+		text, err := encode(s.owner, &session)
+		if err != nil || len(text) > maxRecord { // what cannot be stored is not: the client gets a new socket after a kill
+			s.config.Logger.Debug("a session cannot be kept", zap.String("socket", k.id), zap.Error(err))
+			continue
+		}
+		key := s.config.Prefix + session.PID
+		s.mu.Lock()
+		k.key = key
+		s.agedLocked(k, session.Away.IsZero() && !k.gone)
+		if k.gone { // dropped in this moment, when there was no key yet
+			s.drops = append(s.drops, key)
+		}
+		s.mu.Unlock()
+		life := ttl(&session, s.window, s.renewal()).Milliseconds()
+		commands = append(commands, write.Eval(ctx, pipe, []string{key}, s.owner, text, life))
+		sent = append(sent, k)
+	}
+	for _, k := range renewals {
+		life := (s.window + s.renewal()).Milliseconds()
+		s.mu.Lock()
+		key := k.key
+		s.mu.Unlock()
+		commands = append(commands, renew.Eval(ctx, pipe, []string{key}, s.owner, life))
+	}
+	for _, key := range drops {
+		commands = append(commands, drop.Eval(ctx, pipe, []string{key}, s.owner))
+	}
+	if len(commands) == 0 {
+		return true
+	}
+	_, _ = pipe.Exec(ctx) // its error is the first of the commands'
+	ok := true
+	for i, command := range commands {
+		n, err := command.Int()
+		if err != nil {
+			ok = false
+			s.failed(err)
+		}
+		switch {
+		case i < len(sent):
+			s.wrote(sent[i], n, err)
+		case i < len(sent)+len(renewals):
+			s.renewed(renewals[i-len(sent)], n, err)
+		case err != nil:
+			s.mu.Lock()
+			if key := drops[i-len(sent)-len(renewals)]; len(s.drops) < maxDrops { // else it expires
+				s.drops = append(s.drops, key)
+			}
+			s.mu.Unlock()
+		}
+	}
+	if ok {
+		s.config.Refusals.Granted(Refused)
+	}
+	return ok
+}
+
+// maxDrops bounds the keys that wait for Redis to be removed. Others expire.
+const maxDrops = 1 << 16
+
+func (s *Store) failed(err error) {
+	s.config.Metrics.Failed.Inc()
+	if !s.config.Refusals.Refused(Refused, err) {
+		s.config.Logger.Debug("a session was not written", zap.Error(err))
+	}
+}
+
+// wrote acts on the answer to a write.
+func (s *Store) wrote(k *kept, n int, err error) {
+	switch {
+	case err != nil:
+		s.mu.Lock()
+		if !k.gone {
+			s.queueLocked(k)
+		}
+		s.mu.Unlock()
+	case n == 0:
+		s.takenFrom(k)
+	default:
+		s.config.Metrics.Written.Inc()
+	}
+}
+
+// renewed acts on the answer to a renewal. What is not stored any more is written again: it was lost, or one of Node's servers has
+// taken it from under a client that is connected here.
+func (s *Store) renewed(k *kept, n int, err error) {
+	switch {
+	case err != nil || n < 0:
+		s.mu.Lock()
+		if !k.gone {
+			s.queueLocked(k)
+		}
+		s.mu.Unlock()
+	case n == 0:
+		s.takenFrom(k)
+	default:
+		s.config.Metrics.Renewed.Inc()
+	}
+}

@@ -1,0 +1,148 @@
+package streamsession
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/test/redistest"
+)
+
+// held is a session of a test.
+type held struct {
+	mu    sync.Mutex
+	s     adapter.Session
+	taken int
+}
+
+func (h *held) Describe() adapter.Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.s
+}
+
+func (h *held) Taken() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.taken++
+}
+
+func (h *held) isTaken() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.taken == 1
+}
+
+func start(t *testing.T, client goredis.UniversalClient, node string, window time.Duration) *Store {
+	t.Helper()
+	metrics, err := NewMetrics(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Config{
+		Client: client, Node: node, Prefix: DefaultPrefix, Logger: zap.NewNop(), Metrics: metrics,
+		Refusals: redisconn.NewRefusals(zap.NewNop(), func(string) {}),
+	})
+	s.SetWindow(window)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+	})
+	return s
+}
+
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for begin := time.Now(); !condition(); time.Sleep(time.Millisecond) {
+		if time.Since(begin) > 20*time.Second {
+			t.Fatalf("not %s", what)
+		}
+	}
+}
+
+func TestStore_WritesRenewsAndDrops(t *testing.T) {
+	server := redistest.Start(t)
+	store := start(t, server.NewClient(), "one", 2*time.Second)
+	h := &held{s: session()}
+	key := DefaultPrefix + h.s.PID
+	store.Keep(h.s.ID, h)
+	eventually(t, "stored", func() bool { return server.Do("EXISTS", key) == int64(1) })
+	eventually(t, "renewed twice", func() bool { return testutil.ToFloat64(store.config.Metrics.Renewed) >= 2 })
+	if n := testutil.ToFloat64(store.config.Metrics.Written); n != 1 {
+		t.Errorf("written %v times", n)
+	}
+	server.Do("DEL", key) // Redis has lost it
+	eventually(t, "stored again", func() bool { return server.Do("EXISTS", key) == int64(1) })
+	store.Drop(h.s.ID)
+	eventually(t, "dropped", func() bool { return server.Do("EXISTS", key) == int64(0) })
+	if h.isTaken() {
+		t.Error("nobody has taken it")
+	}
+}
+
+// TestStore_WhoTakesFirstHasIt of many at the same time, and the node that had it notices.
+func TestStore_WhoTakesFirstHasIt(t *testing.T) {
+	server := redistest.Start(t)
+	client := server.NewClient()
+	one := start(t, client, "one", 2*time.Second)
+	h := &held{s: session()}
+	one.Keep(h.s.ID, h)
+	eventually(t, "stored", func() bool {
+		f, err := one.Find(t.Context(), h.s.PID)
+		return err == nil && f != nil && f.Owner == "one"
+	})
+	found, err := one.Find(t.Context(), h.s.PID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	winners := 0
+	var group sync.WaitGroup
+	for i := range 5 {
+		other := start(t, client, "other"+string(rune('a'+i)), 2*time.Second)
+		group.Go(func() {
+			for range 2 { // repeated, as after an answer that was lost
+				if ok, err := other.Take(t.Context(), found, h.s); err != nil {
+					t.Error(err)
+				} else if ok {
+					mu.Lock()
+					winners++
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	group.Wait()
+	if winners != 2 {
+		t.Errorf("taken %d times, each that could twice", winners)
+	}
+	eventually(t, "noticed", h.isTaken)
+	one.Drop(h.s.ID)
+	one.Keep("another", &held{s: adapter.Session{ID: "another", PID: "q"}})
+	eventually(t, "what came behind the drop", func() bool { return server.Do("EXISTS", DefaultPrefix+"q") == int64(1) })
+	if server.Do("EXISTS", DefaultPrefix+h.s.PID) != int64(1) {
+		t.Error("the node that had the session removed that of the one that has it")
+	}
+}
+
+func TestStore_AnOutageIsMadeUpFor(t *testing.T) {
+	server := redistest.New(t)
+	client := goredis.NewClient(&goredis.Options{Addr: server.Address, DialTimeout: 100 * time.Millisecond, MaxRetries: -1})
+	t.Cleanup(func() { _ = client.Close() })
+	store := start(t, client, "one", time.Minute)
+	h := &held{s: session()}
+	store.Keep(h.s.ID, h)
+	eventually(t, "failed", func() bool { return testutil.ToFloat64(store.config.Metrics.Failed) > 0 })
+	server.Start()
+	eventually(t, "stored", func() bool { return server.Do("EXISTS", DefaultPrefix+h.s.PID) == int64(1) })
+}

@@ -1,0 +1,215 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/carillon-io/carillon/internal/recovery"
+	"github.com/carillon-io/carillon/internal/sio/hub"
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"go.uber.org/zap"
+)
+
+// Why a session that is stored is not gone on with.
+var (
+	refusedNamespace = &recovery.Refusal{Result: recovery.Unknown, Why: "the session is of another namespace, or does not say where it began"}
+	refusedTrimmed   = &recovery.Refusal{Result: recovery.Truncated, Why: "what the client missed is not in the stream any more, or is too much"}
+	refusedText      = &recovery.Refusal{Result: recovery.Truncated, Why: "what the client names is no entry of the stream"}
+)
+
+// errFaster is for a session that another server, or another claim, took in this moment.
+var errFaster = errors.New("socketio: the session was taken meanwhile")
+
+// findKept claims a session here, and brings it here before where another server has it, or had it when it was killed.
+func (s *Socket) findKept(ctx context.Context, log *recovery.Log, claim recovery.Claim) (
+	session *recovery.Session, moved bool, refused *recovery.Refusal, err error,
+) {
+	ctx, cancel := context.WithTimeout(ctx, s.io.cfg.Recovery.MoveTimeout)
+	defer cancel()
+	for range mostClaims {
+		found, err := s.io.sessions.Find(ctx, claim.PID)
+		switch {
+		case err != nil && !log.Knows(claim.PID):
+			s.io.log.Debug("a session cannot be looked up", zap.String("namespace", s.nsp.name), zap.Error(err))
+			return nil, false, nil, ErrClose
+		case err == nil && found != nil && found.Owner != s.nsp.hub.NodeID():
+			c := comeback{nsp: s.nsp, found: found, claim: claim, started: time.Now(), address: s.Handshake().Address}
+			if refused, err = c.run(ctx); errors.Is(err, errFaster) {
+				continue
+			}
+			if err != nil {
+				s.io.log.Debug("a session was not brought back", zap.String("namespace", s.nsp.name), zap.Error(err))
+				return nil, false, nil, ErrClose
+			}
+			if refused != nil {
+				return nil, false, refused, nil
+			}
+			moved = true
+		}
+		session, refused = log.Claim(ctx, claim, (*holder)(s), s.io.cfg.Engine.Tag())
+		return session, moved, refused, nil
+	}
+	return nil, false, recovery.RefusedLate, nil
+}
+
+// comeback is one session on its way here out of what is stored.
+type comeback struct {
+	// Static after construction.
+	nsp     *Namespace
+	found   *adapter.FoundSession
+	claim   recovery.Claim
+	address string
+	started time.Time
+}
+
+// run makes the session an absent one of this node.
+func (c *comeback) run(ctx context.Context) (*recovery.Refusal, error) {
+	io, log := c.nsp.io, c.nsp.hub.Log()
+	behind, refused, err := c.behind(ctx)
+	if refused != nil || err != nil {
+		return refused, err
+	}
+	io.open(c.nsp)
+	rec, err := c.record(ctx, behind)
+	if err != nil {
+		return nil, err
+	}
+	defer rec.End()
+	missed, err := c.read(ctx, behind, rec.From())
+	if missed == nil || err != nil {
+		return refusedTrimmed, err
+	}
+	as := c.found.Session
+	as.Namespace, as.At, as.Away = c.nsp.name, rec.From(), time.Now()
+	if as.Begin == "" {
+		as.Begin = behind
+	}
+	taken, err := io.sessions.Take(ctx, c.found, as)
+	switch {
+	case err != nil:
+		return nil, err
+	case !taken:
+		return nil, errFaster
+	}
+	log.Lose(c.claim.PID)
+	if err := c.install(missed, rec, &as); err != nil {
+		io.sessions.Drop(as.ID)
+		io.log.Debug("a session was not brought back", zap.String("namespace", c.nsp.name), zap.Error(err))
+		return refusedTrimmed, nil
+	}
+	return nil, nil
+}
+
+// behind is the entry behind which everything is to be sent to the client.
+func (c *comeback) behind(ctx context.Context) (string, *recovery.Refusal, error) {
+	offset := c.claim.Offset
+	switch {
+	case c.found.Namespace != "" && c.found.Namespace != c.nsp.name:
+		return "", refusedNamespace, nil
+	case recovery.IsEntry(offset):
+		exists, err := c.nsp.io.sessions.Exists(ctx, c.nsp.name, offset)
+		if err == nil && !exists {
+			return "", refusedTrimmed, nil
+		}
+		return offset, nil, err
+	case offset != "" && !strings.HasPrefix(offset, "@"):
+		return "", refusedText, nil
+	case c.found.Begin == "": // a client of Node's that has received nothing: it does not begin anywhere
+		return "", refusedNamespace, nil
+	}
+	return c.found.Begin, nil, nil
+}
+
+// lookAround is how often a node looks whether it has received what the client has.
+const lookAround = 5 * time.Millisecond
+
+// record begins a recording once this node has been delivered what the client has.
+func (c *comeback) record(ctx context.Context, behind string) (*recovery.Recording, error) {
+	log := c.nsp.hub.Log()
+	for {
+		log.Begin()
+		rec := log.Record(c.nsp.position())
+		log.End()
+		if !recovery.Before(rec.From(), behind) {
+			return rec, nil
+		}
+		rec.End()
+		select {
+		case <-time.After(lookAround):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// unsaved is how long before the client's last event a change of its rooms may have been that the killed server had not stored.
+const unsaved = time.Second
+
+// read works out what the session missed up to an entry; nil: some of it is not kept.
+func (c *comeback) read(ctx context.Context, behind, through string) (*recovery.Returning, error) {
+	from := behind
+	if at := c.found.At; at != "" {
+		if from = recovery.Earlier(behind, unsaved); recovery.Before(from, at) {
+			from = at
+		}
+		if recovery.Before(behind, from) {
+			from = behind
+		}
+	}
+	for {
+		missed := c.nsp.hub.Log().Returning(c.found.Rooms, c.found.ID, behind, c.found.At, c.nsp.io.limits.Load().Rooms)
+		fits := true
+		whole, err := c.nsp.io.sessions.Missed(ctx, c.nsp.name, from, through, func(id string, command adapter.Command) bool {
+			if noted, ok := hub.Note(command); ok {
+				fits = missed.Missed(id, noted)
+			}
+			return fits
+		})
+		switch {
+		case err != nil:
+			return nil, err
+		case !fits:
+			return nil, nil
+		case whole:
+			return missed, nil
+		case from == behind:
+			return nil, nil
+		}
+		from = behind
+	}
+}
+
+// install makes the session one of this node that is absent.
+func (c *comeback) install(missed *recovery.Returning, rec *recovery.Recording, as *adapter.Session) error {
+	held, err := c.nsp.io.acquire(c.nsp.name) // by the absent socket
+	if err != nil {
+		return err
+	}
+	log := c.nsp.hub.Log()
+	from := &handing{cutAnswer: cutAnswer{ID: as.ID, Data: as.Data, State: as.State}}
+	from.Handshake.Address = c.address
+	s := held.newArrived(log.Open(as.PID, as.ID, c.address), from)
+	s.stay.begin = as.Begin
+	s.stay.kept.Store(true)
+	s.stay.away.Store(as.Away.UnixNano())
+	log.Begin()
+	defer log.End()
+	kicked, err := missed.Arrive(s.stay.session, rec, (*absent)(s), 0, func(names []string) bool {
+		return held.hub.Install(&s.member, as.ID, (*recipient)(s), names)
+	})
+	if err != nil {
+		s.stay.kept.Store(false)
+		s.remove()
+		s.stay.session.End()
+		held.io.release(held)
+		return err
+	}
+	held.io.moves.took(time.Since(c.started))
+	s.keep()
+	if kicked {
+		log.After(func() { s.kick(ServerDisconnect) })
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package socketio
+
+import (
+	"time"
+
+	"github.com/carillon-io/carillon/internal/recovery"
+	"github.com/carillon-io/carillon/internal/sio/conn"
+	"github.com/carillon-io/carillon/internal/sio/wire"
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/rooms"
+)
+
+// keepSessions has sessions kept where every server finds them, if the adapter can do that.
+func (io *Server) keepSessions() {
+	if io.sessions = adapter.SessionsOf(io.cfg.Adapter); io.sessions != nil {
+		io.sessions.Window(io.cfg.Recovery.Window)
+	}
+}
+
+// kept is a Socket as the session that is stored.
+type kept Socket
+
+var _ adapter.KeptSession = (*kept)(nil)
+
+// beginKeeping stores the session of a socket that is about to be connected. The caller has the turn.
+func (s *Socket) beginKeeping(begin string) {
+	if s.io.sessions == nil {
+		return
+	}
+	if _, ok := s.describeLogic(); !ok {
+		return
+	}
+	s.stay.begin = begin
+	s.stay.kept.Store(true)
+	s.keep()
+}
+
+// describeLogic is what the Logic keeps for another server; false: it cannot go on there.
+func (s *Socket) describeLogic() (state []byte, ok bool) {
+	if s.logic == nil {
+		return nil, true
+	}
+	d, ok := s.logic.(conn.Describer)
+	if !ok {
+		return nil, false
+	}
+	return d.Describe()
+}
+
+// keep stores the session as it is now.
+func (s *Socket) keep() {
+	if s.stay != nil && s.stay.kept.Load() {
+		s.io.sessions.Keep(s.ID(), (*kept)(s))
+	}
+}
+
+// dropKept removes the stored session of a socket that is over.
+func (s *Socket) dropKept() {
+	if s.stay != nil && s.stay.kept.Swap(false) {
+		s.io.sessions.Drop(s.ID())
+	}
+}
+
+// Describe returns the session.
+func (k *kept) Describe() adapter.Session {
+	s := (*Socket)(k)
+	d := adapter.Session{
+		ID: s.ID(), PID: s.stay.session.PID(), Namespace: s.nsp.name, Begin: s.stay.begin,
+		At: s.io.sessions.Position(s.nsp.name), // before the rooms are read, which may be newer
+	}
+	d.Rooms = s.nsp.hub.Rooms(nil, s.place())
+	if data := s.Data(); data != nil {
+		d.Data = s.io.conns.JSON(data)
+	}
+	d.State, _ = s.describeLogic()
+	if away := s.stay.away.Load(); away != 0 {
+		d.Away = time.Unix(0, away)
+	}
+	return d
+}
+
+// Taken has the socket go without its being over: another server goes on with it.
+func (k *kept) Taken() {
+	s := (*Socket)(k)
+	s.io.moves.running.Go(s.lost)
+}
+
+// lost is Taken for a caller that may wait.
+func (s *Socket) lost() {
+	s.stay.kept.Store(false)
+	s.stay.elsewhere.Store(true)
+	switch a, was := s.stay.session.Forget(); {
+	case a != nil:
+		s.moveOut()
+	case was: // half-open, or its client has come back elsewhere while this connection stood
+		s.remove()
+		s.conn.Abort()
+	}
+}
+
+// moveOut forgets an absent socket that is another server's.
+func (s *Socket) moveOut() {
+	if m, ok := s.logic.(conn.Mover); ok {
+		m.Moved()
+	}
+	s.forgetRooms()
+	s.io.release(s.nsp)
+}
+
+// publishesOwn reports whether an event to this socket alone goes by way of the cluster, whose order gives it an offset.
+func (s *Socket) publishesOwn(volatile bool, m *wire.Message) bool {
+	return s.stay != nil && !m.HasID && !volatile && s.nsp.hub.Echoes() && (s.conn.Gone() || s.conn.Connected())
+}
+
+// publishOwn publishes an event to the socket's own room.
+func (s *Socket) publishOwn(m *wire.Message) error {
+	if !s.stay.session.Stands() {
+		return ErrDisconnected
+	}
+	s.nsp.hub.Publish(adapter.Broadcast{
+		Namespace: s.nsp.name, Args: m.Args(), Target: rooms.Target{Rooms: []string{s.ID()}}, NoCompress: m.NoCompress,
+	}, false, nil)
+	return nil
+}
+
+// position is an entry up to which this node has been delivered everything. The caller has the turn, or something may follow
+// in this moment.
+func (n *Namespace) position() string {
+	here, there := n.hub.Log().At(), n.io.sessions.Position(n.name)
+	if here == "" || recovery.Before(here, there) {
+		return there
+	}
+	return here
+}

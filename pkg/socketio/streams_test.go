@@ -1,0 +1,263 @@
+package socketio_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/carillon-io/carillon/internal/msgjson"
+	"github.com/carillon-io/carillon/pkg/adapter/redis"
+	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/carillon-io/carillon/test/redistest"
+)
+
+// cable is a node's way to Redis, which can be cut as by the death of the node.
+type cable struct {
+	mu    sync.Mutex
+	cut   bool
+	conns []net.Conn
+}
+
+func (c *cable) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil && c.cut {
+		_ = conn.Close()
+		return nil, net.ErrClosed
+	}
+	if err == nil {
+		c.conns = append(c.conns, conn)
+	}
+	return conn, err
+}
+
+func (c *cable) set(cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = cut
+	for _, conn := range c.conns {
+		_ = conn.Close()
+	}
+	c.conns = nil
+}
+
+// streaming are nodes with sessions in Redis.
+type streaming struct {
+	*testing.T
+	redis  *redistest.Server
+	nodes  []*socketio.Server
+	urls   []string
+	cables []*cable
+}
+
+func startStreams(t *testing.T, n int) *streaming {
+	t.Helper()
+	s := &streaming{T: t, redis: redistest.Start(t)}
+	var configs []socketio.Config
+	for i := range n {
+		c := new(cable)
+		client := goredis.NewClient(&goredis.Options{Addr: s.redis.Address, Dialer: c.dial})
+		t.Cleanup(func() { _ = client.Close() })
+		a, err := redis.New(client, redis.Config{Tag: "tag" + itoa(i), Streams: &redis.Streams{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := recovering()
+		cfg.Adapter, cfg.Engine.Tag = a, a.Tag
+		s.cables, configs = append(s.cables, c), append(configs, cfg)
+	}
+	s.nodes, s.urls = run(t, configs)
+	return s
+}
+
+// stored waits until the session of a client says that it is in a room.
+func (s *streaming) stored(c *returning, room string) {
+	s.Helper()
+	eventually(s, "the session is stored", func() bool {
+		text, _ := s.redis.Do("GET", "sio:session:"+c.pid).(string)
+		raw, _ := base64.StdEncoding.DecodeString(text)
+		return len(raw) > 0 && bytes.Contains(raw, []byte(room))
+	})
+}
+
+func TestStreams_AClientOfAKilledNodeComesBackWithWhatItMissed(t *testing.T) {
+	s := startStreams(t, 2)
+	a, b := s.nodes[0].Of("/n"), s.nodes[1].Of("/n")
+	connected, again := sockets(a), sockets(b)
+	c := arrive(t, s.urls[0], "/n")
+	socket := receive(t, connected)
+	socket.SetData(map[string]int{"score": 7})
+	if err := socket.Join("red"); err != nil {
+		t.Fatal(err)
+	}
+	emit(t, b.Emitter, "one", 1)
+	c.expectEvents(`["one",1]`)
+	s.stored(c, "red")
+	if err := socket.Emit("own", 2); err != nil {
+		t.Fatal(err)
+	}
+	c.expectEvents(`["own",2]`)
+
+	s.cables[0].set(true)
+	emit(t, b.To("red"), "missed", 3)
+	emit(t, b.To("blue"), "not for it")
+	emit(t, b.To(c.sid), "missed", 4)
+	b.To("red").SocketsJoin("blue")
+	emit(t, b.To("blue"), "missed", 5)
+	emit(t, b.Volatile(), "volatile")
+	c.hangup()
+	c.url = s.urls[1]
+	sid := c.sid
+	if !c.back() || c.sid != sid {
+		t.Fatal("not recovered")
+	}
+	back := receive(t, again)
+	if !back.Recovered() || !back.In("red") || !back.In("blue") {
+		t.Errorf("recovered %v, in %q", back.Recovered(), back.Rooms(nil))
+	}
+	if got := fmt.Sprintf("%s", back.Data()); got != `{"score":7}` {
+		t.Errorf("Data is %s", got)
+	}
+	emit(t, b.To("red"), "live", 6)
+	c.expectEvents(`["missed",3]`, `["missed",4]`, `["missed",5]`, `["live",6]`)
+
+	s.cables[0].set(false) // the node was not dead after all, and learns that the session is another's
+	eventually(t, "the socket is out of its rooms at the node that had it", func() bool { return len(socket.Rooms(nil)) == 0 })
+	emit(t, a.To("red"), "live", 7)
+	c.expectEvents(`["live",7]`)
+}
+
+func TestStreams_WithoutAnOffsetFromTheBeginning(t *testing.T) {
+	s := startStreams(t, 2)
+	a, b := s.nodes[0].Of("/"), s.nodes[1].Of("/")
+	connected := sockets(a)
+	other := arrive(t, s.urls[0], "/")
+	receive(t, connected)
+	emit(t, a.Emitter, "before")
+	other.expectEvents(`["before"]`)
+	c := arrive(t, s.urls[0], "/")
+	receive(t, connected)
+	s.stored(c, c.sid)
+	s.cables[0].set(true)
+	emit(t, b.Emitter, "first")
+	c.hangup()
+	c.url = s.urls[1]
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	c.expectEvents(`["first"]`)
+}
+
+func TestStreams_ABanWhileTheNodeIsDeadHolds(t *testing.T) {
+	s := startStreams(t, 2)
+	a, b := s.nodes[0].Of("/"), s.nodes[1].Of("/")
+	connected := sockets(a)
+	c := arrive(t, s.urls[0], "/")
+	if err := receive(t, connected).Join("user:1"); err != nil {
+		t.Fatal(err)
+	}
+	s.stored(c, "user:1")
+	s.cables[0].set(true)
+	b.To("user:1").DisconnectSockets(false)
+	c.hangup()
+	c.url = s.urls[1]
+	c.back()
+	if got := c.read(); got != "41" {
+		t.Errorf("received %q instead of a DISCONNECT", got)
+	}
+}
+
+// TestStreams_TheLaterClaimHasASocketWhoseNodeLives: its first connection is half-open, or its client's no more.
+func TestStreams_TheLaterClaimHasASocketWhoseNodeLives(t *testing.T) {
+	s := startStreams(t, 2)
+	a, b := s.nodes[0].Of("/"), s.nodes[1].Of("/")
+	connected := sockets(a)
+	c := arrive(t, s.urls[0], "/")
+	first := receive(t, connected)
+	emit(t, b.Emitter, "one")
+	c.expectEvents(`["one"]`)
+	s.stored(c, c.sid)
+	old := c.peer
+	c.url = s.urls[1]
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	gone(t, first)
+	old.hangup()
+	emit(t, a.Emitter, "two")
+	c.expectEvents(`["two"]`)
+	// And back again.
+	c.hangup()
+	c.url = s.urls[0]
+	if !c.back() {
+		t.Fatal("not recovered where it began")
+	}
+	emit(t, b.Emitter, "three")
+	c.expectEvents(`["three"]`)
+}
+
+func TestStreams_ASessionOfANodeServer(t *testing.T) {
+	s := startStreams(t, 1)
+	n := s.nodes[0].Of("/")
+	connected := sockets(n)
+	other := arrive(t, s.urls[0], "/")
+	receive(t, connected)
+	emit(t, n.Emitter, "one")
+	other.expectEvents(`["one"]`)
+	offset := other.offset
+	emit(t, n.To("red"), "two")
+	emit(t, n.To("blue"), "not for it")
+
+	const sid = "NODEsocketNODEsocket"
+	store := func(pid string) *returning {
+		record := msgjson.AppendMap(nil, 4)
+		for _, member := range []string{"sid", sid, "pid", pid} {
+			record = msgjson.AppendString(record, member)
+		}
+		record = msgjson.AppendArray(msgjson.AppendString(record, "rooms"), 2)
+		record = msgjson.AppendString(msgjson.AppendString(record, sid), "red")
+		record = msgjson.AppendMap(msgjson.AppendString(record, "data"), 0)
+		s.redis.Do("SET", "sio:session:"+pid, base64.StdEncoding.EncodeToString(record), "PX", 60_000)
+		return &returning{peer: &peer{t: t}, url: s.urls[0], nsp: "/", pid: pid, offset: offset}
+	}
+	for i, offset := range []string{"1700000000000-0", "", "text", "@AAAAAAAAAAAAAAAAAAAAAA"} {
+		c := store(fmt.Sprintf("NODEsecretNODEsecre%d", i))
+		if c.offset = offset; c.back() {
+			t.Errorf("recovered from %q, which is no entry of the stream", offset)
+		}
+	}
+	c := store("NODEsecretNODEsecret")
+	if !c.back() || c.sid != sid {
+		t.Fatal("not recovered")
+	}
+	c.expectEvents(`["two"]`)
+}
+
+func TestStreams_AStoredSessionLivesForTheWindow(t *testing.T) {
+	s := startStreams(t, 1)
+	connected := sockets(s.nodes[0].Of("/"))
+	c := arrive(t, s.urls[0], "/")
+	socket := receive(t, connected)
+	s.stored(c, c.sid)
+	key := "sio:session:" + c.pid
+	life := func() time.Duration { return time.Duration(s.redis.Do("PTTL", key).(int64)) * time.Millisecond }
+	if got := life(); got < 2*time.Minute || got > 3*time.Minute {
+		t.Errorf("while its client is connected it is stored for %v", got)
+	}
+	c.hangup()
+	gone(t, socket)
+	eventually(t, "no longer than the window", func() bool { l := life(); return l > 0 && l <= 2*time.Minute })
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	receive(t, connected).Disconnect()
+	eventually(t, "the session is gone", func() bool { return s.redis.Do("EXISTS", key).(int64) == 0 })
+}
