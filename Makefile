@@ -39,7 +39,7 @@ image:
 
 test: deps format lint unit allocations e2e chart
 
-deps: debian test/node_modules test/.venv test/e2e/java/classes test/e2e/rust/target/debug/endings
+deps: debian test/node_modules test/.venv test/e2e/java/classes test/e2e/go/endings test/e2e/rust/target/debug/endings
 
 debian:
 	@for p in $(DEBIAN); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -57,6 +57,10 @@ test/e2e/java/classes: test/e2e/java/pom.xml test/e2e/java/Endings.java | debian
 	@mvn --quiet --batch-mode --no-transfer-progress -Dstyle.color=never --file $< dependency:copy-dependencies -DoutputDirectory=lib
 	@javac -cp 'test/e2e/java/lib/*' -d $@ $(filter %.java,$^)
 	@touch $@
+
+test/e2e/go/endings: test/e2e/go/go.mod test/e2e/go/main.go
+	$(GO) build -C $(@D) -o endings .
+	touch $@
 
 test/e2e/rust/target/debug/endings: test/e2e/rust/Cargo.lock test/e2e/rust/src/main.rs | debian
 	cargo build --quiet --locked --manifest-path test/e2e/rust/Cargo.toml

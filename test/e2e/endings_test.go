@@ -35,6 +35,11 @@ var returning = map[string]struct {
 		[]string{"java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", "java/lib/*:java/classes", "Endings"},
 		[]string{"java"}, []string{"polling", "websocket", "upgrade"},
 	},
+	"go": {
+		// No polling: this client sends a POST when the GET that waits has been answered.
+		[]string{"go/endings"},
+		[]string{"go"}, []string{"websocket", "upgrade"},
+	},
 	"rust": {
 		[]string{"rust/target/debug/endings"},
 		[]string{"rust"}, []string{"polling", "websocket", "upgrade"},
