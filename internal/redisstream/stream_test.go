@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +21,7 @@ import (
 	"github.com/carillon-io/carillon/internal/redisqueue"
 	"github.com/carillon-io/carillon/internal/redisstream"
 	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/test/redistest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -39,43 +37,23 @@ type bounds struct {
 // wide bounds trim and drop nothing.
 var wide = bounds{length: 100_000, age: time.Minute}
 
-// server is a redis-server and a client of it.
-type server struct {
-	*goredis.Client
-
-	process *os.Process
-}
-
 // startServer starts a server that ends with the test.
 func startServer(t *testing.T) *server {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_ = listener.Close()
-	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	client := goredis.NewClient(&goredis.Options{Addr: address, Protocol: 2})
+	s := redistest.Start(t)
+	client := goredis.NewClient(&goredis.Options{Addr: s.Address, Protocol: 2})
 	t.Cleanup(func() { _ = client.Close() })
-	eventually(t, "redis-server answers", func() bool { return client.Ping(t.Context()).Err() == nil })
-	return &server{Client: client, process: cmd.Process}
+	return &server{Client: client, redis: s}
 }
 
-func (s *server) signal(t *testing.T, signal os.Signal) {
-	t.Helper()
-	if err := s.process.Signal(signal); err != nil {
-		t.Fatal(err)
-	}
+// server is a redis-server and a client of it that speaks RESP2.
+type server struct {
+	*goredis.Client
+
+	redis *redistest.Server
 }
+
+func (s *server) signal(signal syscall.Signal) { s.redis.Signal(signal) }
 
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
@@ -392,7 +370,7 @@ func TestWriter_RedisAwayForLongerThanTheAge(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	w := start(t, *server.Options(), bounds{wide.length, 5 * time.Second}, nil)
-	server.signal(t, syscall.SIGSTOP)
+	server.signal(syscall.SIGSTOP)
 	onTheWay := w.append(10)
 	eventually(t, "noticed", func() bool { return !w.Connected() })
 	waiting := w.append(10)
@@ -406,7 +384,7 @@ func TestWriter_RedisAwayForLongerThanTheAge(t *testing.T) {
 			t.Fatalf("waiting: %v", err)
 		}
 	}
-	server.signal(t, syscall.SIGCONT)
+	server.signal(syscall.SIGCONT)
 	eventually(t, "connected again", w.Connected)
 	for _, err := range w.append(10)() {
 		if err != nil {
@@ -420,7 +398,7 @@ func TestShutdown_WhileRedisIsFrozen(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	w := start(t, *server.Options(), wide, nil)
-	server.signal(t, syscall.SIGSTOP)
+	server.signal(syscall.SIGSTOP)
 	outcomes := w.append(10)
 	w.stop()
 	later := w.append(10)
@@ -441,11 +419,11 @@ func TestQueue_IsBounded(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	w := start(t, *server.Options(), wide, nil)
-	server.signal(t, syscall.SIGSTOP)
+	server.signal(syscall.SIGSTOP)
 	w.append(1)
 	eventually(t, "noticed", func() bool { return !w.Connected() })
 	outcomes := w.append(10_010)
-	server.signal(t, syscall.SIGCONT)
+	server.signal(syscall.SIGCONT)
 	for i, err := range outcomes() {
 		if i < 10 && !errors.Is(err, adapter.ErrFull) || i > 1100 && err != nil {
 			t.Fatalf("%d: %v", i, err)
