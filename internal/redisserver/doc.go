@@ -14,4 +14,7 @@
 //
 // [Confirm] waits until interests are certain, wherever they are. It waits for the subscriptions and then for one fence at
 // each server concerned; where there are several, all must hold together.
+//
+// A [Fence] of the queue is one that all nodes receive: it has its place among the messages of this node, and comes back in a lane,
+// which is a server and a version of its table. What is received carries its lane, and [ConfirmLanes] tells it.
 package redisserver

@@ -11,5 +11,7 @@
 // has one order for all nodes, and hands a node its own commands in their place. Nothing is kept for a node that is away. Neither side holds a lock of its own while it calls the other, except that Holds may be called
 // under an adapter's lock, which is why it must only look.
 //
+// A [Fencer], which some adapters have, cuts that order at the same place on every node.
+//
 // Package adaptertest has an in-memory cluster for the tests of what is above, and the suite that every adapter passes.
 package adapter

@@ -32,22 +32,22 @@ func (n *node) fencer(t *testing.T) adapter.Fencer {
 	return f
 }
 
-// follow has all nodes follow a namespace until the test ends.
-func follow(t *testing.T, nodes []*node, nsp string) {
+// follow has nodes follow the main namespace until the test ends.
+func follow(t *testing.T, nodes []*node) {
 	t.Helper()
 	for _, n := range nodes {
-		t.Cleanup(n.fencer(t).Follow(nsp))
+		t.Cleanup(n.fencer(t).Follow(mainNsp))
 	}
 }
 
 // confirmLanes is join that returns the lanes.
-func (n *node) confirmLanes(t *testing.T, nsp string, rooms ...string) []adapter.Lane {
+func (n *node) confirmLanes(t *testing.T, rooms ...string) []adapter.Lane {
 	t.Helper()
-	n.hold(nsp, true, rooms...)
-	n.Touch(nsp, rooms...)
+	n.hold(mainNsp, true, rooms...)
+	n.Touch(mainNsp, rooms...)
 	o := n.newOutcome()
 	var lanes []adapter.Lane
-	n.fencer(t).ConfirmLanes(nsp, rooms, func(l []adapter.Lane, err error) {
+	n.fencer(t).ConfirmLanes(mainNsp, rooms, func(l []adapter.Lane, err error) {
 		lanes = l
 		o.done(err)
 	})
@@ -61,16 +61,16 @@ func (n *node) confirmLanes(t *testing.T, nsp string, rooms ...string) []adapter
 }
 
 // fence publishes a fence without waiting for it.
-func (n *node) fence(t *testing.T, nsp string, rooms ...string) (adapter.Fence, []adapter.Lane, *outcome) {
+func (n *node) fence(t *testing.T, rooms ...string) (adapter.Fence, []adapter.Lane, *outcome) {
 	t.Helper()
 	o := n.newOutcome()
-	f, lanes := n.fencer(t).Fence(nsp, rooms, o.done)
+	f, lanes := n.fencer(t).Fence(mainNsp, rooms, o.done)
 	return f, lanes, o
 }
 
-func (n *node) mustFence(t *testing.T, nsp string, rooms ...string) adapter.Fence {
+func (n *node) mustFence(t *testing.T, rooms ...string) adapter.Fence {
 	t.Helper()
-	f, _, o := n.fence(t, nsp, rooms...)
+	f, _, o := n.fence(t, rooms...)
 	if err := o.wait(t); err != nil {
 		t.Fatalf("%s: Fence: %v", n.name, err)
 	}
@@ -78,11 +78,11 @@ func (n *node) mustFence(t *testing.T, nsp string, rooms ...string) adapter.Fenc
 }
 
 // awaitFence waits until a fence has come in all lanes, which the node has confirmed.
-func (n *node) awaitFence(t *testing.T, nsp string, f adapter.Fence, lanes []adapter.Lane) {
+func (n *node) awaitFence(t *testing.T, f adapter.Fence, lanes []adapter.Lane) {
 	t.Helper()
 	n.awaitThat(t, fmt.Sprintf("%s: fence %v in lanes %v", n.name, f, lanes), func() bool {
 		return !slices.ContainsFunc(lanes, func(l adapter.Lane) bool {
-			return !slices.Contains(n.trail, step{nsp: nsp, lane: l, fence: f})
+			return !slices.Contains(n.trail, step{nsp: mainNsp, lane: l, fence: f})
 		})
 	})
 }
@@ -105,10 +105,10 @@ func before(trail []step, f adapter.Fence) []string {
 // testFenceCuts has all nodes publish at once while fences go out, and compares what came before each of them at every node.
 func testFenceCuts(t *testing.T, nodes []*node) {
 	const each, fences = 300, 10
-	follow(t, nodes, mainNsp)
+	follow(t, nodes)
 	lanes := make([][]adapter.Lane, len(nodes))
 	for i, n := range nodes {
-		lanes[i] = n.confirmLanes(t, mainNsp, heldRooms...)
+		lanes[i] = n.confirmLanes(t, heldRooms...)
 	}
 	targets := [][]string{nil, {"red"}, {"green"}, {"red", "blue"}}
 	var wg sync.WaitGroup
@@ -124,14 +124,14 @@ func testFenceCuts(t *testing.T, nodes []*node) {
 	var cuts []adapter.Fence
 	for i := range fences {
 		n := nodes[i%len(nodes)]
-		cuts = append(cuts, n.mustFence(t, mainNsp, heldRooms...))
+		cuts = append(cuts, n.mustFence(t, heldRooms...))
 	}
 	wg.Wait()
-	cuts = append(cuts, nodes[0].mustFence(t, mainNsp, heldRooms...))
+	cuts = append(cuts, nodes[0].mustFence(t, heldRooms...))
 	for k, f := range cuts {
 		var want []string
 		for i, n := range nodes {
-			n.awaitFence(t, mainNsp, f, lanes[i])
+			n.awaitFence(t, f, lanes[i])
 			got := slices.Sorted(slices.Values(before(n.followed(mainNsp), f)))
 			if i == 0 {
 				want = got
@@ -144,10 +144,10 @@ func testFenceCuts(t *testing.T, nodes []*node) {
 
 // testFencePlace: the fence has its place in the publisher's queue.
 func testFencePlace(t *testing.T, nodes []*node) {
-	follow(t, nodes, mainNsp)
+	follow(t, nodes)
 	lanes := make([][]adapter.Lane, len(nodes))
 	for i, n := range nodes {
-		lanes[i] = n.confirmLanes(t, mainNsp, heldRooms...)
+		lanes[i] = n.confirmLanes(t, heldRooms...)
 	}
 	var want []string
 	for i := range 100 {
@@ -155,7 +155,7 @@ func testFencePlace(t *testing.T, nodes []*node) {
 		nodes[0].publish(c)
 		want = append(want, show(c))
 	}
-	f, back, outcome := nodes[0].fence(t, mainNsp, heldRooms...)
+	f, back, outcome := nodes[0].fence(t, heldRooms...)
 	for i := range 100 {
 		nodes[0].publish(adapter.Broadcast{Namespace: mainNsp, Args: event("after", i), Target: to(heldRooms[i%len(heldRooms)])})
 	}
@@ -166,9 +166,9 @@ func testFencePlace(t *testing.T, nodes []*node) {
 		t.Errorf("lanes %v are not whole", back)
 	}
 	slices.Sort(want)
-	nodes[0].awaitFence(t, mainNsp, f, back)
+	nodes[0].awaitFence(t, f, back)
 	for i, n := range nodes {
-		n.awaitFence(t, mainNsp, f, lanes[i])
+		n.awaitFence(t, f, lanes[i])
 		if got := slices.Sorted(slices.Values(before(n.followed(mainNsp), f))); !slices.Equal(got, want) {
 			t.Errorf("%s: before the fence came %d commands instead of %d", n.name, len(got), len(want))
 		}
@@ -176,17 +176,17 @@ func testFencePlace(t *testing.T, nodes []*node) {
 }
 
 func testFenceLanes(t *testing.T, nodes []*node) {
-	follow(t, nodes, mainNsp)
+	follow(t, nodes)
 	names := make([]string, 30)
 	for i := range names {
 		names[i] = fmt.Sprint("room-", i)
 	}
-	lanes := nodes[1].confirmLanes(t, mainNsp, names...)
+	lanes := nodes[1].confirmLanes(t, names...)
 	for i, name := range names {
 		nodes[i%2*2].mustPublish(t, marker(i, name))
 	}
-	nodes[1].awaitFence(t, mainNsp, nodes[0].mustFence(t, mainNsp, names...), lanes)
-	nodes[1].awaitFence(t, mainNsp, nodes[2].mustFence(t, mainNsp, names...), lanes)
+	nodes[1].awaitFence(t, nodes[0].mustFence(t, names...), lanes)
+	nodes[1].awaitFence(t, nodes[2].mustFence(t, names...), lanes)
 	for _, s := range nodes[1].followed(mainNsp) {
 		if s.command != "" && !slices.Contains(lanes, s.lane) {
 			t.Errorf("%s came in lane %d, not in one of %v", s.command, s.lane, lanes)
@@ -195,16 +195,16 @@ func testFenceLanes(t *testing.T, nodes []*node) {
 	if !nodes[1].fencer(t).Whole(lanes) {
 		t.Errorf("lanes %v are not whole", lanes)
 	}
-	more := nodes[1].confirmLanes(t, mainNsp, "joined later")
+	more := nodes[1].confirmLanes(t, "joined later")
 	if slices.ContainsFunc(more, func(l adapter.Lane) bool { return !slices.Contains(lanes, l) }) {
 		t.Errorf("a room that is joined later begins a lane: %v besides %v", more, lanes)
 	}
 }
 
 func testFenceUnfollowed(t *testing.T, nodes []*node) {
-	follow(t, nodes[:1], mainNsp)
+	follow(t, nodes[:1])
 	t.Cleanup(nodes[1].fencer(t).Follow(chatNsp))
-	nodes[0].mustFence(t, mainNsp)
+	nodes[0].mustFence(t)
 	flush(t, nodes)
 	for _, n := range nodes[1:] {
 		if got := append(n.followed(mainNsp), n.followed(chatNsp)...); len(got) > 0 {
@@ -215,21 +215,21 @@ func testFenceUnfollowed(t *testing.T, nodes []*node) {
 
 func testFenceAway(t *testing.T, nodes []*node) {
 	n := nodes[0]
-	lanes := n.confirmLanes(t, mainNsp, "red")
+	lanes := n.confirmLanes(t, "red")
 	var outcomes []*outcome
 	for range 20 { // some of them still on their way when Run ends
-		_, _, o := n.fence(t, mainNsp, "red")
+		_, _, o := n.fence(t, "red")
 		outcomes = append(outcomes, o)
 	}
 	if err := n.end(); err != nil {
 		t.Fatal(err)
 	}
-	_, _, late := n.fence(t, mainNsp, "red")
+	_, _, late := n.fence(t, "red")
 	if err := late.wait(t); !errors.Is(err, adapter.ErrAway) {
 		t.Errorf("Fence after Run: %v", err)
 	}
 	for _, o := range outcomes {
-		o.wait(t) // with any outcome
+		_ = o.wait(t) // with any outcome
 	}
 	if n.fencer(t).Whole(lanes) {
 		t.Errorf("lanes %v are whole after Run", lanes)
@@ -243,17 +243,17 @@ func testFenceAway(t *testing.T, nodes []*node) {
 
 // testFollowOwn: own commands of every kind and shape come in the order in which they come to the others.
 func testFollowOwn(t *testing.T, nodes []*node) {
-	follow(t, nodes[:2], mainNsp)
+	follow(t, nodes[:2])
 	for _, n := range nodes {
-		n.confirmLanes(t, mainNsp, heldRooms...)
+		n.confirmLanes(t, heldRooms...)
 	}
 	commands := commandsIn(mainNsp)
 	for _, c := range commands {
 		nodes[0].publish(c)
 	}
-	f := nodes[0].mustFence(t, mainNsp, heldRooms...)
-	lanes := nodes[1].confirmLanes(t, mainNsp, heldRooms...)
-	nodes[1].awaitFence(t, mainNsp, f, lanes)
+	f := nodes[0].mustFence(t, heldRooms...)
+	lanes := nodes[1].confirmLanes(t, heldRooms...)
+	nodes[1].awaitFence(t, f, lanes)
 	for i, n := range nodes[:2] {
 		got, want := before(n.followed(mainNsp), f), showAll(commands)
 		if n.perTarget {
@@ -278,22 +278,22 @@ func testFollowOwn(t *testing.T, nodes []*node) {
 
 func testFollowEnds(t *testing.T, nodes []*node) {
 	n := nodes[0]
-	n.confirmLanes(t, mainNsp, "red")
+	n.confirmLanes(t, "red")
 	say := func(i int) adapter.Broadcast {
 		return adapter.Broadcast{Namespace: mainNsp, Args: event("say", i), Target: to("red")}
 	}
 	n.mustPublish(t, say(0))
-	n.mustFence(t, mainNsp, "red")
+	n.mustFence(t, "red")
 	first, second := n.fencer(t).Follow(mainNsp), n.fencer(t).Follow(mainNsp)
 	n.mustPublish(t, say(1))
-	n.mustFence(t, mainNsp, "red")
+	n.mustFence(t, "red")
 	first()
 	first() // counts once
 	n.mustPublish(t, say(2))
-	n.mustFence(t, mainNsp, "red")
+	n.mustFence(t, "red")
 	second()
 	n.mustPublish(t, say(3))
-	n.mustFence(t, mainNsp, "red")
+	n.mustFence(t, "red")
 	var got []string
 	for _, s := range n.followed(mainNsp) {
 		if s.command != "" {

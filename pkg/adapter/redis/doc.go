@@ -53,6 +53,14 @@
 // Probes go on every second. A subscription on which none comes back although Redis takes them is deaf, as after a
 // failover, and is replaced; each next one is given more time, or a slow Redis would never be subscribed.
 //
+// # Fences
+//
+// With Config.Fences there is a Fencer. A fence is a message in the queue, in the place of the call, on a channel that gateways alone
+// subscribe to, at each server concerned. A lane is a server and a version of its table of subscriptions, which ends with whatever
+// may have been missed. On a cluster with classic channels a fence also names its server, since servers pass messages on to one
+// another in no common order. A fence has failed unless it came back in the lanes that it was sent in, from servers that still have the
+// slots concerned, and no message before it went back into the queue.
+//
 // # Guarantees
 //
 // What one goroutine publishes in one namespace arrives in that order, whatever rooms it names; on a Redis Cluster with
