@@ -13,6 +13,7 @@ import (
 func (l *loader) checkIntent(c *Config) {
 	l.checkSecretLength(c)
 	l.checkPeers(&c.Peer)
+	l.checkAdapterKind(&c.Adapter)
 	// Only what a user said counts: gateway dev serves 2.x clients by itself.
 	if _, asked := l.origins["engine.eio3"]; !asked || !c.Engine.EIO3 {
 		return
@@ -28,6 +29,22 @@ func (l *loader) checkIntent(c *Config) {
 			l.checkPublishedIDs(indexKey(key+".rules", i)+".do", rule.Do)
 		}
 		l.checkPublishedIDs(key+".disconnect.do", namespace.Disconnect.Do)
+	}
+}
+
+// checkAdapterKind warns of what is set for a kind of adapter that is not in use.
+func (l *loader) checkAdapterKind(a *Adapter) {
+	if a.Kind == AdapterStreams {
+		return
+	}
+	s, unset := &a.Streams, Default().Adapter.Streams
+	for _, set := range []struct {
+		key string
+		is  bool
+	}{{"name", s.Name != unset.Name}, {"count", s.Count != unset.Count}, {"max_length", s.MaxLength != unset.MaxLength}} {
+		if set.is {
+			l.warn("adapter.streams."+set.key, "is for adapter.kind: streams, and without effect")
+		}
 	}
 }
 

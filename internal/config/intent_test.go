@@ -102,3 +102,12 @@ func TestIntent_PeersThatCannotBeReachedOrTrusted(t *testing.T) {
 		assertLines(t, warningsOf(t, config.Source{File: []byte("peer: " + text + "\n")}), lines...)
 	}
 }
+
+func TestIntent_StreamsOfAnotherKindHaveNoEffect(t *testing.T) {
+	const redis = "redis: {url: 'redis://127.0.0.1'}\n"
+	source := func(adapter string) config.Source { return config.Source{File: []byte(redis + adapter)} }
+	assertLines(t, warningsOf(t, source("adapter: {streams: {name: a, max_length: 5000}}\n")),
+		"line 2: adapter.streams.name: is for adapter.kind: streams, and without effect",
+		"line 2: adapter.streams.max_length: is for adapter.kind: streams, and without effect")
+	assertLines(t, warningsOf(t, source("adapter: {kind: streams, streams: {name: a, max_length: 5000}}\n")))
+}
