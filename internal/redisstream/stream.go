@@ -77,7 +77,7 @@ type Stream struct {
 	// mu guards the following.
 	positioned bool
 	ended      bool
-	waits      []func(error) // for the position
+	waits      map[*wait]struct{} // for the position
 }
 
 // New makes a stream; Run starts it.
@@ -154,25 +154,46 @@ func (s *Stream) Positioned() bool {
 	return s.positioned
 }
 
-// WhenPositioned calls done once, when the reader has a position, or with ErrAway after a time without one.
+// mostWaits is how many may wait for a position at the same time, as while Redis is away.
+const mostWaits = 1 << 16
+
+// wait is for a position.
+type wait struct {
+	done  func(error)
+	timer *time.Timer
+}
+
+// WhenPositioned calls done once, when the reader has a position, or with ErrAway after a time without one; at once where
+// too many wait already.
 func (s *Stream) WhenPositioned(limit time.Duration, done func(error)) {
-	var once sync.Once
-	tell := func(err error) { once.Do(func() { done(err) }) }
 	s.mu.Lock()
-	now, err := s.positioned || s.ended, error(nil)
 	switch {
-	case s.ended:
-		err = adapter.ErrAway
-	case !now:
-		timer := time.AfterFunc(limit, func() { tell(adapter.ErrAway) })
-		s.waits = append(s.waits, func(err error) {
-			timer.Stop()
-			tell(err)
-		})
+	case s.ended || !s.positioned && len(s.waits) >= mostWaits:
+		s.mu.Unlock()
+		done(adapter.ErrAway)
+		return
+	case s.positioned:
+		s.mu.Unlock()
+		done(nil)
+		return
 	}
+	defer s.mu.Unlock()
+	w := &wait{done: done}
+	if s.waits == nil {
+		s.waits = make(map[*wait]struct{})
+	}
+	s.waits[w] = struct{}{}
+	w.timer = time.AfterFunc(limit, func() { s.expire(w) })
+}
+
+// expire ends a wait that took too long.
+func (s *Stream) expire(w *wait) {
+	s.mu.Lock()
+	_, waits := s.waits[w]
+	delete(s.waits, w)
 	s.mu.Unlock()
-	if now {
-		tell(err)
+	if waits {
+		w.done(adapter.ErrAway)
 	}
 }
 
@@ -182,8 +203,9 @@ func (s *Stream) finishWaits(err error) {
 	waits := s.waits
 	s.waits, s.positioned = nil, s.positioned || err == nil
 	s.mu.Unlock()
-	for _, tell := range waits {
-		tell(err)
+	for w := range waits {
+		w.timer.Stop()
+		w.done(err)
 	}
 }
 
