@@ -33,6 +33,8 @@ type Refusal struct {
 	Why    string // for the log
 	// Kicked: a command ended the session while the client was away, and the client is to be told.
 	Kicked bool
+	// Again: it is not known yet whether the session is another node's. The client is to try again, with the session.
+	Again bool
 }
 
 var (
@@ -41,6 +43,7 @@ var (
 	// RefusedUnknown is for one that it has never had.
 	RefusedUnknown = &Refusal{Result: Unknown, Why: "this node has never had the session, nor has any that is alive"}
 	refusedKicked  = &Refusal{Result: Refused, Why: "the socket was disconnected by a command meanwhile", Kicked: true}
+	refusedMoving  = &Refusal{Result: Refused, Why: "the session may be another node's, which cannot be found out now", Again: true}
 	refusedAlive   = &Refusal{Result: Refused, Why: "the session's connection answers a ping"}
 	// RefusedLate is for a claim that came to nothing by the moment.
 	RefusedLate      = &Refusal{Result: Refused, Why: "a later claim was preferred, or the client left"}
@@ -113,12 +116,21 @@ func (l *Log) Claim(ctx context.Context, c Claim, by Holder, own string) (*Sessi
 		case <-let:
 			late.Stop()
 		case <-late.C:
+			if s.isLeaving() {
+				return nil, refusedMoving
+			}
 			return nil, refusedAlive
 		case <-ctx.Done():
 			late.Stop()
 			return nil, RefusedLate
 		}
 	}
+}
+
+func (s *Session) isLeaving() bool {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return s.leaving
 }
 
 // alive asks a connection for a sign of life. It is over when ctx ends.

@@ -25,8 +25,9 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			"not kept any more (truncated): socketio.recovery.bytes is too small then.",
 	}, []string{"result"})
 	m.moves = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name:    "carillon_recovery_move_seconds",
-		Help:    "From the moment in which a client claims a session of another node's until the session is here.",
+		Name: "carillon_recovery_move_seconds",
+		Help: "From the moment in which a client claims a session of another node's until the session is here; about a second of it where " +
+			"its connection there still counted as open and was pinged.",
 		Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 	})
 	for r, label := range resultLabels {

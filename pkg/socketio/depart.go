@@ -93,6 +93,9 @@ func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveA
 	if refused != nil {
 		d.over = true
 		io.release(n)
+		if refused.Again {
+			return reserveAnswer{}, errNoReservation
+		}
 		return reserveAnswer{Refused: refused.Result.String(), Why: refused.Why, Kicked: refused.Kicked}, nil
 	}
 	d.session = session

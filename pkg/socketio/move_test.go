@@ -360,6 +360,37 @@ func TestMove_WithoutTheRegistryTheClientTriesAgain(t *testing.T) {
 	c.expectEvents(`["2"]`)
 }
 
+func TestMove_WhileItIsNotKnownWhoseTheSessionIsTheClientTriesAgain(t *testing.T) {
+	s := inMemory(t, 2, func(cfg *socketio.Config) { cfg.Recovery.MoveTimeout = time.Second })
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	s.peers[1].lost = func(call string) bool {
+		s.log.setAway(call == "cut") // once the owner has answered
+		return false
+	}
+	c.peer = dial(t, s.urls[1])
+	c.send("40" + c.claim())
+	if err := c.ended(); err == nil {
+		t.Fatal("the transport was not closed")
+	}
+	s.peers[1].lost = nil
+	c.peer = dial(t, s.urls[0])
+	c.send("40" + c.claim())
+	if err := c.ended(); err == nil {
+		t.Fatal("the transport was not closed where the session was")
+	}
+	s.log.setAway(false)
+	eventually(t, "the owner has found out that it keeps the session", func() bool {
+		entry, _ := s.log.Entry(t.Context(), c.pid)
+		return entry != ""
+	})
+	c.url = s.urls[1]
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	c.expectEvents(`["2"]`)
+}
+
 func TestMove_ANewSocketWhereTheSessionCannotCome(t *testing.T) {
 	for name, prevent := range map[string]func(*several, *socketio.Socket){
 		"its server is gone":      func(s *several, _ *socketio.Socket) { delete(s.peers[1].urls, "tag0") },

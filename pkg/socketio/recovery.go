@@ -224,6 +224,9 @@ func (s *Socket) find(ctx context.Context, log *recovery.Log, claim recovery.Cla
 			moved = true
 		}
 		session, refused = log.Claim(ctx, claim, (*holder)(s), s.io.cfg.Engine.Tag())
+		if refused != nil && refused.Again {
+			return nil, false, nil, ErrClose
+		}
 		if refused == nil || !elsewhere || log.Knows(claim.PID) || refused.Result != recovery.Expired && refused.Result != recovery.Unknown {
 			break
 		}
