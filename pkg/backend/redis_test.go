@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,8 +31,6 @@ func eventually(t *testing.T, what string, is func() bool) {
 		}
 	}
 }
-
-func contains(text, part string) bool { return strings.Contains(text, part) }
 
 // route writes entries as gateways do.
 type route struct {

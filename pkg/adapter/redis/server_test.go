@@ -64,7 +64,6 @@ func (s *server) command(args ...any) *goredis.Cmd {
 	return cmd
 }
 
-func (s *server) host() string { return s.Host() }
 func (s *server) port() string { return s.Port() }
 func (s *server) id() string   { return s.ID() }
 
