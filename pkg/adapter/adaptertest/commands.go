@@ -104,8 +104,7 @@ func singleRoom(command string) string {
 
 func testAlonePublish(t *testing.T, nodes []*node) {
 	n := nodes[0]
-	n.hold(mainNsp, true, heldRooms...)
-	n.Touch(mainNsp, heldRooms...)
+	n.join(t, mainNsp, heldRooms...)
 	for _, c := range commandsIn(mainNsp) {
 		n.mustPublish(t, c)
 		n.Publish(c, nil)
