@@ -145,11 +145,11 @@ func alive(ctx context.Context, h Holder) bool {
 	}
 }
 
-// Release gives up a claim.
+// Release gives up a claim, unless the session departs: only Stay or Leave end that.
 func (s *Session) Release(by Holder) {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
-	if s.claimant == by {
+	if s.claimant == by && !s.leaving {
 		s.claimant = nil
 		s.letGoLocked()
 	}
