@@ -59,12 +59,12 @@ test/e2e/java/classes: test/e2e/java/pom.xml test/e2e/java/Endings.java | debian
 	@touch $@
 
 test/e2e/go/endings: test/e2e/go/go.mod test/e2e/go/main.go
-	$(GO) build -C $(@D) -o endings .
-	touch $@
+	@$(GO) build -C $(@D) -o endings .
+	@touch $@
 
 test/e2e/rust/target/debug/endings: test/e2e/rust/Cargo.lock test/e2e/rust/src/main.rs | debian
-	cargo build --quiet --locked --manifest-path test/e2e/rust/Cargo.toml
-	touch $@
+	@cargo build --quiet --locked --manifest-path test/e2e/rust/Cargo.toml
+	@touch $@
 
 test/node_modules: test/package-lock.json
 	@cd test && npm ci --no-audit --no-fund --loglevel=error

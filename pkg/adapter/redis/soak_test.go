@@ -229,7 +229,7 @@ func TestSoak_OneRedisWithFailovers(t *testing.T) {
 		case 4:
 			next := servers[1-master]
 			endpoint.lead(next.address)
-			servers[master].client().Do(t.Context(), "FAILOVER", "TO", next.host(), next.port(), "TIMEOUT", 3000)
+			servers[master].client().Do(t.Context(), "FAILOVER", "TO", next.Host(), next.Port(), "TIMEOUT", 3000)
 			eventually(t, "failed over, or not", func() bool {
 				return next.isMaster() || !servers[master].failingOver()
 			})
