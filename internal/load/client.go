@@ -62,7 +62,7 @@ func (w *worker) pump() {
 	defer func() { w.pumping = false }()
 	const turn = 1000
 	for range turn {
-		if len(w.waiting) == 0 || len(w.underway) >= w.atOnce {
+		if w.ending || len(w.waiting) == 0 || len(w.underway) >= w.atOnce {
 			return
 		}
 		c := w.waiting[0]

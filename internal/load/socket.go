@@ -120,7 +120,9 @@ func (w *worker) closeSocket(s *socket, reset bool) {
 		if reset {
 			_ = unix.SetsockoptLinger(int(s.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 		}
-		if !securing { // else the goroutine that has the descriptor closes it
+		if securing { // the goroutine that has the descriptor ends, and endTLS closes it
+			_ = unix.Shutdown(int(s.fd), unix.SHUT_RDWR) // fails on a connection that is over
+		} else {
 			_ = unix.Close(int(s.fd))
 		}
 		w.sockets[s.slot] = nil

@@ -42,7 +42,9 @@ func (w *worker) beginTLS(s *socket, config *tls.Config) {
 	s.state = socketSecuring
 	x := &secure{fd: fd, waits: true, late: time.Now().Add(w.g.o.HandshakeTimeout)}
 	x.conn = tls.Client(x, config)
+	w.securing.Add(1)
 	go func() {
+		defer w.securing.Done()
 		w.g.securing <- struct{}{}
 		err := x.conn.HandshakeContext(w.g.ctx)
 		<-w.g.securing

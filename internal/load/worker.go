@@ -65,9 +65,12 @@ type worker struct {
 	inflater  inflater
 	deflated  int64 // messages
 
+	securing sync.WaitGroup // TLS handshakes, each on a goroutine that posts its outcome
+
 	ready, failed, retried atomic.Int64
 
-	mu        sync.Mutex
+	mu sync.Mutex
+	// mu guards posted. It is held while wake is written to: a worker that has run what was posted may close it.
 	posted    []func(*worker)
 	hasPosted atomic.Bool
 }
@@ -91,11 +94,11 @@ func newWorker(g *generator, id int) (*worker, error) {
 	}, nil
 }
 
-// post has the worker run f.
+// post has the worker run f. The worker must not have ended: the number of wake could be that of another descriptor by then.
 func (w *worker) post(f func(*worker)) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.posted = append(w.posted, f)
-	w.mu.Unlock()
 	w.hasPosted.Store(true)
 	_, _ = unix.Write(w.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // full means that it is awake
 }
@@ -127,6 +130,8 @@ func (w *worker) run() {
 			w.closeSocket(s, true)
 		}
 	}
+	w.securing.Wait()
+	w.runPosted()
 	_, _ = unix.Close(w.epoll), unix.Close(w.wake)
 	close(w.stopped)
 }
