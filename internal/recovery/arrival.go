@@ -142,3 +142,10 @@ func (s *Session) SetEntry(entry string) (before string) {
 	before, s.entry = s.entry, entry
 	return before
 }
+
+// Entry is under which entry the cluster knows that the session is this node's; empty: under none.
+func (s *Session) Entry() string {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return s.entry
+}

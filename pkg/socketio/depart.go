@@ -64,7 +64,7 @@ type departing struct {
 	nsp     *Namespace
 	token   string
 	session *recovery.Session
-	entry   string // in the registry, as the peer found it
+	entry   string // in the registry, as this node has it, or the peer found it
 	stop    func() // of the hub's Follow
 	held    *Namespace
 
@@ -86,6 +86,12 @@ func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveA
 	if n == nil {
 		return reserveAnswer{Refused: recovery.Unknown.String(), Why: "the node does not have the namespace"}, nil
 	}
+	arrived, err := io.moves.arrive(ctx, request.Namespace, request.PID) // it may be entered as this node's, and not be here yet
+	if err != nil {
+		io.release(n)
+		return reserveAnswer{}, fmt.Errorf("socketio: wait for a session that arrives: %w", err)
+	}
+	arrived()
 	d := &departing{nsp: n, token: rand.Text(), entry: request.Entry, held: n}
 	d.mu.Lock() // once the claim counts, a later one may end it at any time, which waits for the rest
 	defer d.mu.Unlock()
@@ -99,6 +105,9 @@ func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveA
 		return reserveAnswer{Refused: refused.Result.String(), Why: refused.Why, Kicked: refused.Kicked}, nil
 	}
 	d.session = session
+	if entry := session.Entry(); entry != "" {
+		d.entry = entry
+	}
 	a, _ := session.Absent().(*absent)
 	if a == nil {
 		d.over = true
@@ -109,7 +118,7 @@ func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveA
 	d.stop = n.hub.Follow()
 	d.lease = time.AfterFunc(io.cfg.Recovery.MoveTimeout, d.expire)
 	io.moves.add(d)
-	return reserveAnswer{Token: d.token, Rooms: a.Rooms(nil)}, nil
+	return reserveAnswer{Token: d.token, Entry: d.entry, Rooms: a.Rooms(nil)}, nil
 }
 
 func (d *departing) claim(ctx context.Context, request reserveRequest) (*recovery.Session, *recovery.Refusal) {

@@ -26,12 +26,19 @@ const mostFences = 5
 var errInterrupted = errors.New("socketio: a subscription was interrupted")
 
 // fetch moves the session of a pid to this node, where it is absent afterwards, if another node has it. refused says why there is
-// none that could be moved. After an error the session is where it was, or here: the client is to try again.
+// none that could be moved. After an error the session is where it was, or here: the client is to try again. A session is
+// fetched once at a time: of two calls at this node, the second would give up the first one's reservation, and both could take
+// the entry for their own.
 func (n *Namespace) fetch(ctx context.Context, claim recovery.Claim, tag string) (refused *recovery.Refusal, err error) {
 	ctx, cancel := context.WithTimeout(ctx, n.io.cfg.Recovery.MoveTimeout)
 	defer cancel()
+	arrived, err := n.io.moves.arrive(ctx, n.name, claim.PID)
+	if err != nil {
+		return nil, fmt.Errorf("socketio: wait for an earlier move of a session: %w", err)
+	}
+	defer arrived()
 	asked := ""
-	for {
+	for !n.hub.Log().Knows(claim.PID) {
 		entry, err := n.io.cfg.Recovery.Peers.Entry(ctx, claim.PID)
 		if err != nil {
 			return nil, fmt.Errorf("socketio: look up a session: %w", err)
@@ -56,6 +63,7 @@ func (n *Namespace) fetch(ctx context.Context, claim recovery.Claim, tag string)
 		}
 		asked = entry
 	}
+	return nil, nil // an earlier one has moved it
 }
 
 // entryTag is the tag of the node that an entry names.
@@ -77,9 +85,9 @@ type fetching struct {
 	nsp     *Namespace
 	claim   recovery.Claim
 	owner   string // its tag
-	entry   string // in the registry
 	started time.Time
 
+	entry string // in the registry, as the owner knows it
 	token string
 	held  []string // rooms that are subscribed to here
 	bound move.Bounds
@@ -94,7 +102,7 @@ func (f *fetching) run(ctx context.Context) (*recovery.Refusal, error) {
 	if reserved.Refused != "" {
 		return recovery.RefusedBy(reserved.Refused, reserved.Why, reserved.Kicked), nil
 	}
-	f.token = reserved.Token
+	f.token, f.entry = reserved.Token, reserved.Entry
 	h, log := f.nsp.hub, f.nsp.hub.Log()
 	f.nsp.io.open(f.nsp)
 	arrival := log.Expect()

@@ -6,15 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/carillon-io/carillon/internal/recovery"
 	"go.uber.org/zap"
 )
 
-// How many sessions a leaving server offers in one call, and how many of them the other one fetches at a time.
 const (
-	adoptBatch    = 256
-	adoptParallel = 64
+	adoptBatch    = 256 // sessions that a leaving server offers in one call
+	adoptParallel = 64  // how many of them the other one fetches at a time
+
+	mostOffers = 5                      // how often what is left is offered: a move that a client asked for meanwhile may have prevented it
+	offerPause = 100 * time.Millisecond // between two offers
 )
 
 // handOver has other servers fetch the sessions whose clients have not come back yet, until ctx ends. What is left then ends
@@ -23,14 +26,31 @@ func (io *Server) handOver(ctx context.Context) {
 	if io.cfg.Recovery.Peers == nil || io.hubs.Recovery == nil {
 		return
 	}
-	all := io.absentSessions()
-	if len(all) == 0 {
-		return
+	for offers := 0; ctx.Err() == nil; {
+		all := io.absentSessions()
+		switch {
+		case len(all) == 0 && io.moves.quiet():
+			return
+		case len(all) > 0:
+			if offers == mostOffers || !io.offerAll(ctx, all) {
+				io.log.Warn("absent sockets are given up, which no other server has taken", zap.Int("sockets", len(all)))
+				return
+			}
+			offers++
+		}
+		select { // sessions that are on their way to other servers are none of all, and may stay here yet
+		case <-ctx.Done():
+		case <-time.After(offerPause):
+		}
 	}
+}
+
+// offerAll deals sessions out to the other servers; false: there is none.
+func (io *Server) offerAll(ctx context.Context, all []adopted) bool {
 	others, err := io.cfg.Recovery.Peers.Others(ctx)
 	if err != nil || len(others) == 0 {
-		io.log.Warn("absent sockets are given up, since no other server takes them", zap.Int("sockets", len(all)), zap.Error(err))
-		return
+		io.log.Debug("there is no other server for absent sockets", zap.Error(err))
+		return false
 	}
 	var handing sync.WaitGroup
 	for n := 0; len(all) > 0; n++ {
@@ -39,9 +59,7 @@ func (io *Server) handOver(ctx context.Context) {
 		handing.Go(func() { io.offer(ctx, batch, others, n) })
 	}
 	handing.Wait()
-	if left := len(io.absentSessions()); left > 0 {
-		io.log.Warn("absent sockets are given up, which no other server has taken", zap.Int("sockets", left))
-	}
+	return true
 }
 
 // offer offers sessions to one server after the other, until one takes them.

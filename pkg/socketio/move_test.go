@@ -20,6 +20,8 @@ type entryTable struct {
 	mu      sync.Mutex
 	entries map[string]string
 	away    bool
+
+	before, after func(to string) // called around each Swap; nil: nothing is
 }
 
 var errRegistry = fmt.Errorf("the entries cannot be read")
@@ -77,6 +79,12 @@ func (r *entryTable) Entry(_ context.Context, pid string) (string, error) {
 }
 
 func (r *entryTable) Swap(_ context.Context, pid, from, to string) (bool, error) {
+	if r.before != nil {
+		r.before(to)
+	}
+	if r.after != nil {
+		defer r.after(to)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch have := r.entries[pid]; {

@@ -19,7 +19,45 @@ type moves struct {
 
 	mu sync.Mutex
 	// mu guards the following.
-	departing map[string]*departing // by token
+	departing map[string]*departing    // by token
+	arriving  map[string]chan struct{} // by namespace and pid: sessions that are fetched; closed when that is over
+}
+
+// arrive waits until no session of a pid is fetched to this server, then keeps others waiting until done is called.
+func (m *moves) arrive(ctx context.Context, nsp, pid string) (done func(), err error) {
+	key := nsp + " " + pid
+	for {
+		m.mu.Lock()
+		earlier := m.arriving[key]
+		if earlier == nil {
+			break
+		}
+		m.mu.Unlock()
+		select {
+		case <-earlier:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	defer m.mu.Unlock()
+	if m.arriving == nil {
+		m.arriving = make(map[string]chan struct{})
+	}
+	over := make(chan struct{})
+	m.arriving[key] = over
+	return func() {
+		m.mu.Lock()
+		delete(m.arriving, key)
+		m.mu.Unlock()
+		close(over)
+	}, nil
+}
+
+// quiet reports whether no session is on its way to another server.
+func (m *moves) quiet() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.departing) == 0
 }
 
 func (m *moves) add(d *departing) {

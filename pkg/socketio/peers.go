@@ -53,6 +53,7 @@ type reserveAnswer struct {
 	Why     string   `json:"why,omitempty"`
 	Kicked  bool     `json:"kicked,omitempty"`
 	Token   string   `json:"token,omitempty"` // names the reservation
+	Entry   string   `json:"entry,omitempty"` // newer than the request's where an earlier move came to nothing
 	Rooms   []string `json:"rooms,omitempty"`
 }
 

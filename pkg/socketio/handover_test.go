@@ -1,0 +1,126 @@
+package socketio_test
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/socketio"
+)
+
+// barrier holds the first call whose text begins with begin, from when on reached is closed, until open is called.
+type barrier struct {
+	begin   string
+	once    sync.Once
+	reached chan struct{}
+	opened  chan struct{}
+	open    func()
+}
+
+func newBarrier(t *testing.T, begin string) *barrier {
+	b := &barrier{begin: begin, reached: make(chan struct{}), opened: make(chan struct{})}
+	b.open = sync.OnceFunc(func() { close(b.opened) })
+	t.Cleanup(b.open)
+	return b
+}
+
+func (b *barrier) pass(text string) {
+	if !strings.HasPrefix(text, b.begin) {
+		return
+	}
+	first := false
+	b.once.Do(func() {
+		first = true
+		close(b.reached)
+	})
+	if first {
+		<-b.opened
+	}
+}
+
+// leave has a server leave. left is closed once it has.
+func (s *several) leave(t *testing.T, i int) (left <-chan struct{}) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := s.nodes[i].Shutdown(within(t)); err != nil {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(func() { <-done })
+	return done
+}
+
+// moment is how long something is held up that must not be noticed. A test relies on it only to fail.
+const moment = 50 * time.Millisecond
+
+// TestHandover_AClientThatComesBackMeanwhile: the session is entered as the adopting server's, and is not there yet.
+func TestHandover_AClientThatComesBackMeanwhile(t *testing.T) {
+	for name, at := range map[string]int{"to the server that adopts it": 1, "to a third one": 2} {
+		t.Run(name, func(t *testing.T) {
+			asked := make(chan struct{}, 10)
+			s := inMemory(t, 3, func(cfg *socketio.Config) {
+				cfg.DrainWindow = time.Millisecond
+				cfg.Recovery.Except = func(string) bool {
+					asked <- struct{}{}
+					return false
+				}
+			})
+			c, socket := s.inRoom(t)
+			<-asked
+			s.away(t, c, socket)
+			entered := newBarrier(t, "tag1 ")
+			s.log.after = entered.pass
+			left := s.leave(t, 0)
+			<-entered.reached
+			go func() {
+				<-asked
+				time.Sleep(moment)
+				entered.open()
+			}()
+			c.url = s.urls[at]
+			if !c.back() {
+				t.Fatal("not recovered")
+			}
+			c.expectEvents(`["2"]`)
+			<-left
+		})
+	}
+}
+
+// TestHandover_ALaterClaimElsewhereIsPreferred although the session was offered to the adopting server.
+func TestHandover_ALaterClaimElsewhereIsPreferred(t *testing.T) {
+	s := inMemory(t, 3, func(cfg *socketio.Config) { cfg.DrainWindow = time.Millisecond })
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	entering := newBarrier(t, "tag1 ")
+	s.log.before = entering.pass
+	left := s.leave(t, 0)
+	<-entering.reached
+	c.url = s.urls[2]
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	c.expectEvents(`["2"]`)
+	entering.open()
+	<-left
+	emit(t, s.nodes[1].Of("/").To("a"), "3")
+	c.expectEvents(`["3"]`)
+}
+
+func TestHandover_WhatWasNotTakenIsOfferedAgain(t *testing.T) {
+	s := inMemory(t, 2, func(cfg *socketio.Config) { cfg.DrainWindow = time.Millisecond })
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	var cuts atomic.Int32
+	s.peers[1].lost = func(call string) bool { return call == "cut" && cuts.Add(1) == 1 }
+	<-s.leave(t, 0)
+	delete(s.peers[1].urls, "tag0")
+	c.url = s.urls[1]
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	c.expectEvents(`["2"]`)
+}
