@@ -22,6 +22,8 @@ type StreamEntry struct {
 const (
 	StreamServerEmit = "9"   // a server-side emit
 	StreamTaken      = "100" // between gateways: a session has another server now
+	// StreamEnded is a disconnect for stored sessions, between gateways: the sockets that servers have are disconnected otherwise.
+	StreamEnded = "101"
 )
 
 // NewStreamEntry writes a command as an entry: MessagePack where there are attachments, else JSON.
@@ -46,6 +48,9 @@ func (e *StreamEntry) Message() ([]byte, error) {
 	kind, err := strconv.ParseUint(e.Type, 10, 16)
 	if err != nil {
 		return nil, fmt.Errorf("rediswire: read stream entry: type: %w", errShape)
+	}
+	if e.Type == StreamEnded {
+		kind = clusterDisconnect
 	}
 	if len(e.Data) == 0 || e.Data[0] == '{' {
 		m := make([]byte, 0, len(e.Data)+len(e.UID)+len(e.Namespace)+48)

@@ -46,6 +46,9 @@ type Arrival struct {
 	// Offset is the command's place in the order of an adapter that echoes, as Broadcast.Offset; else empty. Own is false there:
 	// nothing was done before.
 	Offset string
+	// Stored: a Disconnect which the nodes were also asked to Perform. It ends the stored sessions that match, those among them
+	// that this node has taken, and no others: later sockets in the same rooms stay.
+	Stored bool
 }
 
 // FenceNode is a Node that follows namespaces. A Fencer is only to be used if the Node given to Run is one.

@@ -27,6 +27,9 @@ func (r *recipient) Absent() bool {
 	return r.stay != nil && r.conn.Gone() && r.stay.session.Stands()
 }
 
+// Taken reports whether the session was taken from another server.
+func (r *recipient) Taken() bool { return r.stay != nil && r.stay.taken }
+
 // holder is a Socket as the connection that holds a session.
 type holder Socket
 
@@ -108,6 +111,7 @@ func (s *Socket) endedElsewhere() bool {
 var (
 	_ hub.Recoverable  = (*recipient)(nil)
 	_ hub.RoomsWatcher = (*recipient)(nil)
+	_ hub.Taken        = (*recipient)(nil)
 )
 
 // RoomsChanged has the session stored again.

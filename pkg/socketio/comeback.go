@@ -191,7 +191,7 @@ func (c *comeback) install(missed *recovery.Returning, rec *recovery.Recording, 
 	from := &handing{cutAnswer: cutAnswer{ID: as.ID, Data: as.Data, State: as.State}}
 	from.Handshake.Address = c.address
 	s := held.newArrived(log.Open(as.PID, as.ID, c.address), from)
-	s.stay.begin = as.Begin
+	s.stay.begin, s.stay.taken = as.Begin, true
 	s.stay.kept.Store(true)
 	s.stay.away.Store(as.Away.UnixNano())
 	log.Begin()

@@ -99,6 +99,7 @@ type stay struct {
 	reason Reason        // why the connection ended; static after losing
 	quiet  chan struct{} // closed when the handlers for the connection have returned; static after losing
 
+	taken     bool         // the session was stored, and another server's; it changes in the turn
 	kept      atomic.Bool  // the session is stored for other servers
 	begin     string       // the entry that it began behind; static once kept
 	away      atomic.Int64 // since when the client is gone, in Unix nanoseconds; 0: it is connected
@@ -279,6 +280,7 @@ func (s *Socket) begin() error {
 		s.conn.Shut(replay)
 	}
 	st.release = previous.nsp
+	st.taken = previous.stay.taken
 	s.beginKeeping(previous.stay.begin)
 	if st.moved {
 		log.Count(recovery.Moved)

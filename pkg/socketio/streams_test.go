@@ -157,22 +157,80 @@ func TestStreams_WithoutAnOffsetFromTheBeginning(t *testing.T) {
 }
 
 func TestStreams_ABanWhileTheNodeIsDeadHolds(t *testing.T) {
+	for name, ban := range map[string]func(socketio.Emitter){
+		"published": func(e socketio.Emitter) { e.DisconnectSockets(false) },
+		"confirmed": func(e socketio.Emitter) {
+			_, _ = e.ConfirmDisconnect(t.Context(), false) // it says that the dead node is missing
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startStreams(t, 2)
+			a, b := s.nodes[0].Of("/"), s.nodes[1].Of("/")
+			connected := sockets(a)
+			c := arrive(t, s.urls[0], "/")
+			if err := receive(t, connected).Join("user:1"); err != nil {
+				t.Fatal(err)
+			}
+			s.stored(c, "user:1")
+			s.cables[0].set(true)
+			ban(b.To("user:1"))
+			c.hangup()
+			c.url = s.urls[1]
+			c.back()
+			if got := c.read(); got != "41" {
+				t.Errorf("received %q instead of a DISCONNECT", got)
+			}
+		})
+	}
+}
+
+// TestStreams_AConfirmedBanCountsEachSocketOnce: those with a connection and those without, at any node, and one that is
+// connected afterwards stays.
+func TestStreams_AConfirmedBanCountsEachSocketOnce(t *testing.T) {
 	s := startStreams(t, 2)
 	a, b := s.nodes[0].Of("/"), s.nodes[1].Of("/")
-	connected := sockets(a)
-	c := arrive(t, s.urls[0], "/")
-	if err := receive(t, connected).Join("user:1"); err != nil {
-		t.Fatal(err)
+	connected, again := sockets(a), sockets(b)
+	join := func(from <-chan *socketio.Socket) *socketio.Socket {
+		socket := receive(t, from)
+		if err := socket.Join("user:1"); err != nil {
+			t.Fatal(err)
+		}
+		return socket
 	}
-	s.stored(c, "user:1")
-	s.cables[0].set(true)
-	b.To("user:1").DisconnectSockets(false)
-	c.hangup()
-	c.url = s.urls[1]
-	c.back()
-	if got := c.read(); got != "41" {
-		t.Errorf("received %q instead of a DISCONNECT", got)
+	first, away, moved := arrive(t, s.urls[0], "/"), arrive(t, s.urls[0], "/"), arrive(t, s.urls[0], "/")
+	for range 3 {
+		join(connected)
 	}
+	for _, c := range []*returning{first, away, moved} {
+		s.stored(c, "user:1")
+	}
+	away.hangup()
+	moved.hangup()
+	moved.url = s.urls[1]
+	if !moved.back() {
+		t.Fatal("not recovered")
+	}
+	receive(t, again)
+	eventually(t, "the node that had it lets it go", func() bool {
+		counts, err := a.To("user:1").CountSockets(t.Context())
+		total := 0
+		for _, c := range counts {
+			total += c.Sockets
+		}
+		return err == nil && total == 2
+	})
+	if n, err := a.To("user:1").ConfirmDisconnect(t.Context(), false); n != 3 || err != nil {
+		t.Errorf("%d sockets, %v", n, err)
+	}
+	late := arrive(t, s.urls[1], "/")
+	join(again)
+	for _, c := range []*returning{first, moved} {
+		if got := c.read(); got != "41" {
+			t.Errorf("received %q instead of a DISCONNECT", got)
+		}
+	}
+	emit(t, a.To("user:1"), "after")
+	late.expectEvents(`["after"]`)
 }
 
 // TestStreams_TheLaterClaimHasASocketWhoseNodeLives: its first connection is half-open, or its client's no more.

@@ -160,7 +160,7 @@ func lanesOf(lanes []adapter.Lane) []move.Lane {
 // only noted.
 func (h *Hub) Arrive(c adapter.Command, at adapter.Arrival) (members int) {
 	if _, event := c.(adapter.ServerEmit); event || h.log == nil {
-		if at.Own {
+		if at.Own || at.Stored {
 			return 0
 		}
 		return h.apply(c)
@@ -178,10 +178,30 @@ func (h *Hub) Arrive(c adapter.Command, at adapter.Arrival) (members int) {
 			h.holdJoined(join.Rooms)
 		}
 	}
-	if at.Own {
+	switch d, ends := c.(adapter.Disconnect); {
+	case at.Own:
 		return 0
+	case at.Stored && ends:
+		return h.endTaken(d)
 	}
 	return h.do(c)
+}
+
+// Taken is a Recipient that a session from another server may go on in.
+type Taken interface {
+	// Taken reports whether it is so. The caller has the turn.
+	Taken() bool
+}
+
+// endTaken disconnects the members that match and whose sessions were taken from another server.
+func (h *Hub) endTaken(d adapter.Disconnect) (members int) {
+	h.command(d.Target, func(m *Member) {
+		if t, ok := m.Value().(Taken); ok && t.Taken() {
+			m.Value().Disconnect(d.Close)
+			members++
+		}
+	})
+	return members
 }
 
 // Fenced notes a fence in its place.

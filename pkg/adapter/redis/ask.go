@@ -67,6 +67,10 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 	if err := wait(ctx, publish); err != nil {
 		return []string{redisquestions.Unnamed}, fmt.Errorf("redis: publish query: %w", err)
 	}
+	// Behind the question, so that nodes count their sockets before.
+	if err := a.endStored(ctx, q); err != nil {
+		return []string{redisquestions.Unnamed}, err
+	}
 	asked := time.Now()
 	after, err := a.countNodes(ctx, nsp)
 	if err != nil {
@@ -82,6 +86,18 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 		a.peers.Settle(nsp, expected, result.Silent, result.SilentStrangers, time.Now())
 	}
 	return result.Missing, nil
+}
+
+// endStored ends what is stored of sockets that nodes are asked to disconnect.
+func (a *Adapter) endStored(ctx context.Context, q adapter.Query) error {
+	perform, ok := q.(adapter.Perform)
+	if !ok || a.streams == nil || !a.streams.sessions.on {
+		return nil
+	}
+	if c, ok := perform.Command.(adapter.Disconnect); ok {
+		return a.streams.sessions.end(ctx, c)
+	}
+	return nil
 }
 
 func (a *inbox) about(q adapter.Query) (nsp string, limit time.Duration) {

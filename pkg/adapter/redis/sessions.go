@@ -167,10 +167,25 @@ func (s *sessions) Take(ctx context.Context, f *adapter.FoundSession, as adapter
 	ok, err := s.Store.Take(ctx, f, as)
 	if ok && f.Owner != "" && f.Owner != s.d.cluster.config.NodeID {
 		data, _ := json.Marshal(taken{Socket: f.ID, Node: f.Owner}) // never fails: two strings
-		s.d.log(as.Namespace).Append(nil, nil, []byte("uid"), []byte(s.d.cluster.config.NodeID), []byte("nsp"), []byte(as.Namespace),
-			[]byte("type"), []byte(rediswire.StreamTaken), []byte("data"), data)
+		s.d.append(&rediswire.StreamEntry{
+			UID: s.d.cluster.config.NodeID, Namespace: as.Namespace, Type: rediswire.StreamTaken, Data: data,
+		}, nil, nil)
 	}
 	return ok, err
+}
+
+// end has the stored sessions end that match a disconnect which the nodes have been asked to perform: the servers that had them
+// may have been killed. It waits until the stream has it.
+func (s *sessions) end(ctx context.Context, c adapter.Disconnect) error {
+	e, err := rediswire.NewStreamEntry(s.d.cluster.config.NodeID, c)
+	if err != nil {
+		return fmt.Errorf("redis: encode command: %w", err)
+	}
+	e.Type = rediswire.StreamEnded
+	if err := wait(ctx, func(done func(error)) { s.d.append(&e, done, nil) }); err != nil {
+		return fmt.Errorf("redis: end stored sessions: %w", err)
+	}
+	return nil
 }
 
 // receiveTaken acts on another node's having taken a session.

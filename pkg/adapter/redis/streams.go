@@ -159,9 +159,13 @@ func (d *streams) appendCommand(c adapter.Command, done func(error)) error {
 	if _, ok := c.(adapter.ServerEmit); !ok {
 		kept = c
 	}
+	d.append(&e, done, kept)
+	return nil
+}
+
+func (d *streams) append(e *rediswire.StreamEntry, done func(error), kept any) {
 	d.log(e.Namespace).Append(done, kept, []byte("uid"), []byte(e.UID), []byte("nsp"), []byte(e.Namespace),
 		[]byte("type"), []byte(e.Type), []byte("data"), e.Data)
-	return nil
 }
 
 // receive takes what comes through Pub/Sub.
@@ -203,10 +207,11 @@ func (d *streams) takeIn(e *redisconn.Entry, kept any) redisserver.Drop {
 	if entry.Type == rediswire.StreamTaken {
 		return d.sessions.receiveTaken(entry.Data)
 	}
+	at := adapter.Arrival{Offset: e.ID, Stored: entry.Type == rediswire.StreamEnded}
 	in := redissub.Interest{Channel: d.log(entry.Namespace).Name(), Kind: redissub.Broadcast, Namespace: entry.Namespace}
 	p := &redisconn.Push{Kind: redisconn.Message, At: time.Now()}
 	if own && a.config.Tracing == nil {
-		return d.carryOut(in, p, e.ID, c)
+		return d.carryOut(in, p, at, c)
 	}
 	payload, err := entry.Message()
 	if err != nil {
@@ -214,10 +219,10 @@ func (d *streams) takeIn(e *redisconn.Entry, kept any) redisserver.Drop {
 	}
 	p.Payload, p.Size = payload, len(payload)
 	if own {
-		return d.carryOut(in, p, e.ID, c)
+		return d.carryOut(in, p, at, c)
 	}
 	if _, b, ok := rediswire.ClusterBroadcast(entry.Namespace, "", payload, a.limits); ok {
-		return d.carryOut(in, p, e.ID, b)
+		return d.carryOut(in, p, at, b)
 	}
 	m, err := rediswire.DecodeCluster(entry.Namespace, payload, a.limits)
 	switch {
@@ -226,14 +231,14 @@ func (d *streams) takeIn(e *redisconn.Entry, kept any) redisserver.Drop {
 	case m.Command == nil:
 		return d.cluster.receive(in, p)
 	}
-	return d.carryOut(in, p, e.ID, m.Command)
+	return d.carryOut(in, p, at, m.Command)
 }
 
 // carryOut has the node above carry out a command, this node's own among them.
-func (d *streams) carryOut(in redissub.Interest, p *redisconn.Push, id string, c adapter.Command) redisserver.Drop {
+func (d *streams) carryOut(in redissub.Interest, p *redisconn.Push, at adapter.Arrival, c adapter.Command) redisserver.Drop {
 	a := d.cluster.inbox
 	if b, ok := c.(adapter.Broadcast); ok {
-		b.Received, b.Offset = p.At, id
+		b.Received, b.Offset = p.At, at.Offset
 		c = b
 	}
 	a.delivering.Lock()
@@ -241,8 +246,8 @@ func (d *streams) carryOut(in redissub.Interest, p *redisconn.Push, id string, c
 	span := a.span("receive", trace.SpanKindConsumer, p.At, in.Channel, p.Payload, c)
 	var sockets int
 	if n, ok := a.node.(adapter.FenceNode); ok {
-		sockets = n.DeliverAt(c, adapter.Arrival{Offset: id})
-	} else {
+		sockets = n.DeliverAt(c, at)
+	} else if !at.Stored {
 		sockets = a.node.Deliver(c)
 	}
 	if span != nil {
