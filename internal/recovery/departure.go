@@ -40,13 +40,13 @@ func (s *Session) Depart(by Holder) (*Departure, bool) {
 }
 
 // Cut begins the cut at a fence that was published in this turn, which the caller has. most is how many rooms a session may
-// be in. false: what the client missed is not kept any more.
+// be in. false: what the client missed is not kept any more, or the departure has ended in the meantime.
 func (d *Departure) Cut(most int, f move.Fence, lanes []move.Lane) bool {
 	s := d.session
 	l := s.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.past.from < 0 || !s.reachesLocked(s.from) {
+	if !s.leaving || s.claimant != d.by || s.past.from < 0 || !s.reachesLocked(s.from) {
 		return false
 	}
 	now := s.absent.Rooms(nil)

@@ -1,0 +1,46 @@
+package socketio_test
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"github.com/carillon-io/carillon/pkg/socketio"
+)
+
+// slowData is Data that takes its time to become JSON when the session is described for another server.
+type slowData struct {
+	calls     atomic.Int32
+	begun     chan struct{}
+	continued chan struct{}
+}
+
+func (d *slowData) MarshalJSON() ([]byte, error) {
+	if d.calls.Add(1) == 2 { // the first is for whether it can be described
+		close(d.begun)
+		<-d.continued
+	}
+	return []byte(`7`), nil
+}
+
+func TestMove_ALaterClaimEndsAMoveBeforeItsFence(t *testing.T) {
+	s := inMemory(t, 2, nil)
+	c, socket := s.inRoom(t)
+	d := &slowData{begun: make(chan struct{}), continued: make(chan struct{})}
+	socket.SetData(d)
+	s.away(t, c, socket)
+	first := *c
+	first.peer = dial(t, s.urls[1])
+	first.send("40" + first.claim())
+	<-d.begun
+	if !c.back() {
+		t.Fatal("not recovered where the session is")
+	}
+	c.expectEvents(`["2"]`)
+	close(d.continued)
+	if err := first.ended(); err == nil {
+		t.Error("the transport of the earlier claim was not closed")
+	}
+	emit(t, s.nodes[1].Of("/").To("a"), "3")
+	c.expectEvents(`["3"]`)
+}
+
