@@ -22,7 +22,9 @@ func (io *Server) ServePeer(w http.ResponseWriter, r *http.Request, call string,
 	var err error
 	switch {
 	case io.cfg.Recovery.Peers == nil || io.hubs.Recovery == nil:
-		err = errNoRecovery
+		if err = errNoRecovery; call == callReserve { // the client gets a new socket: it would try again for good
+			err = servePeer(w, r, body, refuseReserve)
+		}
 	case call == callReserve:
 		err = servePeer(w, r, body, io.reserve)
 	case call == callCut:
@@ -43,6 +45,10 @@ var (
 	errNoRecovery    = errors.New("socketio: this server has no sessions that move")
 	errNoReservation = errors.New("socketio: no such reservation, or another claim was faster")
 )
+
+func refuseReserve(context.Context, reserveRequest) (reserveAnswer, error) {
+	return reserveAnswer{Refused: recovery.Unknown.String(), Why: errNoRecovery.Error()}, nil
+}
 
 func servePeer[Request, Answer any](w http.ResponseWriter, r *http.Request, body []byte, f func(context.Context, Request) (Answer, error)) error {
 	var request Request

@@ -44,3 +44,17 @@ func TestMove_ALaterClaimEndsAMoveBeforeItsFence(t *testing.T) {
 	c.expectEvents(`["3"]`)
 }
 
+func TestMove_ASessionOfAServerThatMovesNoneIsUnknown(t *testing.T) {
+	s := inMemory(t, 2, func(cfg *socketio.Config) {
+		if cfg.Engine.Tag() == "tag0" {
+			cfg.Recovery.Peers = nil
+		}
+	})
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	c.url = s.urls[1]
+	if c.back() {
+		t.Error("recovered")
+	}
+}
+
