@@ -31,6 +31,7 @@ type Session struct {
 	past     past   // what it was handed over when it came from another node
 	leaving  bool   // it may be another node's already: nothing ends it until that is known
 	ending   func() // what would have ended it meanwhile; nil: nothing
+	told     func() // kicked: called once it is over; nil: nothing is
 	entry    string // among those of sessions that have moved; empty: none
 	charged  int    // bytes of the journal that count in the store
 	size     int    // away: bytes that count in the store, charged among them
@@ -235,9 +236,30 @@ func (s *Session) end(t step, by Holder, a Absent) {
 		delete(l.sessions, s.pid)
 		l.store.leave(s.account)
 	}
+	told := s.told
+	if s.stage == over {
+		s.told = nil
+	}
 	l.mu.Unlock()
 	if was == away {
 		l.store.running.Go(func() { absent.Over(t == kick) })
+	}
+	if was == kicked && told != nil {
+		told()
+	}
+}
+
+// Told has f called once the client of a session that was kicked has been told, or its window is over; at once where the session
+// is over. It does nothing for a session that stands. f must not block.
+func (s *Session) Told(f func()) {
+	s.log.mu.Lock()
+	if s.stage == kicked {
+		s.told = f
+	}
+	over := s.stage == over
+	s.log.mu.Unlock()
+	if over {
+		f()
 	}
 }
 

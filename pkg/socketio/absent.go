@@ -89,7 +89,7 @@ func (a *absent) Over(bool) {
 	defer s.io.release(s.nsp)
 	s.remove()
 	<-s.stay.quiet
-	s.dropEntry()
+	s.stay.session.Told(s.dropEntry) // until then the client is to be told wherever it comes back
 	s.dropKept()
 	if s.logic != nil && !s.endedElsewhere() {
 		reason := s.stay.reason

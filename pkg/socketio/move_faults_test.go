@@ -58,3 +58,21 @@ func TestMove_ASessionOfAServerThatMovesNoneIsUnknown(t *testing.T) {
 	}
 }
 
+func TestMove_ADisconnectIsToldWhereverTheSessionHasBeen(t *testing.T) {
+	s := inMemory(t, 3, nil)
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	connected := sockets(s.nodes[1].Of("/"))
+	c.url = s.urls[1]
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	c.expectEvents(`["2"]`)
+	c.hangup()
+	socket = receive(t, connected)
+	gone(t, socket)
+	s.nodes[2].Of("/").To(c.sid).DisconnectSockets(false)
+	eventually(t, "the session has ended", func() bool { return len(socket.Rooms(nil)) == 0 })
+	c.dialAny(t, s.urls[2])
+	c.expect("41")
+}

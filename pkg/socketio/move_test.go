@@ -106,7 +106,14 @@ func (r *entryTable) setAway(away bool) {
 }
 
 func (r *entryTable) Hold(string, string) {}
-func (r *entryTable) Drop(string, string) {}
+
+func (r *entryTable) Drop(pid, entry string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.entries[pid] == entry {
+		delete(r.entries, pid)
+	}
+}
 
 // several are servers between which sessions move.
 type several struct {

@@ -322,6 +322,7 @@ func (s *Socket) lose(reason Reason) bool {
 			s.nsp.hub.Removed(&s.member, nil)
 			s.keep()
 		} else {
+			st.session.Told(s.dropEntry)
 			s.dropKept()
 		}
 	})
