@@ -63,6 +63,24 @@ func CloseFrameSent(s *Session) bool {
 	return conn.writing == writeClosed
 }
 
+// Congest writes below TLS until the kernel takes no more, and then asks for the rest to be written, as the reader does for what TLS
+// has answered. It returns false, and does nothing, while the session is being written to.
+func Congest(s *Session) bool {
+	s.mu.Lock()
+	conn, busy := s.socket, s.lease != leaseNone
+	s.mu.Unlock()
+	if busy {
+		return false
+	}
+	for piece := make([]byte, 10_000); !conn.resting(); {
+		if _, err := conn.below.Write(piece); err != nil {
+			return false
+		}
+	}
+	s.kick()
+	return true
+}
+
 // Blocked reports whether the session's Receiver is in Message.
 func Blocked(s *Session) bool {
 	s.mu.Lock()

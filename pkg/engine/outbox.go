@@ -64,7 +64,7 @@ func (s *Session) kickLocked() {
 	}
 	switch {
 	case s.socket != nil:
-		if !s.outbox.Empty() || s.socket.pong != nil || s.state == stateClosing && s.socket.mayQueue() || s.socket.resting() {
+		if !s.outbox.Empty() || s.socket.pong != nil || s.state == stateClosing && s.socket.mayQueue() || s.socket.owesRest() {
 			s.lease = leaseFlush
 			s.startFlush()
 		}
@@ -123,7 +123,7 @@ func (s *Session) flush(w *flusher) {
 	s.mu.Lock()
 	conn := s.socket
 	last := s.state == stateClosing && conn.startClose()
-	if s.state == stateClosed || s.outbox.Empty() && conn.pong == nil && !last && !conn.resting() {
+	if s.state == stateClosed || s.outbox.Empty() && conn.pong == nil && !last && !conn.owesRest() {
 		s.lease = leaseNone
 		s.mu.Unlock()
 		return

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -245,6 +246,71 @@ func TestTLS_ClosingDeliversWhatWaits(t *testing.T) {
 			s.wantClosed(c, engine.ForcedClose)
 		})
 	}
+}
+
+// What TLS answers behind the Close frame is no reason to cut the connection: the kernel still holds what the client has to read.
+func TestTLS_WhatCannotBeAnsweredBehindTheCloseFrameCutsNothing(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		return
+	}
+	s := startTLS(t, engine.Config{}, engine.Parkable)
+	ws, c := s.connect()
+	if err := ws.tcp().SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	c.session.Close(engine.ForcedClose)
+	s.eventually("the Close frame is sent, and the kernel full", func() bool {
+		return engine.CloseFrameSent(c.session) && engine.Congest(c.session)
+	})
+	for flushers := 1; flushers > 0; { // what was asked for is done
+		flushers, _ = engine.Flushing(s.Server)
+	}
+	if _, err := io.Copy(io.Discard, ws.tcp()); err != nil {
+		t.Error(err)
+	}
+	s.wantClosed(c, engine.ForcedClose)
+}
+
+// A message is handled although part of an alert has arrived behind it, which crypto/tls looks for under TLS 1.2.
+func TestTLS_AMessageBeforePartOfAnAlert(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		return
+	}
+	s := startTLS(t, engine.Config{}, engine.Parkable)
+	s.tls.MaxVersion = tls.VersionTLS12
+	held := &holding{}
+	s.dial = func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+		held.Conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
+		return held, err
+	}
+	ws, c := s.connect()
+	held.hold = true
+	ws.text("4hello")
+	if err := ws.NetConn().(*tls.Conn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	last := len(held.bytes) - 1
+	write(t, held.Conn, string(held.bytes[:last]))
+	s.wantMessage(c, "hello", false)
+	write(t, held.Conn, string(held.bytes[last:]))
+	s.wantClosed(c, engine.TransportClose)
+}
+
+// holding keeps what is written. The deadline that TLS sets behind the end of its stream is not for what is kept.
+type holding struct {
+	net.Conn
+	hold  bool
+	bytes []byte
+}
+
+func (c *holding) SetWriteDeadline(time.Time) error { return nil }
+
+func (c *holding) Write(p []byte) (int, error) {
+	if !c.hold {
+		return c.Conn.Write(p)
+	}
+	c.bytes = append(c.bytes, p...)
+	return len(p), nil
 }
 
 func TestHTTP2_Polling(t *testing.T) {

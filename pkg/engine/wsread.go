@@ -186,10 +186,10 @@ func (c *wsConn) fill() error {
 		c.session.kick() // TLS has answered something
 	}
 	switch {
+	case n > 0: // perhaps with an error, which comes again: crypto/tls may have looked for an alert behind the data
+		return nil
 	case errors.Is(err, idle.ErrNothing):
 		return errIdle
-	case n > 0:
-		return nil
 	case err == nil:
 		return io.ErrNoProgress
 	}

@@ -64,6 +64,10 @@ func (c *wsConn) writeChunk(p *pieces) error {
 // resting reports whether something that TLS has written has still to be written to the descriptor.
 func (c *wsConn) resting() bool { return c.below != nil && c.below.Rest() > 0 }
 
+// owesRest reports whether a flush has to be started for what rests. Behind the Close frame nothing is written: there TLS has
+// nothing left to say that the client needs.
+func (c *wsConn) owesRest() bool { return c.resting() && c.mayQueue() }
+
 // flushRest writes to the descriptor what TLS has written. The flusher retires before it waits, and what it waits with counts
 // as waiting for the client.
 func (c *wsConn) flushRest(w *flusher) error {
