@@ -119,7 +119,7 @@ func (r *Returning) Arrive(s *Session, rec *Recording, absent Absent, away time.
 	l := r.log
 	l.mu.Lock()
 	for i := range l.recordings.tape[rec.at:] {
-		if c := l.recordings.tape[rec.at+i]; r.whole && !(c.Kind == move.Event && r.received(&c)) {
+		if c := l.recordings.tape[rec.at+i]; r.whole && (c.Kind != move.Event || !r.received(&c)) {
 			r.apply(&c)
 		}
 	}
