@@ -63,6 +63,7 @@ type kept struct {
 	// Store.mu guards the following.
 	key     string // empty: it has not been written yet
 	queued  bool
+	told    bool // that another server has taken it, which is to be looked up before the next write
 	gone    bool
 	place   *list.Element // in byAge; nil: it is not renewed
 	written time.Time
@@ -138,14 +139,16 @@ func (s *Store) forgetLocked(id string) *kept {
 	return k
 }
 
-// Taken notes that another server has taken a session of this node.
+// Taken notes that another server says that it has taken a session of this node. It is looked up: the session may have come back
+// since.
 func (s *Store) Taken(id string) {
 	s.mu.Lock()
-	k := s.kept[id]
-	s.mu.Unlock()
-	if k != nil {
-		s.takenFrom(k)
+	if k := s.kept[id]; k != nil {
+		k.told = true
+		s.queueLocked(k)
 	}
+	s.mu.Unlock()
+	s.awake()
 }
 
 func (s *Store) takenFrom(k *kept) {
@@ -212,18 +215,22 @@ func (s *Store) next() (write, renew []*kept, drops []string) {
 	if s.drops = s.drops[n:]; len(s.drops) == 0 {
 		s.drops = nil
 	}
-	for len(s.due) > 0 && len(write) < batch {
+	for len(s.due) > 0 && len(write)+len(renew) < batch {
 		k := s.due[0]
 		s.due[0] = nil
 		if s.due = s.due[1:]; len(s.due) == 0 {
 			s.due = nil
 		}
-		if k.queued = false; !k.gone {
+		switch k.queued = false; {
+		case k.gone:
+		case k.told:
+			renew = append(renew, k)
+		default:
 			write = append(write, k)
 		}
 	}
-	old := time.Now().Add(-s.renewal())
-	for e := s.byAge.Front(); e != nil && len(renew) < batch && e.Value.(*kept).written.Before(old); e = s.byAge.Front() {
+	old, told := time.Now().Add(-s.renewal()), len(renew)
+	for e := s.byAge.Front(); e != nil && len(renew)-told < batch && e.Value.(*kept).written.Before(old); e = s.byAge.Front() {
 		k := e.Value.(*kept)
 		s.agedLocked(k, true) // it comes again if this fails
 		renew = append(renew, k)
@@ -250,14 +257,17 @@ func (s *Store) carryOut(ctx context.Context, writes, renewals []*kept, drops []
 	pipe := s.config.Client.Pipeline()
 	commands := make([]*goredis.Cmd, 0, len(writes)+len(renewals)+len(drops))
 	sent := writes[:0:0]
+	for _, key := range drops { // first: one may be for what a session of the batch was before
+		commands = append(commands, drop.Eval(ctx, pipe, []string{key}, s.owner))
+	}
 	for _, k := range writes {
 		session := k.session.Describe()
 		text, err := encode(s.owner, &session)
-		if err != nil || len(text) > maxRecord { // what cannot be stored is not: the client gets a new socket after a kill
-			s.config.Logger.Debug("a session cannot be kept", zap.String("socket", k.id), zap.Error(err))
+		key := s.config.Prefix + session.PID
+		if err != nil || len(text) > maxRecord {
+			s.unstorable(k, key, err)
 			continue
 		}
-		key := s.config.Prefix + session.PID
 		s.mu.Lock()
 		k.key = key
 		s.agedLocked(k, session.Away.IsZero() && !k.gone)
@@ -274,10 +284,10 @@ func (s *Store) carryOut(ctx context.Context, writes, renewals []*kept, drops []
 		s.mu.Lock()
 		key := k.key
 		s.mu.Unlock()
+		if key == "" {
+			key = s.config.Prefix + k.session.Describe().PID
+		}
 		commands = append(commands, renew.Eval(ctx, pipe, []string{key}, s.owner, life))
-	}
-	for _, key := range drops {
-		commands = append(commands, drop.Eval(ctx, pipe, []string{key}, s.owner))
 	}
 	if len(commands) == 0 {
 		return true
@@ -290,17 +300,13 @@ func (s *Store) carryOut(ctx context.Context, writes, renewals []*kept, drops []
 			ok = false
 			s.failed(err)
 		}
-		switch {
-		case i < len(sent):
-			s.wrote(sent[i], n, err)
-		case i < len(sent)+len(renewals):
-			s.renewed(renewals[i-len(sent)], n, err)
+		switch past := len(drops); {
+		case i >= past+len(sent):
+			s.renewed(renewals[i-past-len(sent)], n, err)
+		case i >= past:
+			s.wrote(sent[i-past], n, err)
 		case err != nil:
-			s.mu.Lock()
-			if key := drops[i-len(sent)-len(renewals)]; len(s.drops) < maxDrops { // else it expires
-				s.drops = append(s.drops, key)
-			}
-			s.mu.Unlock()
+			s.dropKey(drops[i])
 		}
 	}
 	if ok {
@@ -311,6 +317,24 @@ func (s *Store) carryOut(ctx context.Context, writes, renewals []*kept, drops []
 
 // maxDrops bounds the keys that wait for Redis to be removed. Others expire.
 const maxDrops = 1 << 16
+
+func (s *Store) dropKey(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.drops) < maxDrops {
+		s.drops = append(s.drops, key)
+	}
+}
+
+// unstorable removes what is stored of a session that cannot be stored any more: the client is to get a new socket after a kill
+// rather than the rooms and the data of a former time.
+func (s *Store) unstorable(k *kept, key string, err error) {
+	s.config.Logger.Debug("a session cannot be kept", zap.String("socket", k.id), zap.Error(err))
+	s.mu.Lock()
+	s.agedLocked(k, false)
+	s.mu.Unlock()
+	s.dropKey(key)
+}
 
 func (s *Store) failed(err error) {
 	s.config.Metrics.Failed.Inc()
@@ -336,18 +360,23 @@ func (s *Store) wrote(k *kept, n int, err error) {
 }
 
 // renewed acts on the answer to a renewal. What is not stored any more is written again: it was lost, or one of Node's servers has
-// taken it from under a client that is connected here.
+// taken it from under a client that is connected here. Where another server says that it has taken it, the session is over there
+// by now.
 func (s *Store) renewed(k *kept, n int, err error) {
+	s.mu.Lock()
+	told := k.told
+	if err == nil {
+		k.told = false
+	}
+	if !k.gone && (err != nil || n < 0 && !told || n > 0 && told) {
+		s.queueLocked(k)
+	}
+	s.mu.Unlock()
 	switch {
-	case err != nil || n < 0:
-		s.mu.Lock()
-		if !k.gone {
-			s.queueLocked(k)
-		}
-		s.mu.Unlock()
-	case n == 0:
+	case err != nil:
+	case n == 0 || n < 0 && told:
 		s.takenFrom(k)
-	default:
+	case n > 0:
 		s.config.Metrics.Renewed.Inc()
 	}
 }

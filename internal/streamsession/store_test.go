@@ -2,6 +2,7 @@ package streamsession
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -145,4 +146,74 @@ func TestStore_AnOutageIsMadeUpFor(t *testing.T) {
 	eventually(t, "failed", func() bool { return testutil.ToFloat64(store.config.Metrics.Failed) > 0 })
 	server.Start()
 	eventually(t, "stored", func() bool { return server.Do("EXISTS", DefaultPrefix+h.s.PID) == int64(1) })
+}
+
+// TestStore_WhatIsTooLargeIsNotStored: nor is what the session was before, with rooms and data that it has no more.
+func TestStore_WhatIsTooLargeIsNotStored(t *testing.T) {
+	server := redistest.Start(t)
+	store := start(t, server.NewClient(), "one", 2*time.Second)
+	h := &held{s: session()}
+	key := DefaultPrefix + h.s.PID
+	store.Keep(h.s.ID, h)
+	eventually(t, "stored", func() bool { return server.Do("EXISTS", key) == int64(1) })
+	small := h.s
+	h.mu.Lock()
+	h.s.Data = []byte(`"` + strings.Repeat("x", maxRecord) + `"`)
+	h.mu.Unlock()
+	store.Keep(h.s.ID, h)
+	eventually(t, "removed", func() bool { return server.Do("EXISTS", key) == int64(0) })
+	h.mu.Lock()
+	h.s = small
+	h.mu.Unlock()
+	store.Keep(h.s.ID, h)
+	eventually(t, "stored again", func() bool { return server.Do("EXISTS", key) == int64(1) })
+	if h.isTaken() {
+		t.Error("nobody has taken it")
+	}
+}
+
+// TestStore_ALateWordOfBeingTakenIsChecked: the session may have come back since.
+func TestStore_ALateWordOfBeingTakenIsChecked(t *testing.T) {
+	server := redistest.Start(t)
+	client := server.NewClient()
+	one, two := start(t, client, "one", 2*time.Second), start(t, client, "two", 2*time.Second)
+	h := &held{s: session()}
+	one.Keep(h.s.ID, h)
+	take := func(by *Store, from string) {
+		t.Helper()
+		eventually(t, "stored", func() bool {
+			f, err := by.Find(t.Context(), h.s.PID)
+			if err != nil || f == nil || f.Owner != from {
+				return false
+			}
+			ok, err := by.Take(t.Context(), f, h.s)
+			return err == nil && ok
+		})
+	}
+	take(two, "one")
+	take(one, "two")
+	one.Taken(h.s.ID) // by the other, before
+	one.Keep("another", &held{s: adapter.Session{ID: "another", PID: "q"}})
+	eventually(t, "what came behind it", func() bool { return server.Do("EXISTS", DefaultPrefix+"q") == int64(1) })
+	if h.isTaken() {
+		t.Error("it is this node's")
+	}
+	take(two, "one")
+	one.Taken(h.s.ID)
+	eventually(t, "noticed", h.isTaken)
+}
+
+// TestStore_WithoutRightsThereIsNoSession: to try again would not help.
+func TestStore_WithoutRightsThereIsNoSession(t *testing.T) {
+	server := redistest.Start(t)
+	server.Do("ACL", "SETUSER", "poor", "on", ">secret", "~other*", "+@all")
+	client := goredis.NewClient(&goredis.Options{Addr: server.Address, Username: "poor", Password: "secret"})
+	t.Cleanup(func() { _ = client.Close() })
+	store := start(t, client, "one", time.Minute)
+	if found, err := store.Find(t.Context(), "pid"); found != nil || err != nil {
+		t.Errorf("found %v, %v", found, err)
+	}
+	if n := testutil.ToFloat64(store.config.Metrics.Failed); n != 1 {
+		t.Errorf("%v failures were counted", n)
+	}
 }

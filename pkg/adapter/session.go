@@ -21,7 +21,7 @@ type Sessions interface {
 	// Position is an offset that this node has been delivered everything up to that is published in a namespace; empty: it is
 	// not known yet.
 	Position(nsp string) string
-	// Find looks a session up by the secret of its client; nil: there is none.
+	// Find looks a session up by the secret of its client; nil: there is none that can be read.
 	Find(ctx context.Context, pid string) (*FoundSession, error)
 	// Exists reports whether there is still an entry of that offset in the order that the namespace belongs to.
 	Exists(ctx context.Context, nsp, offset string) (bool, error)

@@ -82,7 +82,7 @@ func (c *comeback) run(ctx context.Context) (*recovery.Refusal, error) {
 		return refusedTrimmed, err
 	}
 	as := c.found.Session
-	as.Namespace, as.At, as.Away = c.nsp.name, rec.From(), time.Now()
+	as.Namespace, as.Away = c.nsp.name, time.Now() // At stays: what came behind it is stored only once install has kept the session
 	if as.Begin == "" {
 		as.Begin = behind
 	}
@@ -108,6 +108,8 @@ func (c *comeback) behind(ctx context.Context) (string, *recovery.Refusal, error
 	switch {
 	case c.found.Namespace != "" && c.found.Namespace != c.nsp.name:
 		return "", refusedNamespace, nil
+	case recovery.IsEntry(offset) && recovery.Before(offset, c.found.Begin):
+		return c.found.Begin, nil, nil // the session has not received what another one may have
 	case recovery.IsEntry(offset):
 		exists, err := c.nsp.io.sessions.Exists(ctx, c.nsp.name, offset)
 		if err == nil && !exists {

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/internal/msgjson"
+	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/test/redistest"
@@ -56,6 +58,28 @@ type streaming struct {
 	nodes  []*socketio.Server
 	urls   []string
 	cables []*cable
+	taking []*taking
+}
+
+// taking is an adapter whose node may die between two steps of a return.
+type taking struct {
+	*redis.Adapter
+	taken atomic.Pointer[func()] // called when a session was taken and nothing else has been done; nil: nothing is
+}
+
+func (a *taking) Sessions() adapter.Sessions { return keeping{a.Adapter.Sessions(), a} }
+
+type keeping struct {
+	adapter.Sessions
+	of *taking
+}
+
+func (k keeping) Take(ctx context.Context, f *adapter.FoundSession, as adapter.Session) (bool, error) {
+	ok, err := k.Sessions.Take(ctx, f, as)
+	if then := k.of.taken.Load(); then != nil && ok {
+		(*then)()
+	}
+	return ok, err
 }
 
 func startStreams(t *testing.T, n int) *streaming {
@@ -71,8 +95,9 @@ func startStreams(t *testing.T, n int) *streaming {
 			t.Fatal(err)
 		}
 		cfg := recovering()
-		cfg.Adapter, cfg.Engine.Tag = a, a.Tag
-		s.cables, configs = append(s.cables, c), append(configs, cfg)
+		hooked := &taking{Adapter: a}
+		cfg.Adapter, cfg.Engine.Tag = hooked, a.Tag
+		s.cables, s.taking, configs = append(s.cables, c), append(s.taking, hooked), append(configs, cfg)
 	}
 	s.nodes, s.urls = run(t, configs)
 	return s

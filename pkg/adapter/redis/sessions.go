@@ -117,7 +117,9 @@ func (s *sessions) Missed(
 func (s *sessions) keeps(ctx context.Context, name, behind string) (bool, error) {
 	pipe := s.d.client.Pipeline()
 	oldest, length := pipe.XRangeN(ctx, name, "-", "+", 1), pipe.XLen(ctx, name)
-	if _, err := pipe.Exec(ctx); err != nil {
+	if _, err := pipe.Exec(ctx); s.d.cluster.refusals.Refused(streamsession.Refused, err) {
+		return false, nil // it is not known, nor will it be
+	} else if err != nil {
 		return false, fmt.Errorf("redis: look for the oldest entry: %w", err)
 	}
 	if behind == redisstream.First { // before all entries, if none was trimmed
