@@ -29,6 +29,9 @@ const (
 	movePath    = "/carillon/move/"   // and the name of a call of Config.Moves
 )
 
+// mostMove is the length of a call of Config.Moves: it names the rooms of a session, which may be more than a client may send.
+const mostMove = 4 << 20
+
 var errBody = errors.New("relay: body does not match its signature")
 
 // refusals are the reasons for which an owner does not serve a request, as the metric names them.
@@ -133,7 +136,11 @@ func (r *Relay) believe(w http.ResponseWriter, req *http.Request) error {
 		return errFull
 	}
 	defer r.bodies.give(req.ContentLength)
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, int64(r.config.MaxBody)))
+	most := r.config.MaxBody
+	if strings.HasPrefix(req.URL.Path, movePath) {
+		most = max(most, mostMove)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, int64(most)))
 	if err != nil {
 		return errBody
 	}

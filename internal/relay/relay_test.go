@@ -322,6 +322,26 @@ func TestRelay_BoundsBodies(t *testing.T) {
 	}
 }
 
+func TestOwner_BoundsCallsAboutMovesByThemselves(t *testing.T) {
+	got := make(chan int, 1)
+	owner := newNode(t, &directory{}, nil, func(c *Config) {
+		c.MaxBody = 10
+		c.Moves = func(_ http.ResponseWriter, _ *http.Request, _ string, body []byte) { got <- len(body) }
+	})
+	for size, fits := range map[int]bool{11: true, mostMove: true, mostMove + 1: false} {
+		answer, err := owner.relay.Peers().Move(t.Context(), owner.peers.URL, "cut", make([]byte, size))
+		if (err == nil) != fits {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+		if err == nil {
+			_ = answer.Close()
+			if n := <-got; n != size {
+				t.Errorf("%d of %d bytes arrived", n, size)
+			}
+		}
+	}
+}
+
 func TestOwner_RefusesWhatNoPeerSigned(t *testing.T) {
 	served := false
 	owner := newNode(t, &directory{}, func(http.ResponseWriter, *http.Request) { served = true }, nil)
