@@ -44,6 +44,7 @@ func (io *Server) ServePeer(w http.ResponseWriter, r *http.Request, call string,
 var (
 	errNoRecovery    = errors.New("socketio: this server has no sessions that move")
 	errNoReservation = errors.New("socketio: no such reservation, or another claim was faster")
+	errNotSettled    = errors.New("socketio: the entry of a session cannot be changed now")
 )
 
 func refuseReserve(context.Context, reserveRequest) (reserveAnswer, error) {
@@ -80,6 +81,7 @@ type departing struct {
 	// mu guards the following.
 	departure *recovery.Departure // from the first cut on
 	offered   bool                // the peer may have entered the session as its own
+	unused    string              // under this entry, which counts for nothing; empty: it counts
 	over      bool
 	lease     *time.Timer
 }
@@ -270,13 +272,27 @@ func (s *Socket) describeForPeer(ctx context.Context) (cutAnswer, error) {
 	return answer, nil
 }
 
-// departed ends the session here.
+// departed ends the session here, or has it stay. An error: it is not known yet which of both.
 func (io *Server) departed(_ context.Context, request doneRequest) (struct{}, error) {
 	d := io.moves.find(request.Token)
-	if d == nil {
+	switch {
+	case d == nil && request.Unused != "":
+		return struct{}{}, nil // it is known
+	case d == nil:
 		return struct{}{}, errNoReservation
+	case request.Unused == "":
+		d.leave()
+		return struct{}{}, nil
 	}
-	d.leave()
+	d.mu.Lock()
+	d.unused = request.Unused
+	d.mu.Unlock()
+	d.fail()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.over {
+		return struct{}{}, errNotSettled
+	}
 	return struct{}{}, nil
 }
 
@@ -301,7 +317,7 @@ const settleAgain = time.Second
 // node has changed it, the peer cannot any more.
 func (d *departing) fail() {
 	d.mu.Lock()
-	offered, over := d.offered, d.over
+	offered, over, unused := d.offered, d.over, d.unused
 	d.mu.Unlock()
 	switch {
 	case over:
@@ -315,6 +331,10 @@ func (d *departing) fail() {
 	defer cancel()
 	entry := nextEntry(d.entry, io.cfg.Engine.Tag())
 	stays, err := io.cfg.Recovery.Peers.Swap(ctx, d.session.PID(), d.entry, entry)
+	if err == nil && !stays && unused != "" {
+		entry = nextEntry(unused, io.cfg.Engine.Tag())
+		stays, err = io.cfg.Recovery.Peers.Swap(ctx, d.session.PID(), unused, entry)
+	}
 	switch {
 	case err != nil:
 		d.mu.Lock()

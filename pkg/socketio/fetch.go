@@ -36,7 +36,7 @@ func (n *Namespace) fetch(ctx context.Context, claim recovery.Claim, tag string)
 	if err != nil {
 		return nil, fmt.Errorf("socketio: wait for an earlier move of a session: %w", err)
 	}
-	defer arrived()
+	defer func() { arrived() }()
 	asked := ""
 	for !n.hub.Log().Knows(claim.PID) {
 		entry, err := n.io.cfg.Recovery.Peers.Entry(ctx, claim.PID)
@@ -52,6 +52,16 @@ func (n *Namespace) fetch(ctx context.Context, claim recovery.Claim, tag string)
 		}
 		f := fetching{nsp: n, claim: claim, owner: owner, entry: entry, started: time.Now()}
 		refused, err = f.run(ctx)
+		if f.unused != "" {
+			over, back := arrived, make(chan error, 1)
+			arrived = func() {}
+			n.io.moves.running.Go(func() {
+				f.giveBack()
+				over()
+				back <- nil
+			})
+			_ = await(ctx, back) // else the owner could let go of it, asked by the client that comes back
+		}
 		switch {
 		case errors.Is(err, ErrNoPeer):
 			refused = recovery.RefusedUnknown
@@ -91,6 +101,9 @@ type fetching struct {
 	token string
 	held  []string // rooms that are subscribed to here
 	bound move.Bounds
+
+	// unused is what may be entered for this node although the session is not here.
+	unused string
 }
 
 func (f *fetching) run(ctx context.Context) (*recovery.Refusal, error) {
@@ -219,16 +232,18 @@ func (f *fetching) take(ctx context.Context, arrival *recovery.Arrival, from *ha
 	entry := nextEntry(f.entry, server.cfg.Engine.Tag())
 	swapped, err := server.cfg.Recovery.Peers.Swap(ctx, f.claim.PID, f.entry, entry)
 	if err != nil {
+		f.unused = entry
 		return nil, fmt.Errorf("socketio: enter a session: %w", err)
 	}
 	if !swapped {
 		return nil, errors.New("socketio: another claim of the session was faster")
 	}
 	s, err := f.install(arrival, handed, from, most)
-	server.moves.running.Go(f.done)
 	if err != nil {
-		return nil, err // the entry expires
+		f.unused = entry
+		return nil, err
 	}
+	server.moves.running.Go(f.done)
 	s.holdEntry(entry)
 	if errors.Is(s.unpack(ctx), conn.ErrEnded) {
 		s.stay.session.End()
@@ -236,8 +251,7 @@ func (f *fetching) take(ctx context.Context, arrival *recovery.Arrival, from *ha
 	return nil, nil
 }
 
-// install makes the session an absent one of this node, with what has come here meanwhile. It is entered as this node's, so
-// that nothing may fail here but what ends it.
+// install makes the session an absent one of this node, with what has come here meanwhile.
 func (f *fetching) install(arrival *recovery.Arrival, handed recovery.Handed, from *handing, most int) (*Socket, error) {
 	n := f.nsp
 	held, err := n.io.acquire(n.name) // by the absent socket
@@ -271,8 +285,31 @@ func (f *fetching) install(arrival *recovery.Arrival, handed recovery.Handed, fr
 func (f *fetching) done() {
 	ctx, cancel := context.WithTimeout(context.Background(), f.nsp.io.cfg.Recovery.MoveTimeout)
 	defer cancel()
-	if body, err := f.call(ctx, callDone, doneRequest{f.token}); err == nil {
+	if body, err := f.call(ctx, callDone, doneRequest{Token: f.token}); err == nil {
 		_ = body.Close() // it says nothing
+	}
+}
+
+const giveBackPause = 100 * time.Millisecond // between two tries
+
+// giveBack has the owner keep a session that cannot be taken here although it may be entered as this node's. It returns once the
+// owner has changed the entry, or has let the session go because it was not asked in time.
+func (f *fetching) giveBack() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*f.nsp.io.cfg.Recovery.MoveTimeout) // as the owner's lease
+	defer cancel()
+	for ctx.Err() == nil {
+		body, err := f.call(ctx, callDone, doneRequest{Token: f.token, Unused: f.unused})
+		if err == nil {
+			_ = body.Close() // it says nothing
+			return
+		}
+		if errors.Is(err, ErrNoPeer) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(giveBackPause):
+		}
 	}
 }
 

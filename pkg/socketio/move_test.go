@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,7 +23,8 @@ type entryTable struct {
 	entries map[string]string
 	away    bool
 
-	before, after func(to string) // called around each Swap; nil: nothing is
+	before, after func(to string)      // called around each Swap; nil: nothing is
+	unknown       func(to string) bool // whether the outcome of a Swap is not known; nil: of none
 }
 
 var errRegistry = fmt.Errorf("the entries cannot be read")
@@ -96,6 +99,9 @@ func (r *entryTable) Swap(_ context.Context, pid, from, to string) (bool, error)
 		return false, nil
 	}
 	r.entries[pid] = to
+	if r.unknown != nil && r.unknown(to) {
+		return false, errRegistry
+	}
 	return true, nil
 }
 
@@ -379,8 +385,11 @@ func TestMove_WhileItIsNotKnownWhoseTheSessionIsTheClientTriesAgain(t *testing.T
 	s := inMemory(t, 2, func(cfg *socketio.Config) { cfg.Recovery.MoveTimeout = time.Second })
 	c, socket := s.inRoom(t)
 	s.away(t, c, socket)
+	var cuts atomic.Int32
 	s.peers[1].lost = func(call string) bool {
-		s.log.setAway(call == "cut") // once the owner has answered
+		if call == "cut" && cuts.Add(1) == 1 { // its answer comes all the same
+			s.log.setAway(true)
+		}
 		return false
 	}
 	c.peer = dial(t, s.urls[1])
@@ -388,7 +397,6 @@ func TestMove_WhileItIsNotKnownWhoseTheSessionIsTheClientTriesAgain(t *testing.T
 	if err := c.ended(); err == nil {
 		t.Fatal("the transport was not closed")
 	}
-	s.peers[1].lost = nil
 	c.peer = dial(t, s.urls[0])
 	c.send("40" + c.claim())
 	if err := c.ended(); err == nil {
@@ -404,6 +412,35 @@ func TestMove_WhileItIsNotKnownWhoseTheSessionIsTheClientTriesAgain(t *testing.T
 		t.Fatal("not recovered")
 	}
 	c.expectEvents(`["2"]`)
+}
+
+// TestMove_AnEntryOfWhichTheNodeDoesNotKnowIsGivenBack: the session stays where it was, and moves with the next claim.
+func TestMove_AnEntryOfWhichTheNodeDoesNotKnowIsGivenBack(t *testing.T) {
+	for at := range 3 {
+		t.Run(fmt.Sprint("back at ", at), func(t *testing.T) {
+			s := inMemory(t, 3, nil)
+			c, socket := s.inRoom(t)
+			s.away(t, c, socket)
+			var asked atomic.Int32
+			s.log.unknown = func(to string) bool { return to == "tag1 1" && asked.Add(1) == 1 }
+			c.peer = dial(t, s.urls[1])
+			c.send("40" + c.claim())
+			if err := c.ended(); err == nil {
+				t.Fatal("the transport was not closed")
+			}
+			for c.url = s.urls[at]; ; {
+				c.peer = dial(t, c.url)
+				c.send("40" + c.claim())
+				if _, data, err := c.ws.ReadMessage(); err == nil {
+					if !strings.Contains(string(data), c.pid) {
+						t.Fatalf("not recovered: %s", data)
+					}
+					break
+				}
+			}
+			c.expectEvents(`["2"]`)
+		})
+	}
 }
 
 func TestMove_ANewSocketWhereTheSessionCannotCome(t *testing.T) {

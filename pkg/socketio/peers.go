@@ -36,7 +36,7 @@ var ErrNoPeer = errors.New("socketio: no server has the tag")
 const (
 	callReserve = "reserve" // a client claims a session: may it move?
 	callCut     = "cut"     // publish a fence, and hand over what was before it
-	callDone    = "done"    // the session has moved
+	callDone    = "done"    // the session has moved, or cannot
 	callAdopt   = "adopt"   // fetch these sessions, the node that has them leaves
 )
 
@@ -108,6 +108,8 @@ func peerHandshake(h engine.Handshake) handshakeOfPeer {
 
 type doneRequest struct {
 	Token string `json:"token"`
+	// Unused: the session has not moved, and this entry, which may have been made for that, is to be replaced. Empty: it has moved.
+	Unused string `json:"unused,omitempty"`
 }
 
 // adoptRequest names sessions of a node that leaves.
