@@ -42,10 +42,13 @@ func NewRecords(net.Conn) *Records { return nil }
 func (*Records) Eager(bool) {}
 
 // Patient is not called.
-func (*Records) Patient() {}
+func (*Records) Patient(func(bytes int)) {}
 
 // Rest is not called.
 func (*Records) Rest() int { return 0 }
+
+// Forget is not called.
+func (*Records) Forget() {}
 
 // Flush is not called.
 func (*Records) Flush(func()) error { return syscall.EINVAL }

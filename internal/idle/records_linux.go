@@ -17,7 +17,7 @@ import (
 // arrived of a record, and the next read goes on from there.
 //
 // Once it is patient, Write keeps what the kernel has no room for, and Flush writes it. To crypto/tls a record has then been
-// written, or has failed for good: it has no passing errors of writing.
+// written, or has failed for good: it has no passing errors of writing. The memory is counted until Flush or Forget gives it up.
 type Records struct {
 	Conn
 
@@ -25,8 +25,9 @@ type Records struct {
 
 	mu sync.Mutex
 	// mu guards the following. Conn.mu may be taken under it.
-	patient bool
-	rest    []byte // written, and not yet taken by the kernel
+	count func(bytes int) // not nil: the connection is patient
+	rest  []byte          // written, and not yet taken by the kernel
+	held  int             // bytes of memory of the rest, as counted
 }
 
 // maxRest bounds the rest. A caller that flushes after each write of 16 KiB leaves less; what exceeds it are answers to a
@@ -75,11 +76,12 @@ func (r *Records) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-// Patient makes Write not wait, from now on.
-func (r *Records) Patient() {
+// Patient makes Write not wait, from now on. count is called with the bytes of memory that the connection holds more than before, or
+// less. It must not block.
+func (r *Records) Patient(count func(bytes int)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.patient = true
+	r.count = count
 }
 
 // Write writes p, all of it unless the connection is patient.
@@ -93,7 +95,7 @@ func (r *Records) Write(p []byte) (int, error) {
 func (r *Records) writePatiently(p []byte) (n int, done bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.patient {
+	if r.count == nil {
 		return 0, false, nil
 	}
 	if len(r.rest) == 0 {
@@ -109,21 +111,37 @@ func (r *Records) writePatiently(p []byte) (n int, done bool, err error) {
 	if held := len(r.rest) + len(p) - n; held > maxRest {
 		return n, true, fmt.Errorf("idle: %d bytes that the peer does not take", held)
 	}
+	before := cap(r.rest)
 	r.rest = append(r.rest, p[n:]...)
+	if cap(r.rest) != before { // it was copied
+		r.countLocked(cap(r.rest))
+	}
 	return len(p), true, nil
 }
 
-// Rest is how many bytes of memory hold what has been written and not been taken by the kernel.
+func (r *Records) countLocked(held int) {
+	r.count(held - r.held)
+	r.held = held
+}
+
+// Rest is how many bytes have been written and not been taken by the kernel.
 func (r *Records) Rest() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.rest) == 0 {
-		return 0
-	}
-	return cap(r.rest)
+	return len(r.rest)
 }
 
-// Flush has the kernel take the rest. Before it waits for room it calls wait. One goroutine at a time may call it.
+// Forget gives the rest up, of a connection that is closed.
+func (r *Records) Forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rest = nil; r.held > 0 {
+		r.countLocked(0)
+	}
+}
+
+// Flush has the kernel take the rest. Before it waits for room it calls wait. One goroutine at a time may call it. After an error
+// there is no rest.
 func (r *Records) Flush(wait func()) error {
 	var failed error
 	err := r.RawWrite(func(descriptor uintptr) (done bool) {
@@ -133,7 +151,10 @@ func (r *Records) Flush(wait func()) error {
 		}
 		return done
 	})
-	return errors.Join(err, failed)
+	if err = errors.Join(err, failed); err != nil {
+		r.Forget()
+	}
+	return err
 }
 
 // flushNow writes what the kernel has room for. It is done when there is no rest, or with an error.
@@ -150,6 +171,8 @@ func (r *Records) flushNow(descriptor uintptr) (done bool, err error) {
 		}
 		r.rest = r.rest[n:]
 	}
-	r.rest = nil
+	if r.rest = nil; r.held > 0 {
+		r.countLocked(0)
+	}
 	return true, nil
 }

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// uncounted is for tests that do not look at what is counted.
+func uncounted(int) {}
+
 // records returns a connection that sleeps, and its peer.
 func records(t *testing.T) (*Records, *net.TCPConn) {
 	t.Helper()
@@ -57,7 +60,8 @@ func fill(t *testing.T, r *Records) []byte {
 
 func TestRecords_PatientWriteDoesNotWaitAndFlushKeepsTheOrder(t *testing.T) {
 	r, peer := records(t)
-	r.Patient()
+	counted := 0
+	r.Patient(func(bytes int) { counted += bytes })
 	send(t, r, "out")
 	wantRead(t, peer, "out")
 	if r.Rest() != 0 {
@@ -75,8 +79,8 @@ func TestRecords_PatientWriteDoesNotWaitAndFlushKeepsTheOrder(t *testing.T) {
 	if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, written) {
 		t.Fatalf("%v, or out of order", err)
 	}
-	if err := <-flushed; err != nil || r.Rest() != 0 {
-		t.Errorf("flush: %v, %d bytes left", err, r.Rest())
+	if err := <-flushed; err != nil || r.Rest() != 0 || counted != 0 {
+		t.Errorf("flush: %v, %d bytes left, %d counted", err, r.Rest(), counted)
 	}
 	r.Sleep()
 	wantAwake(t, &r.Conn, false)
@@ -84,18 +88,26 @@ func TestRecords_PatientWriteDoesNotWaitAndFlushKeepsTheOrder(t *testing.T) {
 	wantRead(t, peer, "out")
 }
 
-func TestRecords_WhatThePeerDoesNotTakeIsBounded(t *testing.T) {
+func TestRecords_WhatThePeerDoesNotTakeIsCountedAndBounded(t *testing.T) {
 	r, _ := records(t)
-	r.Patient()
+	counted := 0
+	r.Patient(func(bytes int) { counted += bytes })
 	fill(t, r)
 	var err error
 	for range 100 {
+		if counted < r.Rest() || counted > 2*maxRest {
+			t.Fatalf("%d bytes are counted of %d", counted, r.Rest())
+		}
 		if _, err = r.Write(make([]byte, 1000)); err != nil {
 			break
 		}
 	}
-	if err == nil || r.Rest() > 2*maxRest {
-		t.Errorf("%v, and %d bytes are kept", err, r.Rest())
+	if err == nil {
+		t.Error("no bound")
+	}
+	r.Forget()
+	if counted != 0 || r.Rest() != 0 {
+		t.Errorf("%d bytes are counted, %d rest", counted, r.Rest())
 	}
 }
 
@@ -109,7 +121,8 @@ func TestRecords_WhatEndsAFlush(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, _ := records(t)
-			r.Patient()
+			counted := 0
+			r.Patient(func(bytes int) { counted += bytes })
 			fill(t, r)
 			waits := make(chan struct{}, 1000)
 			flushed := make(chan error)
@@ -119,13 +132,16 @@ func TestRecords_WhatEndsAFlush(t *testing.T) {
 			if err := <-flushed; err == nil || errors.Is(err, os.ErrDeadlineExceeded) != tt.timeout {
 				t.Errorf("flush: %v", err)
 			}
+			if counted != 0 {
+				t.Errorf("%d bytes are counted", counted)
+			}
 		})
 	}
 }
 
 func TestRecords_AFailedWriteIsFinal(t *testing.T) {
 	r, peer := records(t)
-	r.Patient()
+	r.Patient(uncounted)
 	_ = peer.SetLinger(0)
 	_ = peer.Close() // resets the connection
 	var err error

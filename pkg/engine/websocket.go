@@ -75,7 +75,7 @@ func (s *Server) acceptWebSocket(conn *wsConn, w http.ResponseWriter, r *http.Re
 	}
 	switch {
 	case conn.below != nil:
-		conn.below.Patient()
+		conn.below.Patient(s.outboxes.add)
 	case conn.socket == nil:
 		s.warnOfWrapper(conn.Conn)
 	}

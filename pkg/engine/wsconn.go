@@ -294,6 +294,9 @@ func (c *wsConn) closeWrite(w *flusher) {
 // linger is the reader's last act: the Close frame unless there was one, and reading on until the peer has hung up. Closing
 // a socket with unread input makes the kernel reset it, and the peer would lose what it has not read yet.
 func (c *wsConn) linger(readErr error) {
+	if c.below != nil {
+		defer c.below.Forget() // when it is closed
+	}
 	c.in.Release()
 	c.charge()
 	p := newPatience(closeStall)

@@ -68,24 +68,12 @@ func (c *wsConn) resting() bool { return c.below != nil && c.below.Rest() > 0 }
 // nothing left to say that the client needs.
 func (c *wsConn) owesRest() bool { return c.resting() && c.mayQueue() }
 
-// flushRest writes to the descriptor what TLS has written. The flusher retires before it waits, and what it waits with counts
-// as waiting for the client.
+// flushRest writes to the descriptor what TLS has written. The flusher retires before it waits.
 func (c *wsConn) flushRest(w *flusher) error {
 	if !c.resting() {
 		return nil
 	}
-	held := 0
-	err := c.below.Flush(func() {
-		w.retire()
-		if held == 0 && c.session != nil {
-			held = c.below.Rest()
-			c.session.server.outboxes.add(held)
-		}
-	})
-	if held > 0 {
-		c.session.server.outboxes.add(-held)
-	}
-	return err
+	return c.below.Flush(w.retire)
 }
 
 // write writes p and waits. The caller holds writeLock.
