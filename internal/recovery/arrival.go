@@ -12,6 +12,7 @@ type Arrival struct {
 
 	// Log.mu guards the following.
 	mark  *move.Mark
+	from  int // of moving.recorded, where the mark is
 	ended bool
 }
 
@@ -33,7 +34,7 @@ func (a *Arrival) Record() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a.stopLocked()
-	a.mark = l.moving.tape.Begin()
+	a.mark, a.from = l.moving.tape.Begin(), l.moving.recorded
 }
 
 // Close notes that this node publishes its closing fence. The caller has the turn.
@@ -49,7 +50,7 @@ func (a *Arrival) Judge(h Handed, b move.Bounds, most int) (Handed, error) {
 	l := a.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if int64(l.moving.recorded) > l.store.config.Bytes/shareOfTape {
+	if int64(l.moving.recorded-a.from) > l.store.config.Bytes/shareOfTape {
 		return h, errTape
 	}
 	s := move.NewSession[*entry](h.Rooms, most)

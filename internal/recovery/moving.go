@@ -13,12 +13,12 @@ type moving struct {
 
 	// Log.mu guards the following.
 	tape     move.Tape[*entry]
-	recorded int // bytes of the events on the tape
+	recorded int // bytes of the events that have come on the tape since it was empty
 	cuts     map[*Departure]struct{}
 	shared   map[mark]*shared // what sessions were handed over, once for all of them
 }
 
-// shareOfTape is the part of Config.Bytes that events may take which arrive while sessions are on their way here, 1/4.
+// shareOfTape is the part of Config.Bytes that events may take which arrive while a session is on its way here, 1/4.
 const shareOfTape = 4
 
 // Command is a command of the namespace, as sessions on their way see it.

@@ -18,7 +18,10 @@ const (
 	bareEvent  = 2 // not to be compressed
 )
 
-const mostAttachments = 1 << 16
+const (
+	mostAttachments    = 1 << 16
+	attachmentOverhead = 24 // an empty one takes a byte on the wire, and that in memory
+)
 
 var errEvents = errors.New("recovery: malformed events")
 
@@ -104,7 +107,7 @@ func (l *Log) ReadEvents(h *Handed, r *bufio.Reader) error {
 			args.Attachments = append(args.Attachments, a)
 		}
 		e := newEntry(Event{Args: args, NoCompress: kind == bareEvent})
-		if left -= entryOverhead; left < 0 {
+		if left -= entryOverhead + attachmentOverhead*int64(n); left < 0 {
 			return errEvents
 		}
 		e.log, e.place, e.offset, e.at = named.log, named.place, string(offset[:]), l.store.now()
