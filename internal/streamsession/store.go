@@ -270,10 +270,14 @@ func (s *Store) carryOut(ctx context.Context, writes, renewals []*kept, drops []
 		}
 		s.mu.Lock()
 		k.key = key
-		s.agedLocked(k, session.Away.IsZero() && !k.gone)
-		if k.gone { // dropped in this moment, when there was no key yet
-			s.drops = append(s.drops, key)
+		if k.gone {
+			if s.kept[k.id] == nil { // dropped in this moment, when there was no key yet
+				s.drops = append(s.drops, key)
+			}
+			s.mu.Unlock()
+			continue
 		}
+		s.agedLocked(k, session.Away.IsZero())
 		s.mu.Unlock()
 		life := ttl(&session, s.window, s.renewal()).Milliseconds()
 		commands = append(commands, write.Eval(ctx, pipe, []string{key}, s.owner, text, life))

@@ -217,3 +217,38 @@ func TestStore_WithoutRightsThereIsNoSession(t *testing.T) {
 		t.Errorf("%v failures were counted", n)
 	}
 }
+
+// superseding is a session of a connection in whose place another comes while it is described.
+type superseding struct {
+	store *Store
+	by    *held
+	once  sync.Once
+}
+
+func (s *superseding) Describe() adapter.Session {
+	s.once.Do(func() { s.store.Keep("id", s.by) })
+	return adapter.Session{ID: "id", PID: "secret"}
+}
+
+func (*superseding) Taken() {}
+
+func TestStore_WhatIsSupersededIsNotWritten(t *testing.T) {
+	server := redistest.Start(t)
+	client := server.NewClient()
+	store := start(t, client, "one", time.Minute)
+	now := &held{s: adapter.Session{ID: "id", PID: "secret", Rooms: []string{"red"}}}
+	store.Keep("id", &superseding{store: store, by: now})
+	after := &held{s: adapter.Session{ID: "after", PID: "behind"}} // whose key says that what waited before is done
+	eventually(t, "the later one stored", func() bool {
+		f, err := store.Find(t.Context(), "secret")
+		return err == nil && f != nil && len(f.Rooms) == 1
+	})
+	store.Keep("after", after)
+	eventually(t, "another stored", func() bool {
+		f, err := store.Find(t.Context(), "behind")
+		return err == nil && f != nil
+	})
+	if f, err := store.Find(t.Context(), "secret"); err != nil || f == nil || len(f.Rooms) != 1 {
+		t.Errorf("found %+v, %v", f, err)
+	}
+}

@@ -194,7 +194,7 @@ func (c *comeback) install(missed *recovery.Returning, rec *recovery.Recording, 
 	from.Handshake.Address = c.address
 	s := held.newArrived(log.Open(as.PID, as.ID, c.address), from)
 	s.stay.begin, s.stay.taken = as.Begin, true
-	s.stay.kept.Store(true)
+	s.stay.keeping.start()
 	s.stay.away.Store(as.Away.UnixNano())
 	log.Begin()
 	defer log.End()
@@ -202,7 +202,7 @@ func (c *comeback) install(missed *recovery.Returning, rec *recovery.Recording, 
 		return held.hub.Install(&s.member, as.ID, (*recipient)(s), names)
 	})
 	if err != nil {
-		s.stay.kept.Store(false)
+		s.stay.keeping.stop()
 		s.remove()
 		s.stay.session.End()
 		held.io.release(held)

@@ -350,7 +350,7 @@ func newArrived(session *recovery.Session, from *handing) *stay {
 	quiet := make(chan struct{})
 	close(quiet)
 	st := &stay{session: session, recovered: true, lost: true, reason: conn.TransportClose, quiet: quiet}
-	st.arrived = &arrived{handshake: from.Handshake.handshake(), state: from.State}
+	st.arrived = &arrived{handshake: from.Handshake.handshake(), packed: from.State, state: from.State}
 	st.losing.Do(func() {})
 	return st
 }

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"sync"
 	"time"
 
 	"github.com/carillon-io/carillon/internal/recovery"
@@ -31,12 +32,15 @@ func (s *Socket) beginKeeping(begin string) {
 		return
 	}
 	s.stay.begin = begin
-	s.stay.kept.Store(true)
+	s.stay.keeping.start()
 	s.keep()
 }
 
 // describeLogic is what the Logic keeps for another server; false: it cannot go on there.
 func (s *Socket) describeLogic() (state []byte, ok bool) {
+	if a := s.stay.arrived; a != nil { // the Logic unpacks it on another goroutine, and changes nothing without a connection
+		return a.packed, true
+	}
 	if s.logic == nil {
 		return nil, true
 	}
@@ -49,15 +53,44 @@ func (s *Socket) describeLogic() (state []byte, ok bool) {
 
 // keep stores the session as it is now.
 func (s *Socket) keep() {
-	if s.stay != nil && s.stay.kept.Load() {
-		s.io.sessions.Keep(s.ID(), (*kept)(s))
+	if s.stay != nil {
+		s.stay.keeping.do(func() { s.io.sessions.Keep(s.ID(), (*kept)(s)) })
 	}
 }
 
 // dropKept removes the stored session of a socket that is over.
 func (s *Socket) dropKept() {
-	if s.stay != nil && s.stay.kept.Swap(false) {
+	if s.stay != nil && s.stay.keeping.stop() {
 		s.io.sessions.Drop(s.ID())
+	}
+}
+
+// keeping is whether a Socket stores its session. Once it has stopped, it stores nothing: another Socket may do so by then.
+type keeping struct {
+	mu sync.Mutex
+	on bool // mu guards it
+}
+
+func (k *keeping) start() {
+	k.mu.Lock()
+	k.on = true
+	k.mu.Unlock()
+}
+
+// stop reports whether it was on.
+func (k *keeping) stop() (was bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	was, k.on = k.on, false
+	return was
+}
+
+// do calls f, which must not block, while it is on.
+func (k *keeping) do(f func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.on {
+		f()
 	}
 }
 
@@ -87,7 +120,7 @@ func (k *kept) Taken() {
 
 // lost is Taken for a caller that may wait.
 func (s *Socket) lost() {
-	s.stay.kept.Store(false)
+	s.stay.keeping.stop()
 	s.stay.elsewhere.Store(true)
 	switch a, was := s.stay.session.Forget(); {
 	case a != nil:

@@ -97,10 +97,12 @@ func (m *moves) settle() {
 
 // arrived is what a socket has of the one that another node has handed over. It has had no connection here.
 type arrived struct {
-	handshake engine.Handshake // static
+	// Static after construction.
+	handshake engine.Handshake
+	packed    []byte // by the Logic there
 
 	mu    sync.Mutex // held while the Logic unpacks
-	state []byte     // that it has not unpacked yet; mu guards it
+	state []byte     // what of packed it has not unpacked yet; mu guards it
 	ended bool       // it has found out that the socket has ended; likewise
 }
 

@@ -100,7 +100,7 @@ type stay struct {
 	quiet  chan struct{} // closed when the handlers for the connection have returned; static after losing
 
 	taken     bool         // the session was stored, and another server's; it changes in the turn
-	kept      atomic.Bool  // the session is stored for other servers
+	keeping   keeping      // the session is stored for other servers
 	begin     string       // the entry that it began behind; static once kept
 	away      atomic.Int64 // since when the client is gone, in Unix nanoseconds; 0: it is connected
 	elsewhere atomic.Bool  // another server has taken the session
@@ -281,6 +281,7 @@ func (s *Socket) begin() error {
 	}
 	st.release = previous.nsp
 	st.taken = previous.stay.taken
+	previous.stay.keeping.stop()
 	s.beginKeeping(previous.stay.begin)
 	if st.moved {
 		log.Count(recovery.Moved)

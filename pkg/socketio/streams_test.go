@@ -160,6 +160,38 @@ func TestStreams_AClientOfAKilledNodeComesBackWithWhatItMissed(t *testing.T) {
 	c.expectEvents(`["live",7]`)
 }
 
+// TestStreams_AFormerSocketStoresNothing: the session is that of the socket with which its client has come back.
+func TestStreams_AFormerSocketStoresNothing(t *testing.T) {
+	s := startStreams(t, 2)
+	a, b := s.nodes[0].Of("/"), s.nodes[1].Of("/")
+	connected, again := sockets(a), sockets(b)
+	c := arrive(t, s.urls[0], "/")
+	former := receive(t, connected)
+	if err := former.Join("red"); err != nil {
+		t.Fatal(err)
+	}
+	c.hangup()
+	gone(t, former)
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	receive(t, connected).SetData("new")
+	s.stored(c, "new")
+	former.SetData("former")
+	other := arrive(t, s.urls[0], "/") // what is stored for it is so behind the other
+	receive(t, connected).SetData("other")
+	s.stored(other, "other")
+	s.cables[0].set(true)
+	c.hangup()
+	c.url = s.urls[1]
+	if !c.back() {
+		t.Fatal("not recovered at the other node")
+	}
+	if back := receive(t, again); !back.In("red") {
+		t.Errorf("it is in %q with %s", back.Rooms(nil), back.Data())
+	}
+}
+
 func TestStreams_WithoutAnOffsetFromTheBeginning(t *testing.T) {
 	s := startStreams(t, 2)
 	a, b := s.nodes[0].Of("/"), s.nodes[1].Of("/")
