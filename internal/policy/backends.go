@@ -109,7 +109,7 @@ func (c *client) openUpstream(backends Backends) {
 	if sub := c.given.subject(); sub != "" {
 		info.User = sub
 	}
-	c.up = backends.Open(info)
+	c.setUp(backends.Open(info))
 }
 
 // described is what backends learn of the socket itself.

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/expression"
@@ -39,8 +40,15 @@ type client struct {
 
 	proof *proof   // nil: none
 	given *given   // by a backend that was asked; nil: none was
-	up    Upstream // nil until first needed
+	up    Upstream // nil until first needed; set by setUp
 	moved *packed  // what another node has said of it; nil: it began here, or its client has come back
+
+	hasUp atomic.Bool // up is not nil, for goroutines that do not handle what the client sends
+}
+
+func (c *client) setUp(up Upstream) {
+	c.hasUp.Store(up != nil)
+	c.up = up
 }
 
 // Claims is the payload of the token with what a backend has given over it; nil when there is neither.
@@ -115,7 +123,9 @@ func (l *logic) event(name string, args packet.Args, ack acknowledger) {
 	case o.refused != nil || len(o.operations) == 0:
 		l.settle(o.tally, d, o.refused, ack, o.ack)
 	case ack.Wanted() || forwards(o.operations):
-		l.client.openUpstream(l.policy.backends)
+		if forwards(o.operations) {
+			l.client.openUpstream(l.policy.backends)
+		}
 		done := runConfirmed(&l.client, o.operations, o.ack, d, func(args packet.Args, err error) {
 			l.settle(o.tally, d, refusalOf(err), ack, args)
 		})

@@ -89,7 +89,7 @@ func (c *client) unpack(state []byte, backends Backends) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", conn.ErrEnded, err)
 	}
-	c.up = up
+	c.setUp(up)
 	return nil
 }
 
@@ -115,7 +115,7 @@ var _ conn.Describer = (*logic)(nil)
 
 // Describe describes the socket for a node that goes on with it after this one was killed. It is stored in Redis. A socket with a way to backends ends with its node, as those are told.
 func (l *logic) Describe() ([]byte, bool) {
-	if l.client.up != nil {
+	if l.client.hasUp.Load() {
 		return nil, false
 	}
 	state, err := json.Marshal(l.client.pack())

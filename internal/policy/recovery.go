@@ -37,7 +37,8 @@ func (l *logic) Resume(ctx context.Context, previous conn.Logic) (bool, error) {
 			return false, nil
 		}
 	}
-	l.resumed, l.client.up = true, p.client.up
+	l.resumed = true
+	l.client.setUp(p.client.up)
 	return true, nil
 }
 

@@ -77,6 +77,12 @@ func (k *keeping) start() {
 	k.mu.Unlock()
 }
 
+func (k *keeping) isOn() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.on
+}
+
 // stop reports whether it was on.
 func (k *keeping) stop() (was bool) {
 	k.mu.Lock()

@@ -281,8 +281,10 @@ func (s *Socket) begin() error {
 	}
 	st.release = previous.nsp
 	st.taken = previous.stay.taken
-	previous.stay.keeping.stop()
-	s.beginKeeping(previous.stay.begin)
+	was := previous.stay.keeping.stop()
+	if s.beginKeeping(previous.stay.begin); was && !s.stay.keeping.isOn() {
+		s.io.sessions.Drop(s.ID())
+	}
 	if st.moved {
 		log.Count(recovery.Moved)
 	} else {
