@@ -34,6 +34,7 @@ type Log struct {
 	moving    moving
 
 	recordings recordings
+	bans       bans
 }
 
 // Log makes the log of a namespace.

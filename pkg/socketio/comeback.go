@@ -162,6 +162,9 @@ func (c *comeback) read(ctx context.Context, behind, through string) (*recovery.
 	}
 	for {
 		missed := c.nsp.hub.Log().Returning(c.found.Rooms, c.found.ID, behind, c.found.At, c.nsp.io.limits.Load().Rooms)
+		if c.found.At != "" {
+			missed.Banned(from)
+		}
 		fits := true
 		whole, err := c.nsp.io.sessions.Missed(ctx, c.nsp.name, from, through, func(id string, command adapter.Command) bool {
 			if noted, ok := hub.Note(command); ok {

@@ -2,6 +2,7 @@ package socketio_test
 
 import (
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -109,4 +110,34 @@ func TestStreams_AnOffsetOfBeforeTheSession(t *testing.T) {
 		t.Fatal("not recovered")
 	}
 	c.expectEvents(`["three"]`)
+}
+
+// TestStreams_ABanHoldsForAnOffsetOfBehindIt, which another session of the client had.
+func TestStreams_ABanHoldsForAnOffsetOfBehindIt(t *testing.T) {
+	s := startStreams(t, 2)
+	a, b := s.nodes[0].Of("/"), s.nodes[1].Of("/")
+	connected := sockets(a)
+	c, other := arrive(t, s.urls[0], "/"), arrive(t, s.urls[1], "/")
+	if err := receive(t, connected).Join("user:1"); err != nil {
+		t.Fatal(err)
+	}
+	s.stored(c, "user:1")
+	s.cables[0].set(true)
+	b.To("user:1").DisconnectSockets(false)
+	emit(t, b.Emitter, "next")
+	other.expectEvents(`["next"]`)
+	// An entry of some seconds later, as it comes with time.
+	at, _, _ := strings.Cut(other.offset, "-")
+	milliseconds, err := strconv.Atoi(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	offset := strconv.Itoa(milliseconds+5000) + "-0"
+	s.redis.Do("XADD", "socket.io", offset, "nsp", "/other", "uid", "x", "type", "3", "data", "{}")
+	c.hangup()
+	c.url, c.offset = s.urls[1], offset
+	c.back()
+	if got := c.read(); got != "41" {
+		t.Errorf("received %q instead of a DISCONNECT", got)
+	}
 }

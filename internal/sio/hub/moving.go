@@ -169,6 +169,9 @@ func (h *Hub) Arrive(c adapter.Command, at adapter.Arrival) (members int) {
 	defer h.log.End()
 	if at.Offset != "" {
 		h.log.Reach(at.Offset)
+		if d, ok := c.(adapter.Disconnect); ok {
+			h.log.Ban(at.Offset, d.Target)
+		}
 	}
 	if h.log.Moving() {
 		if noted, ok := Note(c); ok {
