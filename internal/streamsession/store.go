@@ -53,6 +53,8 @@ type Store struct {
 	due   []*kept          // to be written; dropped ones among them
 	drops []string         // keys to be removed
 	byAge list.List        // of *kept whose clients are connected, that which was written longest ago first
+
+	doubts map[string]doubt // by pid; nil: there has been none
 }
 
 // kept is one session.

@@ -2,8 +2,10 @@ package streamsession
 
 import (
 	"context"
+	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -251,4 +253,60 @@ func TestStore_WhatIsSupersededIsNotWritten(t *testing.T) {
 	if f, err := store.Find(t.Context(), "secret"); err != nil || f == nil || len(f.Rooms) != 1 {
 		t.Errorf("found %+v, %v", f, err)
 	}
+}
+
+// lossy loses the answers of scripts.
+type lossy struct{ on atomic.Bool }
+
+func (l *lossy) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+
+func (l *lossy) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		err := next(ctx, cmd)
+		if l.on.Load() && cmd.Name() == "eval" {
+			err = io.ErrUnexpectedEOF
+			cmd.SetErr(err)
+		}
+		return err
+	}
+}
+
+func (l *lossy) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return next
+}
+
+// TestStore_ASessionTakenWithoutAnAnswer is there for the next attempt of its client, as if it had not been taken.
+func TestStore_ASessionTakenWithoutAnAnswer(t *testing.T) {
+	server := redistest.Start(t)
+	client := goredis.NewClient(&goredis.Options{Addr: server.Address})
+	t.Cleanup(func() { _ = client.Close() })
+	answers := new(lossy)
+	client.AddHook(answers)
+	one, two := start(t, server.NewClient(), "one", time.Minute), start(t, client, "two", time.Minute)
+	h := &held{s: session()}
+	one.Keep(h.s.ID, h)
+	find := func(owner string) (found *adapter.FoundSession) {
+		t.Helper()
+		eventually(t, "found", func() bool {
+			f, err := two.Find(t.Context(), h.s.PID)
+			found = f
+			return err == nil && f != nil && f.Owner == owner
+		})
+		return found
+	}
+	as := h.s
+	as.Begin = "1-0"
+	answers.on.Store(true)
+	if ok, err := two.Take(t.Context(), find("one"), as); ok || err == nil {
+		t.Fatalf("taken: %v, %v", ok, err)
+	}
+	answers.on.Store(false)
+	found := find("one")
+	if found.Begin != as.Begin {
+		t.Fatal("Redis did not do what it did not answer")
+	}
+	if ok, err := two.Take(t.Context(), found, as); !ok || err != nil {
+		t.Fatalf("not taken: %v, %v", ok, err)
+	}
+	find("two")
 }
