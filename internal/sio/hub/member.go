@@ -117,8 +117,17 @@ func (h *Hub) ByID(id string) Recipient {
 }
 
 // Holds reports whether a member is in the room, its own room included, or is on its way here and may be.
+// A room that passes from one to the other meanwhile is held all the time: what is published for it is not to be missed.
 func (h *Hub) Holds(room string) bool {
-	return h.index.Holds(room) || h.log != nil && h.log.Moving() && h.moving.holds(room)
+	for {
+		before := h.moving.changes.Load()
+		switch {
+		case h.log != nil && h.log.Moving() && h.moving.holds(room) || h.index.Holds(room):
+			return true
+		case h.moving.changes.Load() == before:
+			return false
+		}
+	}
 }
 
 // Count reports how many rooms there are, without members' own rooms.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/carillon-io/carillon/internal/recovery"
 	"github.com/carillon-io/carillon/internal/recovery/move"
@@ -12,7 +13,8 @@ import (
 
 // moving is what a hub does for members that change nodes.
 type moving struct {
-	fencer adapter.Fencer // static; nil: members stay
+	fencer  adapter.Fencer // static; nil: members stay
+	changes atomic.Uint64  // of held
 
 	mu sync.Mutex
 	// mu guards the following. Nothing is called under it.
@@ -43,6 +45,7 @@ func (h *Hub) Hold(names []string) (release func()) {
 		m.held[name]++
 	}
 	m.expected++
+	m.changes.Add(1)
 	m.mu.Unlock()
 	h.adapter.Touch(h.name, names...)
 	return func() { h.releaseHeld(names) }
@@ -62,6 +65,7 @@ func (h *Hub) releaseHeld(names []string) {
 		names = append(names, m.joined...)
 		m.joined = nil
 	}
+	m.changes.Add(1)
 	m.mu.Unlock()
 	h.adapter.Touch(h.name, names...)
 }
@@ -91,6 +95,7 @@ func (h *Hub) holdJoined(names []string) {
 			m.joined, fresh = append(m.joined, name), append(fresh, name)
 		}
 	}
+	m.changes.Add(1)
 	m.mu.Unlock()
 	if len(fresh) > 0 {
 		h.adapter.Touch(h.name, fresh...)
