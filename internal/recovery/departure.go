@@ -22,7 +22,7 @@ type Handed struct {
 	Events []*entry // in their order
 	Kicked bool
 	Away   time.Duration // for how long it has been absent
-	Offset string        // that its client names, if it does: it has received none of Events
+	Offset string        // that its client has received last, where it is known: it has received none of Events
 }
 
 // Depart begins the departure of a session that by claims; false: the claim is void by now.
@@ -79,6 +79,9 @@ func (d *Departure) Handed(held []string) (h Handed, missing []string, complete 
 	h = Handed{Events: at.Events, Kicked: at.Kicked, Away: time.Duration(l.store.now() - s.since)}
 	for name := range at.Rooms {
 		h.Rooms = append(h.Rooms, name)
+	}
+	if base := s.past.base; base != (mark{}) {
+		h.Offset = l.store.offset(base.log, base.place)
 	}
 	return h, d.cut.Missing(held), true
 }

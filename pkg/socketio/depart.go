@@ -218,7 +218,7 @@ func (d *departing) cut(ctx context.Context, held []string) (answer cutAnswer, h
 	case len(missing) > 0:
 		return cutAnswer{Missing: missing}, handed, nil
 	}
-	answer.Rooms, answer.Kicked, answer.Away = handed.Rooms, handed.Kicked, handed.Away
+	answer.Rooms, answer.Kicked, answer.Away, answer.Offset = handed.Rooms, handed.Kicked, handed.Away, handed.Offset
 	return answer, handed, d.offer()
 }
 

@@ -215,7 +215,7 @@ func (f *fetching) take(ctx context.Context, arrival *recovery.Arrival, from *ha
 		f.bound.Closing, f.bound.ClosingLanes = fence, lanes
 		arrival.Close(fence)
 	}, func(err error) { fenced <- err })
-	handed := recovery.Handed{Rooms: from.Rooms, Kicked: from.Kicked, Away: from.Away, Offset: f.claim.Offset}
+	handed := recovery.Handed{Rooms: from.Rooms, Kicked: from.Kicked, Away: from.Away, Offset: cmp.Or(f.claim.Offset, from.Offset)}
 	if err := log.ReadEvents(&handed, from.events); err != nil {
 		return nil, err
 	}

@@ -71,7 +71,8 @@ type cutAnswer struct {
 	ID        string          `json:"id"`
 	Rooms     []string        `json:"rooms"`
 	Kicked    bool            `json:"kicked,omitempty"`
-	Away      time.Duration   `json:"away"` // since when it is absent
+	Away      time.Duration   `json:"away"`             // since when it is absent
+	Offset    string          `json:"offset,omitempty"` // that counts where the claim names none
 	Data      []byte          `json:"data,omitempty"`
 	Auth      []byte          `json:"auth,omitempty"`
 	Handshake handshakeOfPeer `json:"handshake"`
