@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -75,5 +76,31 @@ func TestDeparture_WithoutAClaimKnowsWhatTheClientNamedBefore(t *testing.T) {
 	c := newLine("a")
 	if got := claim(next, "pid", named, c); got != "recovered" || !slices.Equal(c.got, []string{"m"}) {
 		t.Errorf("%s, and received %q", got, c.got)
+	}
+}
+
+// What joins and leaves take while a session departs does not count for its address for good.
+func TestDeparture_LeavesNothingBehindForItsAddress(t *testing.T) {
+	_, l := newStore(t, recovery.Config{Bytes: 64 << 10})
+	began(l, "stays", newLine()) // so that the address is known all the time
+	for n := range 100 {
+		pid := fmt.Sprint("p", n)
+		c := newLine()
+		s := began(l, pid, c)
+		if !s.Lose(c, c) {
+			t.Fatalf("%s is not kept", pid)
+		}
+		d := depart(t, l, pid)
+		l.Freeze()
+		for i := range 8 {
+			s.Changed(strings.Repeat("r", 100)+fmt.Sprint(i), false)
+		}
+		l.Thaw()
+		if n%2 == 0 {
+			d.Stay()
+			s.End()
+		} else {
+			d.Leave()
+		}
 	}
 }

@@ -330,7 +330,9 @@ func (s *Session) chargeLocked() {
 	s.charged += grown
 	if s.stage == away {
 		s.size += grown
-		s.account.bytes.Add(int64(grown))
+		if !s.leaving { // else it counts for nothing until it stays
+			s.account.bytes.Add(int64(grown))
+		}
 	}
 	s.log.store.bytes.Add(int64(grown))
 	s.log.store.charge(s.account, grown)
