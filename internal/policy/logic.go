@@ -43,12 +43,15 @@ type client struct {
 	up    Upstream // nil until first needed; set by setUp
 	moved *packed  // what another node has said of it; nil: it began here, or its client has come back
 
-	hasUp atomic.Bool // up is not nil, for goroutines that do not handle what the client sends
+	hasUp    atomic.Bool // up is not nil, for goroutines that do not handle what the client sends
+	withdraw func()      // called when up begins; nil: nothing is
 }
 
 func (c *client) setUp(up Upstream) {
-	c.hasUp.Store(up != nil)
 	c.up = up
+	if c.hasUp.Store(up != nil); up != nil && c.withdraw != nil {
+		c.withdraw()
+	}
 }
 
 // Claims is the payload of the token with what a backend has given over it; nil when there is neither.

@@ -113,7 +113,8 @@ var ended = func() context.Context {
 
 var _ conn.Describer = (*logic)(nil)
 
-// Describe describes the socket for a node that goes on with it after this one was killed. It is stored in Redis. A socket with a way to backends ends with its node, as those are told.
+// Describe describes the socket for a node that goes on with it after this one was killed. It is stored in Redis. A socket with
+// a way to backends ends with its node, as those are told.
 func (l *logic) Describe() ([]byte, bool) {
 	if l.client.hasUp.Load() {
 		return nil, false
@@ -121,3 +122,6 @@ func (l *logic) Describe() ([]byte, bool) {
 	state, err := json.Marshal(l.client.pack())
 	return state, err == nil
 }
+
+// Withdrawn has f called when the socket's way to backends begins.
+func (l *logic) Withdrawn(f func()) { l.client.withdraw = f }

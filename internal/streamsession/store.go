@@ -224,10 +224,10 @@ func (s *Store) next() (write, renew []*kept, drops []string) {
 			s.due = nil
 		}
 		switch k.queued = false; {
-		case k.gone:
-		case k.told:
+		case k.gone && k.key != "":
+		case k.told && !k.gone:
 			renew = append(renew, k)
-		default:
+		default: // or to be removed, where a session that was taken is over before it was written
 			write = append(write, k)
 		}
 	}

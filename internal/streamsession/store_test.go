@@ -310,3 +310,24 @@ func TestStore_ASessionTakenWithoutAnAnswer(t *testing.T) {
 	}
 	find("two")
 }
+
+// TestStore_WhatIsTakenAndDroppedAtOnceIsRemoved: taking it has stored it, before it is written.
+func TestStore_WhatIsTakenAndDroppedAtOnceIsRemoved(t *testing.T) {
+	server := redistest.Start(t)
+	client := server.NewClient()
+	one, two := start(t, client, "one", time.Minute), start(t, client, "two", time.Minute)
+	h := &held{s: session()}
+	one.Keep(h.s.ID, h)
+	var found *adapter.FoundSession
+	eventually(t, "stored", func() bool {
+		f, err := two.Find(t.Context(), h.s.PID)
+		found = f
+		return err == nil && f != nil
+	})
+	if ok, err := two.Take(t.Context(), found, h.s); !ok || err != nil {
+		t.Fatalf("taken: %v, %v", ok, err)
+	}
+	two.Keep(h.s.ID, h)
+	two.Drop(h.s.ID)
+	eventually(t, "removed", func() bool { return server.Do("EXISTS", DefaultPrefix+h.s.PID) == int64(0) })
+}

@@ -33,6 +33,9 @@ func (s *Socket) beginKeeping(begin string) {
 	}
 	s.stay.begin = begin
 	s.stay.keeping.start()
+	if d, ok := s.logic.(conn.Describer); ok {
+		d.Withdrawn(s.dropKept)
+	}
 	s.keep()
 }
 
