@@ -14,12 +14,14 @@ import (
 	"github.com/carillon-io/carillon/test/redistest"
 )
 
-// contract is every metric that is promised by name: its kind, and its labels with all their values; nil: values come from
-// the configuration.
-var contract = map[string]struct {
+// promise is the kind of a metric, and its labels with all their values; nil: values come from the configuration.
+type promise struct {
 	kind   dto.MetricType
 	labels map[string][]string
-}{
+}
+
+// contract is every metric that is promised by name.
+var contract = map[string]promise{
 	"carillon_connections": {dto.MetricType_GAUGE, map[string][]string{"transport": {"polling", "websocket", "native", "sse"}}},
 	"carillon_sockets":     {dto.MetricType_GAUGE, map[string][]string{"namespace": nil}},
 	"carillon_rooms":       {dto.MetricType_GAUGE, nil},
@@ -104,6 +106,15 @@ var contract = map[string]struct {
 	"carillon_build_info": {dto.MetricType_GAUGE, map[string][]string{"version": nil, "go": nil}},
 }
 
+// streams are the metrics that only nodes with adapter.kind: streams have.
+var streams = map[string]promise{
+	"carillon_stream_sessions":               {dto.MetricType_GAUGE, nil},
+	"carillon_stream_sessions_written_total": {dto.MetricType_COUNTER, nil},
+	"carillon_stream_sessions_renewed_total": {dto.MetricType_COUNTER, nil},
+	"carillon_stream_sessions_failed_total":  {dto.MetricType_COUNTER, nil},
+	"carillon_stream_sessions_taken_total":   {dto.MetricType_COUNTER, nil},
+}
+
 // scrape is what /metrics says, and the same parsed.
 func scrape(t *testing.T, n node) (text string, families map[string]*dto.MetricFamily) {
 	t.Helper()
@@ -118,7 +129,19 @@ func scrape(t *testing.T, n node) (text string, families map[string]*dto.MetricF
 
 func TestMetrics_AreThoseOfTheContractWithAllTheirSeriesFromTheStart(t *testing.T) {
 	_, families := scrape(t, startNode(t, redistest.Start(t).URL(), "", nil))
-	for name, want := range contract {
+	checkPromises(t, families, contract)
+}
+
+func TestMetrics_OfStreamsAreThoseOfTheContract(t *testing.T) {
+	_, families := scrape(t, startNode(t, redistest.Start(t).URL(), "", []string{"CARILLON_ADAPTER_KIND=streams"}))
+	checkPromises(t, families, contract)
+	checkPromises(t, families, streams)
+	checkHelp(t, families)
+}
+
+func checkPromises(t *testing.T, families map[string]*dto.MetricFamily, promised map[string]promise) {
+	t.Helper()
+	for name, want := range promised {
 		family := families[name]
 		if family == nil {
 			t.Errorf("%s is missing", name)
@@ -152,6 +175,11 @@ func TestMetrics_AreThoseOfTheContractWithAllTheirSeriesFromTheStart(t *testing.
 // A help text is read in Grafana by who has never seen the code: a few words that repeat the name are none.
 func TestMetrics_SayWhatTheyMean(t *testing.T) {
 	_, families := scrape(t, startNode(t, redistest.Start(t).URL(), "", nil))
+	checkHelp(t, families)
+}
+
+func checkHelp(t *testing.T, families map[string]*dto.MetricFamily) {
+	t.Helper()
 	for name, family := range families {
 		if strings.HasPrefix(name, "carillon_") && len(family.GetHelp()) < 50 {
 			t.Errorf("%s is explained in few words: %q", name, family.GetHelp())
