@@ -50,6 +50,7 @@ func loadDashboard(t *testing.T) dashboard {
 // empty are queries, by the title of their panel, that have nothing to tell where all is well.
 var empty = map[string]string{
 	"Time left to drain": "no node drains",
+	"Time of a move":     "no session moves, for recovery is off",
 }
 
 // once are queries that only one of the two nodes has something to tell of, with the filter of its job.

@@ -97,6 +97,7 @@ var contract = map[string]promise{
 	}}},
 	"carillon_recovery_absent_sockets":  {dto.MetricType_GAUGE, nil},
 	"carillon_recovery_log_bytes":       {dto.MetricType_GAUGE, nil},
+	"carillon_recovery_move_seconds":    {dto.MetricType_HISTOGRAM, nil},
 	"carillon_drain_sessions_remaining": {dto.MetricType_GAUGE, nil},
 	"carillon_config_reload_success":    {dto.MetricType_GAUGE, nil},
 	"carillon_jwks_keys":                {dto.MetricType_GAUGE, nil},
