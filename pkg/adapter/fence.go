@@ -2,7 +2,7 @@ package adapter
 
 // Fencer is what some adapters offer besides: they cut the order of commands into what came before a fence and what comes
 // after it, at the same place on every node. What moves between nodes, and must neither miss nor repeat a command, is handed
-// over at such a cut. All methods are safe for concurrent use, and none waits.
+// over at such a cut. All methods are safe for concurrent use, and none waits, but for Follow.
 type Fencer interface {
 	// Fence publishes a fence behind everything that this node has published so far, on each server that commands for nsp or
 	// for one of rooms go through. Every node that has nsp open receives it in its place, this one included; lanes are those
@@ -21,7 +21,9 @@ type Fencer interface {
 	Whole(lanes []Lane) bool
 
 	// Follow has the commands of a namespace come with their lanes, this node's own ones too, and has its fences come, until
-	// stop is called. Calls are counted. Without any, own commands are skipped before they are decoded.
+	// stop is called. Calls are counted. Without any, own commands are skipped before they are decoded. It waits until what the
+	// node is being handed without its lane has been: that would else come behind a fence without being noted before it. So it
+	// must not be called by the node while that is handed something.
 	Follow(nsp string) (stop func())
 }
 

@@ -2,6 +2,7 @@ package adaptertest
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/adapter"
@@ -12,6 +13,8 @@ import (
 type Adapter struct {
 	cluster *Cluster // static
 	name    string   // static
+
+	delivering sync.Mutex // held while the node is handed a command; taken before cluster.mu
 
 	// cluster.mu guards the following.
 	running  bool

@@ -136,7 +136,9 @@ func (a fencer) Follow(nsp string) (stop func()) {
 		defer a.cluster.mu.Unlock()
 		a.following[nsp] += by
 	}
+	a.delivering.Lock()
 	change(1)
+	a.delivering.Unlock()
 	return sync.OnceFunc(func() { change(-1) })
 }
 
@@ -152,6 +154,8 @@ func (a *Adapter) deliverAt(n adapter.Node, c adapter.Command, at adapter.Arriva
 		b.Received = time.Now()
 		c = b
 	}
+	a.delivering.Lock()
+	defer a.delivering.Unlock()
 	follower, ok := n.(adapter.FenceNode)
 	switch ok = ok && (at.Offset != "" || a.follows(adapter.NamespaceOf(c))); {
 	case ok:

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
@@ -20,6 +21,7 @@ var fenceCases = []testCase{
 	{"Fence_EndsInErrAwayAfterRun", 3, testFenceAway},
 	{"Follow_OwnCommandsComeAtThePlaceOfTheirEcho", 3, testFollowOwn},
 	{"Follow_OwnCommandsComeOnlyMeanwhile", 3, testFollowEnds},
+	{"Follow_BeginsBehindWhatIsBeingDelivered", 3, testFollowBegins},
 	{"Rooms_AnIdOfAnotherNodeIsARoomLikeAny", 3, testForeignID},
 }
 
@@ -306,6 +308,35 @@ func testFollowEnds(t *testing.T, nodes []*node) {
 	if heard := n.heard(mainNsp); len(heard) > 0 {
 		t.Errorf("own commands came as those of others: %q", heard)
 	}
+}
+
+// testFollowBegins: what a node is being handed without its lane when it calls Follow is before every fence that it asks for
+// afterwards.
+func testFollowBegins(t *testing.T, nodes []*node) {
+	const moment = 50 * time.Millisecond // for which the delivery is held up; a test relies on it only to fail
+	n, m := nodes[1], marker(0, "red")
+	n.confirmLanes(t, "red")
+	entered, let := make(chan struct{}), make(chan struct{})
+	enter := sync.OnceFunc(func() { close(entered) })
+	n.onDeliver(func(command string) {
+		if command == show(m) {
+			enter()
+			<-let
+		}
+	})
+	nodes[0].mustPublish(t, m)
+	select {
+	case <-entered:
+	case <-time.After(deadline):
+		close(let)
+		t.Fatalf("%s was not published to %s", show(m), n.name)
+	}
+	time.AfterFunc(moment, func() { close(let) })
+	defer n.fencer(t).Follow(mainNsp)()
+	if len(n.heard(mainNsp)) == 0 {
+		t.Error("Follow returned before a command had been delivered that was on its way")
+	}
+	<-let
 }
 
 // testForeignID moves a socket's own room from one node to the next, one of which has a pattern for ids that begin so, where

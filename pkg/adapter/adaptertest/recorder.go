@@ -23,6 +23,7 @@ type recorder struct {
 	queries  []adapter.Query
 	trail    []step                                           // what came in namespaces that are followed
 	answer   func(q adapter.Query, reply func(adapter.Reply)) // nil: silence
+	entered  func(command string)                             // called as Deliver begins; nil: nothing is
 }
 
 func newRecorder() *recorder {
@@ -36,10 +37,16 @@ func newRecorder() *recorder {
 
 // Deliver implements adapter.Node.
 func (r *recorder) Deliver(c adapter.Command) (sockets int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	nsp := adapter.NamespaceOf(c)
 	s := show(c)
+	r.mu.Lock()
+	entered := r.entered
+	r.mu.Unlock()
+	if entered != nil {
+		entered(s)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.commands[nsp] = append(r.commands[nsp], s)
 	r.known[nsp+" "+s] = true
 	r.arrivals++
@@ -131,6 +138,13 @@ func (r *recorder) answers(f func(q adapter.Query, reply func(adapter.Reply))) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answer = f
+}
+
+// onDeliver has f called with each command, as show tells it, before Deliver does anything with it.
+func (r *recorder) onDeliver(f func(command string)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entered = f
 }
 
 // asked returns the queries so far.

@@ -170,9 +170,11 @@ func (f *fences) Whole(lanes []adapter.Lane) bool {
 
 // Follow implements [adapter.Fencer].
 func (f *fences) Follow(nsp string) (stop func()) {
-	n := f.adapter.namespaces
-	n.setFollowed(nsp, 1)
-	return sync.OnceFunc(func() { n.setFollowed(nsp, -1) })
+	a := f.adapter
+	a.delivering.Lock()
+	a.namespaces.setFollowed(nsp, 1)
+	a.delivering.Unlock()
+	return sync.OnceFunc(func() { a.namespaces.setFollowed(nsp, -1) })
 }
 
 func named(lanes []uint64) []adapter.Lane {
