@@ -170,7 +170,9 @@ func comesBackToAnotherNode(t *testing.T, s *several) {
 	}
 	c := arrive(t, s.urls[0], "/")
 	socket := receive(t, connected[0])
-	if err := socket.Join("a", "b"); err != nil {
+	done, confirmed := settled()
+	socket.JoinThen(done, "a", "b")
+	if err := receive(t, confirmed); err != nil {
 		t.Fatal(err)
 	}
 	socket.SetData(map[string]int{"n": 7})
@@ -248,10 +250,11 @@ func TestMove_UnderLoadNothingIsLostOrRepeated(t *testing.T) {
 
 func underLoad(t *testing.T, s *several) {
 	const each, clients = 300, 6
+	joined := make(chan error, 2*clients) // a client that is not recovered does not go on
 	for _, n := range s.nodes {
 		n.Of("/").OnConnect(func(s *socketio.Socket) {
 			if !s.Recovered() {
-				_ = s.Join("a")
+				s.JoinThen(func(err error) { joined <- err }, "a")
 			}
 		})
 	}
@@ -259,11 +262,11 @@ func underLoad(t *testing.T, s *several) {
 	for i := range all {
 		all[i] = arrive(t, s.urls[i%3], "/")
 	}
-	ctx := within(t)
-	eventually(t, "all are in the room", func() bool {
-		infos, err := s.nodes[0].Of("/").To("a").FetchSockets(ctx)
-		return err == nil && len(infos) == clients
-	})
+	for range all {
+		if err := receive(t, joined); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var publishing, receiving sync.WaitGroup
 	for i, n := range s.nodes {
 		publishing.Go(func() {
