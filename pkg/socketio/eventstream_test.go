@@ -221,7 +221,7 @@ func TestEventStream_IDsFromElsewhereAreNone(t *testing.T) {
 		if auth := <-auths; auth != "" {
 			t.Errorf("%q: auth %s", foreign, auth)
 		}
-		if got := e.next(); !strings.HasPrefix(got, "id: ") || strings.Contains(got, "pid") {
+		if got := e.next(); !strings.HasPrefix(got, "id: ") || strings.HasPrefix(got, "id: pid.") {
 			t.Errorf("%q: read %q", foreign, got)
 		}
 		_ = e.response.Body.Close()
