@@ -109,6 +109,7 @@ func TestWebSocket_PlainAndSocketIOClientsChat(t *testing.T) {
 	plain, other := knockNative(t, url+"/ws"), knockNative(t, url+"/ws/")
 	object := knockNative(t, url+"/ws", "other", subprotocol)
 	object.reads(`{"hello":{"sid":"`)
+	eventually(t, "all are connected", func() bool { return len(io.Of("/").LocalSockets()) == 4 })
 
 	plain.send("héllo \"you\"")
 	const event = `["message","héllo \"you\""]`
