@@ -34,7 +34,7 @@ func (o *Outbox[T]) AddOnce(item T) bool {
 // Empty reports whether there is nothing to take.
 func (o *Outbox[T]) Empty() bool { return len(o.waiting) == 0 }
 
-// Bytes is what waits and what flies.
+// Bytes counts the queued pieces and those that were taken and are not yet landed.
 func (o *Outbox[T]) Bytes() int { return o.queued + o.flying }
 
 // Over reports whether so many bytes more would exceed a limit. They never do where nothing waits or flies: what is larger than the

@@ -152,7 +152,7 @@ func (r *Replay) isPast(e *entry) bool {
 	return len(r.past) > 0 && r.past[0] == e
 }
 
-// sendPast sends an event that the session was handed over: what waits came later.
+// sendPast sends an event that an earlier owner handed over. It precedes everything that waits in this node's log.
 func (r *Replay) sendPast(e *entry) bool {
 	l := r.session.log
 	if !e.send(l, r.sink.Send) {

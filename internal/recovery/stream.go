@@ -40,7 +40,7 @@ func IsEntry(offset string) bool {
 	return ok
 }
 
-// Reach notes that everything up to an entry has been delivered, whoever it was for. The caller has the turn. An entry that
+// Reach notes that everything up to an entry has been delivered, to whichever recipients. The caller holds the turn. An entry that
 // does not come behind those before it, as after Redis lost some, has no place: no client can come back that was behind it.
 func (l *Log) Reach(id string) {
 	l.mu.Lock()

@@ -55,7 +55,7 @@ func publish(p Placement, slots ...uint16) (*Fence, *outcome) {
 	return f, o
 }
 
-// take takes what waits at a server.
+// take empties the queue of a server and returns its messages.
 func take(s *Server) []redisqueue.Message { return s.queue.Take(nil, 10_000, 1<<20) }
 
 func finish(messages []redisqueue.Message) {

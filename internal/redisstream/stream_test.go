@@ -327,7 +327,7 @@ func TestReader_ALargeEntryIsCut(t *testing.T) {
 	}
 }
 
-// TestShutdownUnderLoad: each outcome is told once, and what Redis took is what was said to be taken.
+// TestShutdownUnderLoad: each outcome is reported once, and Redis holds exactly the entries that were reported as stored.
 func TestShutdownUnderLoad(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)

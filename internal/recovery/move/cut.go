@@ -1,6 +1,6 @@
 package move
 
-// Lane is a part of the cluster's traffic that has one order, as this node names it. NoLane is for what came another way.
+// Lane is this node's number for a part of the cluster's traffic that has one order. A command without an order has NoLane.
 type Lane uint64
 
 // NoLane is no lane.
