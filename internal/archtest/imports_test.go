@@ -19,6 +19,7 @@ const module = "github.com/carillon-io/carillon/"
 // it is added here, and argued for in the change that needs it.
 var allowed = map[string][]string{
 	"internal/eioproto":       nil,
+	"internal/frame":          {"internal/eioproto", "internal/wsframe"},
 	"internal/idle":           nil,
 	"internal/wsframe":        nil,
 	"internal/outbox":         nil,
@@ -56,7 +57,7 @@ var allowed = map[string][]string{
 	"pkg/backend":       {"pkg/socketio/packet"},
 	"internal/upstream": {"internal/config", "internal/redisconn", "pkg/socketio/packet"},
 
-	"pkg/engine":     {"internal/alarm", "internal/eioproto", "internal/idle", "internal/outbox", "internal/wsframe", "internal/yield"},
+	"pkg/engine":     {"internal/alarm", "internal/eioproto", "internal/frame", "internal/idle", "internal/outbox", "internal/wsframe", "internal/yield"},
 	"internal/relay": {"internal/idle"},
 
 	"internal/alarm":         nil,

@@ -12,32 +12,27 @@ import (
 	"sync"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/frame"
 )
-
-// compressFrom is the length from which a poll answer, or a frame, is worth compressing.
-const compressFrom = 1024
 
 // writeAnswer writes one batch as the body of a poll. It returns nil only when all of it was flushed to the connection.
 func (s *Session) writeAnswer(w http.ResponseWriter, r *http.Request, p *poll) error {
 	c := &s.codec
 	contentType := "text/plain; charset=UTF-8"
-	if c.payload(p.batch) == eioproto.Octets {
+	if c.Payload(p.batch) == eioproto.Octets {
 		contentType = "application/octet-stream"
 	}
-	length, worthwhile := 0, false // a message that may be compressed is in it
-	c.encode(p.batch, func(piece []byte) { length += len(piece) })
-	for _, f := range p.batch {
-		worthwhile = worthwhile || f.kind == eioproto.Message && !f.verbatim
-	}
+	length := 0
+	c.Encode(p.batch, func(piece []byte) { length += len(piece) })
 	encoding := ""
-	if s.server.config.CompressPolling && worthwhile && length >= compressFrom {
+	if s.server.config.CompressPolling && length >= frame.CompressFrom && frame.Compressible(p.batch) {
 		encoding = preferredEncoding(r.Header.Get("Accept-Encoding"))
 	}
 
 	var whole []byte // the body, when it cannot be written piece by piece
 	if encoding != "" || s.polling.jsonp {
 		whole = make([]byte, 0, length)
-		c.encode(p.batch, func(piece []byte) { whole = append(whole, piece...) })
+		c.Encode(p.batch, func(piece []byte) { whole = append(whole, piece...) })
 		if s.polling.jsonp {
 			var err error
 			if whole, err = eioproto.JSONPCall(s.polling.callback, whole); err != nil {
@@ -61,7 +56,7 @@ func (s *Session) writeAnswer(w http.ResponseWriter, r *http.Request, p *poll) e
 	if whole != nil {
 		out.add(whole)
 	} else {
-		c.encode(p.batch, out.add)
+		c.Encode(p.batch, out.add)
 	}
 	err := out.close()
 	if err == nil {

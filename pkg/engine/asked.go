@@ -26,7 +26,7 @@ func (s *Session) Ping(within time.Duration, answer func(alive bool)) {
 		go answer(false)
 		return
 	}
-	if s.state == stateClosing || s.codec.revision == 3 || s.streams() {
+	if s.state == stateClosing || s.codec.Revision == 3 || s.streams() {
 		s.endLocked(PingTimeout, errSilent)
 		go answer(false)
 		return

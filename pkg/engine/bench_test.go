@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"strings"
-	"testing"
-	"time"
-)
+import "testing"
 
 func BenchmarkTable_GetInParallel(b *testing.B) {
 	t := newTable()
@@ -22,12 +18,4 @@ func BenchmarkTable_GetInParallel(b *testing.B) {
 			}
 		}
 	})
-}
-
-func BenchmarkNewFrame(b *testing.B) {
-	data := []byte(strings.Repeat("x", 150))
-	b.ReportAllocs()
-	for b.Loop() {
-		NewFrame(data, false, time.Time{})
-	}
 }

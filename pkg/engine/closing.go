@@ -66,7 +66,7 @@ func (s *Session) farewell(code wsframe.CloseCode) farewell {
 		code = wsframe.GoingAway
 	}
 	s.mu.Unlock()
-	if receiver, ok := s.receiver.(Farewell); ok && s.codec.plain() {
+	if receiver, ok := s.receiver.(Farewell); ok && s.codec.Plain() {
 		chosen, text, last := receiver.Farewell(int(code))
 		return farewell{wsframe.CloseCode(chosen), text, last}
 	}
@@ -78,7 +78,7 @@ func (s *Session) farewell(code wsframe.CloseCode) farewell {
 func (s *Session) silently() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.toReturnLocked() && s.request.byOkHTTP() && !s.codec.plain()
+	return s.toReturnLocked() && s.request.byOkHTTP() && !s.codec.Plain()
 }
 
 // left is how long to wait before asking again, 0 when there has been no progress since or enough time has passed.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 )
@@ -21,6 +22,14 @@ const (
 )
 
 var transports = []string{transportPolling, transportWebSocket, transportNative, transportStream}
+
+// socketTransport names a WebSocket as the transport.
+func socketTransport(c frame.Codec) string {
+	if c.Plain() {
+		return transportNative
+	}
+	return transportWebSocket
+}
 
 // Config configures a Server; the zero value is Node's defaults.
 type Config struct {

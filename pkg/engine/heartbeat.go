@@ -49,7 +49,7 @@ func (s *Session) disarmLocked() {
 func (s *Session) startHeartbeatLocked() {
 	interval := s.server.config.PingInterval
 	due := s.silenceLocked()
-	if s.codec.revision != 3 {
+	if s.codec.Revision != 3 {
 		due = s.opened + interval - rand.N(interval/10+1)
 	}
 	s.setDueLocked(due)
@@ -105,12 +105,12 @@ func (s *Session) onTimer() {
 		s.cutLocked(s.reason, errNotTaken)
 	case s.state == stateClosing:
 		s.endLocked(s.reason, errNotTaken) // a Close frame that was sent may still be on its way
-	case b.blocked && s.codec.revision != 3:
+	case b.blocked && s.codec.Revision != 3:
 		// The client goes on being pinged, or it would leave; only its pongs cannot be expected.
 		b.suspended = true
 		s.sendPingLocked(now)
 		s.setDueLocked(now + s.server.config.PingInterval)
-	case b.awaiting || s.codec.revision == 3:
+	case b.awaiting || s.codec.Revision == 3:
 		s.endLocked(PingTimeout, errSilent)
 	default:
 		s.pingLocked(now)
@@ -122,7 +122,7 @@ func (s *Session) onTimer() {
 func (s *Session) expireLocked() {
 	b := &s.beat
 	unheard := b.awaiting && !b.blocked
-	if s.state == stateOpen && (unheard || s.codec.revision == 3) && s.server.now() > b.due {
+	if s.state == stateOpen && (unheard || s.codec.Revision == 3) && s.server.now() > b.due {
 		s.endLocked(PingTimeout, errSilent)
 	}
 }
@@ -142,7 +142,7 @@ func (s *Session) pingLocked(now time.Duration) {
 func (s *Session) sendPingLocked(now time.Duration) {
 	b := &s.beat
 	b.pinged = now
-	switch queued := s.queueLocked(s.codec.ping()); {
+	switch queued := s.queueLocked(s.codec.Ping()); {
 	case !queued:
 	case b.unanswered < unknownPings-1:
 		b.unanswered++
@@ -199,7 +199,7 @@ func (s *Session) unblockLocked() {
 	case b.suspended:
 		b.suspended = false
 		s.pingLocked(now)
-	case b.awaiting || s.codec.revision == 3:
+	case b.awaiting || s.codec.Revision == 3:
 		s.setDueLocked(b.due + now - b.blockedAt)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/frame"
 )
 
 // request is what the query says.
@@ -81,7 +82,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, unknown http.Hand
 		unknown.ServeHTTP(w, r)
 	case session == nil, session.ended() && (q.upgrade || r.Method != http.MethodGet):
 		refuse(faultUnknownSession.because("sid " + quoted(q.sid)))
-	case session.codec.revision != q.revision:
+	case session.codec.Revision != q.revision:
 		refuse(faultBadRequest.because("a session of another protocol revision"))
 	case q.upgrade:
 		if s.mayUpgrade(w, r, q) {
@@ -109,7 +110,9 @@ func (q request) label() string {
 }
 
 // webSocketCodec: a client that polls without binary may well take it on a WebSocket.
-func (q request) webSocketCodec() codec { return codec{revision: q.revision, base64: q.base64} }
+func (q request) webSocketCodec() frame.Codec {
+	return frame.Codec{Revision: q.revision, Base64: q.base64}
+}
 
 // resultOf names a refusal of Config.Check as a metric does.
 func resultOf(refusal *Refusal) string {
@@ -143,7 +146,7 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 		return
 	}
 	session := &Session{polling: &polling{jsonp: q.jsonp, callback: q.callback, lastPoll: s.now()}}
-	session.init(s, codec{revision: q.revision, base64: q.base64 || q.jsonp}, r)
+	session.init(s, frame.Codec{Revision: q.revision, Base64: q.base64 || q.jsonp}, r)
 	if refusal, result := s.admission.admit(session, r); refusal != nil {
 		s.handshake(transportPolling, result)
 		s.refuse(w, r, false, refusal)
@@ -162,7 +165,7 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 		http.SetCookie(w, &cookie)
 	}
 	p := &poll{control: http.NewResponseController(w)}
-	p.batch = []*Frame{newFrame(eioproto.Open, s.openPacket(session.id, s.upgrades()))}
+	p.batch = []*Frame{frame.New(eioproto.Open, s.openPacket(session.id, s.upgrades()))}
 	session.limitAnswer(p)
 	if err := session.writeAnswer(w, r, p); err != nil {
 		session.end(TransportError, err) // the client does not know its id

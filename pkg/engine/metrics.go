@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -31,15 +32,15 @@ const (
 )
 
 // packetTypes are the label values of carillon_packets_total, at the index of the packet's digit.
-var packetTypes = [...]string{"open", "close", "ping", "pong", "message", "upgrade", "noop"}
+var packetTypes = [frame.Types]string{"open", "close", "ping", "pong", "message", "upgrade", "noop"}
 
 // metrics are resolved once, so that the hot path neither hashes labels nor allocates.
 type metrics struct {
 	connections   map[string]prometheus.Gauge
 	handshakes    *prometheus.CounterVec
 	disconnects   map[CloseReason]prometheus.Counter
-	packetsIn     [len(packetTypes)]prometheus.Counter
-	packetsOut    [len(packetTypes)]prometheus.Counter
+	packetsIn     [frame.Types]prometheus.Counter
+	packetsOut    [frame.Types]prometheus.Counter
 	bytesIn       map[string]prometheus.Counter
 	bytesOut      map[string]prometheus.Counter
 	slowConsumers prometheus.Counter
@@ -159,14 +160,7 @@ func (m *metrics) received(kind byte) { m.packetsIn[kind-eioproto.Open].Inc() }
 
 // written counts one write: its packets, its bytes, and how long its oldest message took.
 func (m *metrics) written(transport string, batch []*Frame, n int) {
-	var count [len(packetTypes)]int
-	oldest := int64(0)
-	for _, f := range batch {
-		count[f.kind-eioproto.Open]++
-		if f.received != 0 && (oldest == 0 || f.received < oldest) {
-			oldest = f.received
-		}
-	}
+	count, oldest := frame.Count(batch)
 	for i, c := range count {
 		if c > 0 {
 			m.packetsOut[i].Add(float64(c))

@@ -3,7 +3,7 @@ package engine
 import (
 	"time"
 
-	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/frame"
 )
 
 // Send queues the frames of one message, all of them or none, without waiting. It reports whether they were queued: not
@@ -11,10 +11,7 @@ import (
 // session as a SlowConsumer, and so does one over Config.Outbox whose client makes no progress, but one message always fits
 // an empty outbox. The slice is not kept, the frames are.
 func (s *Session) Send(volatile bool, frames ...*Frame) bool {
-	size := 0
-	for _, f := range frames {
-		size += f.size()
-	}
+	size := frame.Size(frames)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != stateOpen {
@@ -93,19 +90,9 @@ func (s *Session) landLocked(batch []*Frame) {
 // dropOutboxLocked drops what waits. A batch that is being written is no longer counted.
 func (s *Session) dropOutboxLocked() {
 	waiting, bytes := s.outbox.Drop()
-	s.server.dropped(dropEnded, messagesIn(waiting))
+	s.server.dropped(dropEnded, frame.Messages(waiting))
 	s.server.outboxes.add(-bytes)
 	s.slow = nil
-}
-
-func messagesIn(batch []*Frame) int {
-	n := 0
-	for _, f := range batch {
-		if f.kind == eioproto.Message {
-			n++
-		}
-	}
-	return n
 }
 
 // startFlush has the outbox written; the caller has set the lease for it. A write to a connection without a descriptor may wait
@@ -138,9 +125,9 @@ func (s *Session) flush(w *flusher) {
 
 	n, err := conn.writeBatch(w, pong, batch, last)
 	if err != nil {
-		s.server.dropped(dropFailed, messagesIn(batch))
+		s.server.dropped(dropFailed, frame.Messages(batch))
 	} else {
-		s.server.metrics.written(conn.codec.socketTransport(), batch, n)
+		s.server.metrics.written(socketTransport(conn.codec), batch, n)
 	}
 
 	s.mu.Lock()

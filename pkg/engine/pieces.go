@@ -1,6 +1,10 @@
 package engine
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/carillon-io/carillon/internal/frame"
+)
 
 // chunk is how much one write copies together. Larger frames leave uncopied, so a client that does not read pins no
 // more than this privately.
@@ -11,7 +15,7 @@ var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 // pieces is what one write consists of: a pong, the frames of a batch, and a Close frame, of which the first and the last may
 // be empty. Small ones are copied together, large ones are written from where they are.
 type pieces struct {
-	codec *codec
+	codec *frame.Codec
 	pong  []byte
 	batch []*Frame
 	close []byte
@@ -27,7 +31,7 @@ func (p *pieces) piece(i int) (bytes []byte, more bool) {
 	case i == 0:
 		return p.pong, true
 	case i <= n:
-		return p.codec.frame(p.batch[i-1]).frame, true
+		return p.codec.Wire(p.batch[i-1]), true
 	case i == n+1:
 		return p.close, true
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
@@ -32,7 +33,7 @@ func (s *Server) ServePlain(w http.ResponseWriter, r *http.Request, protocol str
 		s.refuse(w, r, false, refusal)
 		return
 	}
-	s.serveWebSocket(w, r, codec{}, protocol, h)
+	s.serveWebSocket(w, r, frame.Codec{}, protocol, h)
 }
 
 // ServeStream serves a request for an event stream (Server-Sent Events), which h opens: a session that is only sent to.
@@ -43,7 +44,7 @@ func (s *Server) ServeStream(w http.ResponseWriter, r *http.Request, h Handler) 
 	refusal, result := s.checkPlain(w, r)
 	session := &Session{polling: &polling{stream: true, lastPoll: s.now()}}
 	if refusal == nil {
-		session.init(s, codec{}, r)
+		session.init(s, frame.Codec{}, r)
 		refusal, result = s.admission.admit(session, r)
 	}
 	if refusal == nil && !session.open(h) {
@@ -91,8 +92,6 @@ func plainPacket(m wsframe.Message) eioproto.Packet {
 // the GET waits in the seat like that of any polling session.
 func (s *Session) streams() bool { return s.polling != nil && s.polling.stream }
 
-var heartbeatComment = []byte(":\n\n")
-
 // serveStream answers one GET with all the session has to say.
 func (s *Session) serveStream(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
@@ -119,7 +118,7 @@ func (s *Session) serveStream(w http.ResponseWriter, r *http.Request) {
 			s.unlimitAnswer(p)
 		}
 		if err != nil {
-			s.server.dropped(dropFailed, messagesIn(p.batch))
+			s.server.dropped(dropFailed, frame.Messages(p.batch))
 		}
 		s.pollDone(p, err)
 	}
@@ -128,14 +127,7 @@ func (s *Session) serveStream(w http.ResponseWriter, r *http.Request) {
 // writeEvents writes a batch to an event stream. What only Engine.IO has, such as its close packet, is left out.
 func (s *Session) writeEvents(w http.ResponseWriter, p *poll) error {
 	out := newCoalescer(s, w)
-	for _, f := range p.batch {
-		switch f.kind {
-		case eioproto.Message:
-			out.add(f.wire.packet())
-		case eioproto.Ping:
-			out.add(heartbeatComment)
-		}
-	}
+	s.codec.EncodeEvents(p.batch, out.add)
 	err := out.close()
 	if err == nil {
 		err = p.control.Flush()

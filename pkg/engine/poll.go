@@ -3,6 +3,8 @@ package engine
 import (
 	"net/http"
 	"time"
+
+	"github.com/carillon-io/carillon/internal/frame"
 )
 
 // poll is one GET waiting for an answer. Session.mu guards it until ready is closed; then it belongs to its handler.
@@ -85,7 +87,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 		err = s.writeAnswer(w, r, p)
 	}
 	if err != nil {
-		s.server.dropped(dropFailed, messagesIn(p.batch))
+		s.server.dropped(dropFailed, frame.Messages(p.batch))
 	}
 	s.pollDone(p, err)
 }
@@ -135,7 +137,7 @@ func (s *Session) sit(p *poll) verdict {
 		s.tombstone = false
 		s.disarmLocked()
 		s.server.table.remove(s.id)
-		p.answer(frameNoop)
+		p.answer(frame.Noop)
 		return accepted
 	case s.state == stateClosed:
 		return unknownSession
@@ -193,7 +195,7 @@ func (s *Server) Release(sid string) {
 	session.mu.Lock()
 	defer session.mu.Unlock()
 	if session.state == stateOpen && session.polling != nil && session.polling.seat != nil && session.lease == leaseNone {
-		session.answerLocked([]*Frame{frameNoop})
+		session.answerLocked([]*Frame{frame.Noop})
 	}
 }
 
@@ -210,9 +212,9 @@ func (s *Session) answerLastLocked() {
 	batch, _ := s.outbox.Take()
 	switch {
 	case !s.toReturnLocked():
-		batch = append(batch, frameNoop, frameClose)
+		batch = append(batch, frame.Noop, frame.Close)
 	case len(batch) == 0:
-		batch = append(batch, frameNoop)
+		batch = append(batch, frame.Noop)
 	}
 	p := s.polling.seat
 	s.polling.seat = nil

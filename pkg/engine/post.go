@@ -49,7 +49,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	octets := r.Header.Get("Content-Type") == octetStream
-	if octets && s.codec.revision == 4 {
+	if octets && s.codec.Revision == 4 {
 		s.stopPost(p)
 		s.end(TransportError, cause("a binary POST from a client of revision 4"))
 		w.WriteHeader(http.StatusBadRequest)
@@ -134,7 +134,7 @@ func (s *Session) deliverPost(p *post, body []byte, octets bool) bool {
 			return true
 		}
 	}
-	if err := s.codec.revision.Decode(body, octets && !s.polling.jsonp, s.receive); err != nil {
+	if err := s.codec.Revision.Decode(body, octets && !s.polling.jsonp, s.receive); err != nil {
 		s.end(ParseError, err)
 	}
 	return true

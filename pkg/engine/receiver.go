@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/frame"
 	"go.uber.org/zap"
 )
 
@@ -91,18 +92,18 @@ func (s *Session) receive(p eioproto.Packet) bool {
 func (s *Session) receivePingLocked() {
 	switch {
 	case s.state != stateOpen:
-	case s.codec.revision == 4:
+	case s.codec.Revision == 4:
 		s.endLocked(TransportError, cause("a ping from a client of revision 4"))
 	default:
 		s.setDueLocked(s.silenceLocked())
-		s.queueLocked(framePong)
+		s.queueLocked(frame.Pong)
 	}
 }
 
 func (s *Session) receivePongLocked() {
 	switch {
 	case s.state != stateOpen:
-	case s.codec.revision == 3:
+	case s.codec.Revision == 3:
 		s.endLocked(TransportError, cause("a pong from a client of revision 3"))
 	default:
 		s.beat.provedLocked()

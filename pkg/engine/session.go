@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/outbox"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
@@ -49,7 +50,7 @@ type Session struct {
 	// Static after construction.
 	server    *Server
 	id        string
-	codec     codec // of the polling transport; a WebSocket has its own
+	codec     frame.Codec // of the polling transport; a WebSocket has its own
 	request   kept
 	context   context.Context
 	opened    time.Duration
@@ -98,7 +99,7 @@ type polling struct {
 }
 
 // init fills in a session that r opens.
-func (s *Session) init(server *Server, c codec, r *http.Request) {
+func (s *Session) init(server *Server, c frame.Codec, r *http.Request) {
 	s.server = server
 	s.id = newID(server.config.Tag())
 	s.codec = c
@@ -129,7 +130,7 @@ func (s *Session) open(h Handler) bool {
 func (s *Session) ID() string { return s.id }
 
 // Revision is the Engine.IO protocol revision, 3 or 4, or 0 for a plain session.
-func (s *Session) Revision() int { return int(s.codec.revision) }
+func (s *Session) Revision() int { return int(s.codec.Revision) }
 
 // Transport is the transport in use now: "polling" or "websocket", "native" for a plain WebSocket, "sse" for an event stream.
 func (s *Session) Transport() string {
@@ -145,7 +146,7 @@ func (s *Session) transportLocked() string {
 	case s.socket == nil:
 		return transportPolling
 	}
-	return s.codec.socketTransport()
+	return socketTransport(s.codec)
 }
 
 // Done returns a channel that is closed when the session has ended. A Receiver that blocks in Message should return then:
@@ -244,15 +245,15 @@ func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
 	}
 	s.dropOutboxLocked()
 	s.unansweredLocked()
-	answer := func(p *poll) { p.answer(frameClose) }
+	answer := func(p *poll) { p.answer(frame.Close) }
 	switch {
 	case why == TransportClose:
-		answer = func(p *poll) { p.answer(frameNoop) }
+		answer = func(p *poll) { p.answer(frame.Noop) }
 		s.tombstone = s.socket == nil && !s.polling.stream && s.polling.seat == nil && s.polling.next == nil
 	case s.toReturnLocked() && s.pausedLocked():
 		answer = (*poll).refuse
 	case s.toReturnLocked():
-		answer = func(p *poll) { p.answer(frameNoop) }
+		answer = func(p *poll) { p.answer(frame.Noop) }
 	}
 	if p := s.polling; p != nil {
 		answer(p.seat)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
@@ -42,7 +43,7 @@ func (u *upgrade) stop() {
 }
 
 // serveUpgrade answers 101 in any case, as the reference does, and closes the WebSocket when the session cannot use it.
-func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request, c codec) {
+func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request, c frame.Codec) {
 	conn := &wsConn{}
 	if s.server.acceptWebSocket(conn, w, r, c, offeredFirst(r)) != nil {
 		return
@@ -145,11 +146,11 @@ func (s *Session) answerProbe(u *upgrade) bool {
 	if !u.probed {
 		return false
 	}
-	answer := newFrame(eioproto.Pong, []byte("probe"))
-	if u.conn.send(answer.wire.frame) != nil {
+	answer := frame.New(eioproto.Pong, []byte("probe"))
+	if u.conn.send(u.conn.codec.Wire(answer)) != nil {
 		return false
 	}
-	s.server.metrics.written(transportWebSocket, []*Frame{answer}, len(answer.wire.frame))
+	s.server.metrics.written(transportWebSocket, []*Frame{answer}, len(u.conn.codec.Wire(answer)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.polling.upgrade == u && u.tick == nil {
@@ -167,7 +168,7 @@ func (s *Session) noop(u *upgrade) {
 		return
 	}
 	if s.polling.seat != nil && s.lease == leaseNone {
-		s.answerLocked([]*Frame{frameNoop})
+		s.answerLocked([]*Frame{frame.Noop})
 	}
 	u.tick.Reset(noopTick)
 }
@@ -190,7 +191,7 @@ func (s *Session) switchTo(u *upgrade) bool {
 		if p != nil && now-p.since < justSat {
 			p.refuse()
 		} else {
-			p.answer(frameClose)
+			p.answer(frame.Close)
 		}
 	}
 	s.polling.seat, s.polling.next = nil, nil
@@ -199,7 +200,7 @@ func (s *Session) switchTo(u *upgrade) bool {
 		s.closeSocketLocked(farewell{})
 	case u.away != "":
 		s.closeLocked(u.away, true, farewell{})
-	case s.codec.revision == 4:
+	case s.codec.Revision == 4:
 		// A ping that left by polling may have been lost with it.
 		if s.beat.unanswered > 0 {
 			s.beat.unanswered = unknownPings

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
+	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/idle"
 	"github.com/carillon-io/carillon/internal/wsframe"
 	"github.com/gorilla/websocket"
@@ -45,7 +46,7 @@ func offeredFirst(r *http.Request) string {
 
 // acceptWebSocket answers 101 with the headers already set on w, and the subprotocol if it is not empty. When it returns an error the request has been
 // answered, or the connection is gone.
-func (s *Server) acceptWebSocket(conn *wsConn, w http.ResponseWriter, r *http.Request, c codec, protocol string) error {
+func (s *Server) acceptWebSocket(conn *wsConn, w http.ResponseWriter, r *http.Request, c frame.Codec, protocol string) error {
 	header := w.Header().Clone()
 	if protocol != "" {
 		header.Set("Sec-WebSocket-Protocol", protocol)
@@ -58,10 +59,10 @@ func (s *Server) acceptWebSocket(conn *wsConn, w http.ResponseWriter, r *http.Re
 	if s.config.CompressWebSocket {
 		if answer := wsframe.AnswerDeflate(r.Header.Values("Sec-WebSocket-Extensions")); answer != "" {
 			header["Sec-WebSocket-Extensions"] = []string{answer} // gorilla refuses the name as net/http spells it
-			c.deflate = true
+			c.Deflate = true
 		}
 	}
-	conn.codec, conn.in.Deflate = c, c.deflate
+	conn.codec, conn.in.Deflate = c, c.Deflate
 	hijack := &hijacker{ResponseWriter: w, conn: conn}
 	if _, err := upgrader.Upgrade(hijack, r, header); err != nil {
 		if errors.Is(hijack.err, http.ErrNotSupported) {
@@ -95,7 +96,7 @@ func (s *Server) warnOfWrapper(conn net.Conn) {
 
 // serveWebSocket has h open a session on a WebSocket. The handler returns, which frees what net/http holds, and a goroutine
 // of our own reads.
-func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec, protocol string, h Handler) {
+func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c frame.Codec, protocol string, h Handler) {
 	both := &struct { // one object: they live and die together
 		Session
 		wsConn
@@ -103,28 +104,28 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c codec,
 	session := &both.Session
 	session.init(s, c, r)
 	if refusal, result := s.admission.admit(session, r); refusal != nil {
-		s.handshake(c.socketTransport(), result)
-		s.refuse(w, r, !c.plain(), refusal)
+		s.handshake(socketTransport(c), result)
+		s.refuse(w, r, !c.Plain(), refusal)
 		return
 	}
 	conn := &both.wsConn
 	if err := s.acceptWebSocket(conn, w, r, c, protocol); err != nil {
 		s.admission.discharge(session)
-		s.handshake(c.socketTransport(), resultBadRequest)
+		s.handshake(socketTransport(c), resultBadRequest)
 		return
 	}
 	conn.session, session.socket = session, conn
-	if !c.plain() {
-		session.outbox.AddOnce(newFrame(eioproto.Open, s.openPacket(session.id, nil)))
+	if !c.Plain() {
+		session.outbox.AddOnce(frame.New(eioproto.Open, s.openPacket(session.id, nil)))
 	}
 	session.lease = leaseFlush // until Open has returned, so that the two may leave in one write
 	if !session.open(h) {
 		s.admission.discharge(session)
-		s.handshake(c.socketTransport(), resultUnavailable)
+		s.handshake(socketTransport(c), resultUnavailable)
 		conn.linger(nil)
 		return
 	}
-	s.handshake(c.socketTransport(), resultOK)
+	s.handshake(socketTransport(c), resultOK)
 	session.startFlush()
 	go session.read()
 }

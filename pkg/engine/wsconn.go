@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/idle"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
@@ -23,7 +24,7 @@ type wsConn struct {
 	net.Conn
 	socket *idle.Conn    // the same on plain TCP, or what is below TLS on a Listener; else nil
 	below  *idle.Records // what is below TLS on a Listener, which socket is then a part of; else nil
-	codec  codec
+	codec  frame.Codec
 
 	// Owned by the reader.
 	session  *Session // whose transport this is; nil while it is a candidate, which has no other writer

@@ -119,20 +119,20 @@ func (c *wsConn) pace(now time.Duration) {
 
 // receiveMessage handles one message. It returns false when the session has ended.
 func (s *Session) receiveMessage(conn *wsConn, m wsframe.Message) (alive bool) {
-	s.server.metrics.bytesIn[conn.codec.socketTransport()].Add(float64(len(m.Data)))
+	s.server.metrics.bytesIn[socketTransport(conn.codec)].Add(float64(len(m.Data)))
 	var p eioproto.Packet
 	switch {
-	case conn.codec.plain():
+	case conn.codec.Plain():
 		p = plainPacket(m)
 	case m.Opcode == wsframe.Text:
 		var err error
-		if p, err = conn.codec.revision.DecodeText(m.Data); err != nil {
+		if p, err = conn.codec.Revision.DecodeText(m.Data); err != nil {
 			s.end(ParseError, err)
 			return false
 		}
 	default:
 		var known bool
-		if p, known = conn.codec.revision.DecodeBinary(m.Data); !known {
+		if p, known = conn.codec.Revision.DecodeBinary(m.Data); !known {
 			return true
 		}
 	}
@@ -161,7 +161,7 @@ func (c *wsConn) next(limit int) (wsframe.Message, error) {
 			if code, err = wsframe.ParseClose(m.Data); err == nil {
 				err = code
 			}
-		case m.Opcode != wsframe.Pong || c.codec.plain(): // Engine.IO has pings of its own
+		case m.Opcode != wsframe.Pong || c.codec.Plain(): // Engine.IO has pings of its own
 			return m, nil
 		}
 		if err != nil {

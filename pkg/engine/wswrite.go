@@ -133,7 +133,7 @@ func (c *wsConn) closeFrame(readErr error) []byte {
 	}
 	var frames []byte
 	if f.last != nil {
-		frames = append(frames, c.codec.frame(f.last).frame...)
+		frames = append(frames, c.codec.Wire(f.last)...)
 	}
 	return wsframe.AppendClose(frames, f.code, f.text)
 }
