@@ -108,8 +108,9 @@ func (r *Relay) newTransport() *transport {
 	protocols.SetUnencryptedHTTP2(true)
 	return &transport{relay: r, http2: &http.Transport{
 		Protocols:          &protocols,
-		DialContext:        (&net.Dialer{Timeout: r.config.DialTimeout, KeepAlive: 15 * time.Second}).DialContext,
-		DisableCompression: true, // the client's own Accept-Encoding goes to the owner
+		DialContext:        newDialer(r.config.DialTimeout).dial,
+		MaxConnsPerHost:    mostDials, // beside those whose streams are all in use: over HTTP/2 these do not count
+		DisableCompression: true,      // the client's own Accept-Encoding goes to the owner
 		IdleConnTimeout:    90 * time.Second,
 		// An owner that is frozen keeps its connections open; only a ping shows it.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 5 * time.Second},

@@ -10,11 +10,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -481,4 +484,70 @@ func TestPeers_AnErrorNamesNoSession(t *testing.T) {
 	if err := n.relay.order(t.Context(), gone, awayPath, sid); err == nil || strings.Contains(err.Error(), sid) {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestPeers_ABurstOfCallsTakesFewConnections, also of more calls than one connection carries at a time.
+func TestPeers_ABurstOfCallsTakesFewConnections(t *testing.T) {
+	const calls = 600
+	var waiting sync.WaitGroup
+	waiting.Add(calls)
+	owner := newNode(t, &directory{}, nil, func(c *Config) {
+		c.Moves = func(http.ResponseWriter, *http.Request, string, []byte) {
+			waiting.Done()
+			waiting.Wait()
+		}
+	})
+	var connections atomic.Int32
+	dial := owner.relay.transport.http2.DialContext
+	owner.relay.transport.http2.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		connections.Add(1)
+		return dial(ctx, network, address)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), hang)
+	defer cancel()
+	var calling sync.WaitGroup
+	for range calls {
+		calling.Go(func() {
+			answer, err := owner.relay.Peers().Move(ctx, owner.peers.URL, "reserve", []byte("{}"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = answer.Close()
+		})
+	}
+	calling.Wait()
+	if n := connections.Load(); n > calls/20 {
+		t.Errorf("%d calls at a time took %d connections", calls, n)
+	}
+}
+
+// TestDialer_CallsOfASilentNodeDoNotWaitForEachOther: those behind the first one fail with it, and a moment later it is tried again.
+func TestDialer_CallsOfASilentNodeDoNotWaitForEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dials := 0
+		d := newDialer(time.Second)
+		d.open = func(context.Context, string, string) (net.Conn, error) {
+			dials++
+			time.Sleep(time.Second)
+			return nil, &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
+		}
+		for i, c := range []struct{ wait, took time.Duration }{{0, time.Second}, {0, 0}, {999 * time.Millisecond, 0}, {time.Millisecond, time.Second}} {
+			time.Sleep(c.wait)
+			began := time.Now()
+			if _, err := d.dial(t.Context(), "tcp", "silent:1"); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("dial %d: %v", i, err)
+			}
+			if took := time.Since(began); took != c.took {
+				t.Errorf("dial %d took %v, want %v", i, took, c.took)
+			}
+		}
+		d.open = func(context.Context, string, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED }
+		if _, err := d.dial(t.Context(), "tcp", "other:1"); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("another address: %v", err)
+		}
+		if dials != 2 {
+			t.Errorf("%d dials", dials)
+		}
+	})
 }
