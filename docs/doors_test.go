@@ -14,6 +14,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/policy"
+	"github.com/carillon-io/carillon/test/await"
 )
 
 // shell finds the commands of a page: lines of sh, and behind each the lines that it is said to show.
@@ -116,7 +117,7 @@ func TestDoors_CommandsShowWhatThePageSays(t *testing.T) {
 			t.Errorf("the page has no command with %s", tool)
 		}
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := await.Deadline()
 	for !reader.shows(readerShows) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the reader shows %s, not %q", reader.text.String(), readerShows)

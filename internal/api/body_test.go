@@ -19,6 +19,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/api"
 	"github.com/carillon-io/carillon/internal/config"
+	"github.com/carillon-io/carillon/test/await"
 )
 
 // endless is a body of any length.
@@ -115,7 +116,7 @@ func TestAnswers_ThatAreNotReadEndTheConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetWriteDeadline(time.Now().Add(20 * time.Second)) // for a server that waits for ever
+	_ = c.SetWriteDeadline(await.Deadline()) // for a server that waits for ever
 	request := []byte(strings.Repeat("GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n", 1000))
 	for err == nil {
 		_, err = c.Write(request)

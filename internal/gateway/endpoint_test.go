@@ -5,7 +5,8 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/carillon-io/carillon/test/await"
 )
 
 // A request whose body nobody reads must not hold its connection, which no limit counts, for as long as its sender
@@ -23,7 +24,7 @@ func TestEndpoint_BodyThatNeverComesIsNotAwaited(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer func() { _ = conn.Close() }()
-				if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				if err := conn.SetReadDeadline(await.Deadline()); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := io.WriteString(conn, request+" HTTP/1.1\r\nHost: x\r\n"+body); err != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/internal/gateway"
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/carillon-io/carillon/test/certtest"
 )
 
@@ -176,7 +177,7 @@ func TestHeaderTimeout_AClientThatDoesNotFinishItsRequestIsCut(t *testing.T) {
 			if _, err := io.WriteString(conn, tt.begins); err != nil {
 				t.Fatal(err)
 			}
-			if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			if err := conn.SetReadDeadline(await.Deadline()); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {

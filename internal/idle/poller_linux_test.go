@@ -5,8 +5,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/carillon-io/carillon/test/await"
 	"go.uber.org/goleak"
 )
 
@@ -18,11 +18,7 @@ func (w waker) Wake() { w <- struct{}{} }
 
 func (w waker) want(t *testing.T, what string) {
 	t.Helper()
-	select {
-	case <-w:
-	case <-time.After(10 * time.Second):
-		t.Fatalf("not called: %s", what)
-	}
+	await.Value(t, "call: "+what, w)
 }
 
 // pair returns the two ends of a TCP connection.

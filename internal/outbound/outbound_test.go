@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/carillon-io/carillon/internal/outbound"
+	"github.com/carillon-io/carillon/test/await"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -92,7 +93,7 @@ func TestPost_AnswersAreBounded(t *testing.T) {
 	for path, want := range map[string]string{
 		"/": "200", "/redirect": "307", "/endless": outbound.ErrTooLarge.Error(), "/headers": "headers", "/silent": outbound.ErrTimeout.Error(),
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), await.Limit)
 		if path == "/silent" {
 			cancel()
 			ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)

@@ -12,12 +12,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/carillon-io/carillon/internal/auth"
 	"github.com/carillon-io/carillon/internal/policy"
 	"github.com/carillon-io/carillon/pkg/adapter/adaptertest"
 	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/carillon-io/carillon/test/await"
 )
 
 // registry is where servers enter sessions, and how they reach one another.
@@ -213,11 +213,5 @@ var (
 // eventually waits for what happens on another goroutine.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for late := time.After(30 * time.Second); !condition(); {
-		select {
-		case <-late:
-			t.Fatal("not ", what)
-		case <-time.After(time.Millisecond):
-		}
-	}
+	await.True(t, what, condition)
 }

@@ -10,11 +10,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/policy"
 	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/carillon-io/carillon/test/await"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -43,16 +43,7 @@ func (w *world) counts() map[string]float64 {
 // await waits until a counter is 1.
 func (w *world) await(name string) {
 	w.t.Helper()
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for w.counts()[name] != 1 {
-		select {
-		case <-deadline:
-			w.t.Fatalf("%s is %v, want 1", name, w.counts()[name])
-		case <-tick.C:
-		}
-	}
+	await.True(w.t, name+" is 1", func() bool { return w.counts()[name] == 1 })
 }
 
 func TestMetrics_EveryRuleAndDecisionIsThereFromTheStart(t *testing.T) {

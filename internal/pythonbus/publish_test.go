@@ -12,6 +12,7 @@ import (
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/rooms"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
+	"github.com/carillon-io/carillon/test/await"
 )
 
 func target(names ...string) rooms.Target { return rooms.Target{Rooms: names} }
@@ -195,13 +196,7 @@ func TestQueue_OverABoundTheOldestAreDropped(t *testing.T) {
 	for range 10 {
 		w.bus.Publish(event, nil)
 	}
-	deadline := time.Now().Add(20 * time.Second)
-	for sum(w) < 7 && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond)
-	}
-	if got := sum(w); got < 7 {
-		t.Errorf("%v of 10 are accounted for, and 3 may wait", got)
-	}
+	await.True(t, "7 of 10 are accounted for; 3 may wait", func() bool { return sum(w) >= 7 })
 }
 
 func sum(w *world) float64 {

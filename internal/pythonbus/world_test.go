@@ -17,6 +17,7 @@ import (
 	"github.com/carillon-io/carillon/internal/pythonbus"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
+	"github.com/carillon-io/carillon/test/await"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -125,7 +126,7 @@ func (w *world) delivered() string {
 	w.Helper()
 	select {
 	case <-w.node.seen:
-	case <-time.After(20 * time.Second):
+	case <-time.After(await.Limit):
 		w.Fatal("nothing was delivered")
 	}
 	w.node.mu.Lock()
@@ -138,7 +139,7 @@ func (w *world) delivered() string {
 // published returns what came next on the channel.
 func (w *world) published() string {
 	w.Helper()
-	m, err := w.channel.ReceiveTimeout(w.Context(), 20*time.Second)
+	m, err := w.channel.ReceiveTimeout(w.Context(), await.Limit)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func (w *world) published() string {
 // await waits until a metric has a value.
 func (w *world) await(name string, labels map[string]string, want float64) {
 	w.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := await.Deadline()
 	for {
 		have := value(w, name, labels)
 		if have == want {

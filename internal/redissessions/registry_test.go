@@ -14,13 +14,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/carillon-io/carillon/internal/redissessions"
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/carillon-io/carillon/test/redistest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is for what must happen; a test waits for it to pass only when it fails.
-const patience = 20 * time.Second
+const patience = await.Limit
 
 func newRegistry(t *testing.T, client goredis.UniversalClient, expiry, timeout time.Duration) *redissessions.Registry {
 	t.Helper()
@@ -51,11 +51,7 @@ func run(t *testing.T, r *redissessions.Registry) (end func()) {
 
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for late := time.Now().Add(patience); !condition(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(late) {
-			t.Fatalf("not %s", what)
-		}
-	}
+	await.True(t, what, condition)
 }
 
 func mustSwap(t *testing.T, r *redissessions.Registry, pid, from, to string, want bool) {

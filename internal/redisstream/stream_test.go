@@ -21,6 +21,7 @@ import (
 	"github.com/carillon-io/carillon/internal/redisqueue"
 	"github.com/carillon-io/carillon/internal/redisstream"
 	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/carillon-io/carillon/test/redistest"
 )
 
@@ -57,13 +58,7 @@ func (s *server) signal(signal syscall.Signal) { s.redis.Signal(signal) }
 
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for late := time.After(30 * time.Second); !condition(); {
-		select {
-		case <-late:
-			t.Fatal("not ", what)
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
+	await.True(t, what, condition)
 }
 
 func do(t *testing.T, c *server, command ...any) {

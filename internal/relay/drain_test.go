@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/carillon-io/carillon/test/await"
 )
 
 func TestDrain_AsksTheOwnerToSendAWebSocketsClientAway(t *testing.T) {
@@ -105,7 +107,7 @@ func TestDrain_AsksTheOwnerToEndAPoll(t *testing.T) {
 			t.Errorf("%d %q; want 200 6", response.StatusCode, body)
 		}
 	})
-	await(t, arrived, "the owner never saw the poll")
+	await.Value(t, "poll at the owner", arrived)
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
 	if err := relaying.relay.Drain(ctx, time.Millisecond); err != nil {

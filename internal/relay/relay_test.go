@@ -20,12 +20,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 const (
-	hang   = 20 * time.Second // only a test that hangs waits for so long
+	hang   = await.Limit
 	sid    = "AAAA0123456789abcdef"
 	secret = "a shared secret"
 )
@@ -293,9 +294,9 @@ func TestRelay_AClientThatLeavesIsGoneForTheOwnerToo(t *testing.T) {
 			response.Body.Close()
 		}
 	})
-	await(t, arrived, "the owner never saw the poll")
+	await.Value(t, "poll at the owner", arrived)
 	leave()
-	await(t, ended, "the owner's request goes on")
+	await.Value(t, "end of the owner's request", ended)
 	asking.Wait()
 }
 
@@ -424,17 +425,11 @@ func awaitParked(t *testing.T, halves ...*half) {
 		return
 	}
 	for _, h := range halves {
-		for since := time.Now(); ; runtime.Gosched() {
+		await.True(t, "parked", func() bool {
 			h.mu.Lock()
-			parked := h.parked
-			h.mu.Unlock()
-			if parked {
-				break
-			}
-			if time.Since(since) > hang {
-				t.Fatal("an idle WebSocket keeps its goroutine")
-			}
-		}
+			defer h.mu.Unlock()
+			return h.parked
+		})
 	}
 }
 
@@ -457,15 +452,6 @@ func TestPeers_AskForTheLoadAndHaveItShed(t *testing.T) {
 	peers.Secret = func() []byte { return []byte("another") }
 	if _, err := peers.Load(t.Context(), n.peers.URL); err == nil || !strings.Contains(err.Error(), "forged") {
 		t.Errorf("with another secret: %v", err)
-	}
-}
-
-func await(t *testing.T, c <-chan struct{}, otherwise string) {
-	t.Helper()
-	select {
-	case <-c:
-	case <-time.After(hang):
-		t.Fatal(otherwise)
 	}
 }
 

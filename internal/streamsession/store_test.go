@@ -15,6 +15,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/carillon-io/carillon/test/redistest"
 )
 
@@ -66,11 +67,7 @@ func start(t *testing.T, client goredis.UniversalClient, node string, window tim
 
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for begin := time.Now(); !condition(); time.Sleep(time.Millisecond) {
-		if time.Since(begin) > 20*time.Second {
-			t.Fatalf("not %s", what)
-		}
-	}
+	await.True(t, what, condition)
 }
 
 func TestStore_WritesRenewsAndDrops(t *testing.T) {

@@ -14,13 +14,13 @@ import (
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/upstream"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/carillon-io/carillon/test/redistest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is for what must happen; nothing waits for it to pass unless a test fails.
-const patience = 30 * time.Second
+const patience = await.Limit
 
 // server is a redis-server of the test's own that keeps what it has stored when it is killed.
 type server struct {
@@ -220,24 +220,12 @@ func (c *client) ask(args string) <-chan answer {
 
 func receive[T any](t testing.TB, what string, from <-chan T) T {
 	t.Helper()
-	select {
-	case value := <-from:
-		return value
-	case <-time.After(patience):
-		t.Fatalf("%s: nothing came", what)
-		panic("unreachable")
-	}
+	return await.Value(t, what, from)
 }
 
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for late := time.After(patience); !condition(); {
-		select {
-		case <-late:
-			t.Fatal("not ", what)
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
+	await.True(t, what, condition)
 }
 
 // route is a configured route with a change.

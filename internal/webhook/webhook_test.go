@@ -28,13 +28,14 @@ import (
 
 	"github.com/carillon-io/carillon/internal/config"
 	"github.com/carillon-io/carillon/internal/webhook"
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/carillon-io/carillon/test/redistest"
 )
 
 const (
 	route    = "orders"
 	secret   = "hush"
-	patience = 60 * time.Second // for what must happen; nothing waits for it to pass unless a test fails
+	patience = await.Limit
 )
 
 // TestMain is also the process that one test stops and wakes.
@@ -151,13 +152,7 @@ func run(t *testing.T, client *goredis.Client, routes map[string]config.Route) (
 
 func receive[T any](t *testing.T, from <-chan T) T {
 	t.Helper()
-	select {
-	case v := <-from:
-		return v
-	case <-time.After(patience):
-		t.Fatal("nothing came")
-		panic("unreachable")
-	}
+	return await.Value(t, "value", from)
 }
 
 func TestWebhook_EntriesAreCloudEvents(t *testing.T) {
@@ -202,14 +197,7 @@ func count(t *testing.T, registry *prometheus.Registry, result string) float64 {
 
 func eventually(t *testing.T, is func() bool) {
 	t.Helper()
-	late := time.After(patience)
-	for !is() {
-		select {
-		case <-late:
-			t.Fatal("not in time")
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
+	await.True(t, "so", is)
 }
 
 // answers are the acknowledgements that were written for node n1.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/carillon-io/carillon/pkg/backend"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
+	"github.com/carillon-io/carillon/test/await"
 )
 
 func TestConsumer_EntriesArriveWithAllTheirFields(t *testing.T) {
@@ -52,13 +53,7 @@ func TestConsumer_EntriesArriveWithAllTheirFields(t *testing.T) {
 
 func receive[T any](t *testing.T, c <-chan T) T {
 	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(patience):
-		t.Fatal("nothing came")
-		panic("unreachable")
-	}
+	return await.Value(t, "value", c)
 }
 
 func TestConsumer_AnswersReachTheInboxOfTheGateway(t *testing.T) {

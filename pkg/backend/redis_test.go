@@ -11,11 +11,11 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/pkg/backend"
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/carillon-io/carillon/test/redistest"
 )
 
-// patience is for what must happen; nothing waits for it to pass unless a test fails.
-const patience = 60 * time.Second
+const patience = await.Limit
 
 // startServer starts a redis-server of the test's own that keeps what it stores over restarts.
 func startServer(t *testing.T) *redistest.Server {
@@ -25,11 +25,7 @@ func startServer(t *testing.T) *redistest.Server {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
-		}
-	}
+	await.True(t, what, is)
 }
 
 // route writes entries as gateways do.

@@ -15,6 +15,7 @@ import (
 	"github.com/carillon-io/carillon/internal/rediswire"
 	"github.com/carillon-io/carillon/pkg/emitter"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
+	"github.com/carillon-io/carillon/test/await"
 )
 
 // ear hears everything that is published on a Redis of its own.
@@ -41,7 +42,7 @@ func (e *ear) hear(t *testing.T) (channel, payload string) {
 	select {
 	case m := <-e.messages:
 		return m.Channel, m.Payload
-	case <-time.After(10 * time.Second):
+	case <-time.After(await.Limit):
 		t.Fatal("nothing was published")
 		return "", ""
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/carillon-io/carillon/test/await"
 )
 
 func TestPing_AsksTheClientForASignOfLife(t *testing.T) {
@@ -121,7 +122,7 @@ func TestAwaitRoom_CallsWhenWhatWaitsIsTaken(t *testing.T) {
 	}
 	select {
 	case <-room:
-	case <-time.After(10 * time.Second):
+	case <-time.After(await.Limit):
 		t.Fatal("not called")
 	}
 	if !c.session.AwaitRoom(20<<10, nil) {
@@ -140,7 +141,7 @@ func TestAwaitRoom_CallsWhenTheSessionEnds(t *testing.T) {
 	c.session.Close(engine.SlowConsumer)
 	select {
 	case <-room:
-	case <-time.After(10 * time.Second):
+	case <-time.After(await.Limit):
 		t.Fatal("not called")
 	}
 	if !c.session.AwaitRoom(20<<10, nil) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -69,7 +70,7 @@ func TestCut_DoesNotWaitForAReceiver(t *testing.T) {
 	write(t, conn, "\x81\x82\x00\x00\x00\x004x")
 	s.eventually("the receiver is busy", func() bool { return engine.Blocked(c.session) })
 	c.session.Close(engine.SlowConsumer)
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(await.Deadline())
 	if _, err := io.Copy(io.Discard, conn); err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Errorf("not cut while the receiver is busy: %v", err)
 	}
@@ -95,7 +96,7 @@ func TestClose_LastsAsLongAsTheClientMakesProgress(t *testing.T) {
 	c.session.Close(engine.ForcedClose)
 	began, got, buffer := time.Now(), 0, make([]byte, size/300)
 	for {
-		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetReadDeadline(await.Deadline())
 		n, err := conn.Read(buffer)
 		got += n
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/carillon-io/carillon/test/await"
 )
 
 func TestDone_TellsAReceiverThatBlocksOfTheEnd(t *testing.T) {
@@ -22,7 +23,7 @@ func TestDone_TellsAReceiverThatBlocksOfTheEnd(t *testing.T) {
 	go s.Server.Close() // which waits for the receiver
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(await.Limit):
 		t.Error("not done")
 	}
 	close(hold)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -192,7 +193,7 @@ func FuzzServer_WebSocketBytes(f *testing.F) {
 				defer close(received)
 				_, _ = io.Copy(io.Discard, here)
 			}()
-			_ = here.SetWriteDeadline(time.Now().Add(10 * time.Second)) // a server that has closed reads no more
+			_ = here.SetWriteDeadline(await.Deadline()) // a server that has closed reads no more
 			_, _ = here.Write(stream)
 			synctest.Wait()
 			_ = here.Close()

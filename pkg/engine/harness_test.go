@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/engine"
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/gorilla/websocket"
 )
 
@@ -166,7 +167,7 @@ func (s *server) wantMessage(c *client, data string, binary bool) {
 		if got.data != data || got.binary != binary {
 			s.t.Errorf("received %+v, want %q, binary %v", got, data, binary)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(await.Limit):
 		s.t.Fatalf("received nothing, want %q", data)
 	}
 }
@@ -174,7 +175,7 @@ func (s *server) wantMessage(c *client, data string, binary bool) {
 // eventually polls a condition that nothing announces.
 func (s *server) eventually(what string, condition func() bool) {
 	s.t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(await.Limit)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !condition() {

@@ -8,7 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/carillon-io/carillon/test/await"
 )
 
 // raw opens a connection and writes head to it.
@@ -36,7 +37,7 @@ func write(t *testing.T, conn net.Conn, data string) {
 func readAll(t *testing.T, conn net.Conn) string {
 	t.Helper()
 	var b bytes.Buffer
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(await.Deadline())
 	if _, err := io.Copy(&b, conn); err != nil && b.Len() == 0 && !strings.Contains(err.Error(), "reset") {
 		t.Errorf("read: %v", err)
 	}
@@ -46,7 +47,7 @@ func readAll(t *testing.T, conn net.Conn) string {
 // readUntil reads until what it has read ends in last.
 func readUntil(t *testing.T, conn net.Conn, last string) string {
 	t.Helper()
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(await.Deadline())
 	var got []byte
 	r := bufio.NewReader(conn)
 	for !strings.HasSuffix(string(got), last) {
@@ -61,7 +62,7 @@ func readUntil(t *testing.T, conn net.Conn, last string) string {
 
 func readResponse(t *testing.T, conn net.Conn) answer {
 	t.Helper()
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(await.Deadline())
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ func TestHold_CountsAuthAndUnfinishedPackets(t *testing.T) {
 	base := value(t, registry, "carillon_inbound_bytes")
 	holds := func(what string, least, most int) {
 		t.Helper()
-		deadline := time.After(10 * time.Second)
+		deadline := time.After(patience)
 		for {
 			got := int(value(t, registry, "carillon_inbound_bytes") - base)
 			if got >= least && got <= most {

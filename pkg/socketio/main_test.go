@@ -11,14 +11,14 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must happen.
-const patience = 10 * time.Second
+const patience = await.Limit
 
 // serve starts a server on loopback, and runs its adapter.
 func serve(t testing.TB, cfg socketio.Config) (*socketio.Server, string) {
@@ -164,13 +164,7 @@ func (p *peer) hangup() { _ = p.ws.Close() }
 // receive takes what a handler reported.
 func receive[T any](t testing.TB, from <-chan T) T {
 	t.Helper()
-	select {
-	case v := <-from:
-		return v
-	case <-time.After(patience):
-		t.Fatal("nothing came")
-		panic("unreachable")
-	}
+	return await.Value(t, "value", from)
 }
 
 // nothing checks that a channel is empty now.

@@ -4,9 +4,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/carillon-io/carillon/pkg/socketio"
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -42,16 +42,7 @@ func value(t *testing.T, registry prometheus.Gatherer, name string, labels ...st
 // eventually waits for a condition that nothing announces.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(patience)
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("not in time: %s", what)
-		}
-	}
+	await.True(t, what, condition)
 }
 
 func TestVolatile_IsDroppedForAWebSocketThatIsBehind(t *testing.T) {

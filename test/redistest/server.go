@@ -15,15 +15,13 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/carillon-io/carillon/test/program"
 )
 
 // Durable are options of a server that stores what it acknowledges before it does. With another appendfsync than always a
 // server answers up to two seconds before it writes.
 var Durable = []string{"--appendonly", "yes", "--appendfsync", "always"}
-
-// patience is for what must happen; a test waits for it to pass only when it fails.
-const patience = time.Minute
 
 // Server is a redis-server of a test. Its methods are for the goroutine of the test, those of Client for all.
 type Server struct {
@@ -165,13 +163,5 @@ func StartSentinel(t testing.TB, master *Server) *Server {
 
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for late := time.After(patience); !condition(); {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("after %s: not %s", patience, what)
-		}
-	}
+	await.True(t, what, condition)
 }

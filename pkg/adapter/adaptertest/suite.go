@@ -14,7 +14,7 @@ import (
 type Factory func(t *testing.T, n int) []adapter.Adapter
 
 // deadline is for what must happen; nothing waits for it to pass unless a test fails.
-const deadline = 20 * time.Second
+const deadline = time.Minute
 
 // The namespaces that every node of the suite has open.
 const (

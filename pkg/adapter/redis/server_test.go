@@ -5,15 +5,14 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/carillon-io/carillon/test/await"
 	"github.com/carillon-io/carillon/test/redistest"
 )
 
-// patience is for what must happen; nothing waits for it to pass unless a test fails.
-const patience = 20 * time.Second
+const patience = await.Limit
 
 // server is a redis-server of the test's own, without persistence: after a restart it is empty.
 type server struct {
@@ -76,16 +75,7 @@ func (s *server) subscribers(channel string) int {
 // eventually polls a condition.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(patience)
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("after %s: not %s", patience, what)
-		}
-	}
+	await.True(t, what, condition)
 }
 
 func numbered(name string, i int) string { return `["` + name + `",` + strconv.Itoa(i) + `]` }

@@ -13,6 +13,7 @@ import (
 	"github.com/carillon-io/carillon/pkg/engine"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/socketiotest"
+	"github.com/carillon-io/carillon/test/await"
 	"go.uber.org/goleak"
 )
 
@@ -43,7 +44,7 @@ func rooms(t *testing.T) *socketio.Server {
 			s.On("bye", func() { s.Disconnect() })
 			s.On("cut", func() { s.CloseConnection() })
 			s.On("ask", func(ack socketio.Ack) {
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), await.Limit)
 				defer cancel()
 				got, err := s.EmitWithAck(ctx, "question", "name?")
 				_ = ack.Send(fmt.Sprintf("%s %v", got.JSON, err))
