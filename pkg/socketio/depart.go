@@ -72,6 +72,7 @@ type departing struct {
 	token   string
 	session *recovery.Session
 	entry   string // in the registry, as this node has it, or the peer found it
+	peer    string // the tag of the node that fetches it; empty: it did not say so
 	stop    func() // of the hub's Follow
 	held    *Namespace
 
@@ -100,7 +101,7 @@ func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveA
 		return reserveAnswer{}, fmt.Errorf("socketio: wait for a session that arrives: %w", err)
 	}
 	arrived()
-	d := &departing{nsp: n, token: rand.Text(), entry: request.Entry, held: n}
+	d := &departing{nsp: n, token: rand.Text(), entry: request.Entry, peer: request.By, held: n}
 	d.mu.Lock() // once the claim counts, a later one may end it at any time, which waits for the rest
 	defer d.mu.Unlock()
 	session, refused := d.claim(ctx, request)
@@ -350,6 +351,22 @@ func (d *departing) fail() {
 	default:
 		d.leave()
 	}
+}
+
+// bequeath ends a move of a node that ends. A session that the peer has been handed goes on there: whatever becomes of it, it
+// would end here. It is entered as the peer's, which may not have done so yet, for claims elsewhere that no longer reach this node.
+func (d *departing) bequeath() {
+	d.mu.Lock()
+	offered := d.offered && !d.over
+	d.mu.Unlock()
+	if !offered || d.peer == "" {
+		d.fail()
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), d.nsp.io.cfg.Recovery.MoveTimeout)
+	defer cancel()
+	_, _ = d.nsp.io.cfg.Recovery.Peers.Swap(ctx, d.session.PID(), d.entry, nextEntry(d.entry, d.peer)) // else the peer does
+	d.leave()
 }
 
 // close ends what reserve has begun; false: it has ended before.

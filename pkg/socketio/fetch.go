@@ -108,7 +108,7 @@ type fetching struct {
 
 func (f *fetching) run(ctx context.Context) (*recovery.Refusal, error) {
 	var reserved reserveAnswer
-	request := reserveRequest{Namespace: f.nsp.name, PID: f.claim.PID, Offset: f.claim.Offset, Entry: f.entry}
+	request := reserveRequest{Namespace: f.nsp.name, PID: f.claim.PID, Offset: f.claim.Offset, Entry: f.entry, By: f.nsp.io.cfg.Engine.Tag()}
 	if err := f.ask(ctx, callReserve, request, &reserved); err != nil {
 		return nil, err
 	}

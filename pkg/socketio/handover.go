@@ -20,28 +20,51 @@ const (
 	offerPause = 100 * time.Millisecond // between two offers
 )
 
+// handsOver reports whether sessions of this server can become another one's.
+func (io *Server) handsOver() bool { return io.cfg.Recovery.Peers != nil && io.hubs.Recovery != nil }
+
 // handOver has other servers fetch the sessions whose clients have not come back yet, until ctx ends. What is left then ends
-// with this server.
-func (io *Server) handOver(ctx context.Context) {
-	if io.cfg.Recovery.Peers == nil || io.hubs.Recovery == nil {
+// with this server. drained is closed when no more sessions can become absent.
+func (io *Server) handOver(ctx context.Context, drained <-chan struct{}) {
+	if !io.handsOver() {
 		return
 	}
-	for offers := 0; ctx.Err() == nil; {
-		all := io.absentSessions()
+	defer func() {
+		if left := len(io.absentSessions()); left > 0 {
+			io.log.Warn("absent sockets are given up, which no other server has taken", zap.Int("sockets", left))
+		}
+	}()
+	offers := make(map[adopted]int) // how often each session was offered
+	for ctx.Err() == nil {
+		last := isClosed(drained)
+		var all []adopted
+		for _, one := range io.absentSessions() {
+			if offers[one] < mostOffers {
+				offers[one]++
+				all = append(all, one)
+			}
+		}
 		switch {
-		case len(all) == 0 && io.moves.quiet():
-			return
 		case len(all) > 0:
-			if offers == mostOffers || !io.offerAll(ctx, all) {
-				io.log.Warn("absent sockets are given up, which no other server has taken", zap.Int("sockets", len(all)))
+			if !io.offerAll(ctx, all) {
 				return
 			}
-			offers++
+		case last && io.moves.quiet():
+			return
 		}
-		select { // sessions that are on their way to other servers are none of all, and may stay here yet
+		select { // sessions on their way from or to this server may be here again, or only now
 		case <-ctx.Done():
 		case <-time.After(offerPause):
 		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -93,7 +116,8 @@ func (io *Server) absentSessions() (list []adopted) {
 
 var errLeaving = errors.New("socketio: this server leaves as well")
 
-// adopt fetches sessions of a server that leaves.
+// adopt fetches sessions of a server that leaves. Those that it has begun with it takes also when that server has left meanwhile:
+// all that it needs then may be here.
 func (io *Server) adopt(ctx context.Context, request adoptRequest) (struct{}, error) {
 	if io.moves.leaving.Load() {
 		return struct{}{}, errLeaving
@@ -106,7 +130,7 @@ func (io *Server) adopt(ctx context.Context, request adoptRequest) (struct{}, er
 			break
 		}
 		fetching.Go(func() {
-			io.adoptOne(ctx, one, request.Node)
+			io.adoptOne(context.WithoutCancel(ctx), one, request.Node)
 			<-turns
 		})
 	}

@@ -1,6 +1,7 @@
 package socketio_test
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,6 +120,57 @@ func TestHandover_WhatWasNotTakenIsOfferedAgain(t *testing.T) {
 	<-s.leave(t, 0)
 	delete(s.peers[1].urls, "tag0")
 	c.url = s.urls[1]
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	c.expectEvents(`["2"]`)
+}
+
+// TestHandover_AConnectionThatDoesNotLetGo, such as one that is half open, costs no client its session, its own neither.
+func TestHandover_AConnectionThatDoesNotLetGo(t *testing.T) {
+	const patience = 4 * time.Second // less than a WebSocket's client may take to answer a Close frame
+	s := inMemory(t, 2, func(cfg *socketio.Config) { cfg.DrainWindow = time.Millisecond })
+	c, socket := s.inRoom(t)
+	silent, _ := s.inRoom(t)
+	c.expectEvents(`["1"]`)
+	s.away(t, c, socket)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_ = s.nodes[0].Shutdown(ctx) // one had to be cut
+	delete(s.peers[1].urls, "tag0")
+	for _, client := range []*returning{c, silent} {
+		client.url = s.urls[1]
+		if !client.back() {
+			t.Fatal("not recovered")
+		}
+		client.expectEvents(`["2"]`)
+	}
+}
+
+// TestHandover_TheServerEndsInTheMiddle: what it has handed over is the other server's, although that has not entered it yet, and
+// a client that comes back to a third one finds it there.
+func TestHandover_TheServerEndsInTheMiddle(t *testing.T) {
+	s := inMemory(t, 3, func(cfg *socketio.Config) { cfg.DrainWindow = time.Millisecond })
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	entering := newBarrier(t, "tag1 ")
+	s.log.before = entering.pass
+	ctx, end := context.WithCancel(t.Context())
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		_ = s.nodes[0].Shutdown(ctx)
+	}()
+	<-entering.reached
+	end()
+	<-left
+	eventually(t, "the session is entered as the other server's", func() bool {
+		entry, _ := s.log.Entry(t.Context(), c.pid)
+		return entry == "tag1 1"
+	})
+	delete(s.peers[2].urls, "tag0")
+	time.AfterFunc(moment, entering.open)
+	c.url = s.urls[2]
 	if !c.back() {
 		t.Fatal("not recovered")
 	}

@@ -53,11 +53,11 @@ func (m *moves) arrive(ctx context.Context, nsp, pid string) (done func(), err e
 	}, nil
 }
 
-// quiet reports whether no session is on its way to another server.
+// quiet reports whether no session is on its way to or from another server.
 func (m *moves) quiet() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.departing) == 0
+	return len(m.departing) == 0 && len(m.arriving) == 0
 }
 
 func (m *moves) add(d *departing) {
@@ -81,7 +81,7 @@ func (m *moves) remove(d *departing) {
 	delete(m.departing, d.token)
 }
 
-// settle ends the moves that are under way.
+// settle ends the moves that are under way, of a server that ends.
 func (m *moves) settle() {
 	m.mu.Lock()
 	all := make([]*departing, 0, len(m.departing))
@@ -90,7 +90,7 @@ func (m *moves) settle() {
 	}
 	m.mu.Unlock()
 	for _, d := range all {
-		d.fail()
+		m.running.Go(d.bequeath)
 	}
 	m.running.Wait()
 }

@@ -46,6 +46,7 @@ type reserveRequest struct {
 	PID       string `json:"pid"`
 	Offset    string `json:"offset,omitempty"` // that the client has received last
 	Entry     string `json:"entry,omitempty"`  // in the registry
+	By        string `json:"by,omitempty"`     // the tag of the node that asks
 }
 
 type reserveAnswer struct {

@@ -202,27 +202,54 @@ func (io *Server) Engine() *engine.Server { return io.engine }
 
 // Shutdown drains: it refuses new connections, closes the open ones evenly over Config.DrainWindow, each after what was
 // queued for it, and waits until their disconnect handlers have returned. Clients come back, to another node, which fetches
-// their sessions; those of clients that have not yet are handed to other nodes at the end. When ctx ends first, what is left is cut and the error is ctx's. It must not be called from a handler.
+// their sessions; those of clients that have not yet are handed to other nodes from the end of the window on. For that, clients
+// that do not let go are cut when half of what ctx gives beyond the window is over. When ctx ends first, what is left is cut. The
+// error is then that of a context. It must not be called from a handler.
 func (io *Server) Shutdown(ctx context.Context) error {
 	io.moves.leaving.Store(true)
-	err := io.engine.Drain(ctx, io.cfg.DrainWindow)
+	drained := make(chan struct{})
+	handed := make(chan struct{})
+	go func() {
+		defer close(handed)
+		select {
+		case <-time.After(io.cfg.DrainWindow):
+		case <-drained:
+		}
+		io.handOver(ctx, drained)
+	}()
+	letting, cancel := io.letGoWithin(ctx)
+	defer cancel()
+	err := io.engine.Drain(letting, io.cfg.DrainWindow)
 	io.engine.Close()
 	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		io.conns.Wait()
-		io.handOver(ctx)
+		close(drained)
+		<-handed
 		io.settle()
-		close(done)
 	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		if err == nil {
+			return fmt.Errorf("socketio: wait for handlers: %w", ctx.Err())
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("socketio: drain: %w", err)
 	}
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("socketio: wait for handlers: %w", ctx.Err())
+	return nil
+}
+
+// letGoWithin is how long a drain waits for its clients: a connection that is half open lets go of nothing, and would leave no
+// time for the sessions of all others.
+func (io *Server) letGoWithin(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, bounded := ctx.Deadline()
+	if !bounded || !io.handsOver() {
+		return context.WithCancel(ctx)
 	}
+	return context.WithDeadline(ctx, end.Add(-(time.Until(end)-io.cfg.DrainWindow)/2))
 }
 
 // Close ends every session at once and waits until the handlers have returned. It must not be called from a handler.
