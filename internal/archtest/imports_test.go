@@ -20,6 +20,7 @@ const module = "github.com/carillon-io/carillon/"
 var allowed = map[string][]string{
 	"internal/eioproto":       nil,
 	"internal/frame":          {"internal/eioproto", "internal/wsframe"},
+	"internal/wsconn":         {"internal/frame", "internal/idle", "internal/wsframe"},
 	"internal/idle":           nil,
 	"internal/wsframe":        nil,
 	"internal/outbox":         nil,
@@ -57,7 +58,7 @@ var allowed = map[string][]string{
 	"pkg/backend":       {"pkg/socketio/packet"},
 	"internal/upstream": {"internal/config", "internal/redisconn", "pkg/socketio/packet"},
 
-	"pkg/engine":     {"internal/alarm", "internal/eioproto", "internal/frame", "internal/idle", "internal/outbox", "internal/wsframe", "internal/yield"},
+	"pkg/engine":     {"internal/alarm", "internal/eioproto", "internal/frame", "internal/outbox", "internal/wsconn", "internal/wsframe", "internal/yield"},
 	"internal/relay": {"internal/idle"},
 
 	"internal/alarm":         nil,

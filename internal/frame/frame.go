@@ -29,8 +29,8 @@ var (
 	Noop  = New(eioproto.Noop, nil)
 	Close = New(eioproto.Close, nil)
 
-	// plainPing is the ping of plain sessions, a control frame of WebSocket's own.
-	plainPing = &Frame{wire: encode(wsframe.Final|wsframe.Ping, "", nil), kind: eioproto.Ping}
+	// plainPing is the ping of plain sessions.
+	plainPing = NewControl(wsframe.Ping, nil)
 )
 
 // NewMessage makes the frame of one message. data is copied. received is when the publish it stems from came in; zero: not
@@ -67,6 +67,15 @@ func (f *Frame) stamp(received time.Time) *Frame {
 func (f *Frame) Uncompressed() *Frame {
 	f.verbatim = true
 	return f
+}
+
+// NewControl makes a control frame of WebSocket's own, a ping or a pong, with a payload of up to wsframe.MaxControl bytes.
+func NewControl(opcode byte, payload []byte) *Frame {
+	kind := byte(eioproto.Ping)
+	if opcode == wsframe.Pong {
+		kind = eioproto.Pong
+	}
+	return &Frame{wire: encode(wsframe.Final|opcode, "", payload), kind: kind}
 }
 
 // New makes the frame of a text packet; kind is its type as eioproto has it. data is copied.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
+	"github.com/carillon-io/carillon/internal/wsconn"
 )
 
 // writeAnswer writes one batch as the body of a poll. It returns nil only when all of it was flushed to the connection.
@@ -140,26 +141,28 @@ func weightOf(parameters string) float64 {
 // largest is how much one call writes where its progress cannot be seen from outside.
 const largest = 64 << 10
 
+var answerChunks = sync.Pool{New: func() any { return new([wsconn.Chunk]byte) }}
+
 // coalescer writes many small pieces in few writes, and large ones in parts, each of which is progress of the session's client.
 type coalescer struct {
 	session *Session
 	w       io.Writer
-	buffer  *[chunk]byte
+	buffer  *[wsconn.Chunk]byte
 	used    int
 	written int
 	err     error
 }
 
 func newCoalescer(s *Session, w io.Writer) coalescer {
-	return coalescer{session: s, w: w, buffer: chunks.Get().(*[chunk]byte)}
+	return coalescer{session: s, w: w, buffer: answerChunks.Get().(*[wsconn.Chunk]byte)}
 }
 
 // add takes a piece over. It does not keep p.
 func (c *coalescer) add(p []byte) {
-	if len(p) > chunk-c.used {
+	if len(p) > wsconn.Chunk-c.used {
 		c.flush()
 	}
-	if len(p) >= chunk {
+	if len(p) >= wsconn.Chunk {
 		c.write(p)
 		return
 	}
@@ -187,6 +190,6 @@ func (c *coalescer) write(p []byte) {
 // close writes the rest and gives the buffer back.
 func (c *coalescer) close() error {
 	c.flush()
-	chunks.Put(c.buffer)
+	answerChunks.Put(c.buffer)
 	return c.err
 }

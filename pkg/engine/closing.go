@@ -1,49 +1,26 @@
 package engine
 
 import (
-	"errors"
-	"io"
-	"net"
-	"os"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/wsconn"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
-// Times of closing that the protocol does not set.
-const (
-	// closeStall is how long the client of a closing WebSocket session may take nothing of what waits for it.
-	closeStall = 5 * time.Second
-	// closeReply is how long we read on after our Close frame once the client has everything.
-	closeReply = 2 * time.Second
-	// closeLimit is how long closing may take for a client that makes progress.
-	closeLimit = time.Minute
-	// closePoll is how long a closing polling session waits for the GET that fetches its end.
-	closePoll = 30 * time.Second
-)
-
-// patience watches whether the peer of a connection that is being closed takes what waits for it.
-type patience struct {
-	stall time.Duration // allowed without progress
-	until time.Time
-	taken uint64
-}
-
-func newPatience(stall time.Duration) patience {
-	return patience{stall: stall, until: time.Now().Add(closeLimit)}
-}
+// closePoll is how long a closing polling session waits for the GET that fetches its end.
+const closePoll = 30 * time.Second
 
 // closing is what is known of a WebSocket session that closes and has still to deliver its outbox.
 type closing struct {
-	patience
+	wsconn.Patience
 	farewell
 }
 
 // farewell is the last that a WebSocket's client receives.
 type farewell struct {
-	code wsframe.CloseCode // 0: none
-	text string
-	last *Frame // a message before the Close frame; nil: none
+	code    wsframe.CloseCode // 0: none
+	text    string
+	message *Frame // a message before the Close frame; nil: none
 }
 
 // A Farewell is a Receiver of a plain WebSocket session that chooses the last that its client receives.
@@ -81,50 +58,19 @@ func (s *Session) silently() bool {
 	return s.toReturnLocked() && s.request.byOkHTTP() && !s.codec.Plain()
 }
 
-// left is how long to wait before asking again, 0 when there has been no progress since or enough time has passed.
-func (p *patience) left(c *wsConn) time.Duration {
-	taken, pending := c.taken()
-	progress := taken > p.taken
-	p.taken = taken
-	switch {
-	case !progress || time.Now().After(p.until):
-		return 0
-	case pending:
-		return p.stall
-	}
-	return min(closeReply, p.stall)
-}
-
 // closeSocketLocked begins to close a WebSocket session: what is queued and a Close frame have still to be written.
 func (s *Session) closeSocketLocked(f farewell) {
-	s.closing = &closing{newPatience(s.server.patience), f}
-	s.setDueLocked(s.server.now() + s.closing.stall)
+	s.closing = &closing{wsconn.NewPatience(s.server.patience), f}
+	s.setDueLocked(s.server.now() + s.closing.Stall)
 }
 
 // extendClosingLocked gives a closing session more time if its client has made progress.
 func (s *Session) extendClosingLocked() bool {
-	left := s.closing.left(s.socket)
+	left := s.closing.Left(s.socket)
 	if left > 0 {
 		s.setDueLocked(s.server.now() + left)
 	}
 	return left > 0
-}
-
-// discard reads until the peer hangs up, or takes and says nothing more.
-func (c *wsConn) discard(p patience) {
-	p.taken, _ = c.taken()
-	for {
-		_, err := io.Copy(io.Discard, c.Conn)
-		var timeout net.Error
-		if err == nil || !errors.As(err, &timeout) || !errors.Is(err, os.ErrDeadlineExceeded) {
-			return
-		}
-		left := p.left(c)
-		if left == 0 {
-			return
-		}
-		_ = c.Conn.SetReadDeadline(time.Now().Add(left)) // fails only on a closed connection
-	}
 }
 
 // CloseReason says why a session ended, in Node's words where Node has one.

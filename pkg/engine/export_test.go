@@ -3,12 +3,14 @@ package engine
 import (
 	"net"
 	"time"
+
+	"github.com/carillon-io/carillon/internal/wsconn"
 )
 
 // What makes a connection busy.
 const (
-	Busy  = frequently
-	Quiet = quiet
+	Busy  = wsconn.Busy
+	Quiet = wsconn.Quiet
 )
 
 // Polling reports whether a GET of the session waits.
@@ -36,31 +38,18 @@ func Flushing(s *Server) (flushers, sessions int) {
 }
 
 // Parked reports whether the session's WebSocket waits for input without a reader.
-func Parked(s *Session) bool {
-	s.mu.Lock()
-	conn := s.socket
-	s.mu.Unlock()
-	conn.mu.Lock()
-	defer conn.mu.Unlock()
-	return conn.reading == readParked
-}
+func Parked(s *Session) bool { return socket(s).Parked() }
 
 // Asleep reports whether nothing but the descriptor is left of the session's connection.
-func Asleep(s *Session) bool {
-	s.mu.Lock()
-	conn := s.socket
-	s.mu.Unlock()
-	return !conn.socket.Awake()
-}
+func Asleep(s *Session) bool { return socket(s).Asleep() }
 
 // CloseFrameSent reports whether the session's WebSocket has written its Close frame.
-func CloseFrameSent(s *Session) bool {
+func CloseFrameSent(s *Session) bool { return socket(s).CloseFrameWritten() }
+
+func socket(s *Session) *wsconn.Conn {
 	s.mu.Lock()
-	conn := s.socket
-	s.mu.Unlock()
-	conn.mu.Lock()
-	defer conn.mu.Unlock()
-	return conn.writing == writeClosed
+	defer s.mu.Unlock()
+	return s.socket
 }
 
 // Congest writes below TLS until the kernel takes no more, and then asks for the rest to be written, as the reader does for what TLS
@@ -69,13 +58,8 @@ func Congest(s *Session) bool {
 	s.mu.Lock()
 	conn, busy := s.socket, s.lease != leaseNone
 	s.mu.Unlock()
-	if busy {
+	if busy || !conn.Congest() {
 		return false
-	}
-	for piece := make([]byte, 10_000); !conn.resting(); {
-		if _, err := conn.below.Write(piece); err != nil {
-			return false
-		}
 	}
 	s.kick()
 	return true

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/wsconn"
 	"github.com/carillon-io/carillon/internal/yield"
 )
 
@@ -40,11 +41,8 @@ const (
 type flusher struct {
 	flushers *flushers
 	retired  bool
-	call     writeCall
+	writer   *wsconn.Writer // which retires before it waits
 }
-
-// retired is the flusher of a write that may wait: it serves one session only.
-var retired = &flusher{retired: true}
 
 var idleFlushers sync.Pool
 
@@ -53,7 +51,7 @@ func newFlusher() *flusher {
 		return w
 	}
 	w := &flusher{}
-	w.call.prepare(w)
+	w.writer = wsconn.NewWriter(w.retire)
 	return w
 }
 
@@ -127,7 +125,7 @@ func (f *flushers) work() {
 				stay = max(flushStay, since.Sub(now))
 			}
 		}
-		s.flush(w)
+		s.flush(w.writer)
 	}
 	idleFlushers.Put(w)
 }

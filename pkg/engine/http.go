@@ -5,6 +5,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
+	"github.com/carillon-io/carillon/internal/wsconn"
 )
 
 // request is what the query says.
@@ -25,7 +26,7 @@ func readRequest(r *http.Request) request {
 		transport: query.Get("transport"),
 		revision:  3, // as with Node's server, whatever else the client says
 		base64:    query.Get("b64") != "",
-		upgrade:   offersUpgrade(r),
+		upgrade:   wsconn.Requested(r),
 	}
 	if query.Get("EIO") == "4" {
 		q.revision = 4
@@ -141,7 +142,7 @@ func (s *Server) checkHandshake(r *http.Request, q request) (*Refusal, string) {
 func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q request) {
 	if q.upgrade {
 		if s.mayUpgrade(w, r, q) {
-			s.serveWebSocket(w, r, q.webSocketCodec(), offeredFirst(r), s.handler)
+			s.serveWebSocket(w, r, q.webSocketCodec(), wsconn.FirstProtocol(r), s.handler)
 		}
 		return
 	}
@@ -182,9 +183,9 @@ func (s *Server) mayUpgrade(w http.ResponseWriter, r *http.Request, q request) b
 	if q.transport != transportPolling {
 		return true
 	}
-	conn := &wsConn{}
-	if s.acceptWebSocket(conn, w, r, q.webSocketCodec(), offeredFirst(r)) == nil {
-		conn.linger(nil)
+	conn := &wsconn.Conn{}
+	if s.acceptWebSocket(conn, w, r, q.webSocketCodec(), wsconn.FirstProtocol(r)) == nil {
+		conn.Linger(nil)
 	}
 	return false
 }
@@ -196,10 +197,10 @@ func upgradeFault(w http.ResponseWriter, r *http.Request) *Refusal {
 		return faultBadMethod.because("method " + r.Method)
 	case r.ProtoMajor != 1:
 		return faultBadRequest.because("a WebSocket over " + r.Proto)
-	case !validKey(r):
+	case !wsconn.ValidKey(r):
 		return &Refusal{Status: http.StatusBadRequest, Code: 3, Message: "Missing or invalid Sec-WebSocket-Key header"}
-	case !knownVersion(r):
-		w.Header().Set("Sec-WebSocket-Version", "13, 8")
+	case !wsconn.KnownVersion(r):
+		w.Header().Set("Sec-WebSocket-Version", wsconn.Versions)
 		return &Refusal{Status: http.StatusBadRequest, Code: 3, Message: "Missing or invalid Sec-WebSocket-Version header"}
 	}
 	return nil

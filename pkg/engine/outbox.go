@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/internal/frame"
+	"github.com/carillon-io/carillon/internal/wsconn"
 )
 
 // Send queues the frames of one message, all of them or none, without waiting. It reports whether they were queued: not
@@ -61,7 +62,7 @@ func (s *Session) kickLocked() {
 	}
 	switch {
 	case s.socket != nil:
-		if !s.outbox.Empty() || s.socket.pong != nil || s.state == stateClosing && s.socket.mayQueue() || s.socket.owesRest() {
+		if !s.outbox.Empty() || s.pong != nil || s.state == stateClosing && s.socket.MayQueue() || s.socket.OwesRest() {
 			s.lease = leaseFlush
 			s.startFlush()
 		}
@@ -98,36 +99,36 @@ func (s *Session) dropOutboxLocked() {
 // startFlush has the outbox written; the caller has set the lease for it. A write to a connection without a descriptor may wait
 // at any time: it has a goroutine to itself.
 func (s *Session) startFlush() {
-	if s.socket.socket == nil {
-		go s.flush(retired)
+	if s.socket.Waits() {
+		go s.flush(wsconn.Blocking)
 		return
 	}
 	s.server.flushers.start(s)
 }
 
 // flush writes what the outbox holds and gives leaseFlush back. What was queued meanwhile gets another turn.
-func (s *Session) flush(w *flusher) {
+func (s *Session) flush(w *wsconn.Writer) {
 	s.mu.Lock()
 	conn := s.socket
-	last := s.state == stateClosing && conn.startClose()
-	if s.state == stateClosed || s.outbox.Empty() && conn.pong == nil && !last && !conn.owesRest() {
+	last := s.state == stateClosing && conn.StartClose()
+	if s.state == stateClosed || s.outbox.Empty() && s.pong == nil && !last && !conn.OwesRest() {
 		s.lease = leaseNone
 		s.mu.Unlock()
 		return
 	}
 	batch, bytes := s.outbox.Take()
-	if len(batch) > 1 && bytes > chunk {
+	if len(batch) > 1 && bytes > wsconn.Chunk {
 		s.server.flushers.fallBehind()
 	}
-	pong := conn.pong
-	conn.pong = nil
+	pong := s.pong
+	s.pong = nil
 	s.mu.Unlock()
 
-	n, err := conn.writeBatch(w, pong, batch, last)
+	n, err := conn.Write(w, pong, batch, last)
 	if err != nil {
 		s.server.dropped(dropFailed, frame.Messages(batch))
 	} else {
-		s.server.metrics.written(socketTransport(conn.codec), batch, n)
+		s.server.metrics.written(socketTransport(*conn.Codec()), batch, n)
 	}
 
 	s.mu.Lock()
@@ -139,8 +140,8 @@ func (s *Session) flush(w *flusher) {
 		return
 	}
 	if last {
-		s.closing.taken, _ = conn.taken()
-		s.setDueLocked(s.server.now() + closeReply)
+		s.closing.Note(conn)
+		s.setDueLocked(s.server.now() + wsconn.Reply)
 	}
 	s.kickLocked()
 }
@@ -152,7 +153,7 @@ const slowAfter = 5 * time.Second
 // comes. Session.mu guards it.
 type slowness struct {
 	progress time.Duration // when the client was last seen to take something
-	taken    uint64        // bytes that its kernel had acknowledged then; 0 where that is unknown
+	acked    uint64        // bytes that its kernel had acknowledged then; 0 where that is unknown
 }
 
 // watchLocked begins to watch the client. The session's timer looks after slowAfter.
@@ -162,7 +163,7 @@ func (s *Session) watchLocked() {
 	}
 	s.slow = &slowness{progress: s.server.now()}
 	if s.socket != nil {
-		s.slow.taken, _ = s.socket.taken()
+		s.slow.acked, _ = s.socket.Acked()
 	}
 	s.armLocked(s.slow.progress + slowAfter)
 }
@@ -188,8 +189,8 @@ func (s *Session) progressedLocked() {
 func (s *Session) stalledLocked(now time.Duration) bool {
 	if s.socket != nil {
 		// The kernel may still be sending bytes that were written before.
-		if taken, _ := s.socket.taken(); taken != s.slow.taken {
-			s.slow.taken, s.slow.progress = taken, now
+		if acked, _ := s.socket.Acked(); acked != s.slow.acked {
+			s.slow.acked, s.slow.progress = acked, now
 		}
 	}
 	return now-s.slow.progress >= slowAfter

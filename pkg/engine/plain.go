@@ -6,6 +6,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
+	"github.com/carillon-io/carillon/internal/wsconn"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
@@ -19,7 +20,7 @@ var faultNoWebSocket = &Refusal{Status: http.StatusUpgradeRequired, Code: 3, Mes
 // among those the client offers; empty: none. A refusal is answered with its own status. A Receiver may be a Farewell.
 func (s *Server) ServePlain(w http.ResponseWriter, r *http.Request, protocol string, h Handler) {
 	refusal, result := s.checkPlain(w, r)
-	if refusal == nil && !offersUpgrade(r) {
+	if refusal == nil && !wsconn.Requested(r) {
 		w.Header().Set("Upgrade", "websocket")
 		refusal, result = faultNoWebSocket, resultBadRequest
 	}

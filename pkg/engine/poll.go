@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/internal/frame"
+	"github.com/carillon-io/carillon/internal/wsconn"
 )
 
 // poll is one GET waiting for an answer. Session.mu guards it until ready is closed; then it belongs to its handler.
@@ -35,13 +36,13 @@ func (p *poll) refuse() {
 	}
 }
 
-// hurry cuts an answer that is being written, at once or if it takes longer than closeReply. It may be called only while
+// hurry cuts an answer that is being written, at once or if it takes longer than wsconn.Reply. It may be called only while
 // the handler runs; the caller holds Session.mu.
 func (p *poll) hurry(cut bool) {
 	p.hurried = true
 	deadline := time.Now()
 	if !cut {
-		deadline = deadline.Add(closeReply)
+		deadline = deadline.Add(wsconn.Reply)
 	}
 	_ = p.control.SetWriteDeadline(deadline) // where it is not supported the answer has its own deadline
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/internal/alarm"
-	"github.com/carillon-io/carillon/internal/idle"
+	"github.com/carillon-io/carillon/internal/wsconn"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 )
@@ -37,24 +37,23 @@ type Server struct {
 	config  Config
 	epoch   time.Time // the zero of every time.Duration that sessions keep
 	table   *table
-	idle    *idle.Poller // calls connections that have no reader
 	metrics *metrics
+
+	webSockets *wsconn.Acceptor
 
 	admission admission
 	flushers  flushers
 	alarms    *alarm.Alarms[*Session]
-	patience  time.Duration // closeStall
+	patience  time.Duration // wsconn.Stall
 	seldom    map[CloseReason]*rate.Sometimes
 
 	outboxes total // bytes that wait for clients or are being written
 	inbound  total // bytes that hold data of clients
 
-	sessions     atomic.Int64
-	refusing     atomic.Bool
-	draining     atomic.Bool
-	wrapped      sync.Once      // the warning of a listener that wraps its connections
-	unhijackable sync.Once      // the warning of middleware that hides Hijack
-	running      sync.WaitGroup // sessions, their connections' readers, the poller, relief
+	sessions atomic.Int64
+	refusing atomic.Bool
+	draining atomic.Bool
+	running  sync.WaitGroup // sessions, their connections' readers, the poller, relief
 }
 
 // New makes a server. It starts nothing.
@@ -63,8 +62,11 @@ func New(h Handler, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable(), patience: closeStall, seldom: newSeldom()}
-	s.idle = idle.New(s.running.Go)
+	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable(), patience: wsconn.Stall, seldom: newSeldom()}
+	s.webSockets = wsconn.NewAcceptor(wsconn.Config{
+		MaxPayload: cfg.MaxPayload, Compress: cfg.CompressWebSocket, Inbound: s.inbound.add, Outbound: s.outboxes.add,
+		Spawn: s.running.Go, Logger: cfg.Logger,
+	})
 	s.flushers.run = s.flushers.work
 	s.alarms = alarm.New(s.now, (*Session).alarmPlace, (*Session).onTimer)
 	s.outboxes.init(s, "outboxes", (*Session).outboxBytes, (*Session).endFullOutbox)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/outbox"
+	"github.com/carillon-io/carillon/internal/wsconn"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
@@ -51,10 +52,10 @@ type Session struct {
 	server    *Server
 	id        string
 	codec     frame.Codec // of the polling transport; a WebSocket has its own
+	byAddress bool        // counted by address, too: static once admitted
 	request   kept
 	context   context.Context
 	opened    time.Duration
-	byAddress bool // counted by address, too: static once admitted
 	receiver  Receiver
 
 	nextFlush *Session // flushers.mu guards it
@@ -68,18 +69,19 @@ type Session struct {
 	mu        sync.Mutex
 	state     state
 	lease     lease
+	tombstone bool // closed by the client, and one late GET may still be answered
+	returns   bool // SendAway was called: the client is to come back
 	beat      heartbeat
 	closing   *closing // of a WebSocket in stateClosing
-	tombstone bool     // closed by the client, and one late GET may still be answered
-	returns   bool     // SendAway was called: the client is to come back
 	reason    CloseReason
 	done      chan struct{} // of Done; nil until it is asked for
 	outbox    outbox.Outbox[*Frame]
-	slow      *slowness // nil: no more than Config.Outbox waits
-	asked     *asked    // nil: neither Ping nor AwaitRoom waits for something
-	held      int       // bytes that count towards Limits.Inbound until the session ends
-	socket    *wsConn   // the transport; nil while polling
-	polling   *polling  // nil for a session that began on a WebSocket
+	slow      *slowness    // nil: no more than Config.Outbox waits
+	asked     *asked       // nil: neither Ping nor AwaitRoom waits for something
+	held      int          // bytes that count towards Limits.Inbound until the session ends
+	socket    *wsconn.Conn // the transport; nil while polling
+	pong      *Frame       // the newest one that the client of a WebSocket is owed; nil: none
+	polling   *polling     // nil for a session that began on a WebSocket
 }
 
 // polling is the part of a session that only its polling transport uses.
@@ -298,16 +300,16 @@ func (s *Session) finish(cause error, cut bool) {
 	switch {
 	case candidate == nil:
 	case cut || s.server.draining.Load():
-		candidate.conn.cut() // it holds nothing that its client waits for, and may never answer a Close frame
+		candidate.conn.Cut() // it holds nothing that its client waits for, and may never answer a Close frame
 	default:
-		candidate.conn.end()
+		candidate.conn.End()
 	}
 	switch {
 	case socket == nil:
 	case cut:
-		socket.cut()
+		socket.Cut()
 	default:
-		socket.end()
+		socket.End()
 	}
 	s.inbound.Lock()
 	defer s.inbound.Unlock()

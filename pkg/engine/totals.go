@@ -114,7 +114,7 @@ func (s *Session) arriving() int {
 	defer s.mu.Unlock()
 	n := 0
 	if s.socket != nil {
-		n += int(s.socket.held.Load())
+		n += s.socket.Held()
 	}
 	if s.polling != nil && s.polling.posting != nil {
 		n += int(s.polling.posting.held.Load())
@@ -136,23 +136,12 @@ func (s *Session) endArriving() bool {
 	// Its reader or handler lets go of the memory in a moment. Counted until then, it would be looked for once more, and
 	// another session be ended in its place.
 	if s.socket != nil {
-		s.server.inbound.add(-int(s.socket.held.Swap(0)))
+		s.socket.Discount()
 	}
 	if s.polling != nil && s.polling.posting != nil {
 		s.polling.posting.charge(0)
 	}
 	return true
-}
-
-// charge counts what the reader holds of messages that are not whole, instead of what it held before. The reader calls it
-// whenever it is about to wait.
-func (c *wsConn) charge() {
-	if c.session == nil {
-		return // a candidate's messages are tiny
-	}
-	if held := int64(c.in.Held()); held != c.held.Load() {
-		c.session.server.inbound.add(int(held - c.held.Swap(held))) // endArriving may have counted it out meanwhile
-	}
 }
 
 // charge counts the memory that holds the body.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
+	"github.com/carillon-io/carillon/internal/wsconn"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
@@ -23,7 +24,7 @@ import (
 // the GET is answered all the same, official clients neither poll nor use the WebSocket again until their heartbeat runs out.
 // So a session whose probe has been answered is sent away after `5`; when that does not come, its GET is refused.
 type upgrade struct {
-	conn *wsConn
+	conn *wsconn.Conn
 
 	// Session.mu guards the following.
 	timeout *time.Timer
@@ -44,13 +45,13 @@ func (u *upgrade) stop() {
 
 // serveUpgrade answers 101 in any case, as the reference does, and closes the WebSocket when the session cannot use it.
 func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request, c frame.Codec) {
-	conn := &wsConn{}
-	if s.server.acceptWebSocket(conn, w, r, c, offeredFirst(r)) != nil {
+	conn := &wsconn.Conn{}
+	if s.server.acceptWebSocket(conn, w, r, c, wsconn.FirstProtocol(r)) != nil {
 		return
 	}
 	u := s.attach(conn)
 	if u == nil {
-		conn.linger(nil)
+		conn.Linger(nil)
 		return
 	}
 	go func() {
@@ -63,22 +64,22 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request, c frame.C
 }
 
 // attach makes conn the candidate; nil when there is one already or the session does not poll.
-func (s *Session) attach(conn *wsConn) *upgrade {
+func (s *Session) attach(conn *wsconn.Conn) *upgrade {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == stateClosed || s.socket != nil || s.polling.upgrade != nil {
 		return nil
 	}
 	timeout := s.server.config.UpgradeTimeout
-	_ = conn.Conn.SetWriteDeadline(time.Now().Add(timeout)) // a dead connection is found by the reader
+	conn.SetWriteDeadline(time.Now().Add(timeout))
 	u := &upgrade{conn: conn}
 	u.timeout = time.AfterFunc(timeout, func() {
 		switch {
 		case !s.detach(u):
 		case u.away != "":
-			conn.cut() // a drain does not wait for what a silent client may answer
+			conn.Cut() // a drain does not wait for what a silent client may answer
 		default:
-			conn.end()
+			conn.End()
 		}
 	})
 	s.polling.upgrade = u
@@ -115,10 +116,10 @@ const probeLimit = 64
 // probe reads the candidate until it becomes the transport, or is given up and closed.
 func (s *Session) probe(u *upgrade) (switched bool) {
 	for {
-		m, err := u.conn.next(probeLimit)
+		m, err := u.conn.Next(probeLimit)
 		if err != nil {
 			s.detach(u)
-			u.conn.linger(err)
+			u.conn.Linger(err)
 			return false
 		}
 		text := ""
@@ -132,7 +133,7 @@ func (s *Session) probe(u *upgrade) (switched bool) {
 			return true
 		}
 		s.detach(u)
-		u.conn.linger(nil)
+		u.conn.Linger(nil)
 		return false
 	}
 }
@@ -147,10 +148,10 @@ func (s *Session) answerProbe(u *upgrade) bool {
 		return false
 	}
 	answer := frame.New(eioproto.Pong, []byte("probe"))
-	if u.conn.send(u.conn.codec.Wire(answer)) != nil {
+	if u.conn.Send(answer) != nil {
 		return false
 	}
-	s.server.metrics.written(transportWebSocket, []*Frame{answer}, len(u.conn.codec.Wire(answer)))
+	s.server.metrics.written(transportWebSocket, []*Frame{answer}, len(u.conn.Codec().Wire(answer)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.polling.upgrade == u && u.tick == nil {
@@ -182,8 +183,8 @@ func (s *Session) switchTo(u *upgrade) bool {
 		return false
 	}
 	u.stop()
-	_ = u.conn.Conn.SetWriteDeadline(time.Time{}) // a dead connection is found by the reader
-	u.conn.session = s
+	u.conn.SetWriteDeadline(time.Time{})
+	u.conn.Carry((*owner)(s))
 	s.polling.upgrade, s.socket = nil, u.conn
 	s.server.upgraded()
 	now := s.server.now()

@@ -1,4 +1,4 @@
-package engine
+package wsconn
 
 // readState says what reads from a WebSocket.
 type readState uint8
@@ -17,7 +17,7 @@ type readEvent uint8
 const (
 	readPark   readEvent = iota // the reader has found nothing more to read, and ends
 	readStay                    // the reader has had many messages in short time
-	readRest                    // the reader has had a pause
+	readLeave                   // the reader of a busy connection has had a pause
 	readWake                    // the poller reports input or a hang-up
 	readEnd                     // the session has ended, or the reader has met an error
 	readCut                     // the connection is cut
@@ -28,7 +28,7 @@ const (
 var readTransitions = [...]map[readEvent]readState{
 	readWaiting:   {readPark: readParked, readStay: readBusy, readEnd: readLingering, readCut: readGone},
 	readParked:    {readWake: readWaiting, readEnd: readLingering, readCut: readGone},
-	readBusy:      {readRest: readWaiting, readWake: readWaiting, readEnd: readLingering, readCut: readGone},
+	readBusy:      {readLeave: readWaiting, readWake: readWaiting, readEnd: readLingering, readCut: readGone},
 	readLingering: {readCut: readGone},
 	readGone:      {},
 }
@@ -56,16 +56,16 @@ const (
 type writeEvent uint8
 
 const (
-	writeClose  writeEvent = iota // the last batch was taken from the outbox
-	writeLast                     // the Close frame was written
-	writeFailed                   // a write failed
-	writeEvents = iota
+	writeClose      writeEvent = iota // the last batch was taken from the outbox
+	writeCloseFrame                   // the Close frame was written
+	writeFailed                       // a write failed
+	writeEvents     = iota
 )
 
 // writeTransitions is the state after each event. An event that is not listed changes nothing.
 var writeTransitions = [...]map[writeEvent]writeState{
-	writeOpen:    {writeClose: writeClosing, writeLast: writeClosed, writeFailed: writeBroken},
-	writeClosing: {writeLast: writeClosed, writeFailed: writeBroken},
+	writeOpen:    {writeClose: writeClosing, writeCloseFrame: writeClosed, writeFailed: writeBroken},
+	writeClosing: {writeCloseFrame: writeClosed, writeFailed: writeBroken},
 	writeClosed:  {},
 	writeBroken:  {},
 }

@@ -1,4 +1,4 @@
-package engine
+package wsconn
 
 import "testing"
 
@@ -80,11 +80,11 @@ func TestWriteState_OneCloseFrameAndNothingBehindIt(t *testing.T) {
 			if next <= s {
 				t.Fatalf("event %d leads from state %d back to %d", e, s, next)
 			}
-			if e == writeLast {
+			if e == writeCloseFrame {
 				closes++
 			}
 			walk(next, closes, depth-1)
-			if e == writeLast {
+			if e == writeCloseFrame {
 				closes--
 			}
 		}

@@ -1,4 +1,4 @@
-package engine
+package wsconn
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 
 // readCall is one read that waits. They are pooled, as runs are: RawConn wants a function, and a closure would allocate.
 type readCall struct {
-	conn *wsConn
+	conn *Conn
 	err  error
 	try  func(descriptor uintptr) bool
 }
@@ -24,7 +24,7 @@ var readCalls = sync.Pool{New: func() any {
 }}
 
 // rawFill reads more input. Within a run it does not wait.
-func (c *wsConn) rawFill() error {
+func (c *Conn) rawFill() error {
 	if c.run != nil {
 		return c.fillNow(c.run.descriptor)
 	}
@@ -45,7 +45,7 @@ func (r *readCall) tryRead(descriptor uintptr) (done bool) {
 }
 
 // fillNow is one read that does not wait.
-func (c *wsConn) fillNow(descriptor uintptr) error {
+func (c *Conn) fillNow(descriptor uintptr) error {
 	p := c.in.Space()
 	n, err := idle.IgnoringInterrupts(syscall.Read, descriptor, p)
 	c.in.Filled(max(n, 0))
@@ -65,7 +65,7 @@ func (c *wsConn) fillNow(descriptor uintptr) error {
 
 // readRun is a reader's stay at a descriptor, which it keeps while it waits, if the connection is busy.
 type readRun struct {
-	session    *Session
+	conn       *Conn
 	descriptor uintptr
 	drained    bool // the last read took all there was
 	err        error
@@ -84,9 +84,9 @@ func newReadRun() *readRun {
 }
 
 // readAll handles messages until the connection is idle, which is errIdle, or there is a reason to read no more.
-func (s *Session) readAll(c *wsConn) error {
+func (c *Conn) readAll() error {
 	r := newReadRun()
-	r.session, c.run = s, r
+	r.conn, c.run = c, r
 	if c.below != nil {
 		c.below.Eager(true)
 		defer c.below.Eager(false)
@@ -107,14 +107,12 @@ func (s *Session) readAll(c *wsConn) error {
 // at the price of a system call for each message. A FIN that arrives with the last bytes raises no further edge, so the
 // poller watches for it while the connection is busy.
 func (r *readRun) readArrived(descriptor uintptr) (done bool) {
-	s := r.session
-	c := s.socket
 	r.descriptor, r.drained = descriptor, false
 	for {
-		err := s.readMessage(c)
+		err := r.conn.readMessage()
 		switch {
 		case err == nil:
-		case errors.Is(err, errIdle) && c.busy():
+		case errors.Is(err, errIdle) && r.conn.busy():
 			return false
 		default:
 			r.err = err
@@ -130,21 +128,21 @@ type writeCall struct {
 	err error
 
 	// Static.
-	flusher *flusher // that makes the call, and does not wait unless retired
-	try     func(descriptor uintptr) bool
+	wait func() // of the Writer
+	try  func(descriptor uintptr) bool
 }
 
-func (w *writeCall) prepare(f *flusher) { w.flusher, w.try = f, w.tryWrite }
+func (w *writeCall) prepare(wait func()) { w.wait, w.try = wait, w.tryWrite }
 
-func (c *wsConn) rawWrite(f *flusher, pong []byte, batch []*Frame, closing []byte) (int, error) {
-	call := &f.call
-	call.pieces = pieces{codec: &c.codec, pong: pong, batch: batch, close: closing}
+func (c *Conn) rawWrite(w *Writer, p pieces) (int, error) {
+	call := &w.call
+	call.pieces = p
 	err := c.socket.RawWrite(call.try)
 	if err == nil {
 		err = call.err
 	}
 	n := call.written
-	*call = writeCall{flusher: f, try: call.try}
+	*call = writeCall{wait: call.wait, try: call.try}
 	return n, err
 }
 
@@ -152,7 +150,7 @@ func (w *writeCall) tryWrite(descriptor uintptr) (done bool) {
 	for w.advance() {
 		p, n, err := w.rest, 0, error(nil)
 		if w.gathers() {
-			buffer := chunks.Get().(*[chunk]byte)
+			buffer := chunks.Get().(*[Chunk]byte)
 			n, err = idle.IgnoringInterrupts(syscall.Write, descriptor, w.gather(buffer))
 			chunks.Put(buffer)
 		} else {
@@ -162,7 +160,7 @@ func (w *writeCall) tryWrite(descriptor uintptr) (done bool) {
 			w.skip(n)
 		}
 		if errors.Is(err, syscall.EAGAIN) {
-			w.flusher.retire()
+			w.wait()
 			return false
 		}
 		if err != nil {
@@ -173,9 +171,9 @@ func (w *writeCall) tryWrite(descriptor uintptr) (done bool) {
 	return true
 }
 
-// taken is how many bytes the peer's kernel has acknowledged, and whether it has still to acknowledge some: how a client's
+// Acked is how many bytes the peer's kernel has acknowledged, and whether it has still to acknowledge some: how a client's
 // progress shows, whatever is between us and its connection. Without TCP both are zero.
-func (c *wsConn) taken() (bytes uint64, pending bool) {
+func (c *Conn) Acked() (bytes uint64, pending bool) {
 	ask := func(descriptor uintptr) {
 		info, err := unix.GetsockoptTCPInfo(int(descriptor), unix.IPPROTO_TCP, unix.TCP_INFO)
 		if err == nil {
