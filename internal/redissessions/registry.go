@@ -31,6 +31,7 @@ type Registry struct {
 	cfg      Config
 	failures prometheus.Counter
 	wake     chan struct{} // there is something to drop; never closed
+	turns    chan struct{} // held by each call of a caller's
 
 	mu sync.Mutex
 	// mu guards the following.
@@ -49,8 +50,9 @@ func New(cfg Config) (*Registry, error) {
 			Help: "Calls to Redis about sessions that have moved to another node, and that failed. Meanwhile clients whose session has " +
 				"moved are not found, and sessions stay where they are: look at Redis, and at the rights of its user.",
 		}),
-		wake: make(chan struct{}, 1),
-		held: make(map[string]string),
+		wake:  make(chan struct{}, 1),
+		turns: make(chan struct{}, mostCalls),
+		held:  make(map[string]string),
 	}
 	if cfg.Registerer != nil {
 		if err := cfg.Registerer.Register(r.failures); err != nil {
@@ -62,10 +64,26 @@ func New(cfg Config) (*Registry, error) {
 
 func (r *Registry) key(pid string) string { return r.cfg.Prefix + ":sess:" + pid }
 
-// Get returns the owner of a session; empty: there is no entry. It waits for Redis, for the registry's timeout at most.
+// mostCalls is how many calls wait for Redis at a time. The client's connections are few, and others need them: without a bound,
+// thousands of sessions that move at once would cost the node its heartbeat.
+const mostCalls = 8
+
+// inTurn is call once fewer than mostCalls are under way. Waiting for that is part of no timeout but ctx's.
+func (r *Registry) inTurn(ctx context.Context, f func(context.Context) error) error {
+	select {
+	case r.turns <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("redis: wait to ask about a session: %w", ctx.Err())
+	}
+	defer func() { <-r.turns }()
+	return r.call(ctx, f)
+}
+
+// Get returns the owner of a session; empty: there is no entry. It waits for Redis, for the registry's timeout at most, and for its
+// turn, until ctx ends.
 func (r *Registry) Get(ctx context.Context, pid string) (owner string, err error) {
 	var found string // written later where the call outlasts its time
-	err = r.call(ctx, func(ctx context.Context) error {
+	err = r.inTurn(ctx, func(ctx context.Context) error {
 		text, err := r.cfg.Client.Get(ctx, r.key(pid)).Result()
 		if errors.Is(err, goredis.Nil) {
 			return nil
@@ -90,11 +108,10 @@ return 1
 `)
 
 // Swap gives a session to another owner if it is from's; an empty from: if there is no entry. It reports whether the entry is
-// to's now, also when it was before: so it may be called again after an error, which leaves the outcome open. It waits for
-// Redis, for the registry's timeout at most.
+// to's now, also when it was before: so it may be called again after an error, which leaves the outcome open. It waits as Get does.
 func (r *Registry) Swap(ctx context.Context, pid, from, to string) (swapped bool, err error) {
 	var answer int // written later where the call outlasts its time
-	err = r.call(ctx, func(ctx context.Context) error {
+	err = r.inTurn(ctx, func(ctx context.Context) error {
 		n, err := swapScript.Run(ctx, r.cfg.Client, []string{r.key(pid)}, from, to, r.cfg.Expiry.Milliseconds()).Int()
 		answer = n
 		return err

@@ -159,6 +159,31 @@ func TestRegistry_RenewsWhatIsHeld(t *testing.T) {
 }
 
 // TestRegistry_IsBoundedInTime: a Redis that does not answer costs a caller the timeout, and renewing goes on once it answers.
+func TestRegistry_ManyCallsLeaveConnectionsToOthers(t *testing.T) {
+	s := redistest.Start(t)
+	options := s.Client.Options()
+	client := goredis.NewClient(&goredis.Options{
+		Addr: options.Addr, Username: options.Username, Password: options.Password, PoolSize: 10, PoolTimeout: time.Nanosecond,
+	})
+	t.Cleanup(func() { _ = client.Close() })
+	r := newRegistry(t, client, time.Hour, patience)
+	var calling sync.WaitGroup
+	for i := range 500 {
+		calling.Go(func() {
+			if _, err := r.Get(t.Context(), fmt.Sprint(i)); err != nil {
+				t.Error(err)
+			}
+			mustSwap(t, r, fmt.Sprint(i), "", "here", true)
+		})
+	}
+	for range 50 {
+		if err := client.Ping(t.Context()).Err(); err != nil {
+			t.Errorf("another user of the client: %v", err)
+		}
+	}
+	calling.Wait()
+}
+
 func TestRegistry_IsBoundedInTime(t *testing.T) {
 	s := redistest.Start(t)
 	r := newRegistry(t, s.Client, 2*time.Second, 100*time.Millisecond)
