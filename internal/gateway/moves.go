@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"syscall"
 	"time"
 
@@ -65,6 +66,9 @@ func (m *moves) Call(ctx context.Context, tag, call string, request []byte) (io.
 	}
 	for _, base := range bases {
 		answer, err := m.peers.Move(ctx, base, call, request)
+		if declined := (*relay.StatusError)(nil); errors.As(err, &declined) && declined.Status == http.StatusConflict {
+			return nil, fmt.Errorf("%w: %w", socketio.ErrDeclined, err)
+		}
 		if !refusesConnections(err) {
 			return answer, err
 		}

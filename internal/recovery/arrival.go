@@ -17,8 +17,8 @@ type Arrival struct {
 }
 
 var (
-	errTape    = errors.New("recovery: more arrives than is kept for sessions on their way")
-	errNoFence = errors.New("recovery: a fence has not come")
+	errTape    = FailedMemory.As(errors.New("recovery: more arrives than is kept for sessions on their way"))
+	errNoFence = FailedFence.As(errors.New("recovery: a fence has not come"))
 	errTwice   = errors.New("recovery: the session is here already")
 )
 

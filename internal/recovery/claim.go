@@ -17,11 +17,13 @@ const (
 	Unknown          // no session of this node
 	Refused          // the session is another's: its connection is alive, another claim was faster, or the rules say so
 	Truncated        // what the client missed is not kept any more
+	Unreached        // another node has the session, and could not be reached for too long
 	results
 )
 
 var resultLabels = [results]string{
 	Recovered: "recovered", Moved: "moved", Expired: "expired", Unknown: "unknown", Refused: "refused", Truncated: "truncated",
+	Unreached: "unreached",
 }
 
 // String is the label.
@@ -49,6 +51,10 @@ var (
 	RefusedLate      = &Refusal{Result: Refused, Why: "a later claim was preferred, or the client left"}
 	refusedTruncated = &Refusal{Result: Truncated, Why: "the log, or the journal of rooms, does not reach back to what the client received last"}
 	refusedSpoilt    = &Refusal{Result: Truncated, Why: "what the client names is no offset, and events were sent to it since its last pong"}
+	// RefusedUnreached is for a session of a node that is alive and cannot be reached.
+	RefusedUnreached = &Refusal{Result: Unreached, Why: "the node that has the session has not been reached for too long"}
+	// RefusedWaited is for one that could not be moved for as long as it waits for its client.
+	RefusedWaited = &Refusal{Result: Expired, Why: "the session could not be moved until it had ended"}
 	// RefusedOther is for a client that has turned out to be another.
 	RefusedOther = &Refusal{Result: Refused, Why: "the token is not of the same subject"}
 )

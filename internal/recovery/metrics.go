@@ -9,9 +9,10 @@ import (
 
 // Metrics are those of one node.
 type Metrics struct {
-	results [results]prometheus.Counter
-	moves   prometheus.Histogram
-	store   atomic.Pointer[Store] // nil: recovery is off
+	results  [results]prometheus.Counter
+	moves    prometheus.Histogram
+	failures [failures]prometheus.Counter
+	store    atomic.Pointer[Store] // nil: recovery is off
 }
 
 // NewMetrics makes the metrics. registry may be nil: then nothing is registered.
@@ -21,8 +22,9 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		Name: "carillon_recoveries_total",
 		Help: "Clients that came back for the session they had before their connection broke, by what became of it: recovered, with all " +
 			"they had missed (moved: from another node), or a new socket, because the session had ended (expired), this node never had " +
-			"it (unknown), its connection still answered or the client turned out to be another (refused), or what the client missed was " +
-			"not kept any more (truncated): socketio.recovery.bytes is too small then.",
+			"it (unknown), its connection still answered or the client turned out to be another (refused), the node that has it could not be " +
+			"reached for too long (unreached), or what the client missed was not kept any more (truncated): " +
+			"socketio.recovery.bytes is too small then.",
 	}, []string{"result"})
 	m.moves = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "carillon_recovery_move_seconds",
@@ -32,6 +34,17 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	})
 	for r, label := range resultLabels {
 		m.results[r] = claims.WithLabelValues(label)
+	}
+	failed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "carillon_recovery_move_failures_total",
+		Help: "Tries to move a session of another node's here that came to nothing, by what failed; the session stays where it is, and its " +
+			"client is sent away to try again. The other node was not reached, or its answer broke off (unreached), it could not hand the " +
+			"session over at the moment (declined), its answer made no sense (malformed); Redis did not answer about the session " +
+			"(registry), a subscription or a fence did not come in time (fence), another node was faster (raced), too many sessions " +
+			"came at once (busy), more was to be kept meanwhile than may be (memory), the client left (left).",
+	}, []string{"reason"})
+	for f, label := range failureLabels {
+		m.failures[f] = failed.WithLabelValues(label)
 	}
 	absent := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "carillon_recovery_absent_sockets",
@@ -54,7 +67,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{claims, m.moves, absent, bytes} {
+	for _, c := range []prometheus.Collector{claims, m.moves, failed, absent, bytes} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}

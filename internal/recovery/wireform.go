@@ -23,7 +23,7 @@ const (
 	attachmentOverhead = 24 // an empty one takes a byte on the wire, and that in memory
 )
 
-var errEvents = errors.New("recovery: malformed events")
+var errEvents = FailedMalformed.As(errors.New("recovery: malformed events"))
 
 // WriteEvents writes what a session is handed over, without a copy of it in memory.
 func (h *Handed) WriteEvents(w *bufio.Writer) error {

@@ -50,7 +50,8 @@ func (p Peers) tags(ctx context.Context, base string) (answer tags, err error) {
 	return answer, err
 }
 
-// Move makes a call of Config.Moves to the node at base, and returns its answer, which is to be closed.
+// Move makes a call of Config.Moves to the node at base, and returns its answer, which is to be closed. The error is a StatusError
+// where the answer is no success.
 func (p Peers) Move(ctx context.Context, base, call string, body []byte) (io.ReadCloser, error) {
 	response, err := p.send(ctx, http.MethodPost, base, movePath+call, nil, body)
 	if err != nil {
@@ -114,5 +115,16 @@ func (p Peers) send(ctx context.Context, method, base, path string, query url.Va
 	if reason != "" {
 		return nil, fmt.Errorf("relay: %s refuses this process's signature (%s): another secret, or clocks that are apart", base, reason)
 	}
-	return nil, fmt.Errorf("relay: ask %s: %s", base, response.Status)
+	return nil, &StatusError{base, response.StatusCode}
+}
+
+// StatusError is a node's answer that is no success.
+type StatusError struct {
+	Base   string
+	Status int
+}
+
+// Error names the node and what it answered.
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("relay: ask %s: %d %s", e.Base, e.Status, http.StatusText(e.Status))
 }

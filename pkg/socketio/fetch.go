@@ -23,25 +23,48 @@ import (
 const mostFences = 5
 
 // errInterrupted is for a move whose order was interrupted.
-var errInterrupted = errors.New("socketio: a subscription was interrupted")
+var errInterrupted = recovery.FailedFence.As(errors.New("socketio: a subscription was interrupted"))
 
 // fetch moves the session of a pid to this node, where it is absent afterwards, if another node has it. refused says why there is
 // none that could be moved. After an error the session is where it was, or here: the client is to try again. A session is
 // fetched once at a time: of two calls at this node, the second would give up the first one's reservation, and both could take
 // the entry for their own.
 func (n *Namespace) fetch(ctx context.Context, claim recovery.Claim, tag string) (refused *recovery.Refusal, err error) {
-	ctx, cancel := context.WithTimeout(ctx, n.io.cfg.Recovery.MoveTimeout)
+	claimed := time.Now()
+	refused, err = n.fetchInTurn(ctx, claim, tag)
+	patience := n.io.moves.patience
+	if err == nil {
+		patience.Settled(claim.PID)
+		return refused, nil
+	}
+	failure := recovery.FailureOf(err)
+	if ctx.Err() != nil {
+		failure = recovery.FailedLeft
+	}
+	n.hub.Log().CountFailure(failure)
+	n.io.log.Debug("a session was not moved", zap.String("namespace", n.name), zap.Stringer("reason", failure), zap.Error(err))
+	if patience.Failed(claim.PID, claimed) {
+		return recovery.RefusedWaited, nil
+	}
+	return nil, err
+}
+
+// mostWait is how long a session may wait for its turn to be fetched, in MoveTimeouts.
+const mostWait = 4
+
+func (n *Namespace) fetchInTurn(ctx context.Context, claim recovery.Claim, tag string) (refused *recovery.Refusal, err error) {
+	waiting, cancel := context.WithTimeout(ctx, mostWait*n.io.cfg.Recovery.MoveTimeout)
 	defer cancel()
-	arrived, err := n.io.moves.arrive(ctx, n.name, claim.PID)
+	arrived, err := n.io.moves.arrive(waiting, n.name, claim.PID)
 	if err != nil {
-		return nil, fmt.Errorf("socketio: wait for an earlier move of a session: %w", err)
+		return nil, recovery.FailedBusy.As(fmt.Errorf("socketio: wait for an earlier move of a session: %w", err))
 	}
 	defer func() { arrived() }()
 	asked := ""
 	for !n.hub.Log().Knows(claim.PID) {
-		entry, err := n.io.cfg.Recovery.Peers.Entry(ctx, claim.PID)
+		entry, err := n.io.cfg.Recovery.Peers.Entry(waiting, claim.PID)
 		if err != nil {
-			return nil, fmt.Errorf("socketio: look up a session: %w", err)
+			return nil, recovery.FailedRegistry.As(fmt.Errorf("socketio: look up a session: %w", err))
 		}
 		owner := cmp.Or(entryTag(entry), tag)
 		switch {
@@ -49,24 +72,15 @@ func (n *Namespace) fetch(ctx context.Context, claim recovery.Claim, tag string)
 			return recovery.RefusedOver, nil // it is not here
 		case refused != nil && entry == asked:
 			return refused, nil // and it has not moved since
+		case n.io.moves.patience.Hopeless(claim.PID, owner):
+			return recovery.RefusedUnreached, nil
 		}
-		f := fetching{nsp: n, claim: claim, owner: owner, entry: entry, started: time.Now()}
-		refused, err = f.run(ctx)
-		if f.unused != "" {
-			over, back := arrived, make(chan error, 1)
-			arrived = func() {}
-			n.io.moves.running.Go(func() {
-				f.giveBack()
-				over()
-				back <- nil
-			})
-			_ = await(ctx, back) // else the owner could let go of it, asked by the client that comes back
-		}
+		f := fetching{nsp: n, claim: claim, owner: owner, entry: entry}
+		refused, err = f.inTurn(ctx, waiting, &arrived)
 		switch {
 		case errors.Is(err, ErrNoPeer):
 			refused = recovery.RefusedUnknown
 		case err != nil:
-			n.io.log.Debug("a session was not moved", zap.String("namespace", n.name), zap.Error(err))
 			return nil, err
 		case refused == nil || refused.Result != recovery.Unknown && refused.Result != recovery.Expired:
 			return refused, nil
@@ -74,6 +88,32 @@ func (n *Namespace) fetch(ctx context.Context, claim recovery.Claim, tag string)
 		asked = entry
 	}
 	return nil, nil // an earlier one has moved it
+}
+
+// inTurn waits for its turn while waiting lasts, and fetches the session. arrived ends the wait of other claims at this node; it is
+// replaced where something is left to be done before.
+func (f *fetching) inTurn(ctx, waiting context.Context, arrived *func()) (*recovery.Refusal, error) {
+	m := &f.nsp.io.moves
+	end, err := m.lines.turn(waiting, f.owner)
+	if err != nil {
+		return nil, recovery.FailedBusy.As(fmt.Errorf("socketio: wait for a turn to fetch a session: %w", err))
+	}
+	defer end()
+	ctx, cancel := context.WithTimeout(ctx, f.nsp.io.cfg.Recovery.MoveTimeout)
+	defer cancel()
+	f.started = time.Now()
+	refused, err := f.run(ctx)
+	if f.unused != "" {
+		over, back := *arrived, make(chan error, 1)
+		*arrived = func() {}
+		m.running.Go(func() {
+			f.giveBack()
+			over()
+			back <- nil
+		})
+		_ = await(ctx, back) // else the owner could let go of it, asked by the client that comes back
+	}
+	return refused, err
 }
 
 // entryTag is the tag of the node that an entry names.
@@ -92,15 +132,15 @@ func nextEntry(entry, tag string) string {
 // fetching is one session on its way to this node.
 type fetching struct {
 	// Static after construction.
-	nsp     *Namespace
-	claim   recovery.Claim
-	owner   string // its tag
-	started time.Time
+	nsp   *Namespace
+	claim recovery.Claim
+	owner string // its tag
 
-	entry string // in the registry, as the owner knows it
-	token string
-	held  []string // rooms that are subscribed to here
-	bound move.Bounds
+	started time.Time
+	entry   string // in the registry, as the owner knows it
+	token   string
+	held    []string // rooms that are subscribed to here
+	bound   move.Bounds
 
 	// unused is what may be entered for this node although the session is not here.
 	unused string
@@ -140,7 +180,7 @@ func (f *fetching) run(ctx context.Context) (*recovery.Refusal, error) {
 		}
 		answer.Close()
 	}
-	return nil, errors.New("socketio: the rooms of a session change too fast for it to be moved")
+	return nil, recovery.FailedFence.As(errors.New("socketio: the rooms of a session change too fast for it to be moved"))
 }
 
 // confirm waits until all that is published for the session's rooms comes here, and notes in which lanes.
@@ -150,7 +190,7 @@ func (f *fetching) confirm(ctx context.Context) error {
 		f.bound.OpeningLanes = lanes
 		confirmed <- err
 	})
-	return await(ctx, confirmed)
+	return recovery.FailedFence.As(await(ctx, confirmed))
 }
 
 func await(ctx context.Context, done <-chan error) error {
@@ -183,8 +223,10 @@ func (f *fetching) cut(ctx context.Context) (*handing, error) {
 	}
 	h := &handing{body: body, events: bufio.NewReader(body)}
 	line, err := readLine(h.events, mostLine)
-	if err == nil {
-		err = json.Unmarshal(line, &h.cutAnswer)
+	if err != nil {
+		err = brokenOff(err)
+	} else {
+		err = recovery.FailedMalformed.As(json.Unmarshal(line, &h.cutAnswer))
 	}
 	if err != nil {
 		h.Close()
@@ -198,7 +240,7 @@ func readLine(r *bufio.Reader, most int) (line []byte, err error) {
 	for {
 		part, err := r.ReadSlice('\n')
 		if line = append(line, part...); len(line) > most {
-			return nil, bufio.ErrTooLong
+			return nil, recovery.FailedMalformed.As(bufio.ErrTooLong)
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
 			return line, err
@@ -217,10 +259,10 @@ func (f *fetching) take(ctx context.Context, arrival *recovery.Arrival, from *ha
 	}, func(err error) { fenced <- err })
 	handed := recovery.Handed{Rooms: from.Rooms, Kicked: from.Kicked, Away: from.Away, Offset: cmp.Or(f.claim.Offset, from.Offset)}
 	if err := log.ReadEvents(&handed, from.events); err != nil {
-		return nil, err
+		return nil, brokenOff(err)
 	}
 	if err := await(ctx, fenced); err != nil {
-		return nil, fmt.Errorf("socketio: the closing fence of a move: %w", err)
+		return nil, recovery.FailedFence.As(fmt.Errorf("socketio: the closing fence of a move: %w", err))
 	}
 	most := server.limits.Load().Rooms
 	if !h.Whole(f.bound.OpeningLanes) {
@@ -233,10 +275,10 @@ func (f *fetching) take(ctx context.Context, arrival *recovery.Arrival, from *ha
 	swapped, err := server.cfg.Recovery.Peers.Swap(ctx, f.claim.PID, f.entry, entry)
 	if err != nil {
 		f.unused = entry
-		return nil, fmt.Errorf("socketio: enter a session: %w", err)
+		return nil, recovery.FailedRegistry.As(fmt.Errorf("socketio: enter a session: %w", err))
 	}
 	if !swapped {
-		return nil, errors.New("socketio: another claim of the session was faster")
+		return nil, recovery.FailedRaced.As(errors.New("socketio: another claim of the session was faster"))
 	}
 	s, err := f.install(arrival, handed, from, most)
 	if err != nil {
@@ -320,15 +362,34 @@ func (f *fetching) ask(ctx context.Context, call string, request, answer any) er
 		return err
 	}
 	defer func() { _ = body.Close() }() // read as far as it is of use
-	return json.NewDecoder(io.LimitReader(body, mostLine)).Decode(answer)
+	text, err := io.ReadAll(io.LimitReader(body, mostLine))
+	if err != nil {
+		return brokenOff(err)
+	}
+	return recovery.FailedMalformed.As(json.Unmarshal(text, answer))
 }
+
+// brokenOff is an error of reading an answer, unless it says that the answer is malformed.
+func brokenOff(err error) error { return recovery.FailedUnreached.As(err) }
 
 func (f *fetching) call(ctx context.Context, call string, request any) (io.ReadCloser, error) {
 	text, err := json.Marshal(request)
 	if err != nil {
 		return nil, err
 	}
-	return f.nsp.io.cfg.Recovery.Peers.Call(ctx, f.owner, call, bytes.TrimSpace(text))
+	answer, err := f.nsp.io.cfg.Recovery.Peers.Call(ctx, f.owner, call, bytes.TrimSpace(text))
+	patience := f.nsp.io.moves.patience
+	switch {
+	case err == nil || errors.Is(err, ErrNoPeer):
+		patience.Answered(f.owner)
+		return answer, err
+	case errors.Is(err, ErrDeclined):
+		patience.Answered(f.owner)
+		return nil, recovery.FailedDeclined.As(err)
+	case !errors.Is(err, context.Canceled): // the client has left
+		patience.Silent(f.owner, err)
+	}
+	return nil, recovery.FailedUnreached.As(err)
 }
 
 // newArrived is an absent socket that has come from another node.

@@ -36,12 +36,17 @@ type peersOf struct {
 	own  string
 	urls map[string]string // by tag
 	lost func(call string) bool
+
+	hangs func(tag string) // called before each call
 }
 
 func (p *peersOf) Call(ctx context.Context, tag, call string, request []byte) (io.ReadCloser, error) {
 	url, ok := p.urls[tag]
 	if !ok {
 		return nil, socketio.ErrNoPeer
+	}
+	if p.hangs != nil {
+		p.hangs(tag)
 	}
 	if p.lost != nil && p.lost(call) {
 		return nil, io.ErrUnexpectedEOF
@@ -57,7 +62,7 @@ func (p *peersOf) Call(ctx context.Context, tag, call string, request []byte) (i
 	if answer.StatusCode >= 300 {
 		text, _ := io.ReadAll(answer.Body)
 		_ = answer.Body.Close()
-		return nil, fmt.Errorf("%s: %s %s", call, answer.Status, text)
+		return nil, fmt.Errorf("%w: %s: %s %s", socketio.ErrDeclined, call, answer.Status, text)
 	}
 	return answer.Body, nil
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/recovery/patience"
 	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/engine"
 )
@@ -16,6 +17,9 @@ type moves struct {
 	running sync.WaitGroup // goroutines that moves have started
 	leaving atomic.Bool    // the server takes no more sessions
 	took    func(time.Duration)
+
+	patience *patience.Tracker // static
+	lines    lines
 
 	mu sync.Mutex
 	// mu guards the following.

@@ -12,8 +12,9 @@ import (
 // Peers is how a server reaches the other servers of its cluster, for clients that come back to another one than they were
 // connected to. All methods are safe for concurrent use.
 type Peers interface {
-	// Call hands a request to the server that has a tag, whose Server.ServePeer answers it. The answer is to be closed. It is
-	// ErrNoPeer where no such server is alive.
+	// Call hands a request to the server that has a tag, whose Server.ServePeer answers it. The answer is to be closed. The error is
+	// ErrNoPeer where no such server is alive, and ErrDeclined where ServePeer answered with status 409; any other means that the
+	// server was not reached.
 	Call(ctx context.Context, tag, call string, request []byte) (answer io.ReadCloser, err error)
 	// Others lists the tags of the servers that are alive and take clients, this one left out.
 	Others(ctx context.Context) (tags []string, err error)
@@ -31,6 +32,9 @@ type Peers interface {
 
 // ErrNoPeer is for a call to a server that is gone.
 var ErrNoPeer = errors.New("socketio: no server has the tag")
+
+// ErrDeclined is for a call that a server has answered, and cannot serve now.
+var ErrDeclined = errors.New("socketio: the server cannot do that now")
 
 // The calls of ServePeer, in their order.
 const (

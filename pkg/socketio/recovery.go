@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/internal/recovery"
+	"github.com/carillon-io/carillon/internal/recovery/patience"
 	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/internal/sio/hub"
 	"github.com/carillon-io/carillon/internal/sio/wire"
@@ -29,8 +30,8 @@ type Recovery struct {
 	// Peers reaches the other servers, for clients that come back to another one. It needs an adapter that can cut the order of
 	// commands (adapter.FencerOf), and servers with the same key. nil: sessions stay where they are.
 	Peers Peers
-	// MoveTimeout is how long a session may take from one server to another; default 5 s. A client whose session takes longer is
-	// sent away and tries again.
+	// MoveTimeout is how long a session may take from one server to another, once it is its turn; default 5 s. A client whose
+	// session takes longer is sent away and tries again, for two such times at most while the other server is not reached.
 	MoveTimeout time.Duration
 }
 
@@ -69,6 +70,9 @@ func (io *Server) newRecovery() (*recovery.Store, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	io.moves.took = metrics.Took
+	io.moves.patience = patience.New(patience.Config{
+		Node: unreachedFor * cfg.Recovery.MoveTimeout, Session: cfg.Recovery.Window, Logger: cfg.Logger,
+	})
 	if !cfg.Recovery.Enabled {
 		return nil, nil
 	}
@@ -79,6 +83,10 @@ func (io *Server) newRecovery() (*recovery.Store, error) {
 		Key: (*recovery.Key)(cfg.Recovery.Key), Metrics: metrics,
 	})
 }
+
+// unreachedFor is how long a client is sent away whose session is at a server that is not reached, in MoveTimeouts. After that it gets
+// a new socket.
+const unreachedFor = 2
 
 // stay is what a socket has in common with the one that its client comes back as.
 type stay struct {

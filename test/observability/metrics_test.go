@@ -93,7 +93,10 @@ var contract = map[string]promise{
 		"allowed", "denied", "cached", "overloaded", "timeout", "unreachable", "private", "status", "too_large", "malformed",
 	}}},
 	"carillon_recoveries_total": {dto.MetricType_COUNTER, map[string][]string{"result": {
-		"recovered", "moved", "expired", "unknown", "refused", "truncated",
+		"recovered", "moved", "expired", "unknown", "refused", "truncated", "unreached",
+	}}},
+	"carillon_recovery_move_failures_total": {dto.MetricType_COUNTER, map[string][]string{"reason": {
+		"other", "unreached", "declined", "malformed", "registry", "fence", "raced", "busy", "memory", "left",
 	}}},
 	"carillon_recovery_absent_sockets":  {dto.MetricType_GAUGE, nil},
 	"carillon_recovery_log_bytes":       {dto.MetricType_GAUGE, nil},

@@ -1,0 +1,98 @@
+package socketio_test
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/socketio"
+)
+
+// crowd connects clients to the first server and cuts them off again.
+func (s *several) crowd(t *testing.T, n int) []*returning {
+	t.Helper()
+	connected := sockets(s.nodes[0].Of("/"))
+	all := make([]*returning, n)
+	absent := make([]*socketio.Socket, n)
+	for i := range all {
+		all[i] = arrive(t, s.urls[0], "/")
+		absent[i] = receive(t, connected)
+	}
+	for i, c := range all {
+		c.hangup()
+		gone(t, absent[i])
+	}
+	return all
+}
+
+// TestMove_ManyAtOnceWaitInLine: a server asks for a bounded number at a time, and each client has its session in the end.
+func TestMove_ManyAtOnceWaitInLine(t *testing.T) {
+	const clients, most = 100, 64
+	s := inMemory(t, 2, nil)
+	all := s.crowd(t, clients)
+	var asking atomic.Int32
+	reached, opened := make(chan struct{}), make(chan struct{})
+	s.peers[1].lost = func(call string) bool {
+		if call == "reserve" {
+			if asking.Add(1) == most {
+				close(reached)
+			}
+			<-opened
+		}
+		return false
+	}
+	var claiming sync.WaitGroup
+	for _, c := range all {
+		c.url = s.urls[1]
+		claiming.Go(func() {
+			if !c.back() {
+				t.Error("not recovered")
+			}
+		})
+	}
+	<-reached
+	time.Sleep(moment) // in which more would ask
+	if n := asking.Load(); n != most {
+		t.Errorf("%d sessions are asked for at a time", n)
+	}
+	close(opened)
+	claiming.Wait()
+}
+
+func TestMove_AServerThatHangsHoldsUpItsOwnSessionsAlone(t *testing.T) {
+	const clients = 70 // more than are asked for at a time
+	s := inMemory(t, 3, func(cfg *socketio.Config) { cfg.Recovery.MoveTimeout = time.Minute })
+	hanging := s.crowd(t, clients)
+	connected := sockets(s.nodes[1].Of("/"))
+	c := arrive(t, s.urls[1], "/")
+	socket := receive(t, connected)
+	c.hangup()
+	gone(t, socket)
+	var asking atomic.Int32
+	reached, opened := make(chan struct{}), make(chan struct{})
+	s.peers[2].hangs = func(tag string) {
+		if tag == "tag0" {
+			if asking.Add(1) == 64 {
+				close(reached)
+			}
+			<-opened
+		}
+	}
+	var claiming sync.WaitGroup
+	for _, h := range hanging {
+		h.url = s.urls[2]
+		claiming.Go(func() {
+			if !h.back() {
+				t.Error("not recovered once the server answers")
+			}
+		})
+	}
+	<-reached
+	c.url = s.urls[2]
+	if !c.back() {
+		t.Error("a session of another server was not recovered meanwhile")
+	}
+	close(opened)
+	claiming.Wait()
+}

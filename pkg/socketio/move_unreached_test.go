@@ -1,0 +1,130 @@
+package socketio_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/carillon-io/carillon/pkg/socketio"
+)
+
+// twoCounted starts two servers and returns what the second one counts.
+func twoCounted(t *testing.T, change func(*socketio.Config)) (*several, *prometheus.Registry) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	return inMemory(t, 2, func(cfg *socketio.Config) {
+		if cfg.Engine.Tag() == "tag1" {
+			cfg.Registry = registry
+		}
+		if change != nil {
+			change(cfg)
+		}
+	}), registry
+}
+
+// tries has a client claim its session until it is answered. It returns how often the transport was closed, and whether the client
+// has its session.
+func (c *returning) tries(t *testing.T, url string) (closed int, recovered bool) {
+	t.Helper()
+	before := c.pid
+	for late := time.Now().Add(patience); time.Now().Before(late); closed++ {
+		c.peer = dial(t, url)
+		c.send("40" + c.claim())
+		if _, data, err := c.ws.ReadMessage(); err == nil {
+			return closed, strings.Contains(string(data), before)
+		}
+		time.Sleep(20 * time.Millisecond) // as clients wait
+	}
+	t.Fatal("the client is sent away again and again")
+	return closed, false
+}
+
+func countedAs(t *testing.T, registry *prometheus.Registry, metric, label, value string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != metric {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() == label && l.GetValue() == value {
+					return m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	t.Fatalf("there is no %s{%s=%q}", metric, label, value)
+	return 0
+}
+
+// TestMove_AServerThatIsNotReachedCostsAClientItsSessionAtLast, not its connection again and again.
+func TestMove_AServerThatIsNotReachedCostsAClientItsSessionAtLast(t *testing.T) {
+	s, registry := twoCounted(t, func(cfg *socketio.Config) { cfg.Recovery.MoveTimeout = 200 * time.Millisecond })
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	s.peers[1].lost = func(string) bool { return true }
+	closed, recovered := c.tries(t, s.urls[1])
+	if closed == 0 || recovered {
+		t.Errorf("sent away %d times, recovered %t", closed, recovered)
+	}
+	if n := countedAs(t, registry, "carillon_recoveries_total", "result", "unreached"); n != 1 {
+		t.Errorf("%v sessions counted as not reached", n)
+	}
+	if n := countedAs(t, registry, "carillon_recovery_move_failures_total", "reason", "unreached"); n != float64(closed) {
+		t.Errorf("%v moves counted, the client was sent away %d times", n, closed)
+	}
+}
+
+// TestMove_WhatPreventsItForAWindowIsNotTriedAgain: the session has expired by then, wherever it is.
+func TestMove_WhatPreventsItForAWindowIsNotTriedAgain(t *testing.T) {
+	s, registry := twoCounted(t, func(cfg *socketio.Config) { cfg.Recovery.Window = 300 * time.Millisecond })
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	s.log.setAway(true)
+	closed, recovered := c.tries(t, s.urls[1])
+	if closed == 0 || recovered {
+		t.Errorf("sent away %d times, recovered %t", closed, recovered)
+	}
+	if n := countedAs(t, registry, "carillon_recoveries_total", "result", "expired"); n != 1 {
+		t.Errorf("%v sessions counted as expired", n)
+	}
+}
+
+// TestMove_WhatFailsIsCounted by its reason, and the client has its session once nothing is in the way.
+func TestMove_WhatFailsIsCounted(t *testing.T) {
+	for reason, prevent := range map[string]func(s *several) (end func()){
+		"registry": func(s *several) func() {
+			s.log.setAway(true)
+			return func() { s.log.setAway(false) }
+		},
+		"unreached": func(s *several) func() {
+			s.peers[1].lost = func(call string) bool { return call == "cut" }
+			return func() { s.peers[1].lost = nil }
+		},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			s, registry := twoCounted(t, nil)
+			c, socket := s.inRoom(t)
+			s.away(t, c, socket)
+			end := prevent(s)
+			c.peer = dial(t, s.urls[1])
+			c.send("40" + c.claim())
+			if err := c.ended(); err == nil {
+				t.Fatal("the transport was not closed")
+			}
+			if n := countedAs(t, registry, "carillon_recovery_move_failures_total", "reason", reason); n != 1 {
+				t.Errorf("counted %v times", n)
+			}
+			end()
+			if _, recovered := c.tries(t, s.urls[1]); !recovered {
+				t.Error("not recovered afterwards")
+			}
+		})
+	}
+}
