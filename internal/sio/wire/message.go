@@ -3,6 +3,7 @@ package wire
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,9 +23,16 @@ type Message struct {
 	// session to recover; empty: for none.
 	Offset string
 
-	forms [forms][]*engine.Frame // nil until made
-	name  string                 // of the event; set with args
-	args  packet.Args
+	first  made   // most messages are read in one form only
+	others []made // a copy of the message has the same: what is made later is appended to a list of its own
+	name   string // of the event; set with args
+	args   packet.Args
+}
+
+// made is the packet in one form.
+type made struct {
+	form   Form
+	frames []*engine.Frame // nil until made
 }
 
 // Event is an event for the sockets of a namespace; args begins with its name.
@@ -42,8 +50,7 @@ const (
 	Msgpack  Form = 1 << 0 // Socket.IO's msgpack parser
 	Numbered Form = 1 << 1 // the client has a session to recover: its events end with their offset
 
-	protocolShift      = 2 // a protocol of internal/native is one of the values above it
-	forms         Form = 4 << protocolShift
+	protocolShift = 2 // a protocol of internal/native is one of the values above it
 )
 
 // FormOf is the form of a protocol without Socket.IO's packets.
@@ -67,10 +74,21 @@ func (m *Message) Frames(form Form, failed func(error)) []*engine.Frame {
 	if m.Offset == "" {
 		form &^= Numbered
 	}
-	if m.forms[form] == nil {
-		m.forms[form] = m.make(form, failed)
+	if m.first.form == form && m.first.frames != nil {
+		return m.first.frames
 	}
-	return m.forms[form]
+	for i := range m.others {
+		if m.others[i].form == form {
+			return m.others[i].frames
+		}
+	}
+	frames := m.make(form, failed)
+	if m.first.frames == nil {
+		m.first = made{form, frames}
+	} else {
+		m.others = append(slices.Clip(m.others), made{form, frames})
+	}
+	return frames
 }
 
 // make encodes the packet. The list is not nil.
