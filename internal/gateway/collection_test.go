@@ -10,11 +10,12 @@ func TestCollectionPercent_SmallHeapsMayHoldMoreThanTheirSizeInGarbage(t *testin
 		live uint64
 		want int
 	}{
-		{0, 1200}, // before the first collection
-		{1 * mb, 1200},
-		{4 * mb, 300},
-		{8 * mb, 150},
-		{12 * mb, 100},
+		{0, 6400}, // before the first collection
+		{1 * mb, 6400},
+		{4 * mb, 1600},
+		{8 * mb, 800},
+		{20 * mb, 320},
+		{64 * mb, 100},
 		{1024 * mb, 100},
 	} {
 		if got := collectionPercent(c.live); got != c.want {
