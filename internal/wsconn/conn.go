@@ -47,12 +47,21 @@ type Owner interface {
 // Conn is a hijacked connection after the WebSocket handshake. One goroutine at a time reads from it, none while it is
 // parked. The zero value is for Acceptor.Accept.
 type Conn struct {
+	// What each write needs comes first, and together: of thousands of connections none is in the processor's cache.
+
+	writeLock sync.Mutex // held across writes
+
+	// mu guards the following. The Owner's lock may be held when it is taken; only the poller's is taken under it.
+	mu      sync.Mutex
+	reading readState
+	writing writeState
+
 	// Static after the handshake.
-	conn     net.Conn
-	socket   *idle.Conn    // the same on plain TCP, or what is below TLS on a Listener; else nil
+	codec    frame.Codec
+	socket   *idle.Conn    // the same as conn on plain TCP, or what is below TLS on a Listener; else nil
 	below    *idle.Records // what is below TLS on a Listener, which socket is then a part of; else nil
 	acceptor *Acceptor
-	codec    frame.Codec
+	conn     net.Conn
 
 	// Owned by the reader.
 	frequent uint8     // messages in a row that came soon after the one before
@@ -63,13 +72,6 @@ type Conn struct {
 	latest   time.Duration // when the last message came
 
 	held atomic.Int64 // bytes that were counted as inbound; changed by Swap alone
-
-	writeLock sync.Mutex // held across writes
-
-	// mu guards the following. The Owner's lock may be held when it is taken; only the poller's is taken under it.
-	mu      sync.Mutex
-	reading readState
-	writing writeState
 }
 
 // Carry makes the connection that of a session. The reader calls it, or no reader is there yet.

@@ -48,21 +48,10 @@ const (
 //
 // A message is either in the outbox or with the one holder of the lease, so an upgrade can neither lose nor repeat it.
 type Session struct {
-	// Static after construction.
-	server    *Server
-	id        string
-	codec     frame.Codec // of the polling transport; a WebSocket has its own
-	byAddress bool        // counted by address, too: static once admitted
-	request   kept
-	context   context.Context
-	opened    time.Duration
-	receiver  Receiver
+	// What each message for the client needs comes first, and together: of thousands of sessions none is in the processor's cache.
 
+	server    *Server  // static after construction
 	nextFlush *Session // flushers.mu guards it
-
-	// inbound is held while Receiver is called: by the POST handler, the WebSocket reader or finish. It is taken with
-	// mu free, or by TryLock under mu.
-	inbound sync.Mutex
 
 	// mu guards the following. It is held for state changes only, never across a write or a call into another package
 	// that could wait.
@@ -71,17 +60,30 @@ type Session struct {
 	lease     lease
 	tombstone bool // closed by the client, and one late GET may still be answered
 	returns   bool // SendAway was called: the client is to come back
+	outbox    outbox.Outbox[*Frame]
+	socket    *wsconn.Conn // the transport; nil while polling
+	pong      *Frame       // the newest one that the client of a WebSocket is owed; nil: none
+	slow      *slowness    // nil: no more than Config.Outbox waits
 	beat      heartbeat
+	polling   *polling // nil for a session that began on a WebSocket
 	closing   *closing // of a WebSocket in stateClosing
 	reason    CloseReason
 	done      chan struct{} // of Done; nil until it is asked for
-	outbox    outbox.Outbox[*Frame]
-	slow      *slowness    // nil: no more than Config.Outbox waits
-	asked     *asked       // nil: neither Ping nor AwaitRoom waits for something
-	held      int          // bytes that count towards Limits.Inbound until the session ends
-	socket    *wsconn.Conn // the transport; nil while polling
-	pong      *Frame       // the newest one that the client of a WebSocket is owed; nil: none
-	polling   *polling     // nil for a session that began on a WebSocket
+	asked     *asked        // nil: neither Ping nor AwaitRoom waits for something
+	held      int           // bytes that count towards Limits.Inbound until the session ends
+
+	// inbound is held while Receiver is called: by the POST handler, the WebSocket reader or finish. It is taken with
+	// mu free, or by TryLock under mu.
+	inbound sync.Mutex
+
+	// Static after construction.
+	receiver  Receiver
+	id        string
+	codec     frame.Codec // of the polling transport; a WebSocket has its own
+	byAddress bool        // counted by address, too: static once admitted
+	request   kept
+	context   context.Context
+	opened    time.Duration
 }
 
 // polling is the part of a session that only its polling transport uses.

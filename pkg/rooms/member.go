@@ -3,16 +3,16 @@ package rooms
 // Member is a member's handle, to be embedded by value in what it stands for. It serves one stay in one index and must
 // not be copied; the zero value is ready for Index.Add.
 type Member[M any] struct {
-	// Static after Add.
-	id    string
-	value M
-
 	// The index's lock guards the following.
 	state  state
 	own    bool               // in the room named by its id
 	at     int32              // position in Index.members
 	places []place[M]         // the other rooms it is in, in no order
 	where  map[*room[M]]int32 // positions in places, only when there are many
+
+	// Static after Add.
+	id    string
+	value M
 }
 
 type state uint8

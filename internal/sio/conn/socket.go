@@ -13,22 +13,25 @@ import (
 
 // Socket is one client in one namespace, from its CONNECT on. All methods are safe for concurrent use.
 type Socket struct {
-	// Static after construction.
-	owner     Owner
-	id        string    // static once Enter has returned
-	namespace string    // as the client spelled it
-	conn      *Conn     // nil: InitGone made the socket
-	auth      []byte    // static once Enter has returned
-	form      wire.Form // how the client reads packets; static once Enter has returned
+	// What each message for the client needs comes first, and together.
+
+	conn *Conn                // static after construction; nil: InitGone made the socket
+	gate atomic.Pointer[Gate] // nil: everything is sent at once
+	life life
+	form wire.Form // how the client reads packets; static once Enter has returned
 
 	// Accessed only by the goroutine that currently runs this connection's handlers: its worker, or the reader when
 	// handling inline.
 	entered bool // Entered was called
 	inline  bool // Handle does not block
 
-	life      life
-	departure *departure           // static once the socket has gone
-	gate      atomic.Pointer[Gate] // nil: everything is sent at once
+	// Static after construction.
+	owner     Owner
+	id        string // static once Enter has returned
+	namespace string // as the client spelled it
+	auth      []byte // static once Enter has returned
+
+	departure *departure // static once the socket has gone
 
 	mu sync.Mutex
 	// mu guards the following.
