@@ -237,7 +237,9 @@ func (s *Session) resolveLocked(offset string) *Refusal {
 }
 
 // reachesLocked reports whether all that came behind a place is kept, with the rooms of that time.
-func (s *Session) reachesLocked(place uint64) bool { return place >= s.log.trimmed && place >= s.floor }
+func (s *Session) reachesLocked(place uint64) bool {
+	return place >= s.log.trimmed && place >= s.floor && !s.holed
+}
 
 // Offset is the number for an event to the client of a session that it claims and has not got yet: the one it came with.
 func (s *Session) Offset() string {

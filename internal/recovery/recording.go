@@ -14,7 +14,8 @@ type Recording struct {
 	log  *Log
 	from string // everything up to this entry was delivered before
 
-	at int // where it begins in the log's tape; Log.mu guards it
+	at    int // where it begins in the log's tape; Log.mu guards it
+	holes int // what recordings.holes was then
 }
 
 // recordings are what all recordings of a log share. Log.mu guards it.
@@ -22,6 +23,7 @@ type recordings struct {
 	open  int
 	tape  []Command
 	bytes int
+	holes int // how often events may have been missed
 }
 
 // Record begins a recording. position is the newest entry that this node has been delivered. The caller has the turn.
@@ -31,7 +33,7 @@ func (l *Log) Record(position string) *Recording {
 	defer l.mu.Unlock()
 	l.reachLocked(position)
 	l.recordings.open++
-	return &Recording{log: l, from: idOf(l.last), at: len(l.recordings.tape)}
+	return &Recording{log: l, from: idOf(l.last), at: len(l.recordings.tape), holes: l.recordings.holes}
 }
 
 // From is the entry up to which the stream tells what the session missed.
@@ -56,7 +58,7 @@ func (r *Recording) End() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t := &l.recordings; t.open == 1 {
-		*t = recordings{}
+		*t = recordings{holes: t.holes}
 	} else {
 		t.open--
 	}
@@ -111,7 +113,10 @@ func (r *Returning) apply(c *Command) bool {
 	return r.whole
 }
 
-var errTooMuch = errors.New("recovery: a client missed more than may be kept for it")
+var (
+	errTooMuch = errors.New("recovery: a client missed more than may be kept for it")
+	errHole    = errors.New("recovery: this node missed what the client may have missed")
+)
 
 // Arrive is Session.Arrive for a session that comes back from a stream: with what it missed there, and since then. The caller
 // has the turn, and calls join with the rooms that absent is to be in.
@@ -124,9 +129,13 @@ func (r *Returning) Arrive(s *Session, rec *Recording, absent Absent, away time.
 		}
 	}
 	tooMuch := !r.whole || int64(l.recordings.bytes) > l.store.config.Bytes/shareOfTape
+	holed := l.recordings.holes != rec.holes
 	l.mu.Unlock()
-	if tooMuch {
+	switch {
+	case tooMuch:
 		return false, errTooMuch
+	case holed:
+		return false, errHole
 	}
 	h := Handed{Kicked: r.session.Kicked, Away: away}
 	for name := range r.session.Rooms {

@@ -29,6 +29,7 @@ type Session struct {
 	journal  journal
 	own      places // of events to it alone
 	past     past   // what it was handed over when it came from another node
+	holed    bool   // its client may lack an event that this node has missed, too
 	leaving  bool   // it may be another node's already: nothing ends it until that is known
 	ending   func() // what would have ended it meanwhile; nil: nothing
 	told     func() // kicked: called once it is over; nil: nothing is

@@ -68,6 +68,17 @@ func (l *Log) unplacedLocked() {
 	}
 }
 
+// Missed notes that events may have been missed since the last one: no session that is there can be gone on with, nor can one be
+// read from the stream meanwhile. The caller holds the turn.
+func (l *Log) Missed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.sessions {
+		s.holed = true
+	}
+	l.recordings.holes++
+}
+
 // At is the newest place as an offset; empty: there is none yet.
 func (l *Log) At() string {
 	l.mu.Lock()

@@ -18,32 +18,72 @@ type Conn struct {
 	Server string
 
 	raw                       net.Conn
+	answer                    *answerReader
 	readTimeout, writeTimeout time.Duration
+}
+
+// answerReader renews the read deadline before each read while patience is above 0. It belongs to the goroutine that reads.
+type answerReader struct {
+	net.Conn
+
+	patience time.Duration
+}
+
+func (r *answerReader) Read(b []byte) (int, error) {
+	if r.patience > 0 {
+		if err := r.SetReadDeadline(time.Now().Add(r.patience)); err != nil {
+			return 0, err
+		}
+	}
+	return r.Conn.Read(b)
 }
 
 const defaultBuffer = 4 << 10
 
 func newConn(raw net.Conn, options *goredis.Options, buffer int) *Conn {
-	c := &Conn{raw: raw, readTimeout: options.ReadTimeout, writeTimeout: options.WriteTimeout}
+	c := &Conn{raw: raw, answer: &answerReader{Conn: raw}, readTimeout: options.ReadTimeout, writeTimeout: options.WriteTimeout}
 	if c.readTimeout <= 0 {
 		c.readTimeout = DefaultReadTimeout
 	}
 	if c.writeTimeout <= 0 {
 		c.writeTimeout = c.readTimeout
 	}
-	c.Reader = *NewReader(raw, max(buffer, defaultBuffer))
+	c.Reader = *NewReader(c.answer, max(buffer, defaultBuffer))
 	return c
 }
 
-// Write sends commands. It waits for the socket, within the write timeout of the options.
+// writePart is how many bytes the write timeout is for: a slow connection may take longer for more.
+const writePart = 64 << 10
+
+// Write sends commands. It waits for the socket, within the write timeout of the options for each writePart.
 func (c *Conn) Write(commands []byte) error {
-	if err := c.raw.SetWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
-		return fmt.Errorf("redis: write: %w", err)
-	}
-	if _, err := c.raw.Write(commands); err != nil {
-		return fmt.Errorf("redis: write: %w", err)
+	for len(commands) > 0 {
+		part := commands[:min(len(commands), writePart)]
+		if err := c.raw.SetWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
+			return fmt.Errorf("redis: write: %w", err)
+		}
+		if _, err := c.raw.Write(part); err != nil {
+			return fmt.Errorf("redis: write: %w", err)
+		}
+		commands = commands[len(part):]
 	}
 	return nil
+}
+
+// slowest is how many bytes a second a connection carries at least. What was written may still be in buffers of this machine, or
+// of a proxy, so that nothing else tells how far it has come.
+const slowest = 256 << 10
+
+// Ask sends commands and has answer read what Redis says to them. An answer may take any time as long as some of it comes within
+// the read timeout, and the first of it within what the commands may need besides to get there. It is for the goroutine that
+// reads.
+func (c *Conn) Ask(commands []byte, answer func() error) error {
+	if err := c.Write(commands); err != nil {
+		return err
+	}
+	c.answer.patience = c.readTimeout + time.Duration(len(commands))*time.Second/slowest
+	defer func() { c.answer.patience = 0 }()
+	return answer()
 }
 
 // AwaitReply gives what is read from now on the read timeout of the options. A subscription has none: a deadline that

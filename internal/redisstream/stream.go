@@ -28,7 +28,9 @@ type Config struct {
 	Fields   []string // whose values are read
 	// Receive acts on an entry. It is called by one goroutine, in the stream's order. kept is what Append was given with an
 	// entry of this node; nil where there is none, or it was forgotten.
-	Receive  func(e redisconn.Entry, kept any)
+	Receive func(e redisconn.Entry, kept any)
+	// Missed is called by the goroutine of Receive when entries may have been missed since it was called last.
+	Missed   func()
 	Logger   *zap.Logger
 	Refusals *redisconn.Refusals
 	Metrics  Metrics
@@ -70,6 +72,8 @@ type Stream struct {
 
 	writing atomic.Bool // there is a connection to append on
 	reading atomic.Bool // and one to read from
+
+	reachedAt atomic.Int64 // when the reader was at the end of the stream, Unix nanoseconds; 0: not yet
 
 	received atomic.Pointer[string] // the last entry that Receive has returned from, or the position to begin at; nil: none yet
 
@@ -136,6 +140,19 @@ func (s *Stream) Received() string {
 		return *at
 	}
 	return ""
+}
+
+// reached notes that the reader is at the end of the stream.
+func (s *Stream) reached() { s.reachedAt.Store(time.Now().UnixNano()) }
+
+// Lag is how long ago the reader was at the end of the stream, whatever keeps it: about a second at most unless it is behind or
+// has no connection. 0: it has no position yet.
+func (s *Stream) Lag() time.Duration {
+	at := s.reachedAt.Load()
+	if at == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, at))
 }
 
 // Name is that of the stream in Redis.

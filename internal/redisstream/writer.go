@@ -113,9 +113,9 @@ func (w *writer) serve(ctx, hard context.Context, c *redisconn.Conn) error {
 
 func (w *writer) askRole(c *redisconn.Conn) error {
 	if !c.TellsRole {
-		return ask(c, redisconn.AppendCommand(nil, "PING", 1), func() error { _, err := c.First(); return err })
+		return c.Ask(redisconn.AppendCommand(nil, "PING", 1), func() error { _, err := c.First(); return err })
 	}
-	return ask(c, redisconn.AppendCommand(nil, "ROLE", 1), func() error {
+	return c.Ask(redisconn.AppendCommand(nil, "ROLE", 1), func() error {
 		name, err := c.First()
 		if err == nil && name != "master" {
 			err = redisconn.ErrReplica
@@ -128,7 +128,7 @@ func (w *writer) askRole(c *redisconn.Conn) error {
 // before anything else.
 func (w *writer) clear(c *redisconn.Conn) error {
 	if len(w.doubt) == 0 {
-		last, err := edge(c, "XREVRANGE", w.config.Name, "+", "-")
+		last, _, err := end(c, w.config.Name)
 		w.after = last
 		return err
 	}
@@ -144,7 +144,7 @@ func (w *writer) clear(c *redisconn.Conn) error {
 			b = redisconn.AppendWord(b, word)
 		}
 		n := 0
-		err := ask(c, b, func() error {
+		err := c.Ask(b, func() error {
 			return c.Range([]string{own}, func(e redisconn.Entry) {
 				n++
 				from = e.ID
@@ -160,17 +160,16 @@ func (w *writer) clear(c *redisconn.Conn) error {
 			break
 		}
 	}
-	oldest, err := edge(c, "XRANGE", w.config.Name, "-", "+")
+	floor, err := edge(c, "XREVRANGE", w.config.Name, w.after, "-")
 	if err != nil {
 		return err
 	}
-	trimmed := w.after != First && Before(w.after, oldest)
 	var again []redisqueue.Message
 	for i := range w.doubt {
 		switch m := &w.doubt[i]; {
 		case found[m.Channel]:
 			w.appended(m)
-		case trimmed: // it may have been there
+		case floor != w.after: // it may have been there: entries behind were trimmed, or Redis has another history by now
 			w.config.Metrics.Queue.Dropped(Unknown)
 			m.Finish(0, adapter.ErrUnknown)
 		default:
@@ -203,7 +202,7 @@ func (w *writer) append(c *redisconn.Conn) (more bool, err error) {
 	}
 	w.sent = 0
 	var answers answers
-	err = ask(c, b, func() error { return w.answers(c, &answers) })
+	err = c.Ask(b, func() error { return w.answers(c, &answers) })
 	if err == nil {
 		err = w.settle(&answers)
 		clear(w.batch)

@@ -5,6 +5,15 @@ import (
 	"time"
 )
 
+// HoleNode is a Node that is notified of holes in the order of an adapter that echoes.
+type HoleNode interface {
+	Node
+	// Missed is called when commands in a namespace may have been lost before this node received them, because the cluster did not
+	// keep them long enough. It is called by the goroutine of Deliver, before the next command or right behind those that were
+	// received together with it.
+	Missed(nsp string)
+}
+
 // Sessions is what an adapter that echoes may offer besides: clients' sessions, kept where every server of the cluster finds
 // them, also when the one that had them was killed. Offsets are those of broadcasts. All methods are safe for concurrent use;
 // only those with a context wait.

@@ -30,6 +30,9 @@ func (r *recipient) Absent() bool {
 // Taken reports whether the session was taken from another server.
 func (r *recipient) Taken() bool { return r.stay != nil && r.stay.taken }
 
+// Missed removes what is stored of a session that cannot be recovered any more.
+func (r *recipient) Missed() { (*Socket)(r).dropKept() }
+
 // holder is a Socket as the connection that holds a session.
 type holder Socket
 

@@ -8,7 +8,10 @@ import (
 // node is a server as its adapter sees it.
 type node struct{ io *Server }
 
-var _ adapter.FenceNode = node{}
+var (
+	_ adapter.FenceNode = node{}
+	_ adapter.HoleNode  = node{}
+)
 
 // Deliver applies a command from another node. In a namespace that does not exist here it means no socket.
 func (v node) Deliver(c adapter.Command) (sockets int) {
@@ -48,6 +51,13 @@ func (v node) DeliverAt(c adapter.Command, at adapter.Arrival) (sockets int) {
 		return n.hub.Arrive(c, at)
 	}
 	return 0
+}
+
+// Missed has no client recovered that was here when this node may have missed an event for it.
+func (v node) Missed(nsp string) {
+	if n := v.io.lookup(nsp); n != nil {
+		n.hub.Missed()
+	}
 }
 
 // Fenced notes a fence in its place.

@@ -9,6 +9,7 @@ import (
 	"github.com/carillon-io/carillon/internal/recovery"
 	"github.com/carillon-io/carillon/internal/recovery/move"
 	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/rooms"
 )
 
 // moving is what a hub does for members that change nodes.
@@ -210,6 +211,28 @@ func (h *Hub) endTaken(d adapter.Disconnect) (members int) {
 		}
 	})
 	return members
+}
+
+// Holed is a Recipient that may have missed events.
+type Holed interface {
+	// Missed is called when it may have. The caller has the turn.
+	Missed()
+}
+
+// Missed notes that commands may have been missed. Clients that are connected go on; they are told when they come back, by
+// beginning anew.
+func (h *Hub) Missed() {
+	if h.log == nil {
+		return
+	}
+	h.log.Begin()
+	defer h.log.End()
+	h.log.Missed()
+	h.command(rooms.Target{}, func(m *Member) {
+		if r, ok := m.Value().(Holed); ok {
+			r.Missed()
+		}
+	})
 }
 
 // Fenced notes a fence in its place.

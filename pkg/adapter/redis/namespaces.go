@@ -67,6 +67,18 @@ func (n *namespaces) isOpen(nsp string) bool {
 	return known != nil && known.open
 }
 
+// opened are the namespaces that this node is a member of.
+func (n *namespaces) opened() (names []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for name, known := range n.known {
+		if known.open {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 func (n *namespaces) isAsking(nsp string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()

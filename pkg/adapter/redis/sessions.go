@@ -113,19 +113,19 @@ func (s *sessions) Missed(
 	return s.keeps(ctx, name, behind)
 }
 
-// keeps reports whether everything behind an entry is still in a stream.
+// keeps reports whether everything behind an entry is still in a stream. Before all entries that cannot be told: a stream that is
+// long enough here may have been trimmed by servers that keep less.
 func (s *sessions) keeps(ctx context.Context, name, behind string) (bool, error) {
-	pipe := s.d.client.Pipeline()
-	oldest, length := pipe.XRangeN(ctx, name, "-", "+", 1), pipe.XLen(ctx, name)
-	if _, err := pipe.Exec(ctx); s.d.cluster.refusals.Refused(streamsession.Refused, err) {
+	if behind == redisstream.First {
+		return false, nil
+	}
+	oldest, err := s.d.client.XRangeN(ctx, name, "-", "+", 1).Result()
+	if s.d.cluster.refusals.Refused(streamsession.Refused, err) {
 		return false, nil // it is not known, nor will it be
 	} else if err != nil {
 		return false, fmt.Errorf("redis: look for the oldest entry: %w", err)
 	}
-	if behind == redisstream.First { // before all entries, if none was trimmed
-		return length.Val() < int64(s.d.cluster.config.Streams.MaxLength), nil
-	}
-	return len(oldest.Val()) > 0 && !redisstream.Before(behind, oldest.Val()[0].ID), nil
+	return len(oldest) > 0 && !redisstream.Before(behind, oldest[0].ID), nil
 }
 
 func entryOf(m *goredis.XMessage) rediswire.StreamEntry {

@@ -57,9 +57,10 @@ func (a *Adapter) newStreams() (*streams, error) {
 		if err != nil {
 			return nil, err
 		}
-		log := redisstream.New(&redisstream.Config{
+		var log *redisstream.Stream
+		log = redisstream.New(&redisstream.Config{
 			Name: name, Node: a.config.NodeID, Source: source, MaxLength: cfg.MaxLength, Queue: redisqueue.Limits(a.config.Queue),
-			MaxValue: a.config.MaxMessage, Fields: streamFields, Receive: d.receiveEntry, Logger: a.log, Refusals: a.refusals,
+			MaxValue: a.config.MaxMessage, Fields: streamFields, Receive: d.receiveEntry, Missed: func() { d.missed(log) }, Logger: a.log, Refusals: a.refusals,
 			Metrics: a.metrics.ofStreams(), Changed: a.showConnected,
 		})
 		d.logs, d.byName[name] = append(d.logs, log), log
@@ -255,6 +256,22 @@ func (d *streams) carryOut(in redissub.Interest, p *redisconn.Push, at adapter.A
 		span.End()
 	}
 	return redisserver.Accepted
+}
+
+// missed tells the node above that entries of a stream may have been missed.
+func (d *streams) missed(log *redisstream.Stream) {
+	a := d.cluster.inbox
+	node, ok := a.node.(adapter.HoleNode)
+	if !ok {
+		return
+	}
+	a.delivering.Lock()
+	defer a.delivering.Unlock()
+	for _, nsp := range a.namespaces.opened() {
+		if d.log(nsp) == log {
+			node.Missed(nsp)
+		}
+	}
 }
 
 // run serves the streams until ctx ends.
