@@ -37,7 +37,10 @@ type page struct {
 	Growth   []growthPart
 	Failed   []results.Result
 	Unheld   []results.Result // no rate held: the figures are of a closed loop
+	Late     []results.Result // the rate that was asked for did not hold: the latencies are those of a queue
 	Behind   []results.Result // the generator had no time left: the figures are lower bounds
+	Beset    []results.Result // other programs used much of the cores
+	OneCore  []string         // the targets that another stands for where the servers have one core
 	Missed   []string
 }
 
@@ -46,6 +49,9 @@ type growthPart struct {
 	Rows                []string
 	Summary             []string
 }
+
+// manyForeign is how much of the cores other programs may use before a rate or a latency says little.
+const manyForeign = .3
 
 func resultsFile(docs string) string { return filepath.Join(docs, "benchmarks", "results.jsonl") }
 
@@ -95,6 +101,7 @@ func report(run results.Run) []byte {
 		p.Versions = append(p.Versions, name+" "+run.Conditions.Versions[name])
 	}
 	p.Titles, p.Options, p.Pauses, p.Scale, p.Hops = titlesOf(run), optionRows(run), pauseRows(run), scaleRows(run), hopRows(run)
+	p.OneCore = oneCoreRows(run)
 	var foreign []float64
 	for _, r := range run.Results {
 		p.Minutes += r.Took / 60
@@ -105,8 +112,14 @@ func report(run results.Run) []byte {
 		if r.Error != "" {
 			p.Failed = append(p.Failed, r)
 		}
-		if r.Values["search_failed"] == 1 {
+		switch held, judged := r.Values["ok"]; {
+		case r.Values["search_failed"] == 1:
 			p.Unheld = append(p.Unheld, r)
+		case judged && held == 0:
+			p.Late = append(p.Late, r)
+		}
+		if r.Values["foreign_cores"] > manyForeign {
+			p.Beset = append(p.Beset, r)
 		}
 		if r.Values["generator_limited"] == 1 {
 			p.Behind = append(p.Behind, r)
@@ -158,16 +171,15 @@ func compare(run results.Run, s scenario, f figure) (row string, missed, measure
 		cells = append(cells, cell)
 	}
 	ours, found := run.Median(s.name, carillon, 0, f.field)
-	nodes, beside := run.Median(s.name, node, 0, f.field)
-	ratio, ratioText := 0.0, ""
-	if beside = beside && nodes > 0; found && beside {
-		ratio = ours / nodes
-		ratioText = fmt.Sprintf("%.3g", ratio)
+	ratioText := ""
+	if r, ok := ratio(run, s, f, carillon, node); ok {
+		ratioText = fmt.Sprintf("%.3g", r)
 	}
-	t := f.target
+	t, beside := f.target.on(run.Conditions)
+	r, compared := ratio(run, s, f, carillon, beside)
 	state := ""
-	if found && t != (target{}) && (beside || t.floor == 0) {
-		switch reachedFloor, reachedGoal := t.judge(ratio, ours); {
+	if found && f.target != (target{}) && (compared || t.floor == 0) {
+		switch reachedFloor, reachedGoal := t.judge(r, ours); {
 		case reachedGoal:
 			state = "goal"
 		case reachedFloor:
@@ -176,8 +188,18 @@ func compare(run results.Run, s scenario, f figure) (row string, missed, measure
 			state, missed = "**missed**", true
 		}
 	}
-	cells = append(cells, ratioText, t.text(t.floor, t.plainFloor), t.text(t.goal, t.plainGoal), state)
+	cells = append(cells, ratioText, t.text(t.floor, t.plainFloor, beside), t.text(t.goal, t.plainGoal, beside), state)
 	return "| " + strings.Join(cells, " | ") + " |", missed, measured
+}
+
+// ratio is a figure of one server as a ratio to another's.
+func ratio(run results.Run, s scenario, f figure, of, to string) (ratio float64, ok bool) {
+	above, found := run.Median(s.name, of, 0, f.field)
+	below, both := run.Median(s.name, to, 0, f.field)
+	if !found || !both || below <= 0 {
+		return 0, false
+	}
+	return above / below, true
 }
 
 // judge tells what is reached. Where there is no goal the floor is all.
@@ -192,12 +214,14 @@ func (t target) judge(ratio, value float64) (floor, goal bool) {
 	return floor, floor && (t.goal != 0 || t.plainGoal != 0) && holds(t.goal, t.plainGoal)
 }
 
-func (t target) text(ratio, plain float64) string {
+func (t target) text(ratio, plain float64, beside string) string {
 	sign := "≥"
 	if t.lower {
 		sign = "≤"
 	}
 	switch {
+	case ratio != 0 && beside != node:
+		return fmt.Sprintf("%s %g × %s", sign, ratio, title(beside))
 	case ratio != 0:
 		return fmt.Sprintf("%s %g ×", sign, ratio)
 	case plain != 0:

@@ -43,6 +43,73 @@ func TestReport_SaysWhatIsReached(t *testing.T) {
 	}
 }
 
+// With one core for the server some floors are ratios to the bare server, which cannot reach the others itself.
+func TestReport_JudgesBesideTheBareServerWhereServersHaveOneCore(t *testing.T) {
+	for _, c := range []struct {
+		scenario, figure, field string
+		node, epoll, ours       float64
+		row                     string // what it ends with
+	}{
+		{"echo", "acknowledgements/s", "req_s", 1000, 2000, 1800, "| 1.8 | ≥ 0.75 × epoll | ≥ 0.9 × epoll | goal |"},
+		{"echo", "acknowledgements/s", "req_s", 1000, 2000, 1500, "| 1.5 | ≥ 0.75 × epoll | ≥ 0.9 × epoll | floor |"},
+		{"echo", "acknowledgements/s", "req_s", 1000, 2000, 1400, "| 1.4 | ≥ 0.75 × epoll | ≥ 0.9 × epoll | **missed** |"},
+		{"rooms", "deliveries/s", "deliveries_s", 100, 640, 320, "| 3.2 | ≥ 0.5 × epoll | ≥ 0.75 × epoll | floor |"},
+		{"rooms", "deliveries/s", "deliveries_s", 100, 640, 300, "| 3 | ≥ 0.5 × epoll | ≥ 0.75 × epoll | **missed** |"},
+		{"fixed", "p99 ms", "lat_p99_ms", 10, 10, 11, "| 1.1 | ≤ 1.25 × epoll | ≤ 1.1 × epoll | goal |"},
+		{"fixed", "p99 ms", "lat_p99_ms", 10, 10, 12, "| 1.2 | ≤ 1.25 × epoll | ≤ 1.1 × epoll | floor |"},
+		{"fixed", "p99 ms", "lat_p99_ms", 10, 10, 13, "| 1.3 | ≤ 1.25 × epoll | ≤ 1.1 × epoll | **missed** |"},
+		{"fixed", "CPU s per million", "cpu_s_per_M", 10, 8, 9, "| 0.9 | ≤ 0.8 × | ≤ 0.7 × | **missed** |"}, // the bare server reaches it
+	} {
+		run := measured(result(c.scenario, node, 0, c.field, c.node), result(c.scenario, epoll, 0, c.field, c.epoll),
+			result(c.scenario, carillon, 0, c.field, c.ours))
+		run.Conditions = results.Conditions{Cores: 2, ServerCores: "0", LoadCores: "1"}
+		if got := row(t, run, "| "+c.scenario+" | "+c.figure); !strings.HasSuffix(got, c.row) {
+			t.Errorf("%v: %s", c.ours, got)
+		}
+	}
+}
+
+func TestReport_SaysWhichFloorsOneCoreChanges(t *testing.T) {
+	run := measured(result("echo", node, 0, "req_s", 1000), result("echo", carillon, 0, "req_s", 1600),
+		results.Result{Scenario: "echo", Peer: epoll, Round: 1, Values: map[string]float64{"req_s": 2000, "generator_limited": 1}})
+	const header = "| scenario | figure | floor and goal with two cores |"
+	run.Conditions.ServerCores = "0,1"
+	if bytes.Contains(report(run), []byte(header)) {
+		t.Error("with two cores for the server, too")
+	}
+	run.Conditions.ServerCores = "0"
+	want := "| echo | acknowledgements/s | ≥ 2.5 ×, ≥ 2.8 × | at least 2 × | ≥ 0.75 × epoll, ≥ 0.9 × epoll | 0.8 × |"
+	if got := row(t, run, "| echo | acknowledgements/s | ≥"); got != want {
+		t.Error(got)
+	}
+}
+
+// Without the bare server in the run nothing can be said of what is beside it.
+func TestReport_JudgesNothingBesideABareServerThatIsMissing(t *testing.T) {
+	run := measured(result("echo", node, 0, "req_s", 1000), result("echo", carillon, 0, "req_s", 3000))
+	run.Conditions.ServerCores = "0"
+	if got := row(t, run, "| echo | acknowledgements/s"); !strings.HasSuffix(got, "| 3 | ≥ 0.75 × epoll | ≥ 0.9 × epoll |  |") {
+		t.Error(got)
+	}
+}
+
+func TestReport_NamesLoadsThatDidNotHoldAndThoseThatOthersDisturbed(t *testing.T) {
+	late := func(scenario, peer string, values map[string]float64) results.Result {
+		return results.Result{Scenario: scenario, Peer: peer, Round: 1, Values: values}
+	}
+	run := measured(late("large-deflate", node, map[string]float64{"ok": 0, "server_cores": .982}),
+		late("large", carillon, map[string]float64{"ok": 1, "foreign_cores": 1.36}), late("fixed", carillon, map[string]float64{"ok": 1, "foreign_cores": .1}))
+	if got := row(t, run, "- large-deflate on node"); got != "- large-deflate on node, round 1, whose server took 0.98 of a core" {
+		t.Error(got)
+	}
+	if got := row(t, run, "- large on carillon"); got != "- large on carillon, round 1" {
+		t.Error(got)
+	}
+	if bytes.Contains(report(run), []byte("- fixed on carillon")) {
+		t.Error("fixed is named")
+	}
+}
+
 func TestReport_HasTheLatencyBetweenNodes(t *testing.T) {
 	for _, scenario := range []string{"cluster-latency", "cross-node"} {
 		for field, figure := range map[string]string{"cross_p50_ms": "p50 ms", "cross_p99_ms": "p99 ms", "cross_p999_ms": "p99.9 ms"} {

@@ -91,6 +91,29 @@ func scaleRows(run results.Run) (rows []string) {
 	return rows
 }
 
+// oneCoreRows are the targets that hold because the servers have one core, beside those that hold with two and what the bare
+// server reaches of these.
+func oneCoreRows(run results.Run) (rows []string) {
+	for _, s := range scenarios(0) {
+		for _, f := range s.figures {
+			t, beside := f.target.on(run.Conditions)
+			bare, measured := ratio(run, s, f, epoll, node)
+			ours, both := ratio(run, s, f, carillon, epoll)
+			if beside != epoll || !measured || !both {
+				continue
+			}
+			atLeast := ""
+			if limited, _ := run.Median(s.name, epoll, 0, "generator_limited"); limited > 0 {
+				atLeast = "at least "
+			}
+			rows = append(rows, fmt.Sprintf("| %s | %s | %s, %s | %s%.3g × | %s, %s | %.3g × |", s.name, f.text,
+				f.target.text(f.target.floor, 0, node), f.target.text(f.target.goal, 0, node), atLeast, bare,
+				t.text(t.floor, 0, beside), t.text(t.goal, 0, beside), ours))
+		}
+	}
+	return rows
+}
+
 // titlesOf are the scenarios of the table in words, those that were measured.
 func titlesOf(run results.Run) (lines []string) {
 	for _, s := range scenarios(0) {

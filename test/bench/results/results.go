@@ -29,6 +29,11 @@ type Conditions struct {
 	Versions    map[string]string `json:"versions"`
 }
 
+// OneServerCore reports whether the servers had one core.
+func (c Conditions) OneServerCore() bool {
+	return c.Cores == 1 || c.ServerCores != "" && !strings.ContainsAny(c.ServerCores, ",-")
+}
+
 // Result is one load on one server.
 type Result struct {
 	Scenario string             `json:"scenario"`

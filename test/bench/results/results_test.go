@@ -93,3 +93,15 @@ func TestRead_NamesTheLineThatIsNoResult(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestConditions_OneServerCore(t *testing.T) {
+	for _, c := range []struct {
+		cores   int
+		servers string
+		want    bool
+	}{{1, "", true}, {2, "0", true}, {4, "0,1", false}, {8, "0-1", false}, {0, "", false}} {
+		if got := (results.Conditions{Cores: c.cores, ServerCores: c.servers}).OneServerCore(); got != c.want {
+			t.Errorf("%d cores, servers on %q: %v", c.cores, c.servers, got)
+		}
+	}
+}
