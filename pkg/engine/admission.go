@@ -82,7 +82,7 @@ func (a *admission) admit(s *Session, r *http.Request) (refusal *Refusal, result
 		s.byAddress = true
 	}
 	a.sessions++
-	s.server.inbound.add(s.held)
+	s.server.inbound.Add(s.held)
 	return nil, ""
 }
 
@@ -91,7 +91,7 @@ func (a *admission) discharge(s *Session) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.sessions--
-	s.server.inbound.add(-s.held)
+	s.server.inbound.Add(-s.held)
 	if !s.byAddress {
 		return
 	}

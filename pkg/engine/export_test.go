@@ -17,7 +17,7 @@ const (
 func Polling(s *Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.polling != nil && s.polling.seat != nil || s.polling != nil && s.polling.next != nil
+	return s.polling != nil && s.polling.seats.Waits()
 }
 
 // Posting reports whether a POST of the session is arriving or being delivered.

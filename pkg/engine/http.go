@@ -5,6 +5,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
+	"github.com/carillon-io/carillon/internal/polling"
 	"github.com/carillon-io/carillon/internal/wsconn"
 )
 
@@ -146,7 +147,7 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 		}
 		return
 	}
-	session := &Session{polling: &polling{jsonp: q.jsonp, callback: q.callback, lastPoll: s.now()}}
+	session := &Session{polling: &longPolling{jsonp: q.jsonp, callback: q.callback, lastPoll: s.now()}}
 	session.init(s, frame.Codec{Revision: q.revision, Base64: q.base64 || q.jsonp}, r)
 	if refusal, result := s.admission.admit(session, r); refusal != nil {
 		s.handshake(transportPolling, result)
@@ -165,10 +166,8 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 		cookie.Value = session.id
 		http.SetCookie(w, &cookie)
 	}
-	p := &poll{control: http.NewResponseController(w)}
-	p.batch = []*Frame{frame.New(eioproto.Open, s.openPacket(session.id, s.upgrades()))}
-	session.limitAnswer(p)
-	if err := session.writeAnswer(w, r, p); err != nil {
+	answer := polling.NewAnswered(w, frame.New(eioproto.Open, s.openPacket(session.id, s.upgrades())))
+	if err := session.writeAnswer(w, r, answer); err != nil {
 		session.end(TransportError, err) // the client does not know its id
 	}
 }

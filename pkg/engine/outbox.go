@@ -31,7 +31,7 @@ func (s *Session) Send(volatile bool, frames ...*Frame) bool {
 		return false
 	}
 	s.outbox.Add(size, frames...)
-	s.server.outboxes.add(size)
+	s.server.outboxes.Add(size)
 	if over {
 		s.watchLocked()
 	}
@@ -44,7 +44,7 @@ func (s *Session) behindLocked() bool {
 	if s.outbox.Bytes() >= volatileBytes {
 		return true
 	}
-	return s.socket == nil && s.polling.seat == nil && s.polling.next == nil && s.server.now()-s.polling.lastPoll > volatilePoll
+	return s.socket == nil && !s.polling.seats.Waits() && s.server.now()-s.polling.lastPoll > volatilePoll
 }
 
 // queueLocked queues a control packet. It is never dropped and counts nothing, but one that would follow its like is
@@ -66,7 +66,7 @@ func (s *Session) kickLocked() {
 			s.lease = leaseFlush
 			s.startFlush()
 		}
-	case s.polling.seat == nil:
+	case !s.polling.seats.Taken():
 	case s.state == stateClosing:
 		s.answerLastLocked()
 	case !s.outbox.Empty():
@@ -83,7 +83,7 @@ func (s *Session) kick() {
 
 // landLocked notes that a batch has been written.
 func (s *Session) landLocked(batch []*Frame) {
-	s.server.outboxes.add(-s.outbox.Land(batch))
+	s.server.outboxes.Add(-s.outbox.Land(batch))
 	s.progressedLocked()
 	s.roomLocked()
 }
@@ -92,7 +92,7 @@ func (s *Session) landLocked(batch []*Frame) {
 func (s *Session) dropOutboxLocked() {
 	waiting, bytes := s.outbox.Drop()
 	s.server.dropped(dropEnded, frame.Messages(waiting))
-	s.server.outboxes.add(-bytes)
+	s.server.outboxes.Add(-bytes)
 	s.slow = nil
 }
 

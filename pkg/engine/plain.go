@@ -6,6 +6,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
+	"github.com/carillon-io/carillon/internal/polling"
 	"github.com/carillon-io/carillon/internal/wsconn"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
@@ -43,7 +44,7 @@ func (s *Server) ServePlain(w http.ResponseWriter, r *http.Request, protocol str
 // client comes back by itself.
 func (s *Server) ServeStream(w http.ResponseWriter, r *http.Request, h Handler) {
 	refusal, result := s.checkPlain(w, r)
-	session := &Session{polling: &polling{stream: true, lastPoll: s.now()}}
+	session := &Session{polling: &longPolling{stream: true, lastPoll: s.now()}}
 	if refusal == nil {
 		session.init(s, frame.Codec{}, r)
 		refusal, result = s.admission.admit(session, r)
@@ -95,12 +96,7 @@ func (s *Session) streams() bool { return s.polling != nil && s.polling.stream }
 
 // serveStream answers one GET with all the session has to say.
 func (s *Session) serveStream(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // else nginx holds small answers back
-	control := http.NewResponseController(w)
-	if err := control.Flush(); err != nil {
+	if err := polling.BeginEvents(w); err != nil {
 		if errors.Is(err, http.ErrNotSupported) {
 			s.server.config.Logger.Warn("no event stream is possible: middleware wraps http.ResponseWriter in a type that has neither Flush nor Unwrap")
 		}
@@ -108,33 +104,29 @@ func (s *Session) serveStream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for {
-		p := &poll{ready: make(chan struct{}), control: control}
-		if s.sit(p) != accepted {
+		g := polling.NewGet(w)
+		if s.sit(g) != accepted {
 			return
 		}
-		err := s.await(p, r)
+		err := s.await(g, r)
 		if err == nil {
-			s.limitAnswer(p)
-			err = s.writeEvents(w, p)
-			s.unlimitAnswer(p)
+			err = s.writeEvents(w, g)
 		}
 		if err != nil {
-			s.server.dropped(dropFailed, frame.Messages(p.batch))
+			s.server.dropped(dropFailed, frame.Messages(g.Batch))
 		}
-		s.pollDone(p, err)
+		s.pollDone(g, err)
 	}
 }
 
-// writeEvents writes a batch to an event stream. What only Engine.IO has, such as its close packet, is left out.
-func (s *Session) writeEvents(w http.ResponseWriter, p *poll) error {
-	out := newCoalescer(s, w)
-	s.codec.EncodeEvents(p.batch, out.add)
-	err := out.close()
+// writeEvents writes a batch to an event stream. Its bound is taken back: over HTTP/2 it would end the stream also while nothing
+// is written.
+func (s *Session) writeEvents(w http.ResponseWriter, g *polling.Get) error {
+	s.boundAnswer(g, s.server.config.PingInterval+s.server.config.PingTimeout)
+	n, err := g.WriteEvents(w, &s.codec, (*owner)(s))
+	s.boundAnswer(g, 0)
 	if err == nil {
-		err = p.control.Flush()
-	}
-	if err == nil {
-		s.server.metrics.written(transportStream, p.batch, out.written)
+		s.server.metrics.written(transportStream, g.Batch, n)
 	}
 	return err
 }

@@ -64,7 +64,7 @@ func New(h Handler, cfg Config) (*Server, error) {
 	}
 	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable(), patience: wsconn.Stall, seldom: newSeldom()}
 	s.webSockets = wsconn.NewAcceptor(wsconn.Config{
-		MaxPayload: cfg.MaxPayload, Compress: cfg.CompressWebSocket, Inbound: s.inbound.add, Outbound: s.outboxes.add,
+		MaxPayload: cfg.MaxPayload, Compress: cfg.CompressWebSocket, Inbound: s.inbound.Add, Outbound: s.outboxes.Add,
 		Spawn: s.running.Go, Logger: cfg.Logger,
 	})
 	s.flushers.run = s.flushers.work

@@ -8,6 +8,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/outbox"
+	"github.com/carillon-io/carillon/internal/polling"
 	"github.com/carillon-io/carillon/internal/wsconn"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
@@ -16,11 +17,6 @@ import (
 const (
 	// tombstone is how long a client that closed by POST may still fetch a noop with a GET that was on its way.
 	tombstone = time.Second
-	// noopTick is how often an upgrade in progress ends a waiting GET.
-	noopTick = 100 * time.Millisecond
-	// justSat is the age up to which a GET that waits when `5` arrives is taken to have been sent after it, on its own
-	// connection: a client that has sent `5` must find its polls refused.
-	justSat = 10 * time.Millisecond
 	// volatileBytes is the outbox level from which volatile messages are dropped.
 	volatileBytes = 64 << 10
 	// volatilePoll is how long a polling client may be without a GET before volatile messages are dropped.
@@ -65,8 +61,8 @@ type Session struct {
 	pong      *Frame       // the newest one that the client of a WebSocket is owed; nil: none
 	slow      *slowness    // nil: no more than Config.Outbox waits
 	beat      heartbeat
-	polling   *polling // nil for a session that began on a WebSocket
-	closing   *closing // of a WebSocket in stateClosing
+	polling   *longPolling // nil for a session that began on a WebSocket
+	closing   *closing     // of a WebSocket in stateClosing
 	reason    CloseReason
 	done      chan struct{} // of Done; nil until it is asked for
 	asked     *asked        // nil: neither Ping nor AwaitRoom waits for something
@@ -84,22 +80,6 @@ type Session struct {
 	request   kept
 	context   context.Context
 	opened    time.Duration
-}
-
-// polling is the part of a session that only its polling transport uses.
-type polling struct {
-	// Static after construction.
-	stream   bool   // one GET takes all answers, see plain.go
-	jsonp    bool   // answers are JavaScript calls
-	callback string // the index of the function they call
-
-	// Session.mu guards the following.
-	seat     *poll         // a GET waiting, nothing sent
-	next     *poll         // a GET that came while the answer to the one before was still being written
-	writing  *poll         // the holder of leasePoll
-	posting  *post         // a POST arriving or being delivered
-	upgrade  *upgrade      // a WebSocket that wants to become the transport
-	lastPoll time.Duration // when a GET last sat or was answered
 }
 
 // init fills in a session that r opens.
@@ -210,7 +190,7 @@ func (s *Session) closeLocked(reason CloseReason, returns bool, f farewell) {
 		s.kickLocked()
 		return
 	}
-	if s.polling.seat != nil && s.lease == leaseNone {
+	if s.polling.seats.Taken() && s.lease == leaseNone {
 		s.endLocked(reason, errClosed) // nothing is queued: it would have been sent
 		return
 	}
@@ -249,20 +229,18 @@ func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
 	}
 	s.dropOutboxLocked()
 	s.unansweredLocked()
-	answer := func(p *poll) { p.answer(frame.Close) }
+	answer := func(g *polling.Get) { g.Answer(frame.Close) }
 	switch {
 	case why == TransportClose:
-		answer = func(p *poll) { p.answer(frame.Noop) }
-		s.tombstone = s.socket == nil && !s.polling.stream && s.polling.seat == nil && s.polling.next == nil
+		answer = func(g *polling.Get) { g.Answer(frame.Noop) }
+		s.tombstone = s.socket == nil && !s.polling.stream && !s.polling.seats.Waits()
 	case s.toReturnLocked() && s.pausedLocked():
-		answer = (*poll).refuse
+		answer = (*polling.Get).Refuse
 	case s.toReturnLocked():
-		answer = func(p *poll) { p.answer(frame.Noop) }
+		answer = func(g *polling.Get) { g.Answer(frame.Noop) }
 	}
-	if p := s.polling; p != nil {
-		answer(p.seat)
-		answer(p.next)
-		p.seat, p.next = nil, nil
+	if s.polling != nil {
+		s.polling.seats.Empty(answer)
 	}
 	if s.tombstone {
 		s.setDueLocked(s.server.now() + tombstone)
@@ -290,9 +268,7 @@ func (s *Session) finish(cause error, cut bool) {
 	socket, candidate := s.socket, (*upgrade)(nil)
 	if p := s.polling; p != nil {
 		p.cutPost()
-		if p.writing != nil {
-			p.writing.hurry(cut)
-		}
+		p.seats.Hurry(cut)
 		if candidate = p.upgrade; candidate != nil {
 			candidate.stop()
 			p.upgrade = nil

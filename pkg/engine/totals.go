@@ -30,9 +30,9 @@ func (t *total) init(s *Server, what string, of func(*Session) int, end func(*Se
 	t.server, t.what, t.of, t.end = s, what, of, end
 }
 
-// add counts bytes that an open session has come to hold. The caller does not wait for sessions to be ended, so the limit
+// Add counts bytes that an open session has come to hold. The caller does not wait for sessions to be ended, so the limit
 // is exceeded by the bytes that arrive until enough of them have ended.
-func (t *total) add(bytes int) {
+func (t *total) Add(bytes int) {
 	held := t.bytes.Add(int64(bytes))
 	if limit := t.limit.Load(); bytes > 0 && limit > 0 && held > limit && t.relieving.CompareAndSwap(false, true) {
 		t.server.running.Go(func() { t.relieve(limit) })
@@ -104,7 +104,7 @@ func (s *Session) Hold(bytes int) bool {
 		return false
 	}
 	s.held += bytes
-	s.server.inbound.add(bytes)
+	s.server.inbound.Add(bytes)
 	return true
 }
 
@@ -116,8 +116,8 @@ func (s *Session) arriving() int {
 	if s.socket != nil {
 		n += s.socket.Held()
 	}
-	if s.polling != nil && s.polling.posting != nil {
-		n += int(s.polling.posting.held.Load())
+	if s.polling != nil {
+		n += s.polling.posting.Held()
 	}
 	return n
 }
@@ -138,13 +138,8 @@ func (s *Session) endArriving() bool {
 	if s.socket != nil {
 		s.socket.Discount()
 	}
-	if s.polling != nil && s.polling.posting != nil {
-		s.polling.posting.charge(0)
+	if s.polling != nil {
+		s.polling.posting.Discount()
 	}
 	return true
-}
-
-// charge counts the memory that holds the body.
-func (p *post) charge(bytes int) {
-	p.session.server.inbound.add(bytes - int(p.held.Swap(int64(bytes))))
 }

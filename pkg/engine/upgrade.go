@@ -6,6 +6,7 @@ import (
 
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
+	"github.com/carillon-io/carillon/internal/polling"
 	"github.com/carillon-io/carillon/internal/wsconn"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
@@ -33,8 +34,15 @@ type upgrade struct {
 	away    CloseReason // SendAway was called with it after that; else empty. Static once the upgrade is over
 }
 
-// upgradeGrace is how long a client that is sent away in the middle of its upgrade may take to finish it.
-const upgradeGrace = 1500 * time.Millisecond
+const (
+	// upgradeGrace is how long a client that is sent away in the middle of its upgrade may take to finish it.
+	upgradeGrace = 1500 * time.Millisecond
+	// noopTick is how often an upgrade in progress ends a waiting GET.
+	noopTick = 100 * time.Millisecond
+	// justSat is the age up to which a GET that waits when `5` arrives is taken to have been sent after it, on its own
+	// connection: a client that has sent `5` must find its polls refused.
+	justSat = 10 * time.Millisecond
+)
 
 func (u *upgrade) stop() {
 	u.timeout.Stop()
@@ -168,7 +176,7 @@ func (s *Session) noop(u *upgrade) {
 	if s.polling.upgrade != u || s.state != stateOpen {
 		return
 	}
-	if s.polling.seat != nil && s.lease == leaseNone {
+	if s.polling.seats.Taken() && s.lease == leaseNone {
 		s.answerLocked([]*Frame{frame.Noop})
 	}
 	u.tick.Reset(noopTick)
@@ -188,14 +196,13 @@ func (s *Session) switchTo(u *upgrade) bool {
 	s.polling.upgrade, s.socket = nil, u.conn
 	s.server.upgraded()
 	now := s.server.now()
-	for _, p := range []*poll{s.polling.seat, s.polling.next} {
-		if p != nil && now-p.since < justSat {
-			p.refuse()
+	s.polling.seats.Empty(func(g *polling.Get) {
+		if now-g.Since < justSat {
+			g.Refuse()
 		} else {
-			p.answer(frame.Close)
+			g.Answer(frame.Close)
 		}
-	}
-	s.polling.seat, s.polling.next = nil, nil
+	})
 	switch {
 	case s.state == stateClosing:
 		s.closeSocketLocked(farewell{})

@@ -1,4 +1,4 @@
-package engine
+package polling
 
 import (
 	"bytes"
@@ -13,31 +13,42 @@ import (
 
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
-	"github.com/carillon-io/carillon/internal/wsconn"
 )
 
-// writeAnswer writes one batch as the body of a poll. It returns nil only when all of it was flushed to the connection.
-func (s *Session) writeAnswer(w http.ResponseWriter, r *http.Request, p *poll) error {
-	c := &s.codec
+// Client is the receiver of an answer.
+type Client interface {
+	// Progressed notes that the client has taken a part of the answer.
+	Progressed()
+}
+
+// Format is how the answers to one client look.
+type Format struct {
+	Codec    *frame.Codec
+	JSONP    bool   // answers are JavaScript calls
+	Callback string // the index of the function they call
+	Compress bool   // in an encoding that the client accepts, where that pays
+}
+
+// Write writes the answer as the body of a poll. The error is nil only when all of it was flushed to the connection.
+func (g *Get) Write(w http.ResponseWriter, r *http.Request, f Format, client Client) (written int, err error) {
 	contentType := "text/plain; charset=UTF-8"
-	if c.Payload(p.batch) == eioproto.Octets {
-		contentType = "application/octet-stream"
+	if f.Codec.Payload(g.Batch) == eioproto.Octets {
+		contentType = octetStream
 	}
 	length := 0
-	c.Encode(p.batch, func(piece []byte) { length += len(piece) })
+	f.Codec.Encode(g.Batch, func(piece []byte) { length += len(piece) })
 	encoding := ""
-	if s.server.config.CompressPolling && length >= frame.CompressFrom && frame.Compressible(p.batch) {
+	if f.Compress && length >= frame.CompressFrom && frame.Compressible(g.Batch) {
 		encoding = preferredEncoding(r.Header.Get("Accept-Encoding"))
 	}
 
 	var whole []byte // the body, when it cannot be written piece by piece
-	if encoding != "" || s.polling.jsonp {
+	if encoding != "" || f.JSONP {
 		whole = make([]byte, 0, length)
-		c.Encode(p.batch, func(piece []byte) { whole = append(whole, piece...) })
-		if s.polling.jsonp {
-			var err error
-			if whole, err = eioproto.JSONPCall(s.polling.callback, whole); err != nil {
-				return err
+		f.Codec.Encode(g.Batch, func(piece []byte) { whole = append(whole, piece...) })
+		if f.JSONP {
+			if whole, err = eioproto.JSONPCall(f.Callback, whole); err != nil {
+				return 0, err
 			}
 		}
 		if encoding != "" {
@@ -47,31 +58,48 @@ func (s *Session) writeAnswer(w http.ResponseWriter, r *http.Request, p *poll) e
 	}
 
 	h := w.Header()
-	pollingHeaders(h, r)
+	setHeaders(h, r)
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(length))
 	if encoding != "" {
 		h.Set("Content-Encoding", encoding)
 	}
-	out := newCoalescer(s, w)
+	out := newCoalescer(client, w)
 	if whole != nil {
 		out.add(whole)
 	} else {
-		c.Encode(p.batch, out.add)
+		f.Codec.Encode(g.Batch, out.add)
 	}
-	err := out.close()
-	if err == nil {
-		err = p.control.Flush()
+	if err = out.close(); err == nil {
+		err = g.control.Flush()
 	}
-	if err != nil && !errors.Is(err, http.ErrNotSupported) { // middleware hides Flush: net/http flushes after the handler
-		return err
+	if errors.Is(err, http.ErrNotSupported) {
+		err = nil // middleware hides Flush: net/http flushes after the handler
 	}
-	s.server.metrics.written(transportPolling, p.batch, out.written)
-	return nil
+	return out.written, err
 }
 
-// pollingHeaders are on each answer of the polling transport that succeeds.
-func pollingHeaders(h http.Header, r *http.Request) {
+// BeginEvents answers with the head of an event stream.
+func BeginEvents(w http.ResponseWriter) error {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // else nginx holds small answers back
+	return http.NewResponseController(w).Flush()
+}
+
+// WriteEvents writes the answer as parts of an event stream.
+func (g *Get) WriteEvents(w http.ResponseWriter, c *frame.Codec, client Client) (written int, err error) {
+	out := newCoalescer(client, w)
+	c.EncodeEvents(g.Batch, out.add)
+	if err = out.close(); err == nil {
+		err = g.control.Flush()
+	}
+	return out.written, err
+}
+
+// setHeaders sets what each answer has that succeeds.
+func setHeaders(h http.Header, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	if agent := r.UserAgent(); strings.Contains(agent, ";MSIE") || strings.Contains(agent, "Trident/") {
 		h.Set("X-XSS-Protection", "0") // its filter mangles answers that look like the request
@@ -136,60 +164,4 @@ func weightOf(parameters string) float64 {
 		return q
 	}
 	return 1
-}
-
-// largest is how much one call writes where its progress cannot be seen from outside.
-const largest = 64 << 10
-
-var answerChunks = sync.Pool{New: func() any { return new([wsconn.Chunk]byte) }}
-
-// coalescer writes many small pieces in few writes, and large ones in parts, each of which is progress of the session's client.
-type coalescer struct {
-	session *Session
-	w       io.Writer
-	buffer  *[wsconn.Chunk]byte
-	used    int
-	written int
-	err     error
-}
-
-func newCoalescer(s *Session, w io.Writer) coalescer {
-	return coalescer{session: s, w: w, buffer: answerChunks.Get().(*[wsconn.Chunk]byte)}
-}
-
-// add takes a piece over. It does not keep p.
-func (c *coalescer) add(p []byte) {
-	if len(p) > wsconn.Chunk-c.used {
-		c.flush()
-	}
-	if len(p) >= wsconn.Chunk {
-		c.write(p)
-		return
-	}
-	c.used += copy(c.buffer[c.used:], p)
-}
-
-func (c *coalescer) flush() {
-	if c.used > 0 {
-		c.write(c.buffer[:c.used])
-		c.used = 0
-	}
-}
-
-func (c *coalescer) write(p []byte) {
-	for len(p) > 0 && c.err == nil {
-		part := p[:min(len(p), largest)]
-		var n int
-		n, c.err = c.w.Write(part)
-		c.written += n
-		p = p[len(part):]
-		c.session.progressed()
-	}
-}
-
-// close writes the rest and gives the buffer back.
-func (c *coalescer) close() error {
-	c.flush()
-	answerChunks.Put(c.buffer)
-	return c.err
 }
