@@ -32,9 +32,7 @@ func Waiting(s *Session) int { return s.outboxBytes() }
 
 // Flushing returns how many flushers go from session to session, and how many sessions wait for them.
 func Flushing(s *Server) (flushers, sessions int) {
-	s.flushers.mu.Lock()
-	defer s.flushers.mu.Unlock()
-	return s.flushers.working, s.flushers.length
+	return s.flushers.Count()
 }
 
 // Parked reports whether the session's WebSocket waits for input without a reader.

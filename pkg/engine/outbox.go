@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"github.com/carillon-io/carillon/internal/flush"
 	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/wsconn"
 )
@@ -96,6 +97,9 @@ func (s *Session) dropOutboxLocked() {
 	s.slow = nil
 }
 
+// flushLink is the session's place among those that are to be flushed.
+func (s *Session) flushLink() *flush.Link[*Session] { return &s.link }
+
 // startFlush has the outbox written; the caller has set the lease for it. A write to a connection without a descriptor may wait
 // at any time: it has a goroutine to itself.
 func (s *Session) startFlush() {
@@ -103,7 +107,7 @@ func (s *Session) startFlush() {
 		go s.flush(wsconn.Blocking)
 		return
 	}
-	s.server.flushers.start(s)
+	s.server.flushers.Add(s)
 }
 
 // flush writes what the outbox holds and gives leaseFlush back. What was queued meanwhile gets another turn.
@@ -118,7 +122,7 @@ func (s *Session) flush(w *wsconn.Writer) {
 	}
 	batch, bytes := s.outbox.Take()
 	if len(batch) > 1 && bytes > wsconn.Chunk {
-		s.server.flushers.fallBehind()
+		s.server.flushers.FallBehind()
 	}
 	pong := s.pong
 	s.pong = nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/internal/alarm"
+	"github.com/carillon-io/carillon/internal/flush"
 	"github.com/carillon-io/carillon/internal/wsconn"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
@@ -42,7 +43,7 @@ type Server struct {
 	webSockets *wsconn.Acceptor
 
 	admission admission
-	flushers  flushers
+	flushers  *flush.Flushers[*Session, *wsconn.Writer]
 	alarms    *alarm.Alarms[*Session]
 	patience  time.Duration // wsconn.Stall
 	seldom    map[CloseReason]*rate.Sometimes
@@ -67,7 +68,7 @@ func New(h Handler, cfg Config) (*Server, error) {
 		MaxPayload: cfg.MaxPayload, Compress: cfg.CompressWebSocket, Inbound: s.inbound.Add, Outbound: s.outboxes.Add,
 		Spawn: s.running.Go, Logger: cfg.Logger,
 	})
-	s.flushers.run = s.flushers.work
+	s.flushers = flush.New((*Session).flushLink, wsconn.NewWriter, (*Session).flush)
 	s.alarms = alarm.New(s.now, (*Session).alarmPlace, (*Session).onTimer)
 	s.outboxes.init(s, "outboxes", (*Session).outboxBytes, (*Session).endFullOutbox)
 	s.inbound.init(s, "unfinished messages", (*Session).arriving, (*Session).endArriving)

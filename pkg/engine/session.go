@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/flush"
 	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/outbox"
 	"github.com/carillon-io/carillon/internal/polling"
@@ -46,8 +47,8 @@ const (
 type Session struct {
 	// What each message for the client needs comes first, and together: of thousands of sessions none is in the processor's cache.
 
-	server    *Server  // static after construction
-	nextFlush *Session // flushers.mu guards it
+	server *Server              // static after construction
+	link   flush.Link[*Session] // the flushers guard it
 
 	// mu guards the following. It is held for state changes only, never across a write or a call into another package
 	// that could wait.
