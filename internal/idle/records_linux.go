@@ -11,7 +11,8 @@ import (
 )
 
 // Records is a connection that carries the records of TLS. crypto/tls reads and writes it like any other, and waits in both;
-// unlike it, callers of crypto/tls that must not wait have it return at once:
+// unlike it, callers of crypto/tls that must not wait have it return at once, and a long first message of the client leaves
+// crypto/tls with small buffers.
 //
 // While it is eager, Read returns ErrNothing where it would wait. crypto/tls takes that for a passing error: it keeps what has
 // arrived of a record, and the next read goes on from there.
@@ -21,7 +22,9 @@ import (
 type Records struct {
 	Conn
 
-	eager bool // owned by the reader, which is in RawRead
+	// Owned by the reader, which is in RawRead after the handshake.
+	hello hello
+	eager bool
 
 	mu sync.Mutex
 	// mu guards the following. Conn.mu may be taken under it.
@@ -56,8 +59,12 @@ func (r *Records) Eager(eager bool) { r.eager = eager }
 
 // Read reads, and waits unless it is eager.
 func (r *Records) Read(p []byte) (int, error) {
-	if !r.eager {
+	switch {
+	case r.eager:
+	case r.hello.over:
 		return r.Conn.Read(p)
+	default:
+		return r.hello.read(&r.Conn, p)
 	}
 	descriptor, err := r.begin()
 	if err != nil {
