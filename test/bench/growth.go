@@ -26,13 +26,13 @@ func grown(top float64) []scenario {
 			load: func(at float64) string {
 				return fmt.Sprintf("rooms --rooms %.0f --members 10 --shared --clients 10000 --rate 2000", at)
 			},
-			growth:  &growth{"rooms", []float64{1, 10, 100, 1000, 10_000, 100_000}},
+			growth:  &growth{"rooms", []float64{1, 100, 1000, 10_000, 30_000}},
 			figures: []figure{cpu(target{})}},
 		{name: "room-size", title: "connect, join, leave, close beside residents of the room", peers: whole,
 			load: func(at float64) string {
 				return fmt.Sprintf("churn --clients 50 --rooms 1 --residents %.0f --room-size %.0f", top-500, at)
 			},
-			growth:  &growth{"residents of the room", []float64{10, 100, 1000, 10_000, top - 500}},
+			growth:  &growth{"residents of the room", []float64{10, 1000, 10_000, top - 500}},
 			figures: []figure{{field: "cpu_s_per_M", text: "CPU µs per cycle"}}},
 		{name: "index", title: "the index of rooms by itself", peers: []string{index},
 			growth: &growth{"members of the room", []float64{10, 100, 1000, 10_000, 20_000}},
