@@ -165,8 +165,9 @@ func (h *Hub) deliver(b *adapter.Broadcast) (sent int) {
 	if len(*list) == 0 {
 		return 0
 	}
-	message := h.message(b)
-	return h.send(*list, b.Volatile, &message)
+	message := h.borrow(b)
+	defer giveBack(message)
+	return h.send(*list, b.Volatile, message)
 }
 
 // send sends a broadcast to members.
@@ -185,6 +186,21 @@ func (h *Hub) message(b *adapter.Broadcast) wire.Message {
 	m := wire.Event(h.name, b.Args)
 	m.Received, m.NoCompress = b.Received, b.NoCompress
 	return m
+}
+
+// messages are those of broadcasts that have been sent: recipients keep none.
+var messages = sync.Pool{New: func() any { return new(wire.Message) }}
+
+// borrow is message for one that is used again. It must be given back once it has been sent.
+func (h *Hub) borrow(b *adapter.Broadcast) *wire.Message {
+	m := messages.Get().(*wire.Message)
+	*m = h.message(b)
+	return m
+}
+
+func giveBack(m *wire.Message) {
+	*m = wire.Message{} // or the pool would keep its frames alive
+	messages.Put(m)
 }
 
 // selection is a list of members that is used again. It is filled by selected and must be given back to done.

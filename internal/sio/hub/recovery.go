@@ -79,7 +79,8 @@ func (h *Hub) deliverInTurn(b *adapter.Broadcast) (sent int) {
 		h.log.Thaw()
 		return 0
 	}
-	message := h.message(b)
+	message := h.borrow(b)
+	defer giveBack(message)
 	kept := !b.Volatile && (b.Offset != "" || !h.adapter.Echoes())
 	if kept {
 		message.Offset = h.log.Append(recovery.Event{Args: b.Args, Target: b.Target, NoCompress: b.NoCompress, Offset: b.Offset})
@@ -88,7 +89,7 @@ func (h *Hub) deliverInTurn(b *adapter.Broadcast) (sent int) {
 	if !kept {
 		message.Offset = h.log.Present()
 	}
-	sent = h.send(*list, b.Volatile, &message)
+	sent = h.send(*list, b.Volatile, message)
 	if kept {
 		h.log.Delivered()
 	}
