@@ -49,7 +49,7 @@ type Config struct {
 	MaxBody     int           // bytes of one POST; default 1,000,000
 	MaxBodies   int           // bytes of all POSTs held at once; default 64 MiB
 	DialTimeout time.Duration // default 1 s
-	PostTimeout time.Duration // from the body's arrival to the owner's answer; default 10 s
+	PostTimeout time.Duration // of a POST's body, and from its arrival to the owner's answer; default 10 s
 	// PollTimeout is how long the owner may leave a poll unanswered; default 60 s, more than the intervals of the heartbeat.
 	PollTimeout time.Duration
 
