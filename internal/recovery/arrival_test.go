@@ -65,7 +65,7 @@ func TestReadEvents_CountsWhatEmptyAttachmentsTake(t *testing.T) {
 	}
 	for attachments, fits := range map[int]bool{1000: true, 60_000: false} {
 		var h recovery.Handed
-		err := l.ReadEvents(&h, bufio.NewReader(bytes.NewReader(append(event(attachments), 0))))
+		err := l.ReadEvents(&h, bufio.NewReader(bytes.NewReader(append(event(attachments), 0))), 1<<20)
 		if (err == nil) != fits {
 			t.Errorf("%d empty attachments: %v", attachments, err)
 		}

@@ -41,7 +41,7 @@ func TestDeparture_WithoutAClaimKnowsWhatTheClientNamedBefore(t *testing.T) {
 
 	var handed recovery.Handed
 	wire := "\x01" + earlier + "\x05" + `["m"]` + "\x00" + "\x00"
-	if err := leaving.ReadEvents(&handed, bufio.NewReader(strings.NewReader(wire))); err != nil {
+	if err := leaving.ReadEvents(&handed, bufio.NewReader(strings.NewReader(wire)), 1<<10); err != nil {
 		t.Fatal(err)
 	}
 	arrive := func(l *recovery.Log, h recovery.Handed) {
@@ -69,7 +69,7 @@ func TestDeparture_WithoutAClaimKnowsWhatTheClientNamedBefore(t *testing.T) {
 	}
 	d.Leave()
 	over := recovery.Handed{Rooms: again.Rooms, Away: again.Away, Offset: again.Offset}
-	if err := next.ReadEvents(&over, bufio.NewReader(&text)); err != nil {
+	if err := next.ReadEvents(&over, bufio.NewReader(&text), again.Size()); err != nil {
 		t.Fatal(err)
 	}
 	arrive(next, over)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // Config says how much is kept.
@@ -35,7 +37,8 @@ type Store struct {
 	// Static after construction.
 	config  Config
 	epoch   time.Time
-	running sync.WaitGroup // calls of Absent.Over
+	running sync.WaitGroup      // calls of Absent.Over
+	carried *semaphore.Weighted // of share: what is read from other nodes
 
 	bytes    atomic.Int64 // that count towards Config.Bytes
 	journals atomic.Int64 // of them
@@ -82,6 +85,7 @@ func New(cfg Config) (*Store, error) {
 		_, _ = rand.Read(cfg.Key[:]) // never fails: the runtime ends the process instead
 	}
 	s := &Store{config: cfg, epoch: time.Now(), accounts: make(map[string]*account)}
+	s.carried = semaphore.NewWeighted(s.share())
 	s.keys.Store(&keys{present: *cfg.Key, former: *cfg.Key})
 	if cfg.Metrics != nil {
 		cfg.Metrics.store.Store(s)

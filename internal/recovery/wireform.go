@@ -50,29 +50,18 @@ func (h *Handed) WriteEvents(w *bufio.Writer) error {
 	return w.Flush()
 }
 
-// ReadEvents reads what WriteEvents has written on another node. It reads no more than a log may hold.
-func (l *Log) ReadEvents(h *Handed, r *bufio.Reader) error {
-	left := l.store.config.Bytes
-	number := func() (int, error) {
-		n, err := binary.ReadUvarint(r)
-		if err != nil {
-			return 0, err
-		}
-		if n > uint64(left) {
-			return 0, errEvents
-		}
-		return int(n), nil
+// Size is the memory that the events take on the node that reads them.
+func (h *Handed) Size() (size int64) {
+	for _, e := range h.Events {
+		size += int64(e.size)
 	}
-	data := func() ([]byte, error) {
-		n, err := number()
-		if err != nil {
-			return nil, err
-		}
-		left -= int64(n)
-		b := make([]byte, n)
-		_, err = io.ReadFull(r, b)
-		return b, err
-	}
+	return size
+}
+
+// ReadEvents reads what WriteEvents has written on another node, of Handed.Size there. It holds no more than that and one event
+// more, and takes no memory for what has not come yet.
+func (l *Log) ReadEvents(h *Handed, r *bufio.Reader, size int64) error {
+	events := eventReader{r: r, left: size}
 	for {
 		kind, err := r.ReadByte()
 		switch {
@@ -91,26 +80,75 @@ func (l *Log) ReadEvents(h *Handed, r *bufio.Reader) error {
 		if named.origin != fromHere && (named.origin != fromElsewhere || named.log == (logID{})) {
 			return errEvents // of a node with another key
 		}
-		args := packet.Args{}
-		if args.JSON, err = data(); err != nil {
+		args, err := events.args()
+		if err != nil {
 			return fmt.Errorf("recovery: read events: %w", err)
 		}
-		n, err := number()
-		if err != nil || n > mostAttachments {
-			return errEvents
-		}
-		for range n {
-			a, err := data()
-			if err != nil {
-				return fmt.Errorf("recovery: read events: %w", err)
-			}
-			args.Attachments = append(args.Attachments, a)
-		}
 		e := newEntry(Event{Args: args, NoCompress: kind == bareEvent})
-		if left -= entryOverhead + attachmentOverhead*int64(n); left < 0 {
-			return errEvents
-		}
 		e.log, e.place, e.offset, e.at = named.log, named.place, string(offset[:]), l.store.now()
 		h.Events = append(h.Events, e)
 	}
+}
+
+// eventReader reads the arguments of events.
+type eventReader struct {
+	r    *bufio.Reader
+	left int64 // that the events to come may take
+}
+
+func (e *eventReader) args() (args packet.Args, err error) {
+	if e.left -= entryOverhead; e.left < 0 {
+		return args, errEvents
+	}
+	if args.JSON, err = e.data(); err != nil {
+		return args, err
+	}
+	n, err := e.number()
+	if err != nil {
+		return args, err
+	}
+	if e.left -= attachmentOverhead * int64(n); n > mostAttachments || e.left < 0 {
+		return args, errEvents
+	}
+	for range n {
+		a, err := e.data()
+		if err != nil {
+			return args, err
+		}
+		args.Attachments = append(args.Attachments, a)
+	}
+	return args, nil
+}
+
+// number reads a number that is no more than what is left.
+func (e *eventReader) number() (int, error) {
+	n, err := binary.ReadUvarint(e.r)
+	if err != nil {
+		return 0, err
+	}
+	if n > uint64(e.left) {
+		return 0, errEvents
+	}
+	return int(n), nil
+}
+
+// wholeData is up to which length memory is taken before the data has come.
+const wholeData = 4 << 10
+
+func (e *eventReader) data() ([]byte, error) {
+	n, err := e.number()
+	if err != nil {
+		return nil, err
+	}
+	e.left -= int64(n)
+	if n <= wholeData {
+		b := make([]byte, n)
+		_, err = io.ReadFull(e.r, b)
+		return b, err
+	}
+	b, err := io.ReadAll(io.LimitReader(e.r, int64(n)))
+	if err == nil && len(b) < n {
+		err = io.ErrUnexpectedEOF
+	}
+	return b, err
 }

@@ -18,26 +18,30 @@ import (
 
 // ServePeer answers a call of another server's, which Peers.Call has made there. Whoever may call it may have any session: the
 // caller has made sure that it is a server of this cluster.
+//
+// The caller has to take the answer without a break of Recovery.MoveTimeout; else its connection is reset.
 func (io *Server) ServePeer(w http.ResponseWriter, r *http.Request, call string, body []byte) {
 	var err error
+	out := &paced{ResponseWriter: w, within: io.cfg.Recovery.MoveTimeout}
+	defer out.end()
 	switch {
 	case io.cfg.Recovery.Peers == nil || io.hubs.Recovery == nil:
 		if err = errNoRecovery; call == callReserve { // the client gets a new socket: it would try again for good
-			err = servePeer(w, r, body, refuseReserve)
+			err = servePeer(out, r, body, refuseReserve)
 		}
 	case call == callReserve:
-		err = servePeer(w, r, body, io.reserve)
+		err = servePeer(out, r, body, io.reserve)
 	case call == callCut:
-		err = io.serveCut(w, r, body)
+		err = io.serveCut(out, r, body)
 	case call == callDone:
-		err = servePeer(w, r, body, io.departed)
+		err = servePeer(out, r, body, io.departed)
 	case call == callAdopt:
-		err = servePeer(w, r, body, io.adopt)
+		err = servePeer(out, r, body, io.adopt)
 	default:
 		err = errNoRecovery
 	}
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusConflict)
+		http.Error(out, err.Error(), http.StatusConflict)
 	}
 }
 
@@ -60,8 +64,9 @@ func servePeer[Request, Answer any](w http.ResponseWriter, r *http.Request, body
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(answer) // the peer sees what it does not get
+	if writeAnswer(w, answer, 0) != nil {
+		panic(http.ErrAbortHandler) // the peer must not take a part for the whole
+	}
 	return nil
 }
 
@@ -155,7 +160,7 @@ func (s *Socket) mayMove() bool {
 }
 
 // serveCut publishes a fence, and hands the session over as it is there.
-func (io *Server) serveCut(w http.ResponseWriter, r *http.Request, body []byte) error {
+func (io *Server) serveCut(w *paced, r *http.Request, body []byte) error {
 	var request cutRequest
 	if err := json.Unmarshal(body, &request); err != nil {
 		return fmt.Errorf("socketio: request of a peer: %w", err)
@@ -169,17 +174,21 @@ func (io *Server) serveCut(w http.ResponseWriter, r *http.Request, body []byte) 
 	ctx, cancel := context.WithTimeout(r.Context(), io.cfg.Recovery.MoveTimeout)
 	defer cancel()
 	answer, handed, err := d.cut(ctx, request.Held)
+	w.moved = d.extend
 	if err != nil {
 		d.fail()
 		return err
 	}
 	if len(answer.Missing) > 0 {
-		return json.NewEncoder(w).Encode(answer)
+		handed = recovery.Handed{}
 	}
-	out := bufio.NewWriterSize(w, 32<<10)
-	err = json.NewEncoder(out).Encode(answer)
-	if err == nil {
+	out := bufio.NewWriterSize(w, answerChunk)
+	err = writeAnswer(out, answer, handed.Size())
+	if err == nil && len(answer.Missing) == 0 {
 		err = handed.WriteEvents(out)
+	}
+	if err == nil {
+		err = out.Flush()
 	}
 	if err != nil {
 		panic(http.ErrAbortHandler) // the peer must not take a part for the whole; the lease decides what becomes of the session
@@ -239,6 +248,15 @@ func (d *departing) begin() (*recovery.Departure, error) {
 	}
 	d.lease.Reset(2 * d.nsp.io.cfg.Recovery.MoveTimeout)
 	return d.departure, nil
+}
+
+// extend notes that the peer takes what it is handed over.
+func (d *departing) extend() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.over {
+		d.lease.Reset(2 * d.nsp.io.cfg.Recovery.MoveTimeout)
+	}
 }
 
 // offer notes that the peer may enter the session as its own from now on.

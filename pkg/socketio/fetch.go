@@ -99,19 +99,22 @@ func (f *fetching) inTurn(ctx, waiting context.Context, arrived *func()) (*recov
 		return nil, recovery.FailedBusy.As(fmt.Errorf("socketio: wait for a turn to fetch a session: %w", err))
 	}
 	defer end()
-	ctx, cancel := context.WithTimeout(ctx, f.nsp.io.cfg.Recovery.MoveTimeout)
-	defer cancel()
+	f.client = ctx
+	span, over := newSpan(ctx, f.nsp.io.cfg.Recovery.MoveTimeout)
+	defer over()
 	f.started = time.Now()
-	refused, err := f.run(ctx)
+	f.memory = f.nsp.hub.Log().Carry()
+	defer f.memory.End()
+	refused, err := f.run(span)
 	if f.unused != "" {
-		over, back := *arrived, make(chan error, 1)
+		settled, back := *arrived, make(chan error, 1)
 		*arrived = func() {}
 		m.running.Go(func() {
 			f.giveBack()
-			over()
+			settled()
 			back <- nil
 		})
-		_ = await(ctx, back) // else the owner could let go of it, asked by the client that comes back
+		_ = await(span, back) // else the owner could let go of it, asked by the client that comes back
 	}
 	return refused, err
 }
@@ -136,8 +139,10 @@ type fetching struct {
 	claim recovery.Claim
 	owner string // its tag
 
+	client  context.Context // ends when the client leaves
 	started time.Time
-	entry   string // in the registry, as the owner knows it
+	memory  *recovery.Carry // for what it is handed over
+	entry   string          // in the registry, as the owner knows it
 	token   string
 	held    []string // rooms that are subscribed to here
 	bound   move.Bounds
@@ -146,7 +151,7 @@ type fetching struct {
 	unused string
 }
 
-func (f *fetching) run(ctx context.Context) (*recovery.Refusal, error) {
+func (f *fetching) run(ctx *span) (*recovery.Refusal, error) {
 	var reserved reserveAnswer
 	request := reserveRequest{Namespace: f.nsp.name, PID: f.claim.PID, Offset: f.claim.Offset, Entry: f.entry, By: f.nsp.io.cfg.Engine.Tag()}
 	if err := f.ask(ctx, callReserve, request, &reserved); err != nil {
@@ -207,45 +212,25 @@ type handing struct {
 	cutAnswer
 
 	events *bufio.Reader
+	size   int64 // that they take
 	body   io.Closer
 }
 
 // Close gives the rest of the answer up.
 func (h *handing) Close() { _ = h.body.Close() } // nothing more is wanted of it
 
-// mostLine is the length of the answer's line of JSON: names of rooms, what the client sent with its requests, and Data.
-const mostLine = 4 << 20
-
-func (f *fetching) cut(ctx context.Context) (*handing, error) {
+func (f *fetching) cut(ctx *span) (*handing, error) {
 	body, err := f.call(ctx, callCut, cutRequest{Token: f.token, Held: f.held})
 	if err != nil {
 		return nil, err
 	}
-	h := &handing{body: body, events: bufio.NewReader(body)}
-	line, err := readLine(h.events, mostLine)
-	if err != nil {
-		err = brokenOff(err)
-	} else {
-		err = recovery.FailedMalformed.As(json.Unmarshal(line, &h.cutAnswer))
-	}
-	if err != nil {
+	h := &handing{body: body, events: bufio.NewReader(ctx.reader(body))}
+	if h.size, err = readAnswer(ctx, h.events, f.memory, &h.cutAnswer); err != nil {
 		h.Close()
 		return nil, fmt.Errorf("socketio: answer of the node that has the session: %w", err)
 	}
 	f.bound.Opening = move.Fence(h.Fence)
 	return h, nil
-}
-
-func readLine(r *bufio.Reader, most int) (line []byte, err error) {
-	for {
-		part, err := r.ReadSlice('\n')
-		if line = append(line, part...); len(line) > most {
-			return nil, recovery.FailedMalformed.As(bufio.ErrTooLong)
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return line, err
-		}
-	}
 }
 
 // take reads what the owner hands over, and makes the session one of this node.
@@ -258,7 +243,7 @@ func (f *fetching) take(ctx context.Context, arrival *recovery.Arrival, from *ha
 		arrival.Close(fence)
 	}, func(err error) { fenced <- err })
 	handed := recovery.Handed{Rooms: from.Rooms, Kicked: from.Kicked, Away: from.Away, Offset: cmp.Or(f.claim.Offset, from.Offset)}
-	if err := log.ReadEvents(&handed, from.events); err != nil {
+	if err := log.ReadEvents(&handed, from.events, from.size); err != nil {
 		return nil, brokenOff(err)
 	}
 	if err := await(ctx, fenced); err != nil {
@@ -362,15 +347,9 @@ func (f *fetching) ask(ctx context.Context, call string, request, answer any) er
 		return err
 	}
 	defer func() { _ = body.Close() }() // read as far as it is of use
-	text, err := io.ReadAll(io.LimitReader(body, mostLine))
-	if err != nil {
-		return brokenOff(err)
-	}
-	return recovery.FailedMalformed.As(json.Unmarshal(text, answer))
+	_, err = readAnswer(ctx, body, f.memory, answer)
+	return err
 }
-
-// brokenOff is an error of reading an answer, unless it says that the answer is malformed.
-func brokenOff(err error) error { return recovery.FailedUnreached.As(err) }
 
 func (f *fetching) call(ctx context.Context, call string, request any) (io.ReadCloser, error) {
 	text, err := json.Marshal(request)
@@ -386,7 +365,7 @@ func (f *fetching) call(ctx context.Context, call string, request any) (io.ReadC
 	case errors.Is(err, ErrDeclined):
 		patience.Answered(f.owner)
 		return nil, recovery.FailedDeclined.As(err)
-	case !errors.Is(err, context.Canceled): // the client has left
+	case f.client.Err() == nil: // else the client has left
 		patience.Silent(f.owner, err)
 	}
 	return nil, recovery.FailedUnreached.As(err)

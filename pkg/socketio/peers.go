@@ -68,7 +68,7 @@ type cutRequest struct {
 	Held  []string `json:"held"`
 }
 
-// cutAnswer is a line of JSON. Where Missing is empty, the events follow.
+// cutAnswer is what the answer to a cut begins with. Where Missing is empty, the events follow.
 type cutAnswer struct {
 	Missing []string `json:"missing,omitempty"` // rooms besides: the fence does not count
 
