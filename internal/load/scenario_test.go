@@ -287,9 +287,10 @@ func TestRun_SaysWhatCannotBeRun(t *testing.T) {
 func TestRun_FailsWhenTheServerDies(t *testing.T) {
 	for _, scenario := range []string{"connect", "echo", "fanout", "rooms"} {
 		t.Run(scenario, func(t *testing.T) {
+			t.Parallel()
 			url, stop := serve(t, false)
 			o := short(scenario, url)
-			o.Drain, o.Hold, o.Duration = time.Millisecond, 3*time.Second, 3*time.Second
+			o.Drain, o.Hold, o.Duration = time.Millisecond, 5*time.Second, 5*time.Second
 			begun := 0
 			o.Progress = &lines{func() {
 				if begun++; begun == 2 {
@@ -337,7 +338,7 @@ func TestEcho_InterruptedSaysWhatItMeasured(t *testing.T) {
 		}
 	}}
 	r, err := Run(ctx, o)
-	if rate, _ := r["req_s"].(float64); err == nil || !strings.Contains(err.Error(), "interrupted") || rate < 20 || rate > 200 {
+	if rate, _ := r["req_s"].(float64); err == nil || !strings.Contains(err.Error(), "interrupted") || rate < 1 || rate > 200 { // an hour's would be next to nothing
 		t.Errorf("%v: %v/s", err, r["req_s"])
 	}
 }

@@ -174,7 +174,7 @@ func TestEmitWithAck_NamesWhatIsMissing(t *testing.T) {
 			defer mute.Close()
 			var group sync.WaitGroup
 			answering(prompt, &group, "here")
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 			acked, err := e.EmitWithAck(ctx, "question")
 			group.Wait()

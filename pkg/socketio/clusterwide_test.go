@@ -155,7 +155,7 @@ func TestConfirm_NamesNodesThatDoNot(t *testing.T) {
 	member(t, nodes[0], urls[0], "r")
 	cluster.Adapter(1).Pause()
 	defer cluster.Adapter(1).Resume()
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	var missing *socketio.MissingError
 	joined, err := nodes[0].Of("/").To("r").ConfirmJoin(ctx, "new")
@@ -170,7 +170,7 @@ func TestCollectAcks_TellsHowManyWereAskedAndWhoIsMissing(t *testing.T) {
 		nodes, urls := start(socketio.Config{}, socketio.Config{})
 		p0, _ := member(t, nodes[0], urls[0], "r")
 		p1, _ := member(t, nodes[1], urls[1], "r")
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		type result struct {
 			acks socketio.Acks

@@ -158,7 +158,7 @@ func ExampleSocket_EmitWithAck() {
 	}
 	result := make(chan string, 1)
 	io.Of("/").OnConnect(func(s *socketio.Socket) {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		answer, err := s.EmitWithAck(ctx, "question", "your name?")
 		switch {
@@ -301,7 +301,7 @@ func ExampleEmitter_EmitWithAck() {
 		client.send(`430["yes",1]`)
 	}()
 
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	answers, err := io.Of("/").Local().EmitWithAck(ctx, "are you there?")
 	if err != nil {

@@ -33,7 +33,7 @@ func (n *node) answersRooms(room string) {
 	n.answers(func(_ adapter.Query, reply func(adapter.Reply)) { reply(adapter.RoomNames{room}) })
 }
 
-// asked is a request timeout long enough that half of it is never taken by a slow machine.
+// asked is the request timeout of nodes that wait for it once: a query that takes less has not.
 const asked = 4 * time.Second
 
 func TestAsk_SilentSubscriberCostsOneTimeout(t *testing.T) {
@@ -55,7 +55,7 @@ func TestAsk_SilentSubscriberCostsOneTimeout(t *testing.T) {
 			if !slices.Equal(answers, []string{"red"}) || !slices.Equal(missing, []string{"?"}) {
 				t.Errorf("answers %q, missing %q", answers, missing)
 			}
-			if waited := took > asked/2; waited != (i == 0) {
+			if waited := took >= asked; waited != (i == 0) {
 				t.Errorf("query %d took %s", i, took)
 			}
 		}
@@ -85,7 +85,7 @@ func TestAsk_StuckGatewayCostsOneTimeoutAndIsNamed(t *testing.T) {
 			if !slices.Equal(answers, []string{"red"}) || !slices.Equal(missing, []string{"stuck"}) {
 				t.Errorf("answers %q, missing %q", answers, missing)
 			}
-			if waited := took > asked/2; waited != (i == 0) {
+			if waited := took >= asked; waited != (i == 0) {
 				t.Errorf("query %d took %s", i, took)
 			}
 		}
@@ -116,7 +116,7 @@ func TestAsk_ProcessesThatOnlyPublishOrListenDelayNothing(t *testing.T) {
 		eventually(t, "one has not", func() bool { return subscribers() == 2 })
 		n.knows(3)
 		answers, missing, took := n.ask()
-		if !slices.Equal(answers, []string{"red"}) || len(missing) != 0 || took > asked/2 {
+		if !slices.Equal(answers, []string{"red"}) || len(missing) != 0 || took >= asked {
 			t.Errorf("answers %q, missing %q after %s", answers, missing, took)
 		}
 	})
@@ -160,7 +160,7 @@ func TestAsk_MoreAnswersThanItsCallerTakesAreCounted(t *testing.T) {
 func TestAsk_NodeThatLeftIsNotMissing(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	n := readyNode(t, s, redis.Config{RequestTimeout: 5 * time.Second})
+	n := readyNode(t, s, redis.Config{RequestTimeout: asked})
 	good, leaver := readyNode(t, s, redis.Config{}), readyNode(t, s, redis.Config{})
 	good.answersRooms("red")
 	leaver.answersRooms("blue")
@@ -168,7 +168,7 @@ func TestAsk_NodeThatLeftIsNotMissing(t *testing.T) {
 	leaver.end()
 	for range 3 {
 		answers, missing, took := n.ask()
-		if !slices.Equal(answers, []string{"red"}) || len(missing) != 0 || took > 2*time.Second {
+		if !slices.Equal(answers, []string{"red"}) || len(missing) != 0 || took >= asked {
 			t.Errorf("answers %q, missing %q after %s", answers, missing, took)
 		}
 	}
@@ -193,7 +193,7 @@ func TestAsk_AcknowledgementsOfANodeThatLeavesAreNotWaitedFor(t *testing.T) {
 	}
 	started := time.Now()
 	missing, err := n.Ask(t.Context(), question, func(adapter.Reply) { close(announced) })
-	if err != nil || !slices.Equal(missing, []string{"leaver"}) || time.Since(started) > 15*time.Second {
+	if err != nil || !slices.Equal(missing, []string{"leaver"}) || time.Since(started) >= question.Timeout {
 		t.Errorf("missing %q after %s, %v", missing, time.Since(started), err)
 	}
 }
@@ -209,7 +209,7 @@ func TestAsk_SilentNodeDoesNotHoldUpLongBroadcasts(t *testing.T) {
 	}
 	started := time.Now()
 	missing, err := n.Ask(t.Context(), question, func(adapter.Reply) {})
-	if err != nil || !slices.Equal(missing, []string{"?"}) || time.Since(started) > patience {
+	if err != nil || !slices.Equal(missing, []string{"?"}) || time.Since(started) >= question.Timeout {
 		t.Errorf("missing %q after %s, %v", missing, time.Since(started), err)
 	}
 }
@@ -228,7 +228,7 @@ func TestAsk_VanishedMachineStopsCountingWithItsHeartbeats(t *testing.T) {
 		t.Errorf("missing %q", missing)
 	}
 	n.knows(1)
-	if _, missing, took := n.ask(); len(missing) != 0 || took > asked/2 {
+	if _, missing, took := n.ask(); len(missing) != 0 || took >= asked {
 		t.Errorf("missing %q after %s", missing, took)
 	}
 	if got := s.command("ZRANGE", "carillon:{nodes}", 0, -1).Val().([]any); len(got) != 1 {

@@ -21,7 +21,7 @@ func conforms(t *testing.T, name string, of clients, cfg redis.Config, options .
 	if cfg.Fences = cfg.Streams == nil; cfg.Fences {
 		options = append(options, adaptertest.Fences)
 	}
-	cfg.RequestTimeout = patience // no case is about it, and a busy machine may need more than the default
+	cfg.RequestTimeout = patience / 2 // no case is about it, and a busy machine may need more than the default
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
 		adaptertest.Run(t, 3, func(t *testing.T, n int) []adapter.Adapter {

@@ -92,7 +92,7 @@ func TestFence_SlotMovedSinceTheConfirmation(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, 3, false)
 	cfg := dynamic()
-	cfg.Fences, cfg.RequestTimeout = true, 2*time.Second
+	cfg.Fences, cfg.RequestTimeout = true, 10*time.Second
 	publisher, waiting := readyNodeWith(t, c.client(), cfg), readyNodeWith(t, c.client(), cfg)
 	waiting.follows()
 	rooms := []string{c.roomAt(0), c.roomAt(1), c.roomAt(2)}

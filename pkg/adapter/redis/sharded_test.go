@@ -35,7 +35,7 @@ func (n *node) until(to *node, room, text string) {
 		if n.publish(broadcast(numbered, room)) != nil {
 			continue
 		}
-		deadline := time.After(50 * time.Millisecond)
+		deadline := time.After(50 * time.Millisecond << min(i, 6))
 		for {
 			if slices.Contains(to.heard(), numbered) {
 				return
