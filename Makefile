@@ -82,9 +82,9 @@ lint:
 # The packages with tests whose path does not match; go test names the others one by one, too.
 tested = $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' $(1) | grep -vE '$(2)')
 
-# make unit   the Go tests without those that start servers and clients of others
+# make unit   the Go tests without those that start servers and clients of others; most of them wait, so one package more than cores
 unit:
-	@$(GO) test -race -timeout 20m $(call tested,./...,/test/(e2e|observability|chart|jsclient)(/|$$))
+	@$(GO) test -race -timeout 20m -p $$(($$(nproc) + 1)) $(call tested,./...,/test/(e2e|observability|chart|jsclient)(/|$$))
 
 # make allocations  the tests that count allocations, without the race detector, which allocates by itself
 allocations:
@@ -92,7 +92,7 @@ allocations:
 
 # make e2e    real Redis, HAProxy, official clients, Chromium, Prometheus
 e2e: deps
-	@$(GO) test -race -count=1 -timeout 30m ./test/e2e/... ./test/observability/...
+	@$(GO) test -race -count=1 -timeout 30m -parallel $$(($$(nproc) + 1)) ./test/e2e/... ./test/observability/...
 
 # make soak   Redis mistreated for SOAK (10m), alone and as a cluster: every message is accounted for
 SOAK ?= 10m

@@ -17,6 +17,7 @@ import (
 // TestBackend_OrderHoldsFromClientsToHandlers has clients of two gateways send events by number while consumers come and go,
 // and kills a gateway at the end: every event is handled, those of a socket in order, and every socket is reported to go.
 func TestBackend_OrderHoldsFromClientsToHandlers(t *testing.T) {
+	t.Parallel()
 	redis := startRedis(t)
 	config := program.WriteFile(t, "gateway.yaml", fmt.Sprintf(`
 redis: {url: %q}

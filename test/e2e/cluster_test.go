@@ -22,31 +22,32 @@ type node struct {
 	*program.Program
 	address string // where clients connect
 	ops     string
+	env     []string // its own variables, which its successors get, too
 }
 
-// startNode runs a gateway and waits until it is ready.
-func startNode(t *testing.T, name, redis string) node {
+// startNode runs a gateway and waits until it is ready. env overrides the configuration, as KEY=value.
+func startNode(t *testing.T, name, redis string, env ...string) node {
 	t.Helper()
-	n := launchNode(t, name, redis)
+	n := launchNode(t, name, redis, env...)
 	n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })
 	return n
 }
 
 // launchNode is startNode without the wait.
-func launchNode(t *testing.T, name, redis string) node {
+func launchNode(t *testing.T, name, redis string, env ...string) node {
 	t.Helper()
-	return launchNodeWith(t, name, redis, "ping_interval: 2s, ping_timeout: 2s", "")
+	return launchNodeWith(t, name, redis, "ping_interval: 2s, ping_timeout: 10s", "", env...)
 }
 
 // launchNodeWith runs `gateway serve` on a Redis with these settings of its engine, and with the rules of policy.yaml and
 // those of more namespaces.
-func launchNodeWith(t *testing.T, name, redis, engine, namespaces string) node {
+func launchNodeWith(t *testing.T, name, redis, engine, namespaces string, env ...string) node {
 	t.Helper()
 	policy, err := os.ReadFile("policy.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := node{address: program.FreeAddress(t), ops: program.FreeAddress(t)}
+	n := node{address: program.FreeAddress(t), ops: program.FreeAddress(t), env: env}
 	config := fmt.Sprintf(`
 server: {address: %q}
 ops: {address: %q}
@@ -56,7 +57,7 @@ redis: {url: %q}
 drain: {delay: 0s, window: 1s}
 log: {level: info, format: json}
 %s%s`, n.address, n.ops, program.FreeAddress(t), engine, redis, policy, namespaces)
-	n.Program = start(t, name, gatewayBinary, "serve", "--config", program.WriteFile(t, "gateway.yaml", config))
+	n.Program = startWith(t, name, env, gatewayBinary, "serve", "--config", program.WriteFile(t, "gateway.yaml", config))
 	return n
 }
 
@@ -107,7 +108,7 @@ frontend clients
 // runJS runs one scenario with Node's test runner; env is what it needs to know, as KEY=value.
 func runJS(t *testing.T, scenario string, env ...string) {
 	t.Helper()
-	cmd := exec.Command("node", "--test", "--test-timeout=90000", "--test-reporter=spec", "js/"+scenario+".test.mjs")
+	cmd := exec.Command("node", "--test", "--test-timeout=300000", "--test-reporter=spec", "js/"+scenario+".test.mjs")
 	cmd.Env = append(os.Environ(), env...)
 	output, err := cmd.CombinedOutput()
 	if err != nil {

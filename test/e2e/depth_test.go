@@ -8,6 +8,7 @@ import (
 )
 
 func TestDepth_WhatARuleWrapsReachesTheOtherNode(t *testing.T) {
+	t.Parallel()
 	const rule = `
   "/deep":
     rules:

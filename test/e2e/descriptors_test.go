@@ -16,6 +16,7 @@ import (
 // A node that may have few descriptors refuses clients before it has none left for its probes, Redis and the clients that
 // are in, whatever the clients use theirs for.
 func TestDescriptors_ANodeWithFewOfThemStaysAlive(t *testing.T) {
+	t.Parallel()
 	const descriptors, clients = 256, 250
 	n := node{address: program.FreeAddress(t), ops: program.FreeAddress(t)}
 	peers := program.FreeAddress(t)

@@ -16,6 +16,7 @@ import (
 // TestDoors_EventStreamsBehindNginx: nginx holds answers back that say nothing else. It heeds X-Accel-Buffering, so a reader behind it
 // sees an event at once; told to ignore that header it delivers late, but whole, and the gateway is none the worse.
 func TestDoors_EventStreamsBehindNginx(t *testing.T) {
+	t.Parallel()
 	n := node{address: program.FreeAddress(t), ops: program.FreeAddress(t)}
 	n.Program = start(t, "gateway", gatewayBinary, "serve", "--config", program.WriteFile(t, "gateway.yaml", fmt.Sprintf(
 		"server: {address: %q}\nops: {address: %q}\nsse: {path: /sse}\ndrain: {delay: 0s, window: 100ms}\n", n.address, n.ops)+`

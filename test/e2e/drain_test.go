@@ -11,24 +11,23 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// leaveLimit is how long a node may take to leave beyond drain.delay and drain.window: 5 s, the second that the race detector in
-// it waits at its exit, and two more for a loaded machine.
-const leaveLimit = (5 + 1 + 2) * time.Second
+// leaveLimit is how long a node may take to leave beyond drain.delay and drain.window. Nodes promise 5 s; the rest is for machines
+// that are busy with other work. Clients that kept their node would keep it for two minutes, see draining.
+const leaveLimit = 25 * time.Second
 
 // draining lets the nodes of a test drain as slowly as they do in production, and nothing else end a stuck client.
-func draining(t *testing.T, delay, window time.Duration) {
-	t.Helper()
-	t.Setenv("CARILLON_DRAIN_DELAY", delay.String())
-	t.Setenv("CARILLON_DRAIN_WINDOW", window.String())
-	t.Setenv("CARILLON_ENGINE_PING_INTERVAL", "1m")
-	t.Setenv("CARILLON_ENGINE_OUTBOX", "64MiB")
+func draining(delay, window time.Duration) (env []string) {
+	return []string{
+		"CARILLON_DRAIN_DELAY=" + delay.String(), "CARILLON_DRAIN_WINDOW=" + window.String(),
+		"CARILLON_ENGINE_PING_INTERVAL=2m", "CARILLON_ENGINE_OUTBOX=64MiB",
+	}
 }
 
 func TestDrain_EveryClientIsBackOnTheOtherNode(t *testing.T) {
+	t.Parallel()
 	const delay, window = time.Second, 6 * time.Second
-	draining(t, delay, window)
-	redis := startRedis(t)
-	a, b := startNode(t, "node a", redis), startNode(t, "node b", redis)
+	env, redis := draining(delay, window), startRedis(t)
+	a, b := startNode(t, "node a", redis, env...), startNode(t, "node b", redis, env...)
 	runJS(t, "drain", "PROXY="+startReadyProxy(t, a, b), fmt.Sprintf("PID=%d", a.Cmd.Process.Pid),
 		fmt.Sprintf("DELAY=%d", delay.Milliseconds()), fmt.Sprintf("WINDOW=%d", window.Milliseconds()),
 		fmt.Sprintf("LIMIT=%d", (delay+window+leaveLimit).Milliseconds()))
@@ -36,27 +35,27 @@ func TestDrain_EveryClientIsBackOnTheOtherNode(t *testing.T) {
 }
 
 func TestDrain_StuckClientsDoNotKeepTheNode(t *testing.T) {
+	t.Parallel()
 	const delay, window = 500 * time.Millisecond, 2 * time.Second
-	draining(t, delay, window)
-	n := startNode(t, "node", startRedis(t))
+	n := startNode(t, "node", startRedis(t), draining(delay, window)...)
 	runJS(t, "stuck", "NODES=http://"+n.address, "OPS=http://"+n.ops, fmt.Sprintf("PID=%d", n.Cmd.Process.Pid), "SIGNALS=1",
 		fmt.Sprintf("LIMIT=%d", (delay+window+leaveLimit).Milliseconds()))
 	n.leftWith(t, 0)
 }
 
 func TestDrain_ASecondSignalLeavesAtOnce(t *testing.T) {
-	draining(t, 10*time.Minute, 10*time.Minute)
-	n := startNode(t, "node", startRedis(t))
+	t.Parallel()
+	n := startNode(t, "node", startRedis(t), draining(10*time.Minute, 10*time.Minute)...)
 	runJS(t, "stuck", "NODES=http://"+n.address, "OPS=http://"+n.ops, fmt.Sprintf("PID=%d", n.Cmd.Process.Pid), "SIGNALS=2",
 		fmt.Sprintf("LIMIT=%d", leaveLimit.Milliseconds()))
 	n.leftWith(t, 1)
 }
 
 func TestDrain_DoesNotWaitForAFrozenRedis(t *testing.T) {
+	t.Parallel()
 	const window = time.Second
-	draining(t, 0, window)
 	redis := startRedis(t)
-	n := startNode(t, "node", redis)
+	n := startNode(t, "node", redis, draining(0, window)...)
 	options, err := goredis.ParseURL(redis)
 	if err != nil {
 		t.Fatal(err)

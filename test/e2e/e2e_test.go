@@ -9,18 +9,22 @@ import (
 )
 
 func TestFanout_SixClientsOnTwoNodesAndThreeTransports(t *testing.T) {
+	t.Parallel()
 	redis := startRedis(t)
 	a, b := startNode(t, "node a", redis), startNode(t, "node b", redis)
 	runJS(t, "fanout", "PROXY="+startProxy(t, a, b), fmt.Sprintf("OPS=http://%s,http://%s", a.ops, b.ops))
 }
 
 func TestEmitter_ReachesGatewaysAsItReachesNode(t *testing.T) {
+	t.Parallel()
 	t.Run("gateways", func(t *testing.T) {
+		t.Parallel()
 		redis := startRedis(t)
 		a, b := startNode(t, "node a", redis), startNode(t, "node b", redis)
 		runJS(t, "emitter", "REDIS="+redis, fmt.Sprintf("NODES=http://%s,http://%s", a.address, b.address))
 	})
 	t.Run("reference", func(t *testing.T) {
+		t.Parallel()
 		redis := startRedis(t)
 		a, b := startReference(t, redis), startReference(t, redis)
 		runJS(t, "emitter", "REDIS="+redis, "NODES="+a+","+b)
@@ -28,25 +32,30 @@ func TestEmitter_ReachesGatewaysAsItReachesNode(t *testing.T) {
 }
 
 func TestMixedCluster_GatewayAndNodeHearEachOther(t *testing.T) {
+	t.Parallel()
 	redis := startRedis(t)
 	gateway, reference := startNode(t, "gateway", redis), startReference(t, redis)
 	runJS(t, "mixed", "NODES=http://"+gateway.address+","+reference)
 }
 
 func TestRefusals_GetTheOfficialAnswers(t *testing.T) {
+	t.Parallel()
 	n := startNode(t, "node", startRedis(t))
 	runJS(t, "refusals", "NODES=http://"+n.address)
 }
 
 func TestKill_OneNodeLeavesTheOtherServing(t *testing.T) {
+	t.Parallel()
 	redis := startRedis(t)
 	a, b := startNode(t, "node a", redis), startNode(t, "node b", redis)
 	runJS(t, "survivor", "PROXY="+startProxy(t, a, b), fmt.Sprintf("PIDS=%d,%d", a.Cmd.Process.Pid, b.Cmd.Process.Pid))
 }
 
 func TestDemo_InChromiumWithThePrintedCommand(t *testing.T) {
+	t.Parallel()
 	for name, flags := range map[string][]string{"names claimed": nil, "names proven": {"--token"}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dev := start(t, "gateway dev", gatewayBinary, append([]string{"dev"}, flags...)...)
 			dev.Await(func() bool { return demoPattern.MatchString(dev.Text()) && publishPattern.MatchString(dev.Text()) })
 			demo := demoPattern.FindString(dev.Text())

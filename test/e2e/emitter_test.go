@@ -17,16 +17,16 @@ import (
 // TestEmitter_AcknowledgementsFromGatewaysAndNode asks clients of a gateway and of Node's server in one cluster, from a
 // process that is neither.
 func TestEmitter_AcknowledgementsFromGatewaysAndNode(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"", "dynamic", "static"} {
 		t.Run("mode "+mode, func(t *testing.T) {
+			t.Parallel()
 			url := startRedis(t)
 			var env []string
 			if mode != "" {
-				t.Setenv("CARILLON_ADAPTER_KIND", "sharded")
-				t.Setenv("CARILLON_ADAPTER_SHARDED_MODE", mode)
-				env = append(env, "SHARDED="+mode)
+				env = []string{"CARILLON_ADAPTER_KIND=sharded", "CARILLON_ADAPTER_SHARDED_MODE=" + mode, "SHARDED=" + mode}
 			}
-			gateway := startNode(t, "gateway", url)
+			gateway := startNode(t, "gateway", url, env...)
 			urls := []string{"http://" + gateway.address, startReference(t, url, env...)}
 			options, err := goredis.ParseURL(url)
 			if err != nil {

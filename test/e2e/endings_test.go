@@ -51,6 +51,7 @@ var oneNamespace = []string{"rust/polling", "rust/websocket", "rust/upgrade"}
 
 // The table of endings: however a gateway ends its clients, each comes back by itself.
 func TestEndings_EveryClientComesBack(t *testing.T) {
+	t.Parallel()
 	redis := startRedis(t)
 	g := &restarted{t: t, redis: redis, address: program.FreeAddress(t), ops: program.FreeAddress(t), path: program.WriteFile(t, "gateway.yaml", "")}
 	g.write(50)

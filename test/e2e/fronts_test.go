@@ -22,6 +22,7 @@ namespaces: {"/": {rules: [{event: ip, ack: ["${ip}"]}]}}
 // The client's address and HTTP/2 on its way through the usual fronts. The client forges an address of its own, and
 // connects from another one than the front, which alone is trusted.
 func TestFronts_TheClientsAddressAndHTTP2(t *testing.T) {
+	t.Parallel()
 	n := node{address: program.FreeAddress(t), ops: program.FreeAddress(t)}
 	n.Program = start(t, "gateway", gatewayBinary, "serve", "--config", program.WriteFile(t, "gateway.yaml", fmt.Sprintf(
 		"server: {address: %q, trusted_proxies: [127.0.0.1/32]}\nops: {address: %q}\ndrain: {delay: 0s, window: 0s}\n", n.address, n.ops)+forwardedRules))
@@ -55,6 +56,7 @@ func TestFronts_TheClientsAddressAndHTTP2(t *testing.T) {
 
 // HAProxy's recipe for Node's servers: the cookie that carries the session's id is prefixed with the server's name.
 func TestFronts_HAProxyWithTheCookieOfNode(t *testing.T) {
+	t.Parallel()
 	backend := "backend carillon\n  balance roundrobin\n  cookie io prefix nocache\n"
 	for i := range 2 {
 		n := node{address: program.FreeAddress(t), ops: program.FreeAddress(t)}

@@ -14,11 +14,12 @@ import (
 // TestJoin_WhatABackendEmitsRightBehindArrives: it makes the sockets of a user join a room and emits to the room at once,
 // before any gateway has subscribed to the room's channel.
 func TestJoin_WhatABackendEmitsRightBehindArrives(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"pubsub", "sharded"} {
 		t.Run(kind, func(t *testing.T) {
-			t.Setenv("CARILLON_ADAPTER_KIND", kind)
-			url := startRedis(t)
-			a, b := startNode(t, "gateway a", url), startNode(t, "gateway b", url)
+			t.Parallel()
+			url, env := startRedis(t), "CARILLON_ADAPTER_KIND="+kind
+			a, b := startNode(t, "gateway a", url, env), startNode(t, "gateway b", url, env)
 			var cfg redis.Config
 			if kind == "sharded" {
 				cfg.Sharding = &redis.Sharding{}

@@ -20,18 +20,20 @@ const legacyPolicy = `
 // startLegacyNode runs a node that takes Socket.IO 2.x clients, with a heartbeat that a test can outwait.
 func startLegacyNode(t *testing.T, name, redis string) node {
 	t.Helper()
-	n := launchNodeWith(t, name, redis, "eio3: true, ping_interval: 1s, ping_timeout: 1500ms", legacyPolicy)
+	n := launchNodeWith(t, name, redis, "eio3: true, ping_interval: 2s, ping_timeout: 10s", legacyPolicy)
 	n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })
 	return n
 }
 
 func TestLegacy_ClientsOfEveryMajorVersionShareARoom(t *testing.T) {
+	t.Parallel()
 	redis := startRedis(t)
 	a, b := startLegacyNode(t, "node a", redis), startLegacyNode(t, "node b", redis)
 	runJS(t, "legacy", "PROXY="+startProxy(t, a, b))
 }
 
 func TestLegacy_BinaryPollingAndJSONPInChromium(t *testing.T) {
+	t.Parallel()
 	redis := startRedis(t)
 	a, b := startLegacyNode(t, "node a", redis), startLegacyNode(t, "node b", redis)
 	runJS(t, "legacy-browser", "PROXY="+startProxy(t, a, b))

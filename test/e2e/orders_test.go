@@ -39,6 +39,7 @@ func TestExamples_Orders(t *testing.T) {
 		"python": {"../.venv/bin/python", filepath.Join(folder, "backend.py")},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			redis := startRedis(t)
 			var gateways string
 			for i, name := range []string{"first", "second"} {

@@ -19,5 +19,11 @@ func TestMain(m *testing.M) { os.Exit(program.RunWithGateway(m, &gatewayBinary, 
 // start runs a program until the test ends. A race in it ends it at once.
 func start(t *testing.T, name, path string, args ...string) *program.Program {
 	t.Helper()
-	return program.Start(t, name, []string{"GORACE=halt_on_error=1"}, path, args...)
+	return startWith(t, name, nil, path, args...)
+}
+
+// startWith is start with variables of the program's own, as KEY=value.
+func startWith(t *testing.T, name string, env []string, path string, args ...string) *program.Program {
+	t.Helper()
+	return program.Start(t, name, append([]string{"GORACE=halt_on_error=1"}, env...), path, args...)
 }

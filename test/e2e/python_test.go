@@ -11,6 +11,7 @@ import (
 // Clients of two gateways and of a python-socketio server share rooms, acknowledgements and commands; a manager that only writes
 // reaches all of them.
 func TestPython_ServersManagersAndGatewaysAreOneCluster(t *testing.T) {
+	t.Parallel()
 	redis := startRedis(t)
 	var nodes []string
 	for _, name := range []string{"node a", "node b"} {

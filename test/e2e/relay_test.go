@@ -15,6 +15,7 @@ import (
 
 // Each configuration of docs/operations.md, with the nodes' addresses in the place of its own.
 func TestOperations_TheDocumentedBalancersWork(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
@@ -74,10 +75,9 @@ func startNginx(t *testing.T, http string) string {
 }
 
 func TestRoll_ThreeNodesOneAfterTheOther(t *testing.T) {
-	t.Setenv("CARILLON_DRAIN_DELAY", "500ms")
-	t.Setenv("CARILLON_DRAIN_WINDOW", "4s")
+	t.Parallel()
 	redis := startRedis(t)
-	nodes := startPeers(t, redis)
+	nodes := startPeers(t, redis, "CARILLON_DRAIN_DELAY=500ms", "CARILLON_DRAIN_WINDOW=4s")
 	runJS(t, "roll", append(rolling(nodes), "PROXY="+startRoundRobin(t, nodes), "REDIS="+redis)...)
 }
 
@@ -89,21 +89,23 @@ func rolling(nodes []node) (env []string) {
 		configs = append(configs, n.Cmd.Args[len(n.Cmd.Args)-1])
 		ops = append(ops, "http://"+n.ops)
 	}
-	return []string{
+	return append([]string{
 		"BINARY=" + gatewayBinary, "PIDS=" + strings.Join(pids, ","), "CONFIGS=" + strings.Join(configs, ","), "OPS=" + strings.Join(ops, ","),
-	}
+	}, nodes[0].env...)
 }
 
 func TestRoll_RecoveredOnAnyNode(t *testing.T) {
-	t.Setenv("CARILLON_DRAIN_DELAY", "300ms")
-	t.Setenv("CARILLON_DRAIN_WINDOW", "2s")
-	// The emitter emits to clients that have just connected, which a node receives that listens as Node does.
-	t.Setenv("CARILLON_ADAPTER_INTEREST", "namespace")
+	t.Parallel()
+	env := []string{
+		"CARILLON_DRAIN_DELAY=300ms", "CARILLON_DRAIN_WINDOW=2s",
+		// The emitter emits to clients that have just connected, which a node receives that listens as Node does.
+		"CARILLON_ADAPTER_INTEREST=namespace",
+	}
 	redis := startRedis(t)
 	var nodes []node
 	var addresses []string
 	for i := range 3 {
-		n := launchNodeWith(t, fmt.Sprintf("node %d", i), redis, "ping_interval: 5s, ping_timeout: 4s", "\nsocketio: {recovery: {enabled: true}}\n")
+		n := launchNodeWith(t, fmt.Sprintf("node %d", i), redis, "ping_interval: 5s, ping_timeout: 4s", "\nsocketio: {recovery: {enabled: true}}\n", env...)
 		nodes, addresses = append(nodes, n), append(addresses, "http://"+n.address)
 	}
 	for _, n := range nodes {
@@ -113,19 +115,17 @@ func TestRoll_RecoveredOnAnyNode(t *testing.T) {
 }
 
 func TestDrain_WhileClientsUpgrade(t *testing.T) {
-	t.Setenv("CARILLON_DRAIN_WINDOW", "1s")
-	t.Setenv("CARILLON_ENGINE_PING_INTERVAL", "5m")
-	t.Setenv("CARILLON_ENGINE_PING_TIMEOUT", "5m")
-	nodes := startPeers(t, startRedis(t))
+	t.Parallel()
+	nodes := startPeers(t, startRedis(t), "CARILLON_DRAIN_WINDOW=4s", "CARILLON_ENGINE_PING_INTERVAL=5m", "CARILLON_ENGINE_PING_TIMEOUT=5m")
 	runJS(t, "upgrading", "PROXY="+startRoundRobin(t, nodes), fmt.Sprintf("PID=%d", nodes[0].Cmd.Process.Pid))
 }
 
 // startPeers runs three nodes of one cluster.
-func startPeers(t *testing.T, redis string) []node {
+func startPeers(t *testing.T, redis string, env ...string) []node {
 	t.Helper()
 	var nodes []node
 	for i := range 3 {
-		nodes = append(nodes, launchNodeWith(t, fmt.Sprintf("node %d", i), redis, "eio3: true", ""))
+		nodes = append(nodes, launchNodeWith(t, fmt.Sprintf("node %d", i), redis, "eio3: true", "", env...))
 	}
 	for _, n := range nodes {
 		n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })

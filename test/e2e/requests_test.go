@@ -19,8 +19,10 @@ import (
 
 // TestRequests_BothWaysWithNode puts a gateway, a server of pkg/socketio and Node's own into one cluster.
 func TestRequests_BothWaysWithNode(t *testing.T) {
+	t.Parallel()
 	for name, own := range map[string]bool{"shared responses": false, "own responses": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			url := startRedis(t)
 			gateway := startNode(t, "gateway", url)
 			embedded := startEmbedded(t, url, redis.Config{OwnResponses: own, RequestTimeout: 2 * time.Second})

@@ -152,7 +152,7 @@ func (w *wanderer) wander(t *testing.T, stop <-chan struct{}) {
 
 // TestRoll_BackendsReadOneLifeOfEachClient: three nodes are replaced, one after the other, under clients that send events.
 func TestRoll_BackendsReadOneLifeOfEachClient(t *testing.T) {
-	t.Setenv("CARILLON_LOG_LEVEL", "debug")
+	t.Parallel()
 	const clients = 16
 	url := startRedis(t)
 	options, err := goredis.ParseURL(url)
@@ -167,7 +167,7 @@ func TestRoll_BackendsReadOneLifeOfEachClient(t *testing.T) {
     rules: [{event: order, do: [{forward: orders}], ack: accepted}]
 socketio: {recovery: {enabled: true, window: 1m}}
 routes: {orders: {partitions: 2, lifecycle: true}}
-`)
+`, "CARILLON_LOG_LEVEL=debug")
 		n.Await(func() bool { return program.Answers200("http://" + n.ops + "/readyz") })
 		return n
 	}

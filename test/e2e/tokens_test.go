@@ -17,6 +17,7 @@ import (
 
 // The official client with tokens whose keys nginx serves, and with an issuer that is away.
 func TestTokens_WithTheOfficialClient(t *testing.T) {
+	t.Parallel()
 	redis := startRedis(t)
 	first, set := newKey(t)
 	keys, served := startIssuer(t, set)

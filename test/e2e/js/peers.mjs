@@ -11,6 +11,8 @@ import { closeAll, connect, hears, nodes, request } from "./lib.mjs";
 
 const redis = new Redis(process.env.REDIS);
 const subscriber = redis.duplicate({ enableReadyCheck: false }); // INFO is no command of a subscriber
+// ioredis loses sharded subscriptions that are made before it is connected.
+await Promise.all([once(redis, "ready"), once(subscriber, "ready")]);
 
 export const emitter = new Emitter(redis);
 export const clients = {};
@@ -63,7 +65,7 @@ export async function until(yes) {
 }
 
 // What the server of pkg/socketio answers to a call of its API.
-export const go = (method, parameters = {}) => clients.go.timeout(20_000).emitWithAck("call", { method, timeout: 10_000, ...parameters });
+export const go = (method, parameters = {}) => clients.go.timeout(60_000).emitWithAck("call", { method, timeout: 50_000, ...parameters });
 
 export const ids = (...names) => names.map(name => clients[name].id).sort();
 
