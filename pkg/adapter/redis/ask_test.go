@@ -45,10 +45,13 @@ func TestAsk_SilentSubscriberCostsOneTimeout(t *testing.T) {
 		other := readyNode(t, s, config())
 		other.answersRooms("red")
 		n.knows(2)
-		if cfg.Sharding == nil { // takes requests and never answers
-			s.listen(requests)
-		} else {
+		switch { // takes requests and never answers
+		case cfg.Sharding != nil:
 			s.listenSharded("socket.io#/#")
+		case cfg.Streams != nil:
+			s.listen("socket.io#/#")
+		default:
+			s.listen(requests)
 		}
 		for i := range 10 {
 			answers, missing, took := n.ask()
@@ -109,8 +112,12 @@ func TestAsk_ProcessesThatOnlyPublishOrListenDelayNothing(t *testing.T) {
 		if err := emitter.New(s.client(), emitter.Config{}).Emit(t.Context(), "event"); err != nil {
 			t.Fatal(err)
 		}
-		s.listen("socket.io#/#")
 		subscribers := func() int { return s.subscribers(requests) + s.shardSubscribers("socket.io#/#") }
+		if cfg.Streams == nil {
+			s.listen("socket.io#/#")
+		} else { // there, those that listen are asked
+			subscribers = func() int { return s.subscribers("socket.io#/#") }
+		}
 		eventually(t, "all have the namespace", func() bool { return subscribers() == 3 })
 		elsewhere.Close("/")
 		eventually(t, "one has not", func() bool { return subscribers() == 2 })

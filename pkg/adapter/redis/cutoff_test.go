@@ -87,7 +87,8 @@ func (s *stage) started(t *testing.T, user, id string) *node {
 func (s *stage) hasNamespace(id string) bool {
 	n := 0
 	for _, server := range s.servers {
-		n += server.subscribers("socket.io-response#/#"+id+"#") + server.shardSubscribers("socket.io#/#"+id+"#")
+		n += server.subscribers("socket.io-response#/#"+id+"#") + server.shardSubscribers("socket.io#/#"+id+"#") +
+			server.subscribers("socket.io#/#"+id+"#")
 	}
 	return n > 0
 }
@@ -135,7 +136,7 @@ func TestAsk_GatewayThatIsCutOffIsNamedAndNotAwaited(t *testing.T) {
 				s.cut()
 				outcome("named", []string{"red"}, []string{s.lost})
 				s.allow()
-				eventually(t, "hears again", func() bool { return lost.confirm() == nil })
+				eventually(t, "hears again", func() bool { return lost.confirm() == nil && s.hasNamespace(s.lost) })
 				outcome("all answer again", []string{"blue", "red"}, nil)
 			})
 		}

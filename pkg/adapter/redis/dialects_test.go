@@ -6,14 +6,25 @@ import (
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 )
 
-// dialects are both kinds of channels.
+// dialects are all ways through Redis.
 var dialects = map[string]func() redis.Config{
 	"classic": func() redis.Config { return redis.Config{} },
 	"sharded": dynamic,
+	"streams": func() redis.Config { return redis.Config{Streams: &redis.Streams{}} },
 }
 
-// inEachDialect runs a test for both kinds of channels at the same time, each with a Redis of its own.
+// subscribing are those whose commands come through subscriptions, with fences. A stream is read on from where it was, whatever
+// becomes of a connection.
+var subscribing = map[string]func() redis.Config{"classic": dialects["classic"], "sharded": dialects["sharded"]}
+
+// inEachDialect runs a test for all of them at the same time, each with a Redis of its own.
 func inEachDialect(t *testing.T, test func(t *testing.T, s *server, config func() redis.Config)) {
+	inEach(t, dialects, test)
+}
+
+func inEach(
+	t *testing.T, dialects map[string]func() redis.Config, test func(t *testing.T, s *server, config func() redis.Config),
+) {
 	for name, config := range dialects {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

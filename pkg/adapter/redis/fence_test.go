@@ -54,7 +54,7 @@ func (n *node) follows() { n.t.Cleanup(n.Fencer().Follow("/")) }
 // TestFence_SubscriptionLostSinceTheConfirmation: the fence comes, and not in the lanes that were confirmed.
 func TestFence_SubscriptionLostSinceTheConfirmation(t *testing.T) {
 	t.Parallel()
-	inEachDialect(t, func(t *testing.T, s *server, config func() redis.Config) {
+	inEach(t, subscribing, func(t *testing.T, s *server, config func() redis.Config) {
 		cfg := config()
 		cfg.Fences = true
 		publisher := readyNode(t, s, cfg)

@@ -139,7 +139,7 @@ func TestDeaf_HealsHoweverSlowRedisIs(t *testing.T) {
 // TestConfirm_SubscriptionThatWentDeafIsNotBelieved, although it was proven a moment ago.
 func TestConfirm_SubscriptionThatWentDeafIsNotBelieved(t *testing.T) {
 	t.Parallel()
-	inEachDialect(t, func(t *testing.T, s *server, config func() redis.Config) {
+	inEach(t, subscribing, func(t *testing.T, s *server, config func() redis.Config) {
 		proxy := newProxy(t, s.address)
 		cfg := config()
 		cfg.RequestTimeout = time.Second

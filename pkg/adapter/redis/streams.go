@@ -156,12 +156,28 @@ func (d *streams) appendCommand(c adapter.Command, done func(error)) error {
 	if err != nil {
 		return err
 	}
+	if done, err = d.traced(&e, c, done); err != nil {
+		return err
+	}
 	var kept any
 	if _, ok := c.(adapter.ServerEmit); !ok {
 		kept = c
 	}
 	d.append(&e, done, kept)
 	return nil
+}
+
+// traced is inbox.traced for an entry, whose bytes are those of the message that it is read as.
+func (d *streams) traced(e *rediswire.StreamEntry, c adapter.Command, done func(error)) (func(error), error) {
+	a := d.cluster.inbox
+	if a.config.Tracing == nil {
+		return done, nil
+	}
+	payload, err := e.Message()
+	if err != nil {
+		return nil, err
+	}
+	return a.traced(redisqueue.Message{Channel: d.log(e.Namespace).Name(), Payload: payload}, c, done), nil
 }
 
 func (d *streams) append(e *rediswire.StreamEntry, done func(error), kept any) {
