@@ -96,5 +96,8 @@ func (c *Conn) ReadTimeout() time.Duration { return c.readTimeout }
 // Idle takes the deadline away again.
 func (c *Conn) Idle() error { return c.raw.SetReadDeadline(time.Time{}) }
 
+// Ended reports whether the server is known to have ended the connection, so that nothing is sent into the void. It does not wait.
+func (c *Conn) Ended() bool { return ended(c.raw) }
+
 // Close ends the connection, and with it whatever is being read or written.
 func (c *Conn) Close() { _ = c.raw.Close() }

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/carillon-io/carillon/internal/redisconn"
 )
 
@@ -30,6 +28,7 @@ type reader struct {
 	fields  []string // Config.Fields, and that of the entry's own id
 	command []byte
 	roleAt  time.Time
+	trouble trouble
 }
 
 // read receives entries until ctx ends.
@@ -51,7 +50,7 @@ func (s *Stream) read(ctx context.Context) {
 			}
 		}
 		if ctx.Err() == nil && !s.config.Refusals.Refused(RefusedRead, err) {
-			s.log.Warn("stream is not read", zap.Error(err))
+			r.trouble.warn(s.log, "stream is not read", err)
 		}
 		wait.Sleep(ctx)
 	}
@@ -66,6 +65,7 @@ func (r *reader) serve(ctx context.Context, c *redisconn.Conn) error {
 		return err
 	}
 	r.config.Refusals.Granted(RefusedRead)
+	r.trouble = false
 	r.show(&r.reading, true)
 	r.finishWaits(nil)
 	for {

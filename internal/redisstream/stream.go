@@ -226,6 +226,18 @@ func (s *Stream) finishWaits(err error) {
 	}
 }
 
+// trouble is whether attempts have failed since the last that succeeded: only the first of them is worth a warning.
+type trouble bool
+
+func (t *trouble) warn(log *zap.Logger, what string, err error) {
+	level := zap.WarnLevel
+	if *t {
+		level = zap.DebugLevel
+	}
+	*t = true
+	log.Log(level, what, zap.Error(err))
+}
+
 // show makes a state of the connections known.
 func (s *Stream) show(which *atomic.Bool, is bool) {
 	if which.Swap(is) != is {

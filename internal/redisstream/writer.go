@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/carillon-io/carillon/internal/redisconn"
 	"github.com/carillon-io/carillon/internal/redisqueue"
 	"github.com/carillon-io/carillon/pkg/adapter"
@@ -25,6 +23,8 @@ const (
 	idBytes = 4 << 10
 )
 
+var errEnded = errors.New("redis: the server has ended the connection")
+
 // writer is the writing side of a stream.
 type writer struct {
 	*Stream
@@ -36,6 +36,8 @@ type writer struct {
 	since  time.Time
 	after  string
 	buffer []byte
+
+	trouble trouble
 }
 
 // write appends what is queued until ctx ends, and then for at most flushTime what still waits.
@@ -57,7 +59,7 @@ func (s *Stream) write(ctx context.Context) {
 			}
 		}
 		if ctx.Err() == nil && !s.config.Refusals.Refused(RefusedLogin, err) {
-			s.log.Warn("stream cannot be written", zap.Error(err))
+			w.trouble.warn(s.log, "stream cannot be written", err)
 		}
 		if len(w.doubt) > 0 && (ctx.Err() != nil || time.Since(w.since) > s.config.Queue.Age) {
 			w.giveUp()
@@ -85,6 +87,7 @@ func (w *writer) serve(ctx, hard context.Context, c *redisconn.Conn) error {
 		return err
 	}
 	w.config.Refusals.Granted(RefusedLogin)
+	w.trouble = false
 	w.show(&w.writing, true)
 	for {
 		more, err := w.append(c)
@@ -189,6 +192,9 @@ func (w *writer) appended(m *redisqueue.Message) {
 
 // append sends one batch and reads the answers; more reports whether there was one. An error ends the connection.
 func (w *writer) append(c *redisconn.Conn) (more bool, err error) {
+	if c.Ended() {
+		return false, errEnded
+	}
 	w.batch = w.queue.Take(w.batch[:0], appendBatch, appendBytes)
 	if len(w.batch) == 0 {
 		return false, nil

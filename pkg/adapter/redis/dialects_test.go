@@ -17,6 +17,17 @@ var dialects = map[string]func() redis.Config{
 // becomes of a connection.
 var subscribing = map[string]func() redis.Config{"classic": dialects["classic"], "sharded": dialects["sharded"]}
 
+// asked is how many connections of nodes of a kind receive questions.
+func (s *server) asked(cfg redis.Config) int {
+	switch {
+	case cfg.Sharding != nil:
+		return s.shardSubscribers("socket.io#/#")
+	case cfg.Streams != nil:
+		return s.subscribers("socket.io#/#")
+	}
+	return s.subscribers(requests)
+}
+
 // inEachDialect runs a test for all of them at the same time, each with a Redis of its own.
 func inEachDialect(t *testing.T, test func(t *testing.T, s *server, config func() redis.Config)) {
 	inEach(t, dialects, test)

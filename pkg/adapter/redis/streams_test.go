@@ -19,12 +19,7 @@ import (
 
 func streamsOutage(t *testing.T, client func() goredis.UniversalClient) *outage {
 	t.Helper()
-	o := &outage{t: t}
-	o.from = readyNodeWith(t, client(), redis.Config{Streams: &redis.Streams{}})
-	o.to = readyNodeWith(t, client(), redis.Config{Streams: &redis.Streams{}})
-	o.from.hold("red")
-	o.to.join("red")
-	return o
+	return newOutage(t, redis.Config{Streams: &redis.Streams{}}, client)
 }
 
 // whole sees to it that everything was taken, and came once and in order.
