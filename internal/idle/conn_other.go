@@ -44,6 +44,12 @@ func (*Records) Eager(bool) {}
 // Patient is not called.
 func (*Records) Patient(func(bytes int)) {}
 
+// Held is not called.
+func (*Records) Held() int { return 0 }
+
+// Delivered is not called.
+func (*Records) Delivered() {}
+
 // Rest is not called.
 func (*Records) Rest() int { return 0 }
 

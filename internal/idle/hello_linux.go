@@ -14,6 +14,7 @@ type hello struct {
 	over   bool               // the records that follow are read as they are
 	piece  uint16             // bytes of the record that are read at once, at most
 	rest   uint16             // bytes of the record that are still to be read
+	bytes  uint32             // of all records, headers aside
 }
 
 const (
@@ -39,6 +40,7 @@ func (h *hello) read(r io.Reader, p []byte) (int, error) {
 		return 0, err
 	}
 	h.rest -= uint16(n)
+	h.bytes += uint32(n)
 	copy(p, h.header[:3]) // type and version
 	p[3], p[4] = byte(n>>8), byte(n)
 	return recordHeader + n, err

@@ -25,6 +25,11 @@ type Records struct {
 	// Owned by the reader, which is in RawRead after the handshake.
 	hello hello
 	eager bool
+	room  uint32 // of crypto/tls's buffer for records, at least
+	whole uint32 // bytes of the records read since it returned data, but for the last one until that is whole
+	size  uint16 // of the last record
+	seen  uint16 // bytes of it
+	head  uint8  // bytes of its header
 
 	mu sync.Mutex
 	// mu guards the following. Conn.mu may be taken under it.
@@ -58,14 +63,40 @@ func NewRecords(conn net.Conn) *Records {
 func (r *Records) Eager(eager bool) { r.eager = eager }
 
 // Read reads, and waits unless it is eager.
-func (r *Records) Read(p []byte) (int, error) {
+func (r *Records) Read(p []byte) (n int, err error) {
 	switch {
 	case r.eager:
+		n, err = r.readNow(p)
 	case r.hello.over:
-		return r.Conn.Read(p)
+		n, err = r.Conn.Read(p)
 	default:
-		return r.hello.read(&r.Conn, p)
+		n, err = r.hello.read(&r.Conn, p)
 	}
+	r.room = max(r.room, uint32(r.head)+uint32(r.seen)+uint32(len(p))) // behind the part of a record that has arrived
+	r.follow(p[:n])
+	return n, err
+}
+
+// follow notes where records end in what was read.
+func (r *Records) follow(p []byte) {
+	for len(p) > 0 {
+		if r.head < recordHeader {
+			r.size = r.size<<8 | uint16(p[0]) // of the five bytes the last two remain
+			r.head++
+			p = p[1:]
+		} else {
+			n := min(len(p), int(r.size-r.seen))
+			r.seen += uint16(n)
+			p = p[n:]
+		}
+		if r.head == recordHeader && r.seen == r.size {
+			r.whole += uint32(r.size)
+			r.head, r.seen = 0, 0
+		}
+	}
+}
+
+func (r *Records) readNow(p []byte) (int, error) {
 	descriptor, err := r.begin()
 	if err != nil {
 		return 0, err
@@ -83,9 +114,23 @@ func (r *Records) Read(p []byte) (int, error) {
 	return 0, err
 }
 
+// usual is how much memory for input crypto/tls holds of a client that has sent what browsers send.
+const usual = 4 << 10
+
+// Held is how many bytes of memory, beyond what is usual, crypto/tls holds for input: its buffers stay as large as the client's
+// first message and its largest record have made them, and messages of the TLS protocol wait until they are whole. It is the
+// reader's to call.
+func (r *Records) Held() int {
+	return max(0, int(r.room)+int(max(r.hello.bytes, r.whole))-usual)
+}
+
+// Delivered says that crypto/tls has returned data, which it does once all messages of its own are handled. It is the reader's to call.
+func (r *Records) Delivered() { r.whole = 0 }
+
 // Patient makes Write not wait, from now on. count is called with the bytes of memory that the connection holds more than before, or
-// less. It must not block.
+// less. It must not block. The caller is the reader, too.
 func (r *Records) Patient(count func(bytes int)) {
+	r.whole = 0
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.count = count

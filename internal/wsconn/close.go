@@ -55,7 +55,7 @@ func (p *Patience) Left(c *Conn) time.Duration {
 func (c *Conn) Linger(err error) {
 	defer c.acceptor.poller.Remove(&c.slot)
 	if c.below != nil {
-		defer c.below.Forget() // when it is closed
+		defer c.closedTLS()
 	}
 	c.in.Release()
 	c.charge()
@@ -88,6 +88,12 @@ func (c *Conn) Linger(err error) {
 		c.discard(p)
 	}
 	_ = c.conn.Close() // nothing can be done about a failure
+}
+
+// closedTLS counts out what TLS held, both ways, on a connection that is closed.
+func (c *Conn) closedTLS() {
+	c.below.Forget()
+	c.Discount()
 }
 
 // closeFrame is the Close frame that answers what ended the reading, and what the owner wants before it: a Close frame is

@@ -112,6 +112,9 @@ func (c *Conn) fill() error {
 	}
 	switch {
 	case n > 0: // perhaps with an error, which comes again: crypto/tls may have looked for an alert behind the data
+		if c.below != nil {
+			c.below.Delivered()
+		}
 		return nil
 	case errors.Is(err, idle.ErrNothing):
 		return errIdle
@@ -121,18 +124,22 @@ func (c *Conn) fill() error {
 	return err
 }
 
-// charge counts what the reader holds of messages that are not whole, instead of what it held before. The reader calls it
+// charge counts what the reader and TLS hold of what has arrived, instead of what they held before. The reader calls it
 // whenever it is about to wait.
 func (c *Conn) charge() {
 	if c.owner == nil {
 		return // a candidate's messages are tiny
 	}
-	if held := int64(c.in.Held()); held != c.held.Load() {
+	held := int64(c.in.Held())
+	if c.below != nil {
+		held += int64(c.below.Held())
+	}
+	if held != c.held.Load() {
 		c.acceptor.Inbound(int(held - c.held.Swap(held))) // Discount may have come meanwhile
 	}
 }
 
-// Held is how many bytes are counted for messages of which a part has arrived.
+// Held is how many bytes are counted for what has arrived: unfinished messages, and buffers of TLS that large ones have left.
 func (c *Conn) Held() int { return int(c.held.Load()) }
 
 // Discount stops counting them, of a connection that was cut, before its reader has let go of the memory.

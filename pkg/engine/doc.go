@@ -21,7 +21,8 @@
 // # Receiving
 //
 // Memory that holds data of clients counts towards Limits.Inbound: unfinished messages and bodies, the handshakes that
-// sessions keep, and the bytes that Session.Hold counts. Over it the sessions with the largest unfinished messages are ended.
+// sessions keep, buffers of TLS that large records and messages have left on connections of a Listener, and the bytes that
+// Session.Hold counts. Over it the sessions with the largest unfinished messages and buffers are ended.
 //
 // A Receiver is called by one goroutine at a time: the reader of a WebSocket, or the handler of a POST. While it blocks
 // nothing more is read from that client, and its silence is not held against it.
