@@ -3,11 +3,11 @@ package engine
 import "testing"
 
 func BenchmarkTable_GetInParallel(b *testing.B) {
-	t := newTable()
+	t := newTable[*Session]()
 	var ids []string
 	for range 1 << 16 {
 		s := &Session{id: newID("test")}
-		t.put(s, func() {})
+		t.put(s.id, s, func() {})
 		ids = append(ids, s.id)
 	}
 	b.ReportAllocs()

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -80,16 +81,6 @@ type Config struct {
 	Registry prometheus.Registerer // nil: metrics are kept, not registered
 }
 
-// Refusal is the answer to a request that is not served: over HTTP Status with {"code":Code,"message":Message}, on a
-// WebSocket upgrade Message as text, with 503 where that is the Status and else 400, as Node does.
-type Refusal struct {
-	Status     int
-	Code       int
-	Message    string
-	RetryAfter time.Duration // 0: none
-	Cause      string        // what was wrong in detail, for logs and OnRefusal: the client does not get it
-}
-
 // withDefaults fills in what is not set and refuses what cannot work.
 func (c Config) withDefaults() (Config, error) {
 	if len(c.Transports) == 0 {
@@ -145,3 +136,23 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 func (c *Config) allows(transport string) bool { return slices.Contains(c.Transports, transport) }
+
+// client asks Config.Client, else takes what the connection tells.
+func (c *Config) client(r *http.Request) (address string, secure bool) {
+	if c.Client != nil {
+		return c.Client(r)
+	}
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		address = r.RemoteAddr
+	}
+	return address, r.TLS != nil
+}
+
+// keptContext is what a session keeps of its first request's context.
+func (c *Config) keptContext(r *http.Request) context.Context {
+	if c.Context != nil {
+		return c.Context(r)
+	}
+	return context.WithoutCancel(r.Context())
+}

@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"context"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -44,8 +42,7 @@ var commonHeaders = map[string]bool{
 }
 
 // keep flattens a request. Nothing in it can hold a line feed: net/http refuses such requests.
-func (s *Server) keep(r *http.Request) kept {
-	address, secure := s.client(r)
+func keep(r *http.Request, address string, secure bool) kept {
 	var own, common strings.Builder
 	own.WriteString(address + "\n" + r.RequestURI)
 	common.WriteString("\nHost:" + r.Host)
@@ -69,65 +66,4 @@ func (k *kept) byOkHTTP() bool { return strings.Contains(k.common.Value(), "\nUs
 func (k *kept) address() string {
 	address, _, _ := strings.Cut(k.own, "\n")
 	return address
-}
-
-// Handshake describes the request that opened the session.
-func (s *Session) Handshake() Handshake {
-	address, rest, _ := strings.Cut(s.request.own, "\n")
-	target, lines, _ := strings.Cut(rest, "\n")
-	h := Handshake{
-		Time:    s.server.epoch.Add(s.opened),
-		Address: address,
-		Secure:  s.request.secure,
-		URL:     target,
-		Headers: http.Header{},
-	}
-	for line := range strings.SplitSeq(lines+s.request.common.Value(), "\n") {
-		if name, value, found := strings.Cut(line, ":"); found {
-			h.Headers[name] = append(h.Headers[name], value)
-		}
-	}
-	h.XDomain = h.Headers.Get("Origin") != ""
-	_, query, _ := strings.Cut(target, "?")
-	h.Query = ParseQuery(query)
-	return h
-}
-
-// client asks Config.Client, else takes what the connection tells.
-func (s *Server) client(r *http.Request) (address string, secure bool) {
-	if s.config.Client != nil {
-		return s.config.Client(r)
-	}
-	address, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		address = r.RemoteAddr
-	}
-	return address, r.TLS != nil
-}
-
-// keptContext is what a session keeps of its first request's context.
-func (s *Server) keptContext(r *http.Request) context.Context {
-	if s.config.Context != nil {
-		return s.config.Context(r)
-	}
-	return context.WithoutCancel(r.Context())
-}
-
-// Context returns a context with the values that Config.Context kept of the session's first request. It is cancelled when
-// the session has ended.
-func (s *Session) Context() context.Context { return sessionContext{s.context, s} }
-
-// sessionContext has the values of one context and the life of a session.
-type sessionContext struct {
-	context.Context
-	session *Session
-}
-
-func (c sessionContext) Done() <-chan struct{} { return c.session.Done() }
-
-func (c sessionContext) Err() error {
-	if c.session.ended() {
-		return context.Canceled
-	}
-	return nil
 }

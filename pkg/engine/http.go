@@ -1,7 +1,11 @@
 package engine
 
 import (
+	"fmt"
+	"net"
 	"net/http"
+	"slices"
+	"strconv"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
@@ -9,34 +13,9 @@ import (
 	"github.com/carillon-io/carillon/internal/wsconn"
 )
 
-// request is what the query says.
-type request struct {
-	sid       string
-	transport string
-	revision  eioproto.Revision
-	base64    bool
-	jsonp     bool
-	callback  string
-	upgrade   bool
-}
-
-func readRequest(r *http.Request) request {
-	query := ParseQuery(r.URL.RawQuery)
-	q := request{
-		sid:       query.Get("sid"),
-		transport: query.Get("transport"),
-		revision:  3, // as with Node's server, whatever else the client says
-		base64:    query.Get("b64") != "",
-		upgrade:   wsconn.Requested(r),
-	}
-	if query.Get("EIO") == "4" {
-		q.revision = 4
-	}
-	if query.Has("j") {
-		q.jsonp, q.callback = true, eioproto.JSONPIndex(query.Get("j"))
-	}
-	return q
-}
+// Listener wraps the listener of a server with TLS, for http.Server.ServeTLS: idle WebSockets on its connections are then
+// parked, as they are without TLS. Elsewhere than on Linux it changes nothing.
+func Listener(l net.Listener) net.Listener { return wsconn.Listener(l) }
 
 // ServeHTTP serves one Engine.IO request: handshake, poll, post or upgrade.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.config.Unknown) }
@@ -88,7 +67,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, unknown http.Hand
 		refuse(faultBadRequest.because("a session of another protocol revision"))
 	case q.upgrade:
 		if s.mayUpgrade(w, r, q) {
-			session.serveUpgrade(w, r, q.webSocketCodec())
+			s.serveUpgrade(session, w, r, q.webSocketCodec())
 		}
 	case q.transport != transportPolling:
 		refuse(faultBadRequest.because("a WebSocket was named and none asked for"))
@@ -101,27 +80,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, unknown http.Hand
 	default:
 		w.WriteHeader(http.StatusInternalServerError)
 	}
-}
-
-// label is the transport as a metric names it.
-func (q request) label() string {
-	if q.upgrade || q.transport == transportWebSocket {
-		return transportWebSocket
-	}
-	return transportPolling
-}
-
-// webSocketCodec: a client that polls without binary may well take it on a WebSocket.
-func (q request) webSocketCodec() frame.Codec {
-	return frame.Codec{Revision: q.revision, Base64: q.base64}
-}
-
-// resultOf names a refusal of Config.Check as a metric does.
-func resultOf(refusal *Refusal) string {
-	if refusal.Status == http.StatusServiceUnavailable {
-		return resultUnavailable
-	}
-	return resultForbidden
 }
 
 // checkHandshake finds what forbids a new session, in the reference's order.
@@ -139,6 +97,24 @@ func (s *Server) checkHandshake(r *http.Request, q request) (*Refusal, string) {
 	return nil, ""
 }
 
+// openPacket is the content of the first packet.
+func (s *Server) openPacket(id string, upgrades []string) []byte {
+	list := ""
+	if len(upgrades) > 0 {
+		list = strconv.Quote(upgrades[0])
+	}
+	return fmt.Appendf(nil, `{"sid":"%s","upgrades":[%s],"pingInterval":%d,"pingTimeout":%d,"maxPayload":%d}`,
+		id, list, s.config.PingInterval.Milliseconds(), s.config.PingTimeout.Milliseconds(), s.config.MaxPayload)
+}
+
+// upgrades lists what a polling session may upgrade to.
+func (s *Server) upgrades() []string {
+	if slices.Contains(s.config.Transports, transportWebSocket) {
+		return []string{transportWebSocket}
+	}
+	return nil
+}
+
 // serveHandshake opens a session.
 func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q request) {
 	if q.upgrade {
@@ -148,14 +124,14 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 		return
 	}
 	session := &Session{polling: &longPolling{jsonp: q.jsonp, callback: q.callback, lastPoll: s.now()}}
-	session.init(s, frame.Codec{Revision: q.revision, Base64: q.base64 || q.jsonp}, r)
-	if refusal, result := s.admission.admit(session, r); refusal != nil {
+	session.init(&s.host, frame.Codec{Revision: q.revision, Base64: q.base64 || q.jsonp}, r)
+	if refusal, result := session.admit(r); refusal != nil {
 		s.handshake(transportPolling, result)
 		s.refuse(w, r, false, refusal)
 		return
 	}
 	if !session.open(s.handler) {
-		s.admission.discharge(session)
+		session.discharge()
 		s.handshake(transportPolling, resultUnavailable)
 		s.refuse(w, r, false, faultUnavailable)
 		return
@@ -203,4 +179,71 @@ func upgradeFault(w http.ResponseWriter, r *http.Request) *Refusal {
 		return &Refusal{Status: http.StatusBadRequest, Code: 3, Message: "Missing or invalid Sec-WebSocket-Version header"}
 	}
 	return nil
+}
+
+// serveUpgrade answers 101 in any case, as the reference does, and closes the WebSocket when the session cannot use it.
+func (s *Server) serveUpgrade(session *Session, w http.ResponseWriter, r *http.Request, c frame.Codec) {
+	conn := &wsconn.Conn{}
+	if s.acceptWebSocket(conn, w, r, c, wsconn.FirstProtocol(r)) != nil {
+		return
+	}
+	u := session.attach(conn)
+	if u == nil {
+		conn.Linger(nil)
+		return
+	}
+	go func() {
+		if session.probe(u) {
+			session.read()
+		} else {
+			s.running.Done()
+		}
+	}()
+}
+
+// acceptWebSocket answers 101 with the headers already set on w. When it returns an error the request has been answered, or the
+// connection is gone.
+func (s *Server) acceptWebSocket(conn *wsconn.Conn, w http.ResponseWriter, r *http.Request, c frame.Codec, protocol string) error {
+	err := s.webSockets.Accept(conn, w, r, c, protocol)
+	if err != nil {
+		s.reportRefusal(r, faultBadRequest.because(err.Error()))
+	}
+	return err
+}
+
+// serveWebSocket has h open a session on a WebSocket. The handler returns, which frees what net/http holds, and a goroutine
+// of our own reads.
+func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c frame.Codec, protocol string, h Handler) {
+	both := &struct { // one object: they live and die together
+		Session
+		wsconn.Conn
+	}{}
+	session := &both.Session
+	session.init(&s.host, c, r)
+	if refusal, result := session.admit(r); refusal != nil {
+		s.handshake(socketTransport(c), result)
+		s.refuse(w, r, !c.Plain(), refusal)
+		return
+	}
+	conn := &both.Conn
+	if err := s.acceptWebSocket(conn, w, r, c, protocol); err != nil {
+		session.discharge()
+		s.handshake(socketTransport(c), resultBadRequest)
+		return
+	}
+	conn.Carry((*owner)(session))
+	session.socket = conn
+	if !c.Plain() {
+		session.outbox.AddOnce(frame.New(eioproto.Open, s.openPacket(session.id, nil)))
+	}
+	session.lease = leaseFlush // until Open has returned, so that the two may leave in one write
+	if !session.open(h) {
+		session.discharge()
+		s.handshake(socketTransport(c), resultUnavailable)
+		conn.Linger(nil)
+		return
+	}
+	s.handshake(socketTransport(c), resultOK)
+	session.startFlush()
+	go session.read()
 }

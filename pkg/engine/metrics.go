@@ -49,9 +49,11 @@ type metrics struct {
 	delivery      prometheus.Histogram
 }
 
-// newMetrics makes the server's metrics and registers them when there is a registry. What s is asked for with each scrape
-// must be ready by then.
-func newMetrics(registry prometheus.Registerer, s *Server) (*metrics, error) {
+// gauges are asked for with each scrape.
+type gauges struct{ sessionsLimit, outboxes, outboxesLimit, inbound, inboundLimit func() int64 }
+
+// newMetrics makes the server's metrics and registers them when there is a registry.
+func newMetrics(registry prometheus.Registerer, g gauges) (*metrics, error) {
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "carillon", Name: name, Help: help}, labels)
 	}
@@ -127,22 +129,22 @@ func newMetrics(registry prometheus.Registerer, s *Server) (*metrics, error) {
 		gauge("connections_limit",
 			"How many clients, and connections of clients, this node takes at once: limits.connections, else what its file descriptors "+
 				"allow; 0 is no limit.",
-			func() float64 { return float64(s.admission.limit()) }),
+			g.sessionsLimit),
 		gauge("outbox_bytes",
 			"Bytes of memory waiting to be written to clients, of all clients together. When it rises, many clients read too slowly; near "+
 				"carillon_outbox_limit_bytes those with most waiting are disconnected.",
-			func() float64 { return float64(s.outboxes.bytes.Load()) }),
+			g.outboxes),
 		gauge("outbox_limit_bytes",
 			"Bytes of memory that may wait for all clients together, from limits.outbox_total; 0 is no limit.",
-			func() float64 { return float64(s.outboxes.limit.Load()) }),
+			g.outboxesLimit),
 		gauge("inbound_bytes",
 			"Bytes of memory that hold what clients have sent: messages and POST bodies of which a part has arrived, and what each session "+
 				"keeps of its handshake and credentials. Near carillon_inbound_limit_bytes the largest unfinished messages end their "+
 				"sessions, and new clients are turned away.",
-			func() float64 { return float64(s.inbound.bytes.Load()) }),
+			g.inbound),
 		gauge("inbound_limit_bytes",
 			"Bytes of memory that may hold what clients have sent, from limits.outbox_total; 0 is no limit.",
-			func() float64 { return float64(s.inbound.limit.Load()) }),
+			g.inboundLimit),
 	} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("engine: register metrics: %w", err)
@@ -152,14 +154,15 @@ func newMetrics(registry prometheus.Registerer, s *Server) (*metrics, error) {
 }
 
 // gauge asks read once for each scrape.
-func gauge(name, help string, read func() float64) prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "carillon", Name: name, Help: help}, read)
+func gauge(name, help string, read func() int64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "carillon", Name: name, Help: help},
+		func() float64 { return float64(read()) })
 }
 
 func (m *metrics) received(kind byte) { m.packetsIn[kind-eioproto.Open].Inc() }
 
 // written counts one write: its packets, its bytes, and how long its oldest message took.
-func (m *metrics) written(transport string, batch []*Frame, n int) {
+func (m *metrics) written(transport string, batch []*frame.Frame, n int) {
 	count, oldest := frame.Count(batch)
 	for i, c := range count {
 		if c > 0 {

@@ -8,6 +8,13 @@ import (
 	"github.com/carillon-io/carillon/internal/wsconn"
 )
 
+const (
+	// volatileBytes is the outbox level from which volatile messages are dropped.
+	volatileBytes = 64 << 10
+	// volatilePoll is how long a polling client may be without a GET before volatile messages are dropped.
+	volatilePoll = time.Second
+)
+
 // Send queues the frames of one message, all of them or none, without waiting. It reports whether they were queued: not
 // when the session has ended, not when a volatile message finds the client behind. An outbox over Config.OutboxHard ends the
 // session as a SlowConsumer, and so does one over Config.Outbox whose client makes no progress, but one message always fits
@@ -50,7 +57,7 @@ func (s *Session) behindLocked() bool {
 
 // queueLocked queues a control packet. It is never dropped and counts nothing, but one that would follow its like is
 // left out, so that no client can make the outbox grow with them; it reports whether it is queued.
-func (s *Session) queueLocked(f *Frame) bool {
+func (s *Session) queueLocked(f *frame.Frame) bool {
 	queued := s.outbox.AddOnce(f)
 	s.kickLocked()
 	return queued
@@ -83,7 +90,7 @@ func (s *Session) kick() {
 }
 
 // landLocked notes that a batch has been written.
-func (s *Session) landLocked(batch []*Frame) {
+func (s *Session) landLocked(batch []*frame.Frame) {
 	s.server.outboxes.Add(-s.outbox.Land(batch))
 	s.progressedLocked()
 	s.roomLocked()
@@ -198,4 +205,32 @@ func (s *Session) stalledLocked(now time.Duration) bool {
 		}
 	}
 	return now-s.slow.progress >= slowAfter
+}
+
+// AwaitRoom is for an application that has much to send and does not want it to wait here. It reports whether a message of
+// that many bytes leaves the outbox small, or finds it empty. If not, and f is not nil, f is called once, on another
+// goroutine, when the outbox is small or the session has ended; an f given before is not called then.
+func (s *Session) AwaitRoom(bytes int, f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waiting := s.outbox.Bytes()
+	if s.state != stateOpen || waiting == 0 || waiting+bytes <= s.server.smallOutbox() {
+		return true
+	}
+	if f != nil {
+		s.askedLocked().room = f
+	}
+	return false
+}
+
+// smallOutbox is how much may wait while AwaitRoom finds room.
+func (h *host) smallOutbox() int { return min(volatileBytes, h.config.Outbox/2) }
+
+// roomLocked tells the caller of AwaitRoom that what was in flight is written.
+func (s *Session) roomLocked() {
+	if s.asked != nil && s.asked.room != nil && s.outbox.Bytes() <= s.server.smallOutbox()/2 {
+		go s.asked.room()
+		s.asked.room = nil
+		s.forgetAskedLocked()
+	}
 }

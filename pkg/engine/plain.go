@@ -4,17 +4,13 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/polling"
 	"github.com/carillon-io/carillon/internal/wsconn"
-	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
 // A plain session speaks no Engine.IO: its messages are the frames of a WebSocket, or the parts of an event stream, as
 // they are. All else is as with any session: admission, outbox, parking, ends. It has an id, which no request can name.
-
-var faultNoWebSocket = &Refusal{Status: http.StatusUpgradeRequired, Code: 3, Message: "This is the address of a WebSocket"}
 
 // ServePlain serves a request for a plain WebSocket session, which h opens. Send takes frames of NewPlainFrame.
 // WebSocket pings keep it alive, as Config says for Engine.IO's. protocol is the Sec-WebSocket-Protocol that was chosen
@@ -46,11 +42,11 @@ func (s *Server) ServeStream(w http.ResponseWriter, r *http.Request, h Handler) 
 	refusal, result := s.checkPlain(w, r)
 	session := &Session{polling: &longPolling{stream: true, lastPoll: s.now()}}
 	if refusal == nil {
-		session.init(s, frame.Codec{}, r)
-		refusal, result = s.admission.admit(session, r)
+		session.init(&s.host, frame.Codec{}, r)
+		refusal, result = session.admit(r)
 	}
 	if refusal == nil && !session.open(h) {
-		s.admission.discharge(session)
+		session.discharge()
 		refusal, result = faultUnavailable, resultUnavailable
 	}
 	if refusal != nil {
@@ -81,18 +77,6 @@ func (s *Server) checkPlain(w http.ResponseWriter, r *http.Request) (*Refusal, s
 	}
 	return nil, ""
 }
-
-// plainPacket is a WebSocket message of a plain session as a packet: its pongs mean what those of Engine.IO do.
-func plainPacket(m wsframe.Message) eioproto.Packet {
-	if m.Opcode == wsframe.Pong {
-		return eioproto.Packet{Type: eioproto.Pong}
-	}
-	return eioproto.Packet{Type: eioproto.Message, Binary: m.Opcode == wsframe.Binary, Data: m.Data}
-}
-
-// streams reports whether the session is an event stream: a GET whose answer is written piece by piece. Between two pieces
-// the GET waits in the seat like that of any polling session.
-func (s *Session) streams() bool { return s.polling != nil && s.polling.stream }
 
 // serveStream answers one GET with all the session has to say.
 func (s *Session) serveStream(w http.ResponseWriter, r *http.Request) {

@@ -137,13 +137,6 @@ func (s *Session) sit(g *polling.Get) verdict {
 	return accepted
 }
 
-// ended reports whether the session has ended: the table keeps such a one for a late GET and for nothing else.
-func (s *Session) ended() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state == stateClosed
-}
-
 // leaveSeat takes the seat back from a GET whose client is gone, which ends the session; false when the GET has been
 // given an answer meanwhile.
 func (s *Session) leaveSeat(g *polling.Get) bool {
@@ -160,22 +153,8 @@ func (s *Session) leaveSeat(g *polling.Get) bool {
 	return true
 }
 
-// Release answers the GET that waits for a session, if one does, with a noop, and the client polls anew: for a node that
-// relayed the GET and is about to leave.
-func (s *Server) Release(sid string) {
-	session := s.table.get(sid)
-	if session == nil {
-		return
-	}
-	session.mu.Lock()
-	defer session.mu.Unlock()
-	if session.state == stateOpen && session.polling != nil && session.polling.seats.Taken() && session.lease == leaseNone {
-		session.answerLocked([]*Frame{frame.Noop})
-	}
-}
-
 // answerLocked gives the GET in the seat a batch to write, and with it the lease.
-func (s *Session) answerLocked(batch []*Frame) {
+func (s *Session) answerLocked(batch []*frame.Frame) {
 	s.lease = leasePoll
 	s.polling.seats.Answer(batch)
 }
@@ -275,7 +254,7 @@ func (s *Session) deliverPost(p *polling.Post, body []byte) bool {
 	s.mu.Lock()
 	p.Received()
 	switched := s.socket != nil
-	// Taken under mu, so that it comes before the reader of a transport that takes over now. Else only finish may hold
+	// Taken under mu, so that it comes before the reader of a transport that takes over now. Else only endTransport may hold
 	// it, when the session is over and its packets are not wanted.
 	deliver := !switched && s.inbound.TryLock()
 	s.mu.Unlock()
@@ -294,4 +273,17 @@ func (s *Session) deliverPost(p *polling.Post, body []byte) bool {
 		s.end(ParseError, err)
 	}
 	return true
+}
+
+// streams reports whether the session is an event stream: a GET whose answer is written piece by piece. Between two pieces
+// the GET waits in the seat like that of any polling session.
+func (s *Session) streams() bool { return s.polling != nil && s.polling.stream }
+
+// release answers a GET that waits with a noop.
+func (s *Session) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateOpen && s.polling != nil && s.polling.seats.Taken() && s.lease == leaseNone {
+		s.answerLocked([]*frame.Frame{frame.Noop})
+	}
 }

@@ -9,6 +9,23 @@ import (
 	"go.uber.org/zap"
 )
 
+// Handler opens sessions.
+type Handler interface {
+	// Open is called once for each session, before its first message; the handshake has been answered or is about to
+	// be. It may call Send and Close on the session. It must not block, and must not return nil.
+	Open(s *Session) Receiver
+}
+
+// Receiver takes what one session's client sends. Calls for one session never overlap.
+type Receiver interface {
+	// Message hands over one message. data is valid until Message returns. While it blocks, nothing more is read from
+	// this client, whose silence is not held against it; but a client of revision 3, which is not answered either, leaves
+	// after the two intervals of the heartbeat.
+	Message(data []byte, binary bool)
+	// Closed is called once, after the last Message, never from inside Send or Close.
+	Closed(reason CloseReason)
+}
+
 // All calls of the application's code are in this file. A panic in it ends the one session, not the process: it is counted
 // and logged.
 

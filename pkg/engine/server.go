@@ -1,60 +1,28 @@
 package engine
 
 import (
-	"fmt"
-	"strconv"
-	"sync"
+	"context"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
 	"github.com/carillon-io/carillon/internal/alarm"
+	"github.com/carillon-io/carillon/internal/ceiling"
 	"github.com/carillon-io/carillon/internal/flush"
 	"github.com/carillon-io/carillon/internal/wsconn"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 )
 
-// Handler opens sessions.
-type Handler interface {
-	// Open is called once for each session, before its first message; the handshake has been answered or is about to
-	// be. It may call Send and Close on the session. It must not block, and must not return nil.
-	Open(s *Session) Receiver
-}
-
-// Receiver takes what one session's client sends. Calls for one session never overlap.
-type Receiver interface {
-	// Message hands over one message. data is valid until Message returns. While it blocks, nothing more is read from
-	// this client, whose silence is not held against it; but a client of revision 3, which is not answered either, leaves
-	// after the two intervals of the heartbeat.
-	Message(data []byte, binary bool)
-	// Closed is called once, after the last Message, never from inside Send or Close.
-	Closed(reason CloseReason)
-}
-
 // Server is an Engine.IO server. Mount it under its path with the trailing slash; it looks at the query only.
 type Server struct {
-	// Static after construction.
-	handler Handler
-	config  Config
-	epoch   time.Time // the zero of every time.Duration that sessions keep
-	table   *table
-	metrics *metrics
+	host
 
+	// Static after construction.
+	handler    Handler
 	webSockets *wsconn.Acceptor
 
-	admission admission
-	flushers  *flush.Flushers[*Session, *wsconn.Writer]
-	alarms    *alarm.Alarms[*Session]
-	patience  time.Duration // wsconn.Stall
-	seldom    map[CloseReason]*rate.Sometimes
-
-	outboxes total // bytes that wait for clients or are being written
-	inbound  total // bytes that hold data of clients
-
-	sessions atomic.Int64
 	refusing atomic.Bool
-	draining atomic.Bool
-	running  sync.WaitGroup // sessions, their connections' readers, the poller, relief
 }
 
 // New makes a server. It starts nothing.
@@ -63,21 +31,28 @@ func New(h Handler, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{handler: h, config: cfg, epoch: time.Now(), table: newTable(), patience: wsconn.Stall, seldom: newSeldom()}
+	s := &Server{handler: h}
+	s.config, s.epoch, s.patience, s.table = cfg, time.Now(), wsconn.Stall, newTable[*Session]()
+	// Sessions that end for a limit of this server are seldom warnings, or a crowd of them would fill the log.
+	s.seldom = map[CloseReason]*rate.Sometimes{SlowConsumer: {Interval: time.Minute}, Limit: {Interval: time.Minute}}
 	s.webSockets = wsconn.NewAcceptor(wsconn.Config{
 		MaxPayload: cfg.MaxPayload, Compress: cfg.CompressWebSocket, Inbound: s.inbound.Add, Outbound: s.outboxes.Add,
 		Spawn: s.running.Go, Logger: cfg.Logger,
 	})
 	s.flushers = flush.New((*Session).flushLink, wsconn.NewWriter, (*Session).flush)
 	s.alarms = alarm.New(s.now, (*Session).alarmPlace, (*Session).onTimer)
-	s.outboxes.init(s, "outboxes", (*Session).outboxBytes, (*Session).endFullOutbox)
-	s.inbound.init(s, "unfinished messages", (*Session).arriving, (*Session).endArriving)
-	s.metrics, err = newMetrics(cfg.Registry, s)
+	s.outboxes.Config = ceiling.Config[*Session]{
+		What: "outboxes", All: s.table.all, Of: (*Session).outboxBytes, End: (*Session).cutFullOutbox, Spawn: s.running.Go, Log: cfg.Logger,
+	}
+	s.inbound.Config = ceiling.Config[*Session]{
+		What: "unfinished messages", All: s.table.all, Of: (*Session).arriving, End: (*Session).cutArriving, Spawn: s.running.Go, Log: cfg.Logger,
+	}
+	s.metrics, err = newMetrics(cfg.Registry, gauges{
+		sessionsLimit: func() int64 { return int64(s.admission.limit()) },
+		outboxes:      s.outboxes.Bytes, outboxesLimit: s.outboxes.Limit, inbound: s.inbound.Bytes, inboundLimit: s.inbound.Limit,
+	})
 	return s, err
 }
-
-// now is the time in the unit sessions keep.
-func (s *Server) now() time.Duration { return time.Since(s.epoch) }
 
 // Heartbeat is how long after a pong the client is pinged, and how long it may then be silent.
 func (s *Server) Heartbeat() (interval, timeout time.Duration) {
@@ -87,50 +62,129 @@ func (s *Server) Heartbeat() (interval, timeout time.Duration) {
 // Sessions reports how many sessions are open.
 func (s *Server) Sessions() int { return int(s.sessions.Load()) }
 
-// openPacket is the content of the first packet.
-func (s *Server) openPacket(id string, upgrades []string) []byte {
-	list := ""
-	if len(upgrades) > 0 {
-		list = strconv.Quote(upgrades[0])
+// SetLimits replaces the limits. Open sessions stay open; sessions are counted by address only while that is limited. It may
+// be called at any time.
+func (s *Server) SetLimits(l Limits) {
+	s.outboxes.SetLimit(int64(l.Outboxes))
+	s.inbound.SetLimit(int64(l.Inbound))
+	s.admission.set(l)
+}
+
+// Refuse makes every further handshake be refused with 503; open sessions go on.
+func (s *Server) Refuse() { s.refusing.Store(true) }
+
+// cutWait is how long Drain waits, after its context has ended, for the sessions that it has cut.
+const cutWait = time.Second
+
+// Drain refuses handshakes and closes the open sessions' transports evenly over window in random order, with
+// ShuttingDown, each after its outbox was flushed. It returns when all have ended. When ctx ends before, the sessions left
+// are cut, and Drain returns ctx's error within a second: a Receiver that still blocks in Message is left behind, and so is
+// the goroutine that waits for it.
+//
+// A drained client is to come back, to another server or the next process. Some take a close packet, or a Close frame
+// without a code, for a disconnect that is meant, and stay away. So a waiting GET gets what is queued, else a noop, and
+// the client's next request is answered as any with an unknown session; a Close frame says 1001.
+func (s *Server) Drain(ctx context.Context, window time.Duration) error {
+	s.draining.Store(true)
+	s.Refuse()
+	s.table.close()
+	sessions := s.table.all()
+	s.logDrain("draining", len(sessions))
+	rand.Shuffle(len(sessions), func(i, j int) { sessions[i], sessions[j] = sessions[j], sessions[i] })
+	start := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for i, session := range sessions {
+		due := start.Add(window * time.Duration(i) / time.Duration(len(sessions)))
+		if wait := time.Until(due); wait > 0 {
+			timer.Reset(wait)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				return s.cutAll(ctx, s.ended())
+			}
+		}
+		session.SendAway(ShuttingDown)
 	}
-	return fmt.Appendf(nil, `{"sid":"%s","upgrades":[%s],"pingInterval":%d,"pingTimeout":%d,"maxPayload":%d}`,
-		id, list, s.config.PingInterval.Milliseconds(), s.config.PingTimeout.Milliseconds(), s.config.MaxPayload)
-}
-
-// opened counts a session in, and the reader it has when it starts on a WebSocket.
-func (s *Server) opened(session *Session) {
-	s.sessions.Add(1)
-	s.running.Add(1)
-	if session.socket != nil {
-		s.running.Add(1)
-	}
-	s.metrics.connections[session.transportLocked()].Inc() // nothing else knows the session yet
-}
-
-func (s *Server) upgraded() {
-	s.metrics.connections[transportPolling].Dec()
-	s.metrics.connections[transportWebSocket].Inc()
-}
-
-// closed counts a session out.
-func (s *Server) closed(reason CloseReason, transport string) {
-	s.sessions.Add(-1)
-	s.metrics.connections[transport].Dec()
-	counter := s.metrics.disconnects[reason]
-	if counter == nil {
-		counter = s.metrics.disconnects[ForcedClose] // a reason of the caller's own
-	}
-	counter.Inc()
-}
-
-func (s *Server) dropped(reason dropReason, messages int) {
-	if messages > 0 {
-		s.metrics.dropped[reason].Add(float64(messages))
+	ended := s.ended()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return s.cutAll(ctx, ended)
 	}
 }
 
-func (s *Server) handshake(transport, result string) {
-	s.metrics.handshakes.WithLabelValues(transport, result).Inc()
+// ended returns a channel that is closed when everything of the server has ended. No session may be opened any more.
+func (s *Server) ended() <-chan struct{} {
+	ended := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(ended)
+	}()
+	return ended
+}
+
+// cutAll cuts what a drain has left.
+func (s *Server) cutAll(ctx context.Context, ended <-chan struct{}) error {
+	s.logDrain("drain ran out of time", s.Sessions())
+	for _, session := range s.table.all() {
+		session.cut(ShuttingDown, cause("the drain ran out of time"))
+	}
+	timer := time.NewTimer(cutWait)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+	}
+	return ctx.Err()
+}
+
+// Close ends every session at once, with ShuttingDown, and waits until each Receiver has returned from Closed: also from a
+// Message that blocks, which should return when Session.Done is closed. Where that may take too long, Drain is the one with
+// a context. It must not be called by a Receiver.
+func (s *Server) Close() {
+	s.Refuse()
+	s.table.close()
+	for _, session := range s.table.all() {
+		session.end(ShuttingDown, cause("the server was closed"))
+	}
+	s.running.Wait()
+}
+
+// Shed closes the transports of n sessions, chosen at random, evenly over window, as Drain does and with its reason:
+// their clients connect anew. It returns how many it has closed, when the last one was told or ctx ends. New sessions are let in meanwhile.
+func (s *Server) Shed(ctx context.Context, n int, window time.Duration) int {
+	sessions := s.table.all()
+	n = min(n, len(sessions))
+	rand.Shuffle(len(sessions), func(i, j int) { sessions[i], sessions[j] = sessions[j], sessions[i] })
+	for i, session := range sessions[:n] {
+		if i > 0 {
+			select {
+			case <-time.After(window / time.Duration(n)):
+			case <-ctx.Done():
+				return i
+			}
+		}
+		session.SendAway(ShuttingDown)
+	}
+	return n
+}
+
+// SendAway sends the client of the session with this id away, if there is one: for a node that relayed the session's WebSocket
+// and is about to leave.
+func (s *Server) SendAway(sid string, reason CloseReason) {
+	if session := s.table.get(sid); session != nil {
+		session.SendAway(reason)
+	}
+}
+
+// Release answers the GET that waits for a session, if one does, with a noop, and the client polls anew: for a node that
+// relayed the GET and is about to leave.
+func (s *Server) Release(sid string) {
+	if session := s.table.get(sid); session != nil {
+		session.release()
+	}
 }
 
 func (s *Server) logDrain(message string, left int) {

@@ -3,25 +3,14 @@ package engine
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/carillon-io/carillon/internal/flush"
 	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/outbox"
-	"github.com/carillon-io/carillon/internal/polling"
 	"github.com/carillon-io/carillon/internal/wsconn"
-	"github.com/carillon-io/carillon/internal/wsframe"
-)
-
-// Times the protocol does not set.
-const (
-	// tombstone is how long a client that closed by POST may still fetch a noop with a GET that was on its way.
-	tombstone = time.Second
-	// volatileBytes is the outbox level from which volatile messages are dropped.
-	volatileBytes = 64 << 10
-	// volatilePoll is how long a polling client may be without a GET before volatile messages are dropped.
-	volatilePoll = time.Second
 )
 
 type state uint8
@@ -47,7 +36,7 @@ const (
 type Session struct {
 	// What each message for the client needs comes first, and together: of thousands of sessions none is in the processor's cache.
 
-	server *Server              // static after construction
+	server *host                // static after construction
 	link   flush.Link[*Session] // the flushers guard it
 
 	// mu guards the following. It is held for state changes only, never across a write or a call into another package
@@ -57,9 +46,9 @@ type Session struct {
 	lease     lease
 	tombstone bool // closed by the client, and one late GET may still be answered
 	returns   bool // SendAway was called: the client is to come back
-	outbox    outbox.Outbox[*Frame]
+	outbox    outbox.Outbox[*frame.Frame]
 	socket    *wsconn.Conn // the transport; nil while polling
-	pong      *Frame       // the newest one that the client of a WebSocket is owed; nil: none
+	pong      *frame.Frame // the newest one that the client of a WebSocket is owed; nil: none
 	slow      *slowness    // nil: no more than Config.Outbox waits
 	beat      heartbeat
 	polling   *longPolling // nil for a session that began on a WebSocket
@@ -69,7 +58,7 @@ type Session struct {
 	asked     *asked        // nil: neither Ping nor AwaitRoom waits for something
 	held      int           // bytes that count towards Limits.Inbound until the session ends
 
-	// inbound is held while Receiver is called: by the POST handler, the WebSocket reader or finish. It is taken with
+	// inbound is held while Receiver is called: by the POST handler, the WebSocket reader or endTransport. It is taken with
 	// mu free, or by TryLock under mu.
 	inbound sync.Mutex
 
@@ -84,12 +73,13 @@ type Session struct {
 }
 
 // init fills in a session that r opens.
-func (s *Session) init(server *Server, c frame.Codec, r *http.Request) {
+func (s *Session) init(server *host, c frame.Codec, r *http.Request) {
 	s.server = server
 	s.id = newID(server.config.Tag())
 	s.codec = c
-	s.request = server.keep(r)
-	s.context = server.keptContext(r)
+	address, secure := server.config.client(r)
+	s.request = keep(r, address, secure)
+	s.context = server.config.keptContext(r)
 	s.opened = server.now()
 	s.held = s.request.size()
 }
@@ -99,7 +89,7 @@ func (s *Session) init(server *Server, c frame.Codec, r *http.Request) {
 func (s *Session) open(h Handler) bool {
 	s.inbound.Lock()
 	defer s.inbound.Unlock()
-	if !s.server.table.put(s, func() { s.server.opened(s) }) {
+	if !s.server.table.put(s.id, s, func() { s.server.opened(s.transportLocked(), s.socket != nil) }) {
 		return false
 	}
 	s.mu.Lock()
@@ -148,149 +138,50 @@ func (s *Session) Done() <-chan struct{} {
 	return s.done
 }
 
-// Close flushes what is queued, then closes the transport. Only the first reason counts. A SlowConsumer is cut off at
-// once: it would not take what is queued.
-func (s *Session) Close(reason CloseReason) { s.close(reason, false, farewell{}) }
-
-// CloseWith is Close where a WebSocket's Close frame has a code, of 1000, 1001, 1008, 1011 to 1013, or 4000 to 4999, and a
-// text of up to 123 bytes.
-func (s *Session) CloseWith(reason CloseReason, code int, text string) {
-	s.close(reason, false, farewell{code: wsframe.CloseCode(code), text: text})
-}
-
-// SendAway is Close for a client that is to connect anew, elsewhere or later. Some clients take a close packet in a waiting
-// GET, or a Close frame without a code, for a disconnect that is meant, and stay away, and one does not notice a Close frame: there
-// is neither, and for that one no Close frame. A client in the middle of an upgrade finishes that first.
-func (s *Session) SendAway(reason CloseReason) { s.close(reason, true, farewell{}) }
-
-func (s *Session) close(reason CloseReason, returns bool, f farewell) {
+// ended reports whether the session has ended: the table keeps such a one for a late GET and for nothing else.
+func (s *Session) ended() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closeLocked(reason, returns, f)
+	return s.state == stateClosed
 }
 
-func (s *Session) closeLocked(reason CloseReason, returns bool, f farewell) {
-	if s.state != stateOpen {
-		return
+// Handshake describes the request that opened the session.
+func (s *Session) Handshake() Handshake {
+	address, rest, _ := strings.Cut(s.request.own, "\n")
+	target, lines, _ := strings.Cut(rest, "\n")
+	h := Handshake{
+		Time:    s.server.epoch.Add(s.opened),
+		Address: address,
+		Secure:  s.request.secure,
+		URL:     target,
+		Headers: http.Header{},
 	}
-	if reason == SlowConsumer {
-		s.cutLocked(SlowConsumer, errClosed)
-		return
-	}
-	if returns && s.pausedLocked() {
-		if u := s.polling.upgrade; u.away == "" {
-			u.away = reason
-			u.timeout.Reset(min(upgradeGrace, s.server.config.UpgradeTimeout))
-		}
-		return
-	}
-	s.state, s.reason, s.slow, s.returns = stateClosing, reason, nil, returns
-	s.polling.cutPost()
-	if s.socket != nil {
-		s.closeSocketLocked(f)
-		s.kickLocked()
-		return
-	}
-	if s.polling.seats.Taken() && s.lease == leaseNone {
-		s.endLocked(reason, errClosed) // nothing is queued: it would have been sent
-		return
-	}
-	s.setDueLocked(s.server.now() + closePoll)
-}
-
-// end ends the session gently: see the table in doc.go.
-func (s *Session) end(why CloseReason, cause error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.endLocked(why, cause)
-}
-
-// cut ends the session and cuts its transport.
-func (s *Session) cut(why CloseReason, cause error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cutLocked(why, cause)
-}
-
-func (s *Session) endLocked(why CloseReason, cause error) { s.overLocked(why, cause, false) }
-func (s *Session) cutLocked(why CloseReason, cause error) { s.overLocked(why, cause, true) }
-
-// overLocked ends the session at once: what is queued is dropped, waiting GETs are answered, and Receiver.Closed will be
-// called. A reason given to Close before stands. cause is what happened, for the log.
-func (s *Session) overLocked(why CloseReason, cause error, cut bool) {
-	if s.state == stateClosed {
-		return
-	}
-	if s.state == stateOpen {
-		s.reason = why
-	}
-	s.state = stateClosed
-	if s.done != nil {
-		close(s.done)
-	}
-	s.dropOutboxLocked()
-	s.unansweredLocked()
-	answer := func(g *polling.Get) { g.Answer(frame.Close) }
-	switch {
-	case why == TransportClose:
-		answer = func(g *polling.Get) { g.Answer(frame.Noop) }
-		s.tombstone = s.socket == nil && !s.polling.stream && !s.polling.seats.Waits()
-	case s.toReturnLocked() && s.pausedLocked():
-		answer = (*polling.Get).Refuse
-	case s.toReturnLocked():
-		answer = func(g *polling.Get) { g.Answer(frame.Noop) }
-	}
-	if s.polling != nil {
-		s.polling.seats.Empty(answer)
-	}
-	if s.tombstone {
-		s.setDueLocked(s.server.now() + tombstone)
-	} else {
-		s.disarmLocked()
-		s.server.table.remove(s.id)
-	}
-	s.server.admission.discharge(s)
-	s.server.closed(s.reason, s.transportLocked())
-	go s.finish(cause, cut)
-}
-
-// toReturnLocked reports whether the session ends, or has ended, in a way that makes its client come back: it was sent
-// away, or cut by a drain before its turn.
-func (s *Session) toReturnLocked() bool {
-	return s.state != stateOpen && (s.returns || s.reason == ShuttingDown && s.server.draining.Load())
-}
-
-// finish ends the transport and calls Receiver.Closed. It runs on its own goroutine: a broadcast that finds a slow
-// consumer must not pay for the disconnect, and Closed waits for a Message that is still running.
-func (s *Session) finish(cause error, cut bool) {
-	defer s.server.running.Done()
-	s.logEnd(cause)
-	s.mu.Lock()
-	socket, candidate := s.socket, (*upgrade)(nil)
-	if p := s.polling; p != nil {
-		p.cutPost()
-		p.seats.Hurry(cut)
-		if candidate = p.upgrade; candidate != nil {
-			candidate.stop()
-			p.upgrade = nil
+	for line := range strings.SplitSeq(lines+s.request.common.Value(), "\n") {
+		if name, value, found := strings.Cut(line, ":"); found {
+			h.Headers[name] = append(h.Headers[name], value)
 		}
 	}
-	s.mu.Unlock()
-	switch {
-	case candidate == nil:
-	case cut || s.server.draining.Load():
-		candidate.conn.Cut() // it holds nothing that its client waits for, and may never answer a Close frame
-	default:
-		candidate.conn.End()
+	h.XDomain = h.Headers.Get("Origin") != ""
+	_, query, _ := strings.Cut(target, "?")
+	h.Query = ParseQuery(query)
+	return h
+}
+
+// Context returns a context with the values that Config.Context kept of the session's first request. It is cancelled when
+// the session has ended.
+func (s *Session) Context() context.Context { return sessionContext{s.context, s} }
+
+// sessionContext has the values of one context and the life of a session.
+type sessionContext struct {
+	context.Context
+	session *Session
+}
+
+func (c sessionContext) Done() <-chan struct{} { return c.session.Done() }
+
+func (c sessionContext) Err() error {
+	if c.session.ended() {
+		return context.Canceled
 	}
-	switch {
-	case socket == nil:
-	case cut:
-		socket.Cut()
-	default:
-		socket.End()
-	}
-	s.inbound.Lock()
-	defer s.inbound.Unlock()
-	s.callClosed()
+	return nil
 }

@@ -8,30 +8,31 @@ import (
 
 // table finds sessions by id. It is sharded so that handshakes, polls and ends on many cores seldom meet. Its locks are
 // leaves: a session may be locked while the table is called, never the other way round.
-type table struct {
+type table[V any] struct {
 	seed   maphash.Seed
-	shards [64]shard
+	shards [64]shard[V]
 }
 
-type shard struct {
+type shard[V any] struct {
 	mu       sync.RWMutex
-	sessions map[string]*Session
+	sessions map[string]V
 	closed   bool
 }
 
-func newTable() *table {
-	t := &table{seed: maphash.MakeSeed()}
+func newTable[V any]() *table[V] {
+	t := &table[V]{seed: maphash.MakeSeed()}
 	for i := range t.shards {
-		t.shards[i].sessions = map[string]*Session{}
+		t.shards[i].sessions = map[string]V{}
 	}
 	return t
 }
 
-func (t *table) shard(id string) *shard {
+func (t *table[V]) shard(id string) *shard[V] {
 	return &t.shards[maphash.String(t.seed, id)%uint64(len(t.shards))]
 }
 
-func (t *table) get(id string) *Session {
+// get returns the session with an id, or nil.
+func (t *table[V]) get(id string) V {
 	sh := t.shard(id)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
@@ -39,19 +40,19 @@ func (t *table) get(id string) *Session {
 }
 
 // put adds a session and calls added, both before close can return; it refuses once close was called.
-func (t *table) put(s *Session, added func()) bool {
-	sh := t.shard(s.id)
+func (t *table[V]) put(id string, session V, added func()) bool {
+	sh := t.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.closed {
 		return false
 	}
-	sh.sessions[s.id] = s
+	sh.sessions[id] = session
 	added()
 	return true
 }
 
-func (t *table) remove(id string) {
+func (t *table[V]) remove(id string) {
 	sh := t.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -59,7 +60,7 @@ func (t *table) remove(id string) {
 }
 
 // close refuses what would be put from now on.
-func (t *table) close() {
+func (t *table[V]) close() {
 	for i := range t.shards {
 		sh := &t.shards[i]
 		sh.mu.Lock()
@@ -69,8 +70,8 @@ func (t *table) close() {
 }
 
 // all returns the sessions of one moment, shard by shard.
-func (t *table) all() []*Session {
-	var sessions []*Session
+func (t *table[V]) all() []V {
+	var sessions []V
 	for i := range t.shards {
 		sh := &t.shards[i]
 		sh.mu.RLock()

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
@@ -44,31 +43,11 @@ const (
 	justSat = 10 * time.Millisecond
 )
 
-func (u *upgrade) stop() {
+func (u *upgrade) stopTimers() {
 	u.timeout.Stop()
 	if u.tick != nil {
 		u.tick.Stop()
 	}
-}
-
-// serveUpgrade answers 101 in any case, as the reference does, and closes the WebSocket when the session cannot use it.
-func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request, c frame.Codec) {
-	conn := &wsconn.Conn{}
-	if s.server.acceptWebSocket(conn, w, r, c, wsconn.FirstProtocol(r)) != nil {
-		return
-	}
-	u := s.attach(conn)
-	if u == nil {
-		conn.Linger(nil)
-		return
-	}
-	go func() {
-		if s.probe(u) {
-			s.read()
-		} else {
-			s.server.running.Done()
-		}
-	}()
 }
 
 // attach makes conn the candidate; nil when there is one already or the session does not poll.
@@ -100,14 +79,14 @@ func (s *Session) attach(conn *wsconn.Conn) *upgrade {
 func (s *Session) detach(u *upgrade) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u.stop()
+	u.stopTimers()
 	if s.polling.upgrade != u {
 		return false
 	}
 	if u.away != "" && s.state == stateOpen {
 		s.state, s.reason, s.returns = stateClosing, u.away, true
 		// An answer that is being written is cut: the client must not take it for the one that lets it go on.
-		s.overLocked(u.away, cause("sent away during an upgrade that did not succeed"), s.lease == leasePoll)
+		s.endOrCutLocked(u.away, cause("sent away during an upgrade that did not succeed"), s.lease == leasePoll)
 	}
 	s.polling.upgrade = nil
 	return true
@@ -159,7 +138,7 @@ func (s *Session) answerProbe(u *upgrade) bool {
 	if u.conn.Send(answer) != nil {
 		return false
 	}
-	s.server.metrics.written(transportWebSocket, []*Frame{answer}, len(u.conn.Codec().Wire(answer)))
+	s.server.metrics.written(transportWebSocket, []*frame.Frame{answer}, len(u.conn.Codec().Wire(answer)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.polling.upgrade == u && u.tick == nil {
@@ -177,7 +156,7 @@ func (s *Session) noop(u *upgrade) {
 		return
 	}
 	if s.polling.seats.Taken() && s.lease == leaseNone {
-		s.answerLocked([]*Frame{frame.Noop})
+		s.answerLocked([]*frame.Frame{frame.Noop})
 	}
 	u.tick.Reset(noopTick)
 }
@@ -190,7 +169,7 @@ func (s *Session) switchTo(u *upgrade) bool {
 	if s.polling.upgrade != u || s.state == stateClosed {
 		return false
 	}
-	u.stop()
+	u.stopTimers()
 	u.conn.SetWriteDeadline(time.Time{})
 	u.conn.Carry((*owner)(s))
 	s.polling.upgrade, s.socket = nil, u.conn

@@ -2,74 +2,12 @@ package engine
 
 import (
 	"errors"
-	"net"
-	"net/http"
-	"slices"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/wsconn"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
-
-// Listener wraps the listener of a server with TLS, for http.Server.ServeTLS: idle WebSockets on its connections are then
-// parked, as they are without TLS. Elsewhere than on Linux it changes nothing.
-func Listener(l net.Listener) net.Listener { return wsconn.Listener(l) }
-
-// upgrades lists what a polling session may upgrade to.
-func (s *Server) upgrades() []string {
-	if slices.Contains(s.config.Transports, transportWebSocket) {
-		return []string{transportWebSocket}
-	}
-	return nil
-}
-
-// acceptWebSocket answers 101 with the headers already set on w. When it returns an error the request has been answered, or the
-// connection is gone.
-func (s *Server) acceptWebSocket(conn *wsconn.Conn, w http.ResponseWriter, r *http.Request, c frame.Codec, protocol string) error {
-	err := s.webSockets.Accept(conn, w, r, c, protocol)
-	if err != nil {
-		s.reportRefusal(r, faultBadRequest.because(err.Error()))
-	}
-	return err
-}
-
-// serveWebSocket has h open a session on a WebSocket. The handler returns, which frees what net/http holds, and a goroutine
-// of our own reads.
-func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, c frame.Codec, protocol string, h Handler) {
-	both := &struct { // one object: they live and die together
-		Session
-		wsconn.Conn
-	}{}
-	session := &both.Session
-	session.init(s, c, r)
-	if refusal, result := s.admission.admit(session, r); refusal != nil {
-		s.handshake(socketTransport(c), result)
-		s.refuse(w, r, !c.Plain(), refusal)
-		return
-	}
-	conn := &both.Conn
-	if err := s.acceptWebSocket(conn, w, r, c, protocol); err != nil {
-		s.admission.discharge(session)
-		s.handshake(socketTransport(c), resultBadRequest)
-		return
-	}
-	conn.Carry((*owner)(session))
-	session.socket = conn
-	if !c.Plain() {
-		session.outbox.AddOnce(frame.New(eioproto.Open, s.openPacket(session.id, nil)))
-	}
-	session.lease = leaseFlush // until Open has returned, so that the two may leave in one write
-	if !session.open(h) {
-		s.admission.discharge(session)
-		s.handshake(socketTransport(c), resultUnavailable)
-		conn.Linger(nil)
-		return
-	}
-	s.handshake(socketTransport(c), resultOK)
-	session.startFlush()
-	go session.read()
-}
 
 // read handles messages until the connection is parked or the session ends. It is a goroutine's first function.
 func (s *Session) read() {
@@ -145,7 +83,7 @@ func (o *owner) Receive(m wsframe.Message) (alive bool) {
 }
 
 // OwePong owes the client a pong, instead of an older one that has not been sent yet. Behind a Close frame there is none.
-func (o *owner) OwePong(pong *Frame) {
+func (o *owner) OwePong(pong *frame.Frame) {
 	s := (*Session)(o)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,3 +113,96 @@ func (o *owner) Farewell(code wsframe.CloseCode) []byte {
 	}
 	return wsframe.AppendClose(frames, f.code, f.text)
 }
+
+// plainPacket is a WebSocket message of a plain session as a packet: its pongs mean what those of Engine.IO do.
+func plainPacket(m wsframe.Message) eioproto.Packet {
+	if m.Opcode == wsframe.Pong {
+		return eioproto.Packet{Type: eioproto.Pong}
+	}
+	return eioproto.Packet{Type: eioproto.Message, Binary: m.Opcode == wsframe.Binary, Data: m.Data}
+}
+
+// closing is what is known of a WebSocket session that closes and has still to deliver its outbox.
+type closing struct {
+	wsconn.Patience
+	farewell
+}
+
+// farewell is the last that a WebSocket's client receives.
+type farewell struct {
+	code    wsframe.CloseCode // 0: none
+	text    string
+	message *Frame // a message before the Close frame; nil: none
+}
+
+// A Farewell is a Receiver of a plain WebSocket session that chooses the last that its client receives.
+type Farewell interface {
+	// Farewell returns the code and the text of the Close frame, and a message that goes before it, from NewPlainFrame, or
+	// nil. It is asked where neither Session.CloseWith has said so nor the client has sent a Close frame, with the code
+	// that would be sent else: 0 for none, 1001 when the client is sent away, 1002, 1007, 1008 or 1009 for what it sent. It
+	// must not block nor call the session.
+	Farewell(code int) (int, string, *Frame)
+}
+
+// farewell returns the last that the client receives; code is the Close frame's where nothing else was chosen.
+func (s *Session) farewell(code wsframe.CloseCode) farewell {
+	s.mu.Lock()
+	if s.closing != nil && s.closing.code != 0 {
+		defer s.mu.Unlock()
+		return s.closing.farewell
+	}
+	if code == 0 && s.toReturnLocked() {
+		code = wsframe.GoingAway
+	}
+	s.mu.Unlock()
+	if receiver, ok := s.receiver.(Farewell); ok && s.codec.Plain() {
+		chosen, text, last := receiver.Farewell(int(code))
+		return farewell{wsframe.CloseCode(chosen), text, last}
+	}
+	return farewell{code: code}
+}
+
+// silently reports whether the session ends without a Close frame. OkHttp reads nothing more after one and waits for its user to
+// answer it, which the Java client of Socket.IO never does: sent away, it would notice that only when its heartbeat runs out.
+func (s *Session) silently() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.toReturnLocked() && s.request.byOkHTTP() && !s.codec.Plain()
+}
+
+// closeSocketLocked begins to close a WebSocket session: what is queued and a Close frame have still to be written.
+func (s *Session) closeSocketLocked(f farewell) {
+	s.closing = &closing{wsconn.NewPatience(s.server.patience), f}
+	s.setDueLocked(s.server.now() + s.closing.Stall)
+}
+
+// extendClosingLocked gives a closing session more time if its client has made progress.
+func (s *Session) extendClosingLocked() bool {
+	left := s.closing.Left(s.socket)
+	if left > 0 {
+		s.setDueLocked(s.server.now() + left)
+	}
+	return left > 0
+}
+
+// A goroutine begins with 2 KiB of stack, which the runtime doubles when a call does not fit and copies frame by frame. Readers of
+// parked connections are goroutines of microseconds, and having the stack of a deep call copied, up to three times, took some percent
+// of the processor time of a node with few messages. So the first function makes it large enough at once, while there is one frame
+// to copy.
+//
+// The size is that of the deepest calls without the application's own code: a rule that publishes to a room on every node. A stack
+// that is too small still grows as it needs to.
+const readerStack = 10 << 10 // makes it 16 KiB
+
+// growReaderStack is called with false: its frame has the room, and only a branch that is not taken would have to clear it.
+//
+//go:noinline
+func growReaderStack(use bool) {
+	if use {
+		var room [readerStack]byte
+		holdReaderStack(&room)
+	}
+}
+
+//go:noinline
+func holdReaderStack(*[readerStack]byte) {}

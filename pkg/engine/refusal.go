@@ -7,57 +7,16 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 )
 
-// cause says what ended a session, where no error of another package does.
-type cause string
-
-func (c cause) Error() string { return string(c) }
-
-const (
-	errSilent   = cause("no pong, or for revision 3 no ping, came in time")
-	errNotTaken = cause("the client did not take its last packets in time")
-	errClosed   = cause("closed by the application")
-	errFull     = cause("the outbox is over its hard limit")
-	errStalled  = cause("the outbox is over its limit, and the client makes no progress")
-)
-
-// refuse reports and answers a request that is not served. On an upgrade the answer has the form that Node's server gives
-// it there.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, upgrade bool, refusal *Refusal) {
-	s.reportRefusal(r, refusal)
-	if upgrade {
-		writeUpgradeError(w, refusal)
-	} else {
-		writeError(w, refusal)
-	}
-}
-
-// reportRefusal logs a request that is not served and calls Config.OnRefusal.
-func (s *Server) reportRefusal(r *http.Request, refusal *Refusal) {
-	if entry := s.config.Logger.Check(zap.DebugLevel, "request refused"); entry != nil {
-		address, _ := s.client(r)
-		entry.Write(zap.String("address", address), zap.String("method", r.Method), zap.String("transport", readRequest(r).label()),
-			zap.Int("code", refusal.Code), zap.String("message", refusal.Message), zap.String("cause", refusal.Cause))
-	}
-	if s.config.OnRefusal != nil {
-		s.config.OnRefusal(r, *refusal)
-	}
-}
-
-// newSeldom is how often sessions that end for a limit of this server are warnings.
-func newSeldom() map[CloseReason]*rate.Sometimes {
-	return map[CloseReason]*rate.Sometimes{SlowConsumer: {Interval: time.Minute}, Limit: {Interval: time.Minute}}
-}
-
-// quoted is what a client sent, fit for a log line.
-func quoted(text string) string {
-	const most = 64
-	if len(text) > most {
-		text = text[:most] + "..."
-	}
-	return strconv.Quote(text)
+// Refusal is the answer to a request that is not served: over HTTP Status with {"code":Code,"message":Message}, on a
+// WebSocket upgrade Message as text, with 503 where that is the Status and else 400, as Node does.
+type Refusal struct {
+	Status     int
+	Code       int
+	Message    string
+	RetryAfter time.Duration // 0: none
+	Cause      string        // what was wrong in detail, for logs and OnRefusal: the client does not get it
 }
 
 // because returns the refusal with its cause.
@@ -65,24 +24,6 @@ func (f *Refusal) because(cause string) *Refusal {
 	refusal := *f
 	refusal.Cause = cause
 	return &refusal
-}
-
-// logEnd writes the line of a session that has ended. The first in a minute that ended for a limit of this server is a
-// warning, which says where to look.
-func (s *Session) logEnd(cause error) {
-	s.mu.Lock()
-	reason, transport := s.reason, s.transportLocked()
-	s.mu.Unlock()
-	level := zap.DebugLevel
-	if seldom := s.server.seldom[reason]; seldom != nil {
-		seldom.Do(func() { level = zap.WarnLevel })
-	}
-	entry := s.server.config.Logger.Check(level, "session ended")
-	if entry == nil {
-		return
-	}
-	entry.Write(zap.String("sid", s.id), zap.String("address", s.address()), zap.String("transport", transport),
-		zap.String("reason", string(reason)), zap.NamedError("cause", cause), zap.Duration("after", s.server.now()-s.opened))
 }
 
 // The protocol's errors.
@@ -102,6 +43,59 @@ var (
 		Status: http.StatusServiceUnavailable, Code: 3, Message: "Server is shutting down", RetryAfter: time.Second,
 	}
 )
+
+// Refusals for want of room. Sessions take longer than a second to end, so a client is asked to wait longer than that.
+var (
+	faultTooMany = &Refusal{
+		Status: http.StatusServiceUnavailable, Code: 3, Message: "Too many connections", RetryAfter: 5 * time.Second,
+	}
+	faultTooManyOfAddress = &Refusal{
+		Status: http.StatusServiceUnavailable, Code: 3, Message: "Too many connections from this address", RetryAfter: 5 * time.Second,
+	}
+)
+
+// faultNoWebSocket refuses a plain request for a plain session.
+var faultNoWebSocket = &Refusal{Status: http.StatusUpgradeRequired, Code: 3, Message: "This is the address of a WebSocket"}
+
+// quoted is what a client sent, fit for a log line.
+func quoted(text string) string {
+	const most = 64
+	if len(text) > most {
+		text = text[:most] + "..."
+	}
+	return strconv.Quote(text)
+}
+
+// resultOf names a refusal of Config.Check as a metric does.
+func resultOf(refusal *Refusal) string {
+	if refusal.Status == http.StatusServiceUnavailable {
+		return resultUnavailable
+	}
+	return resultForbidden
+}
+
+// refuse reports and answers a request that is not served. On an upgrade the answer has the form that Node's server gives
+// it there.
+func (h *host) refuse(w http.ResponseWriter, r *http.Request, upgrade bool, refusal *Refusal) {
+	h.reportRefusal(r, refusal)
+	if upgrade {
+		writeUpgradeError(w, refusal)
+	} else {
+		writeError(w, refusal)
+	}
+}
+
+// reportRefusal logs a request that is not served and calls Config.OnRefusal.
+func (h *host) reportRefusal(r *http.Request, refusal *Refusal) {
+	if entry := h.config.Logger.Check(zap.DebugLevel, "request refused"); entry != nil {
+		address, _ := h.config.client(r)
+		entry.Write(zap.String("address", address), zap.String("method", r.Method), zap.String("transport", readRequest(r).label()),
+			zap.Int("code", refusal.Code), zap.String("message", refusal.Message), zap.String("cause", refusal.Cause))
+	}
+	if h.config.OnRefusal != nil {
+		h.config.OnRefusal(r, *refusal)
+	}
+}
 
 // writeError answers an HTTP request that is not served.
 func writeError(w http.ResponseWriter, refusal *Refusal) {
