@@ -23,8 +23,8 @@ func (s *Seats) Sit(g *Get) bool {
 	return true
 }
 
-// Taken reports whether a GET sits in the seat, which Answer would answer.
-func (s *Seats) Taken() bool { return s.seat != nil }
+// Seated reports whether a GET sits in the seat, which Answer would answer.
+func (s *Seats) Seated() bool { return s.seat != nil }
 
 // Waits reports whether a GET waits, in the seat or queued.
 func (s *Seats) Waits() bool { return s.seat != nil || s.queued != nil }
@@ -37,8 +37,8 @@ func (s *Seats) Answer(batch []*frame.Frame) {
 	g.Answer(batch...)
 }
 
-// AnswerLast gives the GET in the seat the last batch of its session, which is told nothing of how it was written.
-func (s *Seats) AnswerLast(batch []*frame.Frame) {
+// AnswerFinal gives the GET in the seat the last batch of its session, which is told nothing of how it was written.
+func (s *Seats) AnswerFinal(batch []*frame.Frame) {
 	g := s.seat
 	s.seat = nil
 	g.Answer(batch...)

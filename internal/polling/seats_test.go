@@ -35,7 +35,7 @@ func TestSeats_EveryGetIsAnsweredOnceOrLeaves(t *testing.T) {
 					t.Fatalf("seed %d, step %d: a GET without a place was answered", seed, step)
 				}
 			case 2:
-				if s.Taken() {
+				if s.Seated() {
 					s.Answer([]*frame.Frame{frame.Noop})
 					if !decided(waiting) || !waiting.Leased || len(waiting.Batch) != 1 {
 						t.Fatalf("seed %d, step %d: not answered", seed, step)
@@ -65,19 +65,19 @@ func TestSeats_EveryGetIsAnsweredOnceOrLeaves(t *testing.T) {
 				}
 				waiting = nil
 			}
-			if s.Waits() != (waiting != nil) || s.Taken() != (waiting != nil && writing == nil) {
-				t.Fatalf("seed %d, step %d: waits %v, taken %v; a GET waits %v, one is writing %v",
-					seed, step, s.Waits(), s.Taken(), waiting != nil, writing != nil)
+			if s.Waits() != (waiting != nil) || s.Seated() != (waiting != nil && writing == nil) {
+				t.Fatalf("seed %d, step %d: waits %v, seated %v; a GET waits %v, one is writing %v",
+					seed, step, s.Waits(), s.Seated(), waiting != nil, writing != nil)
 			}
 		}
 	}
 }
 
-func TestSeats_TheLastAnswerIsNotLeased(t *testing.T) {
+func TestSeats_TheFinalAnswerIsNotLeased(t *testing.T) {
 	var s Seats
 	g := NewGet(httptest.NewRecorder())
 	s.Sit(g)
-	s.AnswerLast([]*frame.Frame{frame.Noop, frame.Close})
+	s.AnswerFinal([]*frame.Frame{frame.Noop, frame.Close})
 	<-g.Ready()
 	if g.Leased || len(g.Batch) != 2 || s.Waits() {
 		t.Errorf("leased %v, %d frames, a GET waits: %v", g.Leased, len(g.Batch), s.Waits())

@@ -80,8 +80,8 @@ func (c *Conn) Carry(o Owner) { c.owner = o }
 // Codec is how packets look on this connection.
 func (c *Conn) Codec() *frame.Codec { return &c.codec }
 
-// Waits reports whether a write may wait at any time, for want of a descriptor that tells.
-func (c *Conn) Waits() bool { return c.socket == nil }
+// Blocks reports whether a write may block at any time, for want of a descriptor to ask first.
+func (c *Conn) Blocks() bool { return c.socket == nil }
 
 // bare reports whether frames are read from and written to the descriptor itself.
 func (c *Conn) bare() bool { return c.socket != nil && c.below == nil }

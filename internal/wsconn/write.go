@@ -23,7 +23,7 @@ func NewWriter(wait func()) *Writer {
 	return w
 }
 
-// Blocking is the Writer of goroutines that may wait. They use it for connections whose writes Wait.
+// Blocking is the Writer of goroutines that may wait. They use it for connections that Block.
 var Blocking = NewWriter(func() {})
 
 // Write writes a pong when one is owed, else nil, a batch, and when closing the Close frame behind it. It returns how many

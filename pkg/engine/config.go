@@ -52,7 +52,7 @@ type Config struct {
 	// CompressWebSocket compresses WebSocket messages of 1 KiB and more for clients that offer permessage-deflate, each
 	// message for itself and once for all its recipients, and takes compressed ones.
 	CompressWebSocket bool
-	// Tag tells the first four characters of each session id to be; it must not wait. nil: New draws them at random, once.
+	// Tag returns the first four characters of each session id to be; it must not wait. nil: New draws them at random, once.
 	Tag func() string
 	// Unknown answers requests for sessions this server does not hold; nil: the protocol's 400 code 1.
 	Unknown http.Handler
@@ -62,7 +62,7 @@ type Config struct {
 	// Full, when not nil, reports that there is no room for another session, which r asks for, beside what Limits say: it is
 	// then refused like one too many, and its connection closed. It must not block.
 	Full func(r *http.Request) bool
-	// Client tells the address of the client behind trusted proxies, and whether it came over TLS; nil: what holds for the
+	// Client returns the address of the client behind trusted proxies, and whether it came over TLS; nil: what holds for the
 	// connection.
 	Client func(r *http.Request) (address string, secure bool)
 	// Cookie, when not nil, is set by each polling handshake with the session's id as its value, for balancers that keep
@@ -137,7 +137,7 @@ func (c Config) withDefaults() (Config, error) {
 
 func (c *Config) allows(transport string) bool { return slices.Contains(c.Transports, transport) }
 
-// client asks Config.Client, else takes what the connection tells.
+// client asks Config.Client, or what is known of the connection.
 func (c *Config) client(r *http.Request) (address string, secure bool) {
 	if c.Client != nil {
 		return c.Client(r)

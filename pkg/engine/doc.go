@@ -3,8 +3,22 @@
 // leaf and knows nothing of Socket.IO or clusters: a request for a session it does not hold goes to Config.Unknown.
 // Plain sessions do without Engine.IO: the frames of a WebSocket, or the parts of an event stream, are the messages.
 //
-// The words of this package: a frame is one outbound message, the outbox what a session has still to send, the lease the
-// right to write for a session, the seat the place of a GET that waits, a parked connection one without a reader.
+// The words of this package: a frame is one outbound message, the outbox holds what a session has still to send, the lease is the
+// right to write for a session, the seat is the place of a GET that waits, a parked connection is one without a reader. To close
+// a session is to deliver its outbox and then to end it; to end is gentle, to cut is not (see Ending). A client hangs up.
+//
+// # Layers
+//
+// Each stands on those below it and calls none above it, but that whatever ends a session calls end.go.
+//
+//	server, http, plain                       a server's life, and the doors: who may open a session, and what one request does
+//	receiver, upgrade, polling, websocket     one session's transports, and the calls of the application
+//	end, limits, outbox, heartbeat            one session's life
+//	session, host                             what a session is, and the part of the server that it uses
+//	refusal, request, handshake, metrics, table, config, reasons, frame       without sessions
+//
+// Below the package, and without knowing it: internal/frame encodes, internal/wsconn is a WebSocket, internal/polling the GETs and
+// POSTs, internal/flush the goroutines that write, internal/outbox a queue, internal/alarm deadlines, internal/ceiling totals.
 //
 // # Sending
 //

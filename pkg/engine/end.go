@@ -17,7 +17,7 @@ const (
 )
 
 // Close flushes what is queued, then closes the transport. Only the first reason counts. A SlowConsumer is cut off at
-// once: it would not take what is queued.
+// once: it would not receive what is queued.
 func (s *Session) Close(reason CloseReason) { s.close(reason, false, farewell{}) }
 
 // CloseWith is Close where a WebSocket's Close frame has a code, of 1000, 1001, 1008, 1011 to 1013, or 4000 to 4999, and a
@@ -59,7 +59,7 @@ func (s *Session) closeLocked(reason CloseReason, returns bool, f farewell) {
 		s.kickLocked()
 		return
 	}
-	if s.polling.seats.Taken() && s.lease == leaseNone {
+	if s.polling.seats.Seated() && s.lease == leaseNone {
 		s.endLocked(reason, errClosed) // nothing is queued: it would have been sent
 		return
 	}

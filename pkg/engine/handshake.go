@@ -67,3 +67,19 @@ func (k *kept) address() string {
 	address, _, _ := strings.Cut(k.own, "\n")
 	return address
 }
+
+// parse returns all but the time.
+func (k *kept) parse() Handshake {
+	address, rest, _ := strings.Cut(k.own, "\n")
+	target, lines, _ := strings.Cut(rest, "\n")
+	h := Handshake{Address: address, Secure: k.secure, URL: target, Headers: http.Header{}}
+	for line := range strings.SplitSeq(lines+k.common.Value(), "\n") {
+		if name, value, found := strings.Cut(line, ":"); found {
+			h.Headers[name] = append(h.Headers[name], value)
+		}
+	}
+	h.XDomain = h.Headers.Get("Origin") != ""
+	_, query, _ := strings.Cut(target, "?")
+	h.Query = ParseQuery(query)
+	return h
+}

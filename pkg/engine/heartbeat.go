@@ -168,7 +168,7 @@ func (b *heartbeat) provedLocked() {
 	}
 }
 
-// pongLocked takes a pong, asked for or not: the interval runs from it.
+// pongLocked starts the interval anew at a pong, asked for or not.
 func (s *Session) pongLocked() {
 	s.beat.awaiting = false
 	s.setDueLocked(s.server.now() + s.server.config.PingInterval)
@@ -204,7 +204,7 @@ func (s *Session) unblockLocked() {
 	}
 }
 
-// asked is what the application wants to be told once. Session.mu guards it.
+// asked holds what the application waits for: answers to Ping, and room in the outbox. Session.mu guards it.
 type asked struct {
 	pongs []func(alive bool)
 	late  *time.Timer // for the first of them
@@ -250,19 +250,19 @@ func (s *Session) silent() {
 	}
 }
 
-// answeredLocked tells those that have called Ping that the client lives.
-func (s *Session) answeredLocked() { s.tellLocked(true) }
+// answeredLocked notifies the callers of Ping that the client lives.
+func (s *Session) answeredLocked() { s.notifyLocked(true) }
 
-// unansweredLocked tells everything that waits that the session has ended.
+// unansweredLocked notifies the callers of Ping and AwaitRoom that the session has ended.
 func (s *Session) unansweredLocked() {
-	s.tellLocked(false)
+	s.notifyLocked(false)
 	if s.asked != nil && s.asked.room != nil {
 		go s.asked.room()
 	}
 	s.asked = nil
 }
 
-func (s *Session) tellLocked(alive bool) {
+func (s *Session) notifyLocked(alive bool) {
 	a := s.asked
 	if a == nil || len(a.pongs) == 0 {
 		return

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// host is what sessions have of their Server.
+// host is the part of a Server that its sessions use.
 type host struct {
 	// Static after construction.
 	config   Config
@@ -22,7 +22,7 @@ type host struct {
 	flushers *flush.Flushers[*Session, *wsconn.Writer]
 	alarms   *alarm.Alarms[*Session]
 	patience time.Duration                   // wsconn.Stall
-	seldom   map[CloseReason]*rate.Sometimes // when the end of a session is a warning
+	seldom   map[CloseReason]*rate.Sometimes // by reason, how often the end of a session is a warning
 
 	admission admission
 	outboxes  ceiling.Ceiling[*Session] // bytes that wait for clients or are being written

@@ -18,8 +18,7 @@ type Limits struct {
 	Inbound int
 }
 
-// admission counts sessions, from before their handshake is answered until they have ended. Its lock is a leaf: it is taken under
-// a session's.
+// admission counts sessions, from before their handshake is answered until they have ended. No other lock is acquired under its own.
 type admission struct {
 	mu sync.Mutex
 	// mu guards the following.
@@ -77,7 +76,7 @@ func (a *admission) discharge(address string, byAddress bool) {
 	}
 }
 
-// network is the part of an address that one client has: all of IPv4, the first 64 bits of IPv6. What is no address is taken
+// network is the part of an address that one client has: all of IPv4, the first 64 bits of IPv6. What is no address stays
 // as it is.
 func network(address string) string {
 	parsed, err := netip.ParseAddr(address)

@@ -74,9 +74,9 @@ func (s *Session) kickLocked() {
 			s.lease = leaseFlush
 			s.startFlush()
 		}
-	case !s.polling.seats.Taken():
+	case !s.polling.seats.Seated():
 	case s.state == stateClosing:
-		s.answerLastLocked()
+		s.answerFinalLocked()
 	case !s.outbox.Empty():
 		batch, _ := s.outbox.Take()
 		s.answerLocked(batch)
@@ -107,22 +107,22 @@ func (s *Session) dropOutboxLocked() {
 // flushLink is the session's place among those that are to be flushed.
 func (s *Session) flushLink() *flush.Link[*Session] { return &s.link }
 
-// startFlush has the outbox written; the caller has set the lease for it. A write to a connection without a descriptor may wait
-// at any time: it has a goroutine to itself.
+// startFlush has the outbox written; the caller has set the lease for it. A write that may block
+// has a goroutine to itself.
 func (s *Session) startFlush() {
-	if s.socket.Waits() {
+	if s.socket.Blocks() {
 		go s.flush(wsconn.Blocking)
 		return
 	}
 	s.server.flushers.Add(s)
 }
 
-// flush writes what the outbox holds and gives leaseFlush back. What was queued meanwhile gets another turn.
+// flush writes what the outbox holds and gives leaseFlush back. What was queued meanwhile is flushed in another turn.
 func (s *Session) flush(w *wsconn.Writer) {
 	s.mu.Lock()
 	conn := s.socket
-	last := s.state == stateClosing && conn.StartClose()
-	if s.state == stateClosed || s.outbox.Empty() && s.pong == nil && !last && !conn.OwesRest() {
+	closing := s.state == stateClosing && conn.StartClose()
+	if s.state == stateClosed || s.outbox.Empty() && s.pong == nil && !closing && !conn.OwesRest() {
 		s.lease = leaseNone
 		s.mu.Unlock()
 		return
@@ -135,7 +135,7 @@ func (s *Session) flush(w *wsconn.Writer) {
 	s.pong = nil
 	s.mu.Unlock()
 
-	n, err := conn.Write(w, pong, batch, last)
+	n, err := conn.Write(w, pong, batch, closing)
 	if err != nil {
 		s.server.dropped(dropFailed, frame.Messages(batch))
 	} else {
@@ -150,7 +150,7 @@ func (s *Session) flush(w *wsconn.Writer) {
 		s.cutLocked(TransportError, err)
 		return
 	}
-	if last {
+	if closing {
 		s.closing.Note(conn)
 		s.setDueLocked(s.server.now() + wsconn.Reply)
 	}
@@ -213,8 +213,8 @@ func (s *Session) stalledLocked(now time.Duration) bool {
 func (s *Session) AwaitRoom(bytes int, f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	waiting := s.outbox.Bytes()
-	if s.state != stateOpen || waiting == 0 || waiting+bytes <= s.server.smallOutbox() {
+	held := s.outbox.Bytes()
+	if s.state != stateOpen || held == 0 || held+bytes <= s.server.smallOutbox() {
 		return true
 	}
 	if f != nil {
@@ -226,7 +226,7 @@ func (s *Session) AwaitRoom(bytes int, f func()) bool {
 // smallOutbox is how much may wait while AwaitRoom finds room.
 func (h *host) smallOutbox() int { return min(volatileBytes, h.config.Outbox/2) }
 
-// roomLocked tells the caller of AwaitRoom that what was in flight is written.
+// roomLocked calls the func given to AwaitRoom if what was in flight has been written and little waits.
 func (s *Session) roomLocked() {
 	if s.asked != nil && s.asked.room != nil && s.outbox.Bytes() <= s.server.smallOutbox()/2 {
 		go s.asked.room()

@@ -159,8 +159,8 @@ func (s *Session) answerLocked(batch []*frame.Frame) {
 	s.polling.seats.Answer(batch)
 }
 
-// answerLastLocked gives the GET in the seat what is queued and the end of the session.
-func (s *Session) answerLastLocked() {
+// answerFinalLocked gives the GET in the seat what is queued and the end of the session.
+func (s *Session) answerFinalLocked() {
 	batch, _ := s.outbox.Take()
 	switch {
 	case !s.toReturnLocked():
@@ -168,7 +168,7 @@ func (s *Session) answerLastLocked() {
 	case len(batch) == 0:
 		batch = append(batch, frame.Noop)
 	}
-	s.polling.seats.AnswerLast(batch)
+	s.polling.seats.AnswerFinal(batch)
 	s.endLocked(s.reason, errClosed)
 }
 
@@ -283,7 +283,7 @@ func (s *Session) streams() bool { return s.polling != nil && s.polling.stream }
 func (s *Session) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == stateOpen && s.polling != nil && s.polling.seats.Taken() && s.lease == leaseNone {
+	if s.state == stateOpen && s.polling != nil && s.polling.seats.Seated() && s.lease == leaseNone {
 		s.answerLocked([]*frame.Frame{frame.Noop})
 	}
 }

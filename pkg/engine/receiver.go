@@ -16,7 +16,7 @@ type Handler interface {
 	Open(s *Session) Receiver
 }
 
-// Receiver takes what one session's client sends. Calls for one session never overlap.
+// Receiver receives what one session's client sends. Calls for one session never overlap.
 type Receiver interface {
 	// Message hands over one message. data is valid until Message returns. While it blocks, nothing more is read from
 	// this client, whose silence is not held against it; but a client of revision 3, which is not answered either, leaves
@@ -42,7 +42,7 @@ func (s *Session) callMessage(p eioproto.Packet) {
 	s.receiver.Message(p.Data, p.Binary)
 }
 
-// callClosed tells the receiver of the end; the caller holds inbound.
+// callClosed calls Closed; the caller holds inbound.
 func (s *Session) callClosed() {
 	defer s.recovered()
 	s.receiver.Closed(s.reason)
@@ -66,7 +66,7 @@ type deaf struct{}
 func (deaf) Message([]byte, bool) {}
 func (deaf) Closed(CloseReason)   {}
 
-// receive takes one packet from the client; the caller holds inbound. It reports whether the session goes on.
+// receive handles one packet from the client; the caller holds inbound. It reports whether the session goes on.
 func (s *Session) receive(p eioproto.Packet) bool {
 	s.server.metrics.received(p.Type)
 	s.mu.Lock()

@@ -153,7 +153,7 @@ func (s *Server) Close() {
 }
 
 // Shed closes the transports of n sessions, chosen at random, evenly over window, as Drain does and with its reason:
-// their clients connect anew. It returns how many it has closed, when the last one was told or ctx ends. New sessions are let in meanwhile.
+// their clients connect anew. It returns how many it has closed, when the last one was sent away or ctx ends. New sessions are accepted meanwhile.
 func (s *Server) Shed(ctx context.Context, n int, window time.Duration) int {
 	sessions := s.table.all()
 	n = min(n, len(sessions))

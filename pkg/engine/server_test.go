@@ -83,15 +83,21 @@ func TestDrain_EndsPollingWithoutAClosePacket(t *testing.T) {
 
 func TestDrain_CutEndsPollingWithoutAClosePacket(t *testing.T) {
 	s := start(t, engine.Config{})
-	p := s.poll()
-	waiting := p.getWaiting()
+	var polls []poller
+	var waiting []<-chan answer
+	for range 2 { // one is sent away at once, the other cut
+		p := s.poll()
+		polls, waiting = append(polls, p), append(waiting, p.getWaiting())
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.Drain(ctx, time.Hour); err == nil {
 		t.Error("no error")
 	}
-	s.wantAnswer("a GET that waits", <-waiting, 200, "6")
-	s.wantClosed(p.client, engine.ShuttingDown)
+	for i, p := range polls {
+		s.wantAnswer("a GET that waits", <-waiting[i], 200, "6")
+		s.wantClosed(p.client, engine.ShuttingDown)
+	}
 }
 
 // A session that is disconnected on purpose during a drain keeps the ending that says so.

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -147,23 +146,8 @@ func (s *Session) ended() bool {
 
 // Handshake describes the request that opened the session.
 func (s *Session) Handshake() Handshake {
-	address, rest, _ := strings.Cut(s.request.own, "\n")
-	target, lines, _ := strings.Cut(rest, "\n")
-	h := Handshake{
-		Time:    s.server.epoch.Add(s.opened),
-		Address: address,
-		Secure:  s.request.secure,
-		URL:     target,
-		Headers: http.Header{},
-	}
-	for line := range strings.SplitSeq(lines+s.request.common.Value(), "\n") {
-		if name, value, found := strings.Cut(line, ":"); found {
-			h.Headers[name] = append(h.Headers[name], value)
-		}
-	}
-	h.XDomain = h.Headers.Get("Origin") != ""
-	_, query, _ := strings.Cut(target, "?")
-	h.Query = ParseQuery(query)
+	h := s.request.parse()
+	h.Time = s.server.epoch.Add(s.opened)
 	return h
 }
 

@@ -38,7 +38,7 @@ const (
 	upgradeGrace = 1500 * time.Millisecond
 	// noopTick is how often an upgrade in progress ends a waiting GET.
 	noopTick = 100 * time.Millisecond
-	// justSat is the age up to which a GET that waits when `5` arrives is taken to have been sent after it, on its own
+	// justSat is the age up to which a GET that waits when `5` arrives counts as sent after it, on its own
 	// connection: a client that has sent `5` must find its polls refused.
 	justSat = 10 * time.Millisecond
 )
@@ -155,7 +155,7 @@ func (s *Session) noop(u *upgrade) {
 	if s.polling.upgrade != u || s.state != stateOpen {
 		return
 	}
-	if s.polling.seats.Taken() && s.lease == leaseNone {
+	if s.polling.seats.Seated() && s.lease == leaseNone {
 		s.answerLocked([]*frame.Frame{frame.Noop})
 	}
 	u.tick.Reset(noopTick)

@@ -33,7 +33,7 @@ func (s *Session) read() {
 	s.endReader(conn, err)
 }
 
-// endReader is what every reader whose connection is over ends with.
+// endReader closes a connection whose reading has ended. Every reader calls it last.
 func (s *Session) endReader(conn *wsconn.Conn, err error) {
 	conn.Linger(err)
 	s.server.running.Done()
@@ -99,8 +99,8 @@ func (o *owner) Progressed() { (*Session)(o).progressed() }
 // Kick starts a flush.
 func (o *owner) Kick() { (*Session)(o).kick() }
 
-// Farewell returns the last that the client receives. A client that is sent away gets a code, since the C++ client takes a
-// Close frame without one for the end, or no Close frame at all.
+// Farewell returns the Close frame and what goes before it. A client that is sent away gets a code, since the C++ client treats a
+// Close frame without one as a disconnect that is meant, or no Close frame at all.
 func (o *owner) Farewell(code wsframe.CloseCode) []byte {
 	s := (*Session)(o)
 	if code == 0 && s.silently() {
@@ -156,8 +156,8 @@ func (s *Session) farewell(code wsframe.CloseCode) farewell {
 	}
 	s.mu.Unlock()
 	if receiver, ok := s.receiver.(Farewell); ok && s.codec.Plain() {
-		chosen, text, last := receiver.Farewell(int(code))
-		return farewell{wsframe.CloseCode(chosen), text, last}
+		chosen, text, message := receiver.Farewell(int(code))
+		return farewell{wsframe.CloseCode(chosen), text, message}
 	}
 	return farewell{code: code}
 }
