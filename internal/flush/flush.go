@@ -89,14 +89,16 @@ func (f *Flushers[T, W]) Add(item T) {
 	}
 }
 
-// next removes the item whose turn it is. When there is none the caller has stopped working.
-func (f *Flushers[T, W]) next() (item T, behind, ok bool) {
+// next removes the item whose turn it is. When there is none the caller has stopped working, unless it stays.
+func (f *Flushers[T, W]) next(stays bool) (item T, behind, ok bool) {
 	var none T
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.length == 0 {
-		f.working--
 		f.behind = false
+		if !stays {
+			f.working--
+		}
 		return none, false, false
 	}
 	item = f.head
@@ -122,7 +124,8 @@ func (f *Flushers[T, W]) Count() (working, waiting int) {
 	return f.working, f.length
 }
 
-// work flushes items until the queue is empty. In between it yields, and then works at least as long as it was away:
+// work flushes items until the queue is empty, also after every goroutine that was runnable has run: on a node with much to do these
+// queue more, and a flusher made anew for each burst, with its stack, would cost more. In between it yields, and then works at least as long as it was away:
 // goroutines that produce more to write get at least half of the CPU time, however many there are. It does not yield while
 // items have more to write than one write takes: a longer delay saves no system calls then, and producers must not
 // outrun the writing, or clients that read well would be cut as slow consumers. There are then as many flushers as there is
@@ -133,9 +136,12 @@ func (f *Flushers[T, W]) work() {
 	w.retired = false
 	since, limit := time.Now(), stay
 	for n := 1; !w.retired; n++ {
-		item, behind, ok := f.next()
+		item, behind, ok := f.next(true)
 		if !ok {
-			break
+			runtime.Gosched()
+			if item, behind, ok = f.next(false); !ok {
+				break
+			}
 		}
 		if n%look == 0 && !behind {
 			if now := time.Now(); now.Sub(since) >= limit {

@@ -134,3 +134,26 @@ func TestFlushers_AnItemThatQueuesItselfWaitsBehindTheOthers(t *testing.T) {
 		}
 	}
 }
+
+// A goroutine that is runnable when the queue becomes empty finds the flusher still there: what it queues needs no new one.
+func TestFlushers_OneThatIsDoneLooksAgainAfterTheOthers(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const rounds = 100
+	there := 0
+	for range rounds {
+		found := make(chan int, 1)
+		var f *Flushers[*item, *writer]
+		f = New((*item).place, newWriter, func(*item, *writer) {
+			go func() {
+				working, _ := f.Count()
+				found <- working
+			}()
+		})
+		f.Add(new(item))
+		there += <-found
+		eventually(t, "the flusher ends", idle(f))
+	}
+	if there < rounds/2 { // the scheduler takes another goroutine first now and then
+		t.Errorf("the flusher was there %d times of %d", there, rounds)
+	}
+}
