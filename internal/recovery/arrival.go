@@ -124,16 +124,38 @@ func (l *Log) Knows(pid string) bool {
 	return l.sessions[pid] != nil
 }
 
-// AbsentPIDs lists the sessions that are absent and are not on their way to another node.
+// AbsentPIDs lists the sessions that are absent and are not on their way to another node, and those whose clients are yet to be
+// told that they were disconnected.
 func (l *Log) AbsentPIDs() (pids []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for pid, s := range l.sessions {
-		if s.stage == away && !s.leaving && s.claimant == nil {
+		if s.stage == away && !s.leaving && s.claimant == nil || s.stage == kicked {
 			pids = append(pids, pid)
 		}
 	}
 	return pids
+}
+
+// Condemn keeps the secret of a session that another node has ended because a command disconnected its socket: its client is told
+// here when it comes back. It returns nil where the session is known. What is kept belongs to no address.
+func (l *Log) Condemn(pid string) *Session {
+	s := l.Open(pid, "", "")
+	l.mu.Lock()
+	if l.sessions[pid] != nil {
+		l.mu.Unlock()
+		s.End()
+		return nil
+	}
+	s.stage, s.size = kicked, absentOverhead
+	l.sessions[pid] = s
+	l.store.bytes.Add(absentOverhead)
+	excess := l.store.left(s, absentOverhead)
+	l.mu.Unlock()
+	for _, victim := range excess {
+		victim.End()
+	}
+	return s
 }
 
 // SetEntry notes under which entry the cluster knows that the session is this node's, and returns the one before.

@@ -145,6 +145,34 @@ func (io *Server) adoptOne(ctx context.Context, one adopted, tag string) {
 	}
 	defer io.release(n)
 	if n.prepare() && n.hub.Moves() && !n.hub.Log().Knows(one.PID) {
-		_, _ = n.fetch(ctx, recovery.Claim{PID: one.PID}, tag) // what does not move ends with its server
+		refused, _ := n.fetch(ctx, recovery.Claim{PID: one.PID}, tag) // what does not move ends with its server
+		if refused != nil && refused.Kicked {
+			n.condemn(ctx, one.PID)
+		}
+	}
+}
+
+// condemn has the client of a session that a command has ended be told here, wherever it comes back. The server that leaves has let
+// go of it: where Redis does not take the entry, only a client that comes back to this server is told.
+func (n *Namespace) condemn(ctx context.Context, pid string) {
+	session := n.hub.Log().Condemn(pid)
+	if session == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.io.cfg.Recovery.MoveTimeout)
+	defer cancel()
+	peers := n.io.cfg.Recovery.Peers
+	const tries = 2 // the server that leaves may remove its entry in between
+	for range tries {
+		before, err := peers.Entry(ctx, pid)
+		if err != nil {
+			return
+		}
+		entry := nextEntry(before, n.io.cfg.Engine.Tag())
+		if swapped, err := peers.Swap(ctx, pid, before, entry); err != nil || swapped {
+			peers.Hold(pid, entry)
+			session.Told(func() { peers.Drop(pid, entry) })
+			return
+		}
 	}
 }

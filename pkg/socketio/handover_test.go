@@ -176,3 +176,25 @@ func TestHandover_TheServerEndsInTheMiddle(t *testing.T) {
 	}
 	c.expectEvents(`["2"]`)
 }
+
+// TestHandover_ADisconnectIsToldAlthoughTheServerHasLeft: the client comes back to the server that has adopted the session, or another.
+func TestHandover_ADisconnectIsToldAlthoughTheServerHasLeft(t *testing.T) {
+	for name, at := range map[string]int{"where the session has gone": 1, "elsewhere": 2} {
+		t.Run(name, func(t *testing.T) {
+			s := inMemory(t, 3, func(cfg *socketio.Config) { cfg.DrainWindow = time.Millisecond })
+			s.peers[0].urls = map[string]string{"tag0": s.peers[0].urls["tag0"], "tag1": s.peers[0].urls["tag1"]} // it knows the second one alone
+			c, socket := s.inRoom(t)
+			s.away(t, c, socket)
+			s.nodes[1].Of("/").To(c.sid).DisconnectSockets(false)
+			eventually(t, "the session has ended", func() bool { return len(socket.Rooms(nil)) == 0 })
+			<-s.leave(t, 0)
+			delete(s.peers[1].urls, "tag0")
+			c.dialAny(t, s.urls[at])
+			c.expect("41")
+			c.hangup()
+			c.dialAny(t, s.urls[at])
+			emit(t, s.nodes[at].Of("/").To(c.sid), "told once")
+			c.expectEvents(`["told once"]`)
+		})
+	}
+}
