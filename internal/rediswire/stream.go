@@ -28,17 +28,28 @@ const (
 
 // NewStreamEntry writes a command as an entry: MessagePack where there are attachments, else JSON.
 func NewStreamEntry(uid string, c adapter.Command) (StreamEntry, error) {
-	m := ClusterMessage{UID: uid, Command: c}
-	body, err := clusterBodyOf(&m)
+	return newStreamEntry(&ClusterMessage{UID: uid, Command: c}, c)
+}
+
+// NewStreamEnded writes a disconnect for stored sessions as an entry of type StreamEnded. request is the id of the question that
+// asks the nodes to disconnect their sockets; DecodeCluster reads the entry as that question.
+func NewStreamEnded(uid, request string, c adapter.Disconnect) (StreamEntry, error) {
+	e, err := newStreamEntry(&ClusterMessage{UID: uid, ID: request, Query: adapter.Perform{Command: c}}, c)
+	e.Type = StreamEnded
+	return e, err
+}
+
+func newStreamEntry(m *ClusterMessage, c adapter.Command) (StreamEntry, error) {
+	body, err := clusterBodyOf(m)
 	if err != nil {
 		return StreamEntry{}, fmt.Errorf("rediswire: write stream entry: %w", err)
 	}
-	e := StreamEntry{UID: uid, Namespace: adapter.NamespaceOf(c), Type: strconv.Itoa(body.kind)}
+	e := StreamEntry{UID: m.UID, Namespace: adapter.NamespaceOf(c), Type: strconv.Itoa(body.kind)}
 	if !body.binary {
-		e.Data = body.appendJSONData(make([]byte, 0, len(body.packet)+len(body.rest)+128), &m)
+		e.Data = body.appendJSONData(make([]byte, 0, len(body.packet)+len(body.rest)+128), m)
 		return e, nil
 	}
-	packed := body.appendMsgpackData(make([]byte, 0, len(body.packet)+128), &m)
+	packed := body.appendMsgpackData(make([]byte, 0, len(body.packet)+128), m)
 	e.Data = base64.StdEncoding.AppendEncode(make([]byte, 0, base64.StdEncoding.EncodedLen(len(packed))), packed)
 	return e, nil
 }

@@ -67,8 +67,7 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 	if err := wait(ctx, publish); err != nil {
 		return []string{redisquestions.Unnamed}, fmt.Errorf("redis: publish query: %w", err)
 	}
-	// Behind the question, so that nodes count their sockets before.
-	if err := a.endStored(ctx, q); err != nil {
+	if err := a.endStored(ctx, id, q); err != nil {
 		return []string{redisquestions.Unnamed}, err
 	}
 	asked := time.Now()
@@ -88,14 +87,14 @@ func (a *Adapter) Ask(ctx context.Context, q adapter.Query, reply func(adapter.R
 	return result.Missing, nil
 }
 
-// endStored ends what is stored of sockets that nodes are asked to disconnect.
-func (a *Adapter) endStored(ctx context.Context, q adapter.Query) error {
+// endStored ends what is stored of sockets that a question with this id asks nodes to disconnect.
+func (a *Adapter) endStored(ctx context.Context, request string, q adapter.Query) error {
 	perform, ok := q.(adapter.Perform)
 	if !ok || a.streams == nil || !a.streams.sessions.on {
 		return nil
 	}
 	if c, ok := perform.Command.(adapter.Disconnect); ok {
-		return a.streams.sessions.end(ctx, c)
+		return a.streams.sessions.end(ctx, request, c)
 	}
 	return nil
 }

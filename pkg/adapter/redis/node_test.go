@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	goredis "github.com/redis/go-redis/v9"
@@ -29,7 +30,8 @@ type node struct {
 	held     map[string]bool
 	commands []adapter.Command
 	answer   func(adapter.Query, func(adapter.Reply))
-	fences   map[adapter.Fence][]adapter.Lane // lanes that they came in, while the namespace was followed
+	arrive   func(adapter.Command, adapter.Arrival) int // nil: as Deliver
+	fences   map[adapter.Fence][]adapter.Lane           // lanes that they came in, while the namespace was followed
 }
 
 // newNode starts a node in the main namespace. It need not be ready.
@@ -45,6 +47,9 @@ func newNodeWith(t testing.TB, client goredis.UniversalClient, cfg redis.Config)
 	a, err := redis.New(client, cfg)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if cfg.Streams != nil {
+		a.Sessions().Window(time.Minute)
 	}
 	n := &node{Adapter: a, t: t, registry: registry, held: make(map[string]bool), fences: make(map[adapter.Fence][]adapter.Lane)}
 	n.Open("/")
@@ -79,8 +84,14 @@ func (n *node) Deliver(c adapter.Command) (sockets int) {
 
 // DeliverAt implements adapter.FenceNode: own commands are left out.
 func (n *node) DeliverAt(c adapter.Command, at adapter.Arrival) (sockets int) {
-	if at.Own {
+	n.mu.Lock()
+	arrive := n.arrive
+	n.mu.Unlock()
+	switch {
+	case at.Own:
 		return 0
+	case arrive != nil:
+		return arrive(c, at)
 	}
 	return n.Deliver(c)
 }
@@ -113,6 +124,12 @@ func (n *node) answers(f func(adapter.Query, func(adapter.Reply))) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.answer = f
+}
+
+func (n *node) arrives(f func(adapter.Command, adapter.Arrival) int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.arrive = f
 }
 
 // join holds a room and waits until it is heard.

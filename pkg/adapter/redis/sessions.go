@@ -139,7 +139,8 @@ func entryOf(m *goredis.XMessage) rediswire.StreamEntry {
 	}
 }
 
-// commandOf is the command in an entry; nil: there is none that a node carries out.
+// commandOf is the command in an entry; nil: there is none that a node carries out. That of an entry of type StreamEnded stands
+// in a question.
 func (d *streams) commandOf(e *rediswire.StreamEntry) adapter.Command {
 	if e.Type == rediswire.StreamServerEmit {
 		return nil
@@ -154,6 +155,9 @@ func (d *streams) commandOf(e *rediswire.StreamEntry) adapter.Command {
 	m, err := rediswire.DecodeCluster(e.Namespace, payload, d.cluster.limits)
 	if err != nil {
 		return nil
+	}
+	if ended, ok := m.Query.(adapter.Perform); ok && e.Type == rediswire.StreamEnded {
+		return ended.Command
 	}
 	return m.Command
 }
@@ -174,20 +178,6 @@ func (s *sessions) Take(ctx context.Context, f *adapter.FoundSession, as adapter
 		}, nil, nil)
 	}
 	return ok, err
-}
-
-// end has the stored sessions end that match a disconnect which the nodes have been asked to perform: the servers that had them
-// may have been killed. It waits until the stream has it.
-func (s *sessions) end(ctx context.Context, c adapter.Disconnect) error {
-	e, err := rediswire.NewStreamEntry(s.d.cluster.config.NodeID, c)
-	if err != nil {
-		return fmt.Errorf("redis: encode command: %w", err)
-	}
-	e.Type = rediswire.StreamEnded
-	if err := wait(ctx, func(done func(error)) { s.d.append(&e, done, nil) }); err != nil {
-		return fmt.Errorf("redis: end stored sessions: %w", err)
-	}
-	return nil
 }
 
 // receiveTaken acts on another node's having taken a session.

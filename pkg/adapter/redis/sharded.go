@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"slices"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -21,6 +22,7 @@ type sharded struct {
 	mode  rediswire.Mode
 	push  func(redisqueue.Message) // for answers
 	plain bool                     // its channels are not sharded: slots do not matter, and messages are ephemeral
+	ended *endings                 // beside streams: what entries have ended before their questions came; else nil
 }
 
 func (d *sharded) speech() *redisserver.Speech {
@@ -181,8 +183,15 @@ func (d *sharded) perform(in redissub.Interest, p *redisconn.Push, uid string, c
 func (d *sharded) respond(nsp string, asked *rediswire.ClusterMessage, reply adapter.Reply) {
 	a := d.inbox
 	answer := rediswire.ClusterMessage{ID: asked.ID, Type: rediswire.TypeBroadcastAsk}
-	if _, ok := asked.Query.(adapter.ServerAsk); ok {
+	switch q := asked.Query.(type) {
+	case adapter.ServerAsk:
 		answer.Type = rediswire.TypeServerEmit
+	case adapter.Perform:
+		counted, counts := reply.(adapter.Counted)
+		if _, ends := q.Command.(adapter.Disconnect); ends && counts {
+			counted.Sockets += d.ended.take(asked.UID, asked.ID, time.Now().Add(-a.config.RequestTimeout))
+			reply = counted
+		}
 	}
 	channel := d.answers(nsp, asked.UID)
 	payloads, err := a.answer(asked.UID, reply, func(reply adapter.Reply, extent rediswire.Extent) ([]byte, error) {

@@ -44,7 +44,7 @@ func (a *Adapter) newStreams() (*streams, error) {
 	if d.sessions, err = a.newSessions(d); err != nil {
 		return nil, err
 	}
-	d.cluster = sharded{inbox: a.inbox, plain: true}
+	d.cluster = sharded{inbox: a.inbox, plain: true, ended: new(endings)}
 	if cfg.ClassicEmitters {
 		d.emitted = &classic{inbox: a.inbox}
 	}
@@ -245,6 +245,8 @@ func (d *streams) takeIn(e *redisconn.Entry, kept any) redisserver.Drop {
 	switch {
 	case err != nil:
 		return a.refuse(entry.Namespace, err)
+	case at.Stored:
+		return d.carryOutEnded(in, p, at, &m)
 	case m.Command == nil:
 		return d.cluster.receive(in, p)
 	}
@@ -254,14 +256,35 @@ func (d *streams) takeIn(e *redisconn.Entry, kept any) redisserver.Drop {
 // carryOut has the node above carry out a command, this node's own among them.
 func (d *streams) carryOut(in redissub.Interest, p *redisconn.Push, at adapter.Arrival, c adapter.Command) redisserver.Drop {
 	a := d.cluster.inbox
+	a.delivering.Lock()
+	defer a.delivering.Unlock()
+	d.deliver(in, p, at, c)
+	return redisserver.Accepted
+}
+
+// carryOutEnded is carryOut for a disconnect of stored sessions.
+func (d *streams) carryOutEnded(in redissub.Interest, p *redisconn.Push, at adapter.Arrival, m *rediswire.ClusterMessage) redisserver.Drop {
+	asked, ok := m.Query.(adapter.Perform)
+	if !ok {
+		return droppedMalformed
+	}
+	a := d.cluster.inbox
+	a.delivering.Lock()
+	defer a.delivering.Unlock()
+	if sockets := d.deliver(in, p, at, asked.Command); sockets > 0 && m.UID != a.config.NodeID {
+		d.cluster.ended.add(m.UID, m.ID, sockets, p.At)
+	}
+	return redisserver.Accepted
+}
+
+// deliver hands a command to the node above. The caller holds delivering.
+func (d *streams) deliver(in redissub.Interest, p *redisconn.Push, at adapter.Arrival, c adapter.Command) (sockets int) {
+	a := d.cluster.inbox
 	if b, ok := c.(adapter.Broadcast); ok {
 		b.Received, b.Offset = p.At, at.Offset
 		c = b
 	}
-	a.delivering.Lock()
-	defer a.delivering.Unlock()
 	span := a.span("receive", trace.SpanKindConsumer, p.At, in.Channel, p.Payload, c)
-	var sockets int
 	if n, ok := a.node.(adapter.FenceNode); ok {
 		sockets = n.DeliverAt(c, at)
 	} else if !at.Stored {
@@ -271,7 +294,7 @@ func (d *streams) carryOut(in redissub.Interest, p *redisconn.Push, at adapter.A
 		span.SetAttributes(attribute.Int("carillon.recipients", sockets))
 		span.End()
 	}
-	return redisserver.Accepted
+	return sockets
 }
 
 // missed tells the node above that entries of a stream may have been missed.
