@@ -116,6 +116,7 @@ func (r *reader) position(c *redisconn.Conn) error {
 
 func (r *reader) moveTo(position string) {
 	r.at, r.there, r.large = position, position != First, false
+	r.begunAt.Store(&position)
 	r.received.Store(&position)
 	r.reached()
 }

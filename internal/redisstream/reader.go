@@ -139,6 +139,7 @@ func (r *reader) take(e redisconn.Entry) {
 			kept = r.kept.take(serial)
 		}
 		e.Values = e.Values[:len(e.Values)-1]
+		r.begunAt.Store(&e.ID)
 		r.config.Receive(e, kept)
 	}
 	r.received.Store(&e.ID)

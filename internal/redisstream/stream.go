@@ -75,7 +75,8 @@ type Stream struct {
 
 	reachedAt atomic.Int64 // when the reader was at the end of the stream, Unix nanoseconds; 0: not yet
 
-	received atomic.Pointer[string] // the last entry that Receive has returned from, or the position to begin at; nil: none yet
+	begunAt  atomic.Pointer[string] // the last entry that Receive was called for, or the position to begin at; nil: none yet
+	received atomic.Pointer[string] // the last entry that Receive has returned from, likewise
 
 	mu sync.Mutex
 	// mu guards the following.
@@ -135,8 +136,13 @@ func (s *Stream) command(id string, size int, fields [][]byte) []byte {
 
 // Received is the last entry that has been received, or the position at which receiving begins; empty: there is none yet. The
 // one behind it may be under way.
-func (s *Stream) Received() string {
-	if at := s.received.Load(); at != nil {
+func (s *Stream) Received() string { return textOf(&s.received) }
+
+// Begun is Received, or the entry behind it if that is under way.
+func (s *Stream) Begun() string { return textOf(&s.begunAt) }
+
+func textOf(at *atomic.Pointer[string]) string {
+	if at := at.Load(); at != nil {
 		return *at
 	}
 	return ""

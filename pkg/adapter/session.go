@@ -30,6 +30,9 @@ type Sessions interface {
 	// Position is an offset that this node has been delivered everything up to that is published in a namespace; empty: it is
 	// not known yet.
 	Position(nsp string) string
+	// Begun is Position, or the offset of a command behind it that this node is being delivered at this moment. Position reaches it
+	// soon. A namespace that was opened meanwhile may not have been given that command.
+	Begun(nsp string) string
 	// Find looks a session up by the secret of its client; nil: there is none that can be read.
 	Find(ctx context.Context, pid string) (*FoundSession, error)
 	// Exists reports whether there is still an entry of that offset in the order that the namespace belongs to.

@@ -28,30 +28,40 @@ func (s *Socket) findKept(ctx context.Context, log *recovery.Log, claim recovery
 ) {
 	ctx, cancel := context.WithTimeout(ctx, s.io.cfg.Recovery.MoveTimeout)
 	defer cancel()
+	if moved, refused, err = s.fetchKept(ctx, log, claim); err != nil {
+		s.io.log.Debug("a session was not brought back", zap.String("namespace", s.nsp.name), zap.Error(err))
+		return nil, false, nil, ErrClose
+	}
+	if refused != nil {
+		return nil, false, refused, nil
+	}
+	session, refused = log.Claim(ctx, claim, (*holder)(s), s.io.cfg.Engine.Tag())
+	return session, moved, refused, nil
+}
+
+// fetchKept makes what is stored of a session an absent one of this node, where it is another server's; moved: it did. Claims of
+// one session do so one after the other: between the moments in which Redis and this node know that it is here, another claim
+// would find that it is this node's, and that this node does not have it.
+func (s *Socket) fetchKept(ctx context.Context, log *recovery.Log, claim recovery.Claim) (moved bool, refused *recovery.Refusal, err error) {
+	done, err := s.io.moves.arrive(ctx, s.nsp.name, claim.PID)
+	if err != nil {
+		return false, nil, err
+	}
+	defer done()
 	for range mostClaims {
 		found, err := s.io.sessions.Find(ctx, claim.PID)
 		switch {
 		case err != nil && !log.Knows(claim.PID):
-			s.io.log.Debug("a session cannot be looked up", zap.String("namespace", s.nsp.name), zap.Error(err))
-			return nil, false, nil, ErrClose
-		case err == nil && found != nil && found.Owner != s.nsp.hub.NodeID():
-			c := comeback{nsp: s.nsp, found: found, claim: claim, started: time.Now(), address: s.Handshake().Address}
-			if refused, err = c.run(ctx); errors.Is(err, errFaster) {
-				continue
-			}
-			if err != nil {
-				s.io.log.Debug("a session was not brought back", zap.String("namespace", s.nsp.name), zap.Error(err))
-				return nil, false, nil, ErrClose
-			}
-			if refused != nil {
-				return nil, false, refused, nil
-			}
-			moved = true
+			return false, nil, err
+		case err != nil, found == nil, found.Owner == s.nsp.hub.NodeID():
+			return false, nil, nil
 		}
-		session, refused = log.Claim(ctx, claim, (*holder)(s), s.io.cfg.Engine.Tag())
-		return session, moved, refused, nil
+		c := comeback{nsp: s.nsp, found: found, claim: claim, started: time.Now(), address: s.Handshake().Address}
+		if refused, err = c.run(ctx); !errors.Is(err, errFaster) {
+			return err == nil && refused == nil, refused, err
+		}
 	}
-	return nil, false, recovery.RefusedLate, nil
+	return false, recovery.RefusedLate, nil
 }
 
 // comeback is one session on its way here out of what is stored.
@@ -72,7 +82,12 @@ func (c *comeback) run(ctx context.Context) (*recovery.Refusal, error) {
 		return refused, err
 	}
 	io.open(c.nsp)
-	rec, err := c.record(ctx, behind)
+	// A command that was on its way before then may have been passed over: it has to be read from the stream.
+	least := io.sessions.Begun(c.nsp.name)
+	if recovery.Before(least, behind) {
+		least = behind
+	}
+	rec, err := c.record(ctx, least)
 	if err != nil {
 		return nil, err
 	}
@@ -124,17 +139,17 @@ func (c *comeback) behind(ctx context.Context) (string, *recovery.Refusal, error
 	return c.found.Begin, nil, nil
 }
 
-// lookAround is how often a node looks whether it has received what the client has.
+// lookAround is how often a node looks whether it has been delivered what it waits for.
 const lookAround = 5 * time.Millisecond
 
-// record begins a recording once this node has been delivered what the client has.
-func (c *comeback) record(ctx context.Context, behind string) (*recovery.Recording, error) {
+// record begins a recording once this node has been delivered everything up to an entry.
+func (c *comeback) record(ctx context.Context, least string) (*recovery.Recording, error) {
 	log := c.nsp.hub.Log()
 	for {
 		log.Begin()
 		rec := log.Record(c.nsp.position())
 		log.End()
-		if !recovery.Before(rec.From(), behind) {
+		if !recovery.Before(rec.From(), least) {
 			return rec, nil
 		}
 		rec.End()

@@ -124,18 +124,25 @@ func (k *kept) Describe() adapter.Session {
 // Taken has the socket go without its being over: another server goes on with it.
 func (k *kept) Taken() {
 	s := (*Socket)(k)
-	s.io.moves.running.Go(s.lost)
+	s.io.moves.start(s.lost)
 }
 
-// lost is Taken for a caller that may wait.
+// lost is Taken for a caller that may wait. The session ends and the socket's id becomes free in one turn: the client may be on
+// its way back to this server, where the session then begins anew under that id.
 func (s *Socket) lost() {
 	s.stay.keeping.stop()
 	s.stay.elsewhere.Store(true)
-	switch a, was := s.stay.session.Forget(); {
+	log := s.nsp.hub.Log()
+	log.Begin()
+	a, was := s.stay.session.Forget()
+	if was {
+		s.remove()
+	}
+	log.End()
+	switch {
 	case a != nil:
 		s.moveOut()
 	case was: // half-open, or its client has come back elsewhere while this connection stood
-		s.remove()
 		s.conn.Abort()
 	}
 }

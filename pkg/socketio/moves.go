@@ -23,6 +23,7 @@ type moves struct {
 
 	mu sync.Mutex
 	// mu guards the following.
+	settled   bool                     // start starts nothing any more
 	departing map[string]*departing    // by token
 	arriving  map[string]chan struct{} // by namespace and pid: sessions that are fetched; closed when that is over
 }
@@ -85,9 +86,19 @@ func (m *moves) remove(d *departing) {
 	delete(m.departing, d.token)
 }
 
+// start runs f on a goroutine that settle waits for; once settle was called, it does nothing.
+func (m *moves) start(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.settled {
+		m.running.Go(f)
+	}
+}
+
 // settle ends the moves that are under way, of a server that ends.
 func (m *moves) settle() {
 	m.mu.Lock()
+	m.settled = true
 	all := make([]*departing, 0, len(m.departing))
 	for _, d := range m.departing {
 		all = append(all, d)

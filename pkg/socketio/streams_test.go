@@ -14,6 +14,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/internal/msgjson"
+	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 	"github.com/carillon-io/carillon/pkg/socketio"
@@ -64,7 +65,8 @@ type streaming struct {
 // taking is an adapter whose node may die between two steps of a return.
 type taking struct {
 	*redis.Adapter
-	taken atomic.Pointer[func()] // called when a session was taken and nothing else has been done; nil: nothing is
+	taken    atomic.Pointer[func()] // called when a session was taken and nothing else has been done; nil: nothing is
+	position atomic.Pointer[func(string) string]
 }
 
 func (a *taking) Sessions() adapter.Sessions { return keeping{a.Adapter.Sessions(), a} }
@@ -72,6 +74,13 @@ func (a *taking) Sessions() adapter.Sessions { return keeping{a.Adapter.Sessions
 type keeping struct {
 	adapter.Sessions
 	of *taking
+}
+
+func (k keeping) Position(nsp string) string {
+	if f := k.of.position.Load(); f != nil {
+		return (*f)(k.Sessions.Position(nsp))
+	}
+	return k.Sessions.Position(nsp)
 }
 
 func (k keeping) Take(ctx context.Context, f *adapter.FoundSession, as adapter.Session) (bool, error) {
@@ -158,6 +167,65 @@ func TestStreams_AClientOfAKilledNodeComesBackWithWhatItMissed(t *testing.T) {
 	eventually(t, "the socket is out of its rooms at the node that had it", func() bool { return len(socket.Rooms(nil)) == 0 })
 	emit(t, a.To("red"), "live", 7)
 	c.expectEvents(`["live",7]`)
+}
+
+// TestStreams_TwoClaimsAtANodeThatTakesTheSession: the client has been cut again while the node took the session for it, and is back
+// before that is over.
+func TestStreams_TwoClaimsAtANodeThatTakesTheSession(t *testing.T) {
+	s := startStreams(t, 2)
+	connected := sockets(s.nodes[0].Of("/"))
+	c := arrive(t, s.urls[0], "/")
+	receive(t, connected)
+	s.stored(c, c.sid)
+	c.hangup()
+	taken, proceed := make(chan struct{}), make(chan struct{})
+	pause := func() { close(taken); <-proceed }
+	s.taking[1].taken.Store(&pause)
+	first := dial(t, s.urls[1])
+	first.send("40" + c.claim())
+	receive(t, taken)
+	s.taking[1].taken.Store(nil)
+	first.hangup()
+	c.peer = dial(t, s.urls[1])
+	c.send("40" + c.claim())
+	arrive(t, s.urls[1], "/") // meanwhile the node has begun with the claim
+	close(proceed)
+	sid := c.sid
+	if c.answered(); c.sid != sid {
+		t.Error("not recovered")
+	}
+}
+
+// TestStreams_ANamespaceThatIsOpenedWhileAnEventComes: the node has passed the event over, and has not noted yet that it has.
+func TestStreams_ANamespaceThatIsOpenedWhileAnEventComes(t *testing.T) {
+	s := startStreams(t, 3)
+	a, b := s.nodes[0].Of("/n"), s.nodes[1].Of("/n")
+	s.nodes[2].OfFunc(func(nsp string) bool { return nsp == "/n" }, func(*socketio.Namespace) {})
+	connected := sockets(a)
+	c := arrive(t, s.urls[0], "/n")
+	receive(t, connected)
+	s.stored(c, c.sid)
+	emit(t, b.Emitter, "one")
+	c.expectEvents(`["one"]`)
+	s.cables[0].set(true)
+	c.hangup()
+	before := s.taking[2].Adapter.Sessions().Position("/n")
+	emit(t, b.Emitter, "two")
+	eventually(t, "passed over", func() bool { return s.taking[2].Adapter.Sessions().Position("/n") != before })
+	looks := 0
+	position := func(now string) string {
+		if looks++; looks <= 3 {
+			return before
+		}
+		return now
+	}
+	s.taking[2].position.Store(&position)
+	c.url = s.urls[2]
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	emit(t, b.Emitter, "three")
+	c.expectEvents(`["two"]`, `["three"]`)
 }
 
 // TestStreams_AFormerSocketStoresNothing: the session is that of the socket with which its client has come back.
@@ -313,6 +381,46 @@ func TestStreams_TheLaterClaimHasASocketWhoseNodeLives(t *testing.T) {
 	}
 	emit(t, b.Emitter, "three")
 	c.expectEvents(`["three"]`)
+}
+
+// moving is a Logic that other servers go on with. It takes its time where it is told that one does.
+type moving struct {
+	remembering
+	moved func()
+}
+
+func (*moving) Describe() ([]byte, bool)                         { return []byte("{}"), true }
+func (*moving) Withdrawn(func())                                 {}
+func (*moving) Pack(context.Context) ([]byte, error)             { return []byte("{}"), nil }
+func (*moving) Unpack(context.Context, []byte) error             { return nil }
+func (*moving) Resume(context.Context, conn.Logic) (bool, error) { return true, nil }
+func (l *moving) Moved()                                         { l.moved() }
+
+// TestStreams_BackWhereItsFormerSocketIsStillOnItsWayOut: the session went to another node, and the client is back before this one has
+// done all that it does about that.
+func TestStreams_BackWhereItsFormerSocketIsStillOnItsWayOut(t *testing.T) {
+	s := startStreams(t, 2)
+	moved, proceed := make(chan struct{}, 4), make(chan struct{})
+	events := make(chan string, 64)
+	for _, node := range s.nodes {
+		node.Of("/").SetLogic(func(socket *socketio.Socket, _ *socketio.Values) socketio.Logic {
+			return &moving{remembering{s: socket, events: events, count: new(int)}, func() { moved <- struct{}{}; <-proceed }}
+		})
+	}
+	t.Cleanup(func() { close(proceed) })
+	c := arrive(t, s.urls[0], "/")
+	s.stored(c, c.sid)
+	c.hangup()
+	for _, url := range []string{s.urls[1], s.urls[0]} {
+		c.url = url
+		if !c.back() {
+			t.Fatal("not recovered")
+		}
+		if url == s.urls[1] {
+			receive(t, moved)
+		}
+		c.hangup()
+	}
 }
 
 func TestStreams_ASessionOfANodeServer(t *testing.T) {

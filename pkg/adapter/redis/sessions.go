@@ -65,6 +65,9 @@ func (s *sessions) Window(d time.Duration) {
 // Position implements [adapter.Sessions].
 func (s *sessions) Position(nsp string) string { return s.d.log(nsp).Received() }
 
+// Begun implements [adapter.Sessions].
+func (s *sessions) Begun(nsp string) string { return s.d.log(nsp).Begun() }
+
 // Exists implements [adapter.Sessions].
 func (s *sessions) Exists(ctx context.Context, nsp, offset string) (bool, error) {
 	found, err := s.d.client.XRangeN(ctx, s.d.log(nsp).Name(), offset, offset, 1).Result()
