@@ -113,6 +113,9 @@ func (o *operation) do(s *client, reply func(packet.Args), done func(error)) err
 		s.JoinThen(done, o.rooms...)
 	case config.VerbLeave:
 		s.Leave(o.rooms...)
+		if done != nil {
+			s.Stored(done)
+		}
 	case config.VerbEmit, config.VerbBroadcast:
 		return s.Send(&o.message, done)
 	case config.VerbReply:
@@ -125,7 +128,7 @@ func (o *operation) do(s *client, reply func(packet.Args), done func(error)) err
 
 // confirms reports whether do calls done.
 func (o *operation) confirms() bool {
-	return o.verb == config.VerbJoin || o.verb == config.VerbEmit || o.verb == config.VerbBroadcast || o.verb == config.VerbForward
+	return o.verb == config.VerbJoin || o.verb == config.VerbLeave || o.verb == config.VerbEmit || o.verb == config.VerbBroadcast || o.verb == config.VerbForward
 }
 
 // at says where an error arose, and leaves one that a client may see so.

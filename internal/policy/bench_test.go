@@ -29,6 +29,7 @@ func (*quiet) Rooms(dst []string) []string            { return append(dst, quiet
 func (*quiet) In(room string) bool                    { return room == "chat:1" || room == quietID }
 func (*quiet) Join(...string) error                   { return nil }
 func (*quiet) JoinThen(done func(error), _ ...string) { done(nil) }
+func (*quiet) Stored(done func(error))                { done(nil) }
 func (*quiet) Leave(...string)                        {}
 func (*quiet) Context() context.Context               { return nil }
 func (*quiet) Disconnect()                            {}

@@ -44,6 +44,7 @@ type client struct {
 	moved *packed  // what another node has said of it; nil: it began here, or its client has come back
 
 	hasUp    atomic.Bool // up is not nil, for goroutines that do not handle what the client sends
+	changed  func()      // called when the claims have changed; nil: nothing is
 	withdraw func()      // called when up begins; nil: nothing is
 }
 

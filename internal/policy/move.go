@@ -123,5 +123,7 @@ func (l *logic) Describe() ([]byte, bool) {
 	return state, err == nil
 }
 
-// Withdrawn has f called when the socket's way to backends begins.
-func (l *logic) Withdrawn(f func()) { l.client.withdraw = f }
+// Watch has changed called when the socket's claims have, and withdrawn when its way to backends begins.
+func (l *logic) Watch(changed, withdrawn func()) {
+	l.client.changed, l.client.withdraw = changed, withdrawn
+}

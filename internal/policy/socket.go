@@ -24,9 +24,10 @@ type socket interface {
 	Closed() <-chan struct{}
 
 	Join(rooms ...string) error
-	// JoinThen and Send call done exactly once, perhaps before they return. Send takes nil, too.
+	// JoinThen, Stored and Send call done exactly once, perhaps before they return. Send takes nil, too.
 	JoinThen(done func(error), rooms ...string)
 	Leave(rooms ...string)
+	Stored(done func(error))
 	Send(m *message, done func(error)) error
 	// Recipients is how many sockets on this node Send would reach; unknown for a client on paper.
 	Recipients(m *message) int

@@ -153,6 +153,7 @@ func (p *paper) Join(rooms ...string) error {
 }
 
 func (p *paper) JoinThen(done func(error), rooms ...string) { done(p.Join(rooms...)) }
+func (p *paper) Stored(done func(error))                    { done(nil) }
 
 func (p *paper) Leave(rooms ...string) {
 	p.rooms = slices.DeleteFunc(p.rooms, func(room string) bool { return slices.Contains(rooms, room) })

@@ -160,7 +160,10 @@ func (l *logic) renew(n *namespace, args packet.Args, ack acknowledger) {
 		default:
 			l.client.proof.token.Store(t)
 			l.watchExpiry()
-			settle(nil)
+			if l.client.changed != nil {
+				l.client.changed()
+			}
+			l.client.socket.Stored(func(error) { settle(nil) }) // the token is in force, also where Redis is away
 		}
 	})
 }

@@ -55,6 +55,9 @@ type Store struct {
 	byAge list.List        // of *kept whose clients are connected, that which was written longest ago first
 
 	doubts map[string]doubt // by pid; nil: there has been none
+
+	waiting int  // calls of Stored
+	ended   bool // Run has returned, or is about to
 }
 
 // kept is one session.
@@ -69,6 +72,9 @@ type kept struct {
 	gone    bool
 	place   *list.Element // in byAge; nil: it is not renewed
 	written time.Time
+	writing bool
+	waits   []*wait // for the next write
+	flying  []*wait // for the answer to the one that is on its way
 }
 
 // New makes a store; Run writes.
@@ -87,11 +93,12 @@ func (s *Store) Keep(id string, session adapter.KeptSession) {
 	s.mu.Lock()
 	k := s.kept[id]
 	if k == nil || k.session != session { // another connection's: what comes of the one before concerns it no more
-		key := ""
-		if former := s.forgetLocked(id); former != nil {
-			key = former.key
+		former := s.forgetLocked(id)
+		k = &kept{id: id, session: session}
+		if former != nil { // what waits for a change of that one waits for the first write of this one
+			k.key, k.waits = former.key, append(former.waits, former.flying...)
+			former.waits, former.flying = nil, nil
 		}
-		k = &kept{id: id, session: session, key: key}
 		s.kept[id] = k
 		s.config.Metrics.Kept.Inc()
 	}
@@ -117,11 +124,15 @@ func (s *Store) awake() {
 // Drop ends Keep, and removes what is stored unless another server has it.
 func (s *Store) Drop(id string) {
 	s.mu.Lock()
-	k := s.forgetLocked(id)
-	if k != nil && k.key != "" {
-		s.drops = append(s.drops, k.key)
+	var over []*wait
+	if k := s.forgetLocked(id); k != nil {
+		over = s.freeLocked(k)
+		if k.key != "" {
+			s.drops = append(s.drops, k.key)
+		}
 	}
 	s.mu.Unlock()
+	answer(over, nil)
 	s.awake()
 }
 
@@ -156,11 +167,13 @@ func (s *Store) Taken(id string) {
 func (s *Store) takenFrom(k *kept) {
 	s.mu.Lock()
 	is := s.kept[k.id] == k
+	var over []*wait
 	if is {
-		s.forgetLocked(k.id)
+		over = s.freeLocked(s.forgetLocked(k.id))
 	}
 	s.mu.Unlock()
 	if is {
+		answer(over, nil)
 		s.config.Metrics.Lost.Inc()
 		k.session.Taken()
 	}
@@ -186,6 +199,7 @@ func (s *Store) Run(ctx context.Context) {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	s.work(last)
+	s.end()
 }
 
 // work writes what is due, and returns when something will be.
@@ -228,6 +242,7 @@ func (s *Store) next() (write, renew []*kept, drops []string) {
 		case k.told && !k.gone:
 			renew = append(renew, k)
 		default: // or to be removed, where a session that was taken is over before it was written
+			k.writing, k.flying, k.waits = true, append(k.flying, k.waits...), nil
 			write = append(write, k)
 		}
 	}
@@ -338,7 +353,9 @@ func (s *Store) unstorable(k *kept, key string, err error) {
 	s.config.Logger.Debug("a session cannot be kept", zap.String("socket", k.id), zap.Error(err))
 	s.mu.Lock()
 	s.agedLocked(k, false)
+	over := s.settleLocked(k, nil)
 	s.mu.Unlock()
+	answer(over, nil)
 	s.dropKey(key)
 }
 
@@ -351,13 +368,15 @@ func (s *Store) failed(err error) {
 
 // wrote acts on the answer to a write.
 func (s *Store) wrote(k *kept, n int, err error) {
+	s.mu.Lock()
+	over := s.settleLocked(k, err)
+	if err != nil && !k.gone {
+		s.queueLocked(k)
+	}
+	s.mu.Unlock()
+	answer(over, nil)
 	switch {
 	case err != nil:
-		s.mu.Lock()
-		if !k.gone {
-			s.queueLocked(k)
-		}
-		s.mu.Unlock()
 	case n == 0:
 		s.takenFrom(k)
 	default:

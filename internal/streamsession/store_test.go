@@ -2,7 +2,10 @@ package streamsession
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -327,4 +330,64 @@ func TestStore_WhatIsTakenAndDroppedAtOnceIsRemoved(t *testing.T) {
 	two.Keep(h.s.ID, h)
 	two.Drop(h.s.ID)
 	eventually(t, "removed", func() bool { return server.Do("EXISTS", DefaultPrefix+h.s.PID) == int64(0) })
+}
+
+// TestStore_StoredWaitsForTheWriteOfAChange, and ends where there is nothing to wait for.
+func TestStore_StoredWaitsForTheWriteOfAChange(t *testing.T) {
+	server := redistest.Start(t)
+	store := start(t, server.NewClient(), "one", time.Minute)
+	h := &held{s: session()}
+	stored := func(ids ...string) error {
+		t.Helper()
+		done := make(chan error, 1)
+		store.Stored(ids, time.Minute, func(err error) { done <- err })
+		return <-done
+	}
+	for i := range 50 {
+		h.mu.Lock()
+		h.s.Rooms = []string{fmt.Sprint("room ", i)}
+		h.mu.Unlock()
+		store.Keep(h.s.ID, h)
+		if err := stored(h.s.ID, "another"); err != nil {
+			t.Fatal(err)
+		}
+		f, err := store.Find(t.Context(), h.s.PID)
+		if err != nil || f == nil || !slices.Equal(f.Rooms, h.Describe().Rooms) {
+			t.Fatalf("change %d: found %+v, %v", i, f, err)
+		}
+	}
+	store.Keep(h.s.ID, h)
+	large := &held{s: adapter.Session{ID: "large", PID: "l", Data: []byte(`"` + strings.Repeat("x", maxRecord) + `"`)}}
+	store.Keep("large", large)
+	dropped := &held{s: adapter.Session{ID: "dropped", PID: "d"}}
+	store.Keep("dropped", dropped)
+	store.Drop("dropped")
+	if err := stored("large", "dropped", h.s.ID); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStore_StoredEndsWhereRedisIsAway, and counts no more than it holds.
+func TestStore_StoredEndsWhereRedisIsAway(t *testing.T) {
+	server := redistest.New(t)
+	client := goredis.NewClient(&goredis.Options{Addr: server.Address, DialTimeout: 100 * time.Millisecond, MaxRetries: -1})
+	t.Cleanup(func() { _ = client.Close() })
+	store := start(t, client, "one", time.Minute)
+	h := &held{s: session()}
+	store.Keep(h.s.ID, h)
+	done := make(chan error, 2)
+	store.Stored([]string{h.s.ID}, time.Millisecond, func(err error) { done <- err })
+	if err := <-done; !errors.Is(err, adapter.ErrAway) {
+		t.Errorf("%v instead of ErrAway", err)
+	}
+	store.Stored([]string{h.s.ID}, time.Minute, func(err error) { done <- err })
+	server.Start()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	store.mu.Lock()
+	defer store.mu.Unlock()
+	if k := store.kept[h.s.ID]; store.waiting != 0 || len(k.waits)+len(k.flying) != 0 {
+		t.Errorf("%d wait, %d and %d of them for the session", store.waiting, len(k.waits), len(k.flying))
+	}
 }

@@ -24,6 +24,10 @@ type Sessions interface {
 	// Keep stores a session, by the id of its socket, and sees to it that it does not expire while its client is connected.
 	// It is called again after each change.
 	Keep(id string, k KeptSession)
+	// Stored calls done once what Keep was last called for is stored, for the sessions of all these sockets: with nil, also where
+	// a session is not kept or cannot be stored, and with ErrAway where that takes too long. done must not block; it may be called
+	// before Stored returns.
+	Stored(ids []string, done func(error))
 	// Drop ends Keep and removes what is stored, unless another server has it by now.
 	Drop(id string)
 

@@ -34,7 +34,7 @@ func (s *Socket) beginKeeping(begin string) {
 	s.stay.begin = begin
 	s.stay.keeping.start()
 	if d, ok := s.logic.(conn.Describer); ok {
-		d.Withdrawn(s.dropKept)
+		d.Watch(s.keep, s.dropKept)
 	}
 	s.keep()
 }

@@ -146,8 +146,9 @@ func (s *Socket) Join(rooms ...string) error {
 	return joined(s.nsp.hub.Join(s.place(), rooms))
 }
 
-// JoinThen is Join, and calls done once every later publish on any node is certain to reach the socket, or with the
-// adapter's error (the membership stands all the same). done must not block.
+// JoinThen is Join, and calls done once every later publish on any node is certain to reach the socket, also where its client
+// comes back elsewhere because this server was killed and sessions outlive that, or with the adapter's error (the membership
+// stands all the same). done must not block.
 func (s *Socket) JoinThen(done func(error), rooms ...string) {
 	if len(rooms) == 0 {
 		done(nil)
@@ -165,7 +166,18 @@ func joined(err error) error {
 	return err
 }
 
-// Leave takes the socket out of rooms.
+// Stored calls done once the socket's rooms and Data as they are now outlive this server: a client that comes back elsewhere because
+// this one was killed finds them. With adapters that do not keep sessions, and for sockets that have none, it is called at once with nil;
+// with the adapter's error where Redis does not take the session in time. done must not block.
+func (s *Socket) Stored(done func(error)) {
+	if s.io.sessions == nil {
+		done(nil)
+		return
+	}
+	s.io.sessions.Stored([]string{s.ID()}, done)
+}
+
+// Leave takes the socket out of rooms. Stored tells when that holds also for a client that comes back to another server.
 func (s *Socket) Leave(rooms ...string) {
 	if len(rooms) > 0 {
 		s.nsp.hub.Leave(s.place(), rooms)

@@ -169,6 +169,64 @@ func TestStreams_AClientOfAKilledNodeComesBackWithWhatItMissed(t *testing.T) {
 	c.expectEvents(`["live",7]`)
 }
 
+// TestStreams_KilledOnceAChangeIsConfirmed: what a client or a caller was told to hold, holds at the node that the client comes
+// back to.
+func TestStreams_KilledOnceAChangeIsConfirmed(t *testing.T) {
+	confirmed := func(t *testing.T, change func(done func(error))) {
+		t.Helper()
+		done := make(chan error, 1)
+		change(func(err error) { done <- err })
+		if err := receive(t, done); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, change := range map[string]func(*testing.T, *socketio.Socket, socketio.Emitter){
+		"by its own node": func(t *testing.T, s *socketio.Socket, _ socketio.Emitter) {
+			confirmed(t, func(done func(error)) { s.JoinThen(done, "in") })
+			s.Leave("out")
+			confirmed(t, s.Stored)
+		},
+		"by another node": func(t *testing.T, _ *socketio.Socket, other socketio.Emitter) {
+			if n, err := other.To("all").ConfirmJoin(t.Context(), "in"); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+			if n, err := other.To("all").ConfirmLeave(t.Context(), "out"); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+		},
+		"data": func(t *testing.T, s *socketio.Socket, other socketio.Emitter) {
+			if n, err := other.To("all").ConfirmJoin(t.Context(), "in"); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+			s.Leave("out")
+			s.SetData("changed")
+			confirmed(t, s.Stored)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startStreams(t, 2)
+			connected, again := sockets(s.nodes[0].Of("/")), sockets(s.nodes[1].Of("/"))
+			c := arrive(t, s.urls[0], "/")
+			socket := receive(t, connected)
+			confirmed(t, func(done func(error)) { socket.JoinThen(done, "out", "all") })
+			change(t, socket, s.nodes[1].Of("/").Emitter)
+			s.cables[0].set(true)
+			c.hangup()
+			c.url = s.urls[1]
+			if !c.back() {
+				t.Fatal("not recovered")
+			}
+			back := receive(t, again)
+			if !back.In("in") || !back.In("all") || back.In("out") {
+				t.Errorf("it is in %q", back.Rooms(nil))
+			}
+			if name == "data" && fmt.Sprintf("%s", back.Data()) != `"changed"` {
+				t.Errorf("Data is %s", back.Data())
+			}
+		})
+	}
+}
+
 // TestStreams_TwoClaimsAtANodeThatTakesTheSession: the client has been cut again while the node took the session for it, and is back
 // before that is over.
 func TestStreams_TwoClaimsAtANodeThatTakesTheSession(t *testing.T) {
@@ -390,7 +448,7 @@ type moving struct {
 }
 
 func (*moving) Describe() ([]byte, bool)                         { return []byte("{}"), true }
-func (*moving) Withdrawn(func())                                 {}
+func (*moving) Watch(func(), func())                             {}
 func (*moving) Pack(context.Context) ([]byte, error)             { return []byte("{}"), nil }
 func (*moving) Unpack(context.Context, []byte) error             { return nil }
 func (*moving) Resume(context.Context, conn.Logic) (bool, error) { return true, nil }

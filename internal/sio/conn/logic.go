@@ -59,9 +59,9 @@ type Mover interface {
 type Describer interface {
 	// Describe returns what Mover.Unpack takes there; false: it cannot go on.
 	Describe() (state []byte, ok bool)
-	// Withdrawn has f, which does not block, called once Describe reports false from then on. It is called before the socket is
-	// connected, where Describe does not report that yet.
-	Withdrawn(f func())
+	// Watch has changed called whenever Describe returns something else than before, and withdrawn once Describe reports false from
+	// then on. Neither blocks. Watch is called before the socket is connected, where Describe does not report false yet.
+	Watch(changed, withdrawn func())
 }
 
 // Owner is the server's part of a socket. Leave is called once for every socket, also for one that was refused or that

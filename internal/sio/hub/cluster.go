@@ -128,21 +128,36 @@ func (h *Hub) alsoMissing(err error, missing bool) error {
 
 // perform carries out a command on this node and calls done, which must not block, once it holds for certain.
 func (h *Hub) perform(c adapter.Command, done func(members int, err error)) {
-	join, ok := c.(adapter.Join)
-	if !ok {
+	switch c := c.(type) {
+	case adapter.Join:
+		joined, expected := h.performJoin(c)
+		if len(joined) == 0 && !expected {
+			done(0, nil)
+			return
+		}
+		h.confirm(c.Rooms, joined, func(err error) { done(len(joined), err) })
+	case adapter.Leave:
+		leaving := h.withSessions(c.Target)
+		members := h.Arrive(c, adapter.Arrival{})
+		h.stored(leaving, func(err error) { done(members, err) })
+	default:
 		done(h.Arrive(c, adapter.Arrival{}), nil)
-		return
 	}
-	joined, expected := h.performJoin(join)
-	if joined == 0 && !expected {
-		done(0, nil)
-		return
-	}
-	h.adapter.Confirm(h.name, join.Rooms, func(err error) { done(joined, err) })
 }
 
-// performJoin has members join rooms, and returns how many did. expected: a member on its way here may be another one.
-func (h *Hub) performJoin(join adapter.Join) (joined int, expected bool) {
+// withSessions lists the ids of members that match, where the adapter keeps sessions.
+func (h *Hub) withSessions(t rooms.Target) (ids []string) {
+	if h.sessions == nil {
+		return nil
+	}
+	h.log.Begin()
+	defer h.log.End()
+	h.command(t, func(m *Member) { ids = append(ids, m.ID()) })
+	return ids
+}
+
+// performJoin has members join rooms, and returns the ids of those that did. expected: a member on its way here may be another one.
+func (h *Hub) performJoin(join adapter.Join) (joined []string, expected bool) {
 	if h.log != nil {
 		h.log.Begin()
 		defer h.log.End()
@@ -155,7 +170,7 @@ func (h *Hub) performJoin(join adapter.Join) (joined int, expected bool) {
 	h.command(join.Target, func(m *Member) {
 		switch err := h.Join(m, join.Rooms); {
 		case err == nil:
-			joined++
+			joined = append(joined, m.ID())
 		case errors.Is(err, ErrTooManyRooms):
 			h.tally.Dropped(tally.Rooms)
 		}

@@ -40,6 +40,7 @@ type Hub struct {
 	index       *rooms.Index[Recipient]
 	log         *recovery.Log // nil: no member is sent anything again
 	moving      moving
+	sessions    adapter.Sessions // where other nodes find members that this one has; nil: nowhere
 
 	ids    atomic.Uint64 // the next id to ask clients for an acknowledgement under: one counter for all of them
 	rounds rounds
@@ -57,6 +58,7 @@ func (s *Server) New(name string, serverEvent func(args packet.Args, reply func(
 	if s.Recovery != nil {
 		h.log = s.Recovery.Log(name)
 		h.moving.fencer = adapter.FencerOf(s.Adapter)
+		h.sessions = adapter.SessionsOf(s.Adapter)
 	}
 	return h
 }

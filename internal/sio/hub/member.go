@@ -86,14 +86,34 @@ func (h *Hub) Join(m *Member, names []string) error {
 	return nil
 }
 
-// JoinThen is Join, and calls done once every later publish on any node is certain to reach m, or with the adapter's
-// error. done must not block.
+// JoinThen is Join, and calls done once every later publish on any node is certain to reach m, also if this node is killed
+// where the adapter keeps sessions, or with the adapter's error. done must not block.
 func (h *Hub) JoinThen(m *Member, names []string, done func(error)) {
 	if err := h.Join(m, names); err != nil {
 		done(err)
 		return
 	}
-	h.adapter.Confirm(h.name, names, done)
+	h.confirm(names, []string{m.ID()}, done)
+}
+
+// confirm calls done once joins of members hold for certain.
+func (h *Hub) confirm(names, ids []string, done func(error)) {
+	h.adapter.Confirm(h.name, names, func(err error) {
+		if err != nil {
+			done(err)
+			return
+		}
+		h.stored(ids, done)
+	})
+}
+
+// stored calls done once the sessions of members are stored as they are now, where the adapter keeps sessions.
+func (h *Hub) stored(ids []string, done func(error)) {
+	if h.sessions == nil {
+		done(nil)
+		return
+	}
+	h.sessions.Stored(ids, done)
 }
 
 // Leave takes m out of rooms.

@@ -62,6 +62,11 @@ func (s *sessions) Window(d time.Duration) {
 	s.SetWindow(d)
 }
 
+// Stored implements [adapter.Sessions].
+func (s *sessions) Stored(ids []string, done func(error)) {
+	s.Store.Stored(ids, s.d.cluster.config.RequestTimeout, done)
+}
+
 // Position implements [adapter.Sessions].
 func (s *sessions) Position(nsp string) string { return s.d.log(nsp).Received() }
 
