@@ -26,8 +26,6 @@ var errFaster = errors.New("socketio: the session was taken meanwhile")
 func (s *Socket) findKept(ctx context.Context, log *recovery.Log, claim recovery.Claim) (
 	session *recovery.Session, moved bool, refused *recovery.Refusal, err error,
 ) {
-	ctx, cancel := context.WithTimeout(ctx, s.io.cfg.Recovery.MoveTimeout)
-	defer cancel()
 	if moved, refused, err = s.fetchKept(ctx, log, claim); err != nil {
 		s.io.log.Debug("a session was not brought back", zap.String("namespace", s.nsp.name), zap.Error(err))
 		return nil, false, nil, ErrClose
@@ -36,6 +34,9 @@ func (s *Socket) findKept(ctx context.Context, log *recovery.Log, claim recovery
 		return nil, false, refused, nil
 	}
 	session, refused = log.Claim(ctx, claim, (*holder)(s), s.io.cfg.Engine.Tag())
+	if refused != nil && refused.Again {
+		return nil, false, nil, ErrClose
+	}
 	return session, moved, refused, nil
 }
 
@@ -43,6 +44,8 @@ func (s *Socket) findKept(ctx context.Context, log *recovery.Log, claim recovery
 // one session do so one after the other: between the moments in which Redis and this node know that it is here, another claim
 // would find that it is this node's, and that this node does not have it.
 func (s *Socket) fetchKept(ctx context.Context, log *recovery.Log, claim recovery.Claim) (moved bool, refused *recovery.Refusal, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.io.cfg.Recovery.MoveTimeout)
+	defer cancel()
 	done, err := s.io.moves.arrive(ctx, s.nsp.name, claim.PID)
 	if err != nil {
 		return false, nil, err
