@@ -12,7 +12,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run build client image test deps debian format lint unit allocations e2e soak chart manifests reference schemas bench bench-docs bench-compare fuzz
+.PHONY: help run build client image test deps debian format lint unit allocations e2e soak soak-kill chart manifests reference schemas bench bench-docs bench-compare fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -98,6 +98,11 @@ e2e: deps
 SOAK ?= 10m
 soak:
 	$(GO) test -tags soak -count=1 -timeout 2h -run TestSoak -v ./pkg/adapter/redis -args -soak $(SOAK)
+
+# make soak-kill  200 clients of three gateways with streams, each cut again and again, while one gateway is killed every ten seconds,
+#             for a minute, five times: every event arrives once
+soak-kill: test/node_modules
+	$(GO) test -race -count=5 -timeout 30m -run TestKill_WithStreams -v ./test/e2e -args -kills 6 -kill-period 10s -kill-clients 200
 
 # make chart  the Helm chart and deploy/k8s: rendered, validated, compared with the gateway's defaults
 chart: deps

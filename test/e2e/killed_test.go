@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/carillon-io/carillon/test/program"
 )
@@ -22,11 +24,20 @@ func startStreams(t *testing.T, redis string, count int) (nodes []node, addresse
 	return nodes, strings.Join(list, ",")
 }
 
+// `make soak-kill` is the long form of TestKill_WithStreamsEveryClientIsRecovered.
+var (
+	kills       = flag.Int("kills", 4, "how often a node is killed")
+	killPeriod  = flag.Duration("kill-period", 3*time.Second, "the time from one kill to the next")
+	killClients = flag.Int("kill-clients", 12, "how many clients there are")
+)
+
 func TestKill_WithStreamsEveryClientIsRecovered(t *testing.T) {
 	t.Parallel()
 	redis := startRedis(t)
 	nodes, addresses := startStreams(t, redis, 3)
-	runJS(t, "killed", append(rolling(nodes), "REDIS="+redis, "NODES="+addresses)...)
+	limit := 5*time.Minute + 2*time.Duration(*kills)**killPeriod
+	runJSWithin(t, limit, "killed", append(rolling(nodes), "REDIS="+redis, "NODES="+addresses, fmt.Sprint("KILLS=", *kills),
+		fmt.Sprint("PERIOD=", killPeriod.Milliseconds()), fmt.Sprint("CLIENTS=", *killClients))...)
 }
 
 func TestStreams_ClientsComeBackToNodeAndFromNode(t *testing.T) {
