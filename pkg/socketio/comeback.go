@@ -26,45 +26,60 @@ var errFaster = errors.New("socketio: the session was taken meanwhile")
 func (s *Socket) findKept(ctx context.Context, log *recovery.Log, claim recovery.Claim) (
 	session *recovery.Session, moved bool, refused *recovery.Refusal, err error,
 ) {
-	if moved, refused, err = s.fetchKept(ctx, log, claim); err != nil {
-		s.io.log.Debug("a session was not brought back", zap.String("namespace", s.nsp.name), zap.Error(err))
-		return nil, false, nil, ErrClose
+	for range mostClaims {
+		var stored bool
+		if stored, moved, refused, err = s.fetchKept(ctx, log, claim); err != nil {
+			s.io.log.Debug("a session was not brought back", zap.String("namespace", s.nsp.name), zap.Error(err))
+			return nil, false, nil, ErrClose
+		}
+		if refused != nil {
+			return nil, false, refused, nil
+		}
+		session, refused = log.Claim(ctx, claim, (*holder)(s), s.io.cfg.Engine.Tag())
+		switch {
+		case refused == nil:
+			return session, moved, nil, nil
+		case refused.Again:
+			return nil, false, nil, ErrClose
+		case !stored || log.Knows(claim.PID) || refused.Result != recovery.Expired && refused.Result != recovery.Unknown:
+			return nil, false, refused, nil
+		}
+		// Another server has taken it while the claim waited here.
 	}
-	if refused != nil {
-		return nil, false, refused, nil
-	}
-	session, refused = log.Claim(ctx, claim, (*holder)(s), s.io.cfg.Engine.Tag())
-	if refused != nil && refused.Again {
-		return nil, false, nil, ErrClose
-	}
-	return session, moved, refused, nil
+	return nil, false, refused, nil
 }
 
-// fetchKept makes what is stored of a session an absent one of this node, where it is another server's; moved: it did. Claims of
+// fetchKept makes what is stored of a session an absent one of this node, where it is another server's. Claims of
 // one session do so one after the other: between the moments in which Redis and this node know that it is here, another claim
 // would find that it is this node's, and that this node does not have it.
-func (s *Socket) fetchKept(ctx context.Context, log *recovery.Log, claim recovery.Claim) (moved bool, refused *recovery.Refusal, err error) {
+//
+// stored: there is such a session; moved: it was another server's.
+func (s *Socket) fetchKept(ctx context.Context, log *recovery.Log, claim recovery.Claim) (
+	stored, moved bool, refused *recovery.Refusal, err error,
+) {
 	ctx, cancel := context.WithTimeout(ctx, s.io.cfg.Recovery.MoveTimeout)
 	defer cancel()
 	done, err := s.io.moves.arrive(ctx, s.nsp.name, claim.PID)
 	if err != nil {
-		return false, nil, err
+		return false, false, nil, err
 	}
 	defer done()
 	for range mostClaims {
 		found, err := s.io.sessions.Find(ctx, claim.PID)
 		switch {
 		case err != nil && !log.Knows(claim.PID):
-			return false, nil, err
-		case err != nil, found == nil, found.Owner == s.nsp.hub.NodeID():
-			return false, nil, nil
+			return false, false, nil, err
+		case err != nil, found == nil:
+			return false, false, nil, nil
+		case found.Owner == s.nsp.hub.NodeID():
+			return true, false, nil, nil
 		}
 		c := comeback{nsp: s.nsp, found: found, claim: claim, started: time.Now(), address: s.Handshake().Address}
 		if refused, err = c.run(ctx); !errors.Is(err, errFaster) {
-			return err == nil && refused == nil, refused, err
+			return true, err == nil && refused == nil, refused, err
 		}
 	}
-	return false, recovery.RefusedLate, nil
+	return true, false, recovery.RefusedLate, nil
 }
 
 // comeback is one session on its way here out of what is stored.

@@ -254,6 +254,29 @@ func TestStreams_TwoClaimsAtANodeThatTakesTheSession(t *testing.T) {
 	}
 }
 
+// TestStreams_AClaimWaitsWhileTheSessionGoesElsewhere: an earlier claim of the client's at another node is carried out late. The claim
+// fetches the session from there.
+func TestStreams_AClaimWaitsWhileTheSessionGoesElsewhere(t *testing.T) {
+	s := startStreams(t, 2)
+	connected := sockets(s.nodes[0].Of("/"))
+	c := arrive(t, s.urls[0], "/")
+	receive(t, connected)
+	s.stored(c, c.sid)
+	halfOpen := c.peer
+	later := &returning{peer: dial(t, s.urls[0]), url: s.urls[0], nsp: "/", pid: c.pid}
+	later.send("40" + later.claim())
+	if _, got, err := halfOpen.ws.ReadMessage(); string(got) != "2" || err != nil { // and does not answer
+		t.Fatalf("received %q instead of a ping, %v", got, err)
+	}
+	c.url = s.urls[1]
+	if !c.back() {
+		t.Fatal("the earlier claim is not granted")
+	}
+	if later.answered(); later.sid != c.sid {
+		t.Error("not recovered")
+	}
+}
+
 // TestStreams_ANamespaceThatIsOpenedWhileAnEventComes: the node has passed the event over, and has not noted yet that it has.
 func TestStreams_ANamespaceThatIsOpenedWhileAnEventComes(t *testing.T) {
 	s := startStreams(t, 3)
