@@ -54,6 +54,31 @@ func TestPing_AsksTheClientForASignOfLife(t *testing.T) {
 	}
 }
 
+// The timer of calls that were answered may be about to run, and must not end a session for later ones.
+func TestPing_ATimerThatComesLateConcernsItsOwnCallsOnly(t *testing.T) {
+	s := start(t, engine.Config{})
+	ws, c := s.connect()
+	answers := make(chan bool, 2)
+	answer := func(alive bool) { answers <- alive }
+	c.session.Ping(time.Hour, answer)
+	late := engine.PingTimer(c.session)
+	ws.want("2")
+	ws.text("3")
+	if !<-answers {
+		t.Fatal("the first call was not answered")
+	}
+	c.session.Ping(time.Hour, answer)
+	late()
+	if err := c.session.Context().Err(); err != nil {
+		t.Fatalf("the session has ended: %v", err)
+	}
+	ws.want("2")
+	ws.text("3")
+	if !<-answers {
+		t.Error("the second call was not answered")
+	}
+}
+
 func TestPing_ClientsThatCannotBeAskedAreSilent(t *testing.T) {
 	s := start(t, engine.Config{EIO3: true})
 	_, c := s.connect("EIO=3&transport=websocket")

@@ -81,6 +81,23 @@ type Config struct {
 	Registry prometheus.Registerer // nil: metrics are kept, not registered
 }
 
+// Refusal is the answer to a request that is not served: over HTTP Status with {"code":Code,"message":Message}, on a
+// WebSocket upgrade Message as text, with 503 where that is the Status and else 400, as Node does.
+type Refusal struct {
+	Status     int
+	Code       int
+	Message    string
+	RetryAfter time.Duration // 0: none
+	Cause      string        // what was wrong in detail, for logs and OnRefusal: the client does not get it
+}
+
+// because returns the refusal with its cause.
+func (f *Refusal) because(cause string) *Refusal {
+	refusal := *f
+	refusal.Cause = cause
+	return &refusal
+}
+
 // withDefaults fills in what is not set and refuses what cannot work.
 func (c Config) withDefaults() (Config, error) {
 	if len(c.Transports) == 0 {

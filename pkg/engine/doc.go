@@ -9,13 +9,13 @@
 //
 // # Layers
 //
-// Each stands on those below it and calls none above it, but that whatever ends a session calls end.go.
+// Each file stands on those below it. What Session's lock guards is declared in session.go, above which the rules are.
 //
 //	server, http, plain                       a server's life, and the doors: who may open a session, and what one request does
-//	receiver, upgrade, polling, websocket     one session's transports, and the calls of the application
-//	end, limits, outbox, heartbeat            one session's life
-//	session, host                             what a session is, and the part of the server that it uses
-//	refusal, request, handshake, metrics, table, config, reasons, frame       without sessions
+//	polling, upgrade, websocket, receiver     a session's transports, and the calls of the application
+//	heartbeat, close, outbox, end             a session's life: its deadline, how it ends, what it has to send
+//	session, host, limits                     what a session is, the part of the server that it uses, what it counts for
+//	refusal, admission, metrics, request, config, handshake, table, reasons, frame       without sessions
 //
 // Below the package, and without knowing it: internal/frame encodes, internal/wsconn is a WebSocket, internal/polling the GETs and
 // POSTs, internal/flush the goroutines that write, internal/outbox a queue, internal/alarm deadlines, internal/ceiling totals.

@@ -1,70 +1,17 @@
 package engine
 
 import (
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/polling"
-	"github.com/carillon-io/carillon/internal/wsframe"
 	"go.uber.org/zap"
 )
 
-const (
-	// tombstone is how long a client that closed by POST may still fetch a noop with a GET that was on its way.
-	tombstone = time.Second
-	// closePoll is how long a closing polling session waits for the GET that fetches its end.
-	closePoll = 30 * time.Second
-)
-
-// Close flushes what is queued, then closes the transport. Only the first reason counts. A SlowConsumer is cut off at
-// once: it would not receive what is queued.
-func (s *Session) Close(reason CloseReason) { s.close(reason, false, farewell{}) }
-
-// CloseWith is Close where a WebSocket's Close frame has a code, of 1000, 1001, 1008, 1011 to 1013, or 4000 to 4999, and a
-// text of up to 123 bytes.
-func (s *Session) CloseWith(reason CloseReason, code int, text string) {
-	s.close(reason, false, farewell{code: wsframe.CloseCode(code), text: text})
-}
-
-// SendAway is Close for a client that is to connect anew, elsewhere or later. Some clients take a close packet in a waiting
-// GET, or a Close frame without a code, for a disconnect that is meant, and stay away, and one does not notice a Close frame: there
-// is neither, and for that one no Close frame. A client in the middle of an upgrade finishes that first.
-func (s *Session) SendAway(reason CloseReason) { s.close(reason, true, farewell{}) }
-
-func (s *Session) close(reason CloseReason, returns bool, f farewell) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closeLocked(reason, returns, f)
-}
-
-func (s *Session) closeLocked(reason CloseReason, returns bool, f farewell) {
-	if s.state != stateOpen {
-		return
-	}
-	if reason == SlowConsumer {
-		s.cutLocked(SlowConsumer, errClosed)
-		return
-	}
-	if returns && s.pausedLocked() {
-		if u := s.polling.upgrade; u.away == "" {
-			u.away = reason
-			u.timeout.Reset(min(upgradeGrace, s.server.config.UpgradeTimeout))
-		}
-		return
-	}
-	s.state, s.reason, s.slow, s.returns = stateClosing, reason, nil, returns
-	s.polling.cutPost()
-	if s.socket != nil {
-		s.closeSocketLocked(f)
-		s.kickLocked()
-		return
-	}
-	if s.polling.seats.Seated() && s.lease == leaseNone {
-		s.endLocked(reason, errClosed) // nothing is queued: it would have been sent
-		return
-	}
-	s.setDueLocked(s.server.now() + closePoll)
-}
+// tombstone is how long a client that closed by POST may still fetch a noop with a GET that was on its way.
+const tombstone = time.Second
 
 // end ends the session gently: see the table in doc.go.
 func (s *Session) end(why CloseReason, cause error) {
@@ -122,6 +69,14 @@ func (s *Session) endOrCutLocked(why CloseReason, cause error, cut bool) {
 	go s.endTransport(cause, cut)
 }
 
+// dropOutboxLocked drops what waits. A batch that is being written is no longer counted.
+func (s *Session) dropOutboxLocked() {
+	waiting, bytes := s.outbox.Drop()
+	s.server.dropped(dropEnded, frame.Messages(waiting))
+	s.server.outboxes.Add(-bytes)
+	s.slow = nil
+}
+
 // toReturnLocked reports whether the session ends, or has ended, in a way that makes its client come back: it was sent
 // away, or cut by a drain before its turn.
 func (s *Session) toReturnLocked() bool {
@@ -163,6 +118,24 @@ func (s *Session) endTransport(cause error, cut bool) {
 	s.callClosed()
 }
 
+// callClosed calls Closed; the caller holds inbound.
+func (s *Session) callClosed() {
+	defer s.recovered()
+	s.receiver.Closed(s.reason)
+}
+
+// recovered turns a panic into the end of the session.
+func (s *Session) recovered() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	s.server.metrics.panics.Inc()
+	s.server.config.Logger.Error("panic in a receiver",
+		zap.String("panic", fmt.Sprint(v)), zap.ByteString("stack", debug.Stack()))
+	s.end(ForcedClose, cause("the receiver panicked"))
+}
+
 // logEnd writes the line of a session that has ended. The first in a minute that ended for a limit of this server is a
 // warning, which says where to look.
 func (s *Session) logEnd(cause error) {
@@ -179,4 +152,64 @@ func (s *Session) logEnd(cause error) {
 	}
 	entry.Write(zap.String("sid", s.id), zap.String("address", s.request.address()), zap.String("transport", transport),
 		zap.String("reason", string(reason)), zap.NamedError("cause", cause), zap.Duration("after", s.server.now()-s.opened))
+}
+
+// pausedLocked reports whether the client may have stopped polling for an upgrade that is in progress.
+func (s *Session) pausedLocked() bool {
+	return s.polling != nil && s.polling.upgrade != nil && s.polling.upgrade.probed
+}
+
+// notifyLocked answers the callers of Ping.
+func (s *Session) notifyLocked(alive bool) {
+	if s.asked == nil {
+		return
+	}
+	s.asked.late.Stop()
+	for _, answer := range s.asked.pongs {
+		go answer(alive)
+	}
+	s.asked = nil
+}
+
+// unansweredLocked notifies the callers of Ping and AwaitRoom that the session has ended.
+func (s *Session) unansweredLocked() {
+	s.notifyLocked(false)
+	if s.room != nil {
+		go s.room()
+		s.room = nil
+	}
+}
+
+// cutFullOutbox cuts a session as a slow consumer.
+func (s *Session) cutFullOutbox() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateClosed || s.outbox.Bytes() == 0 {
+		return false
+	}
+	s.server.metrics.slowConsumers.Inc()
+	s.cutLocked(SlowConsumer, cause("among the fullest outboxes when all together were over their total"))
+	return true
+}
+
+// cutArriving cuts a session that has sent part of a message.
+func (s *Session) cutArriving() bool {
+	if s.arriving() == 0 {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateClosed {
+		return false
+	}
+	s.cutLocked(Limit, cause("among the largest unfinished messages when all together were over their total"))
+	// Its reader or handler lets go of the memory in a moment. Counted until then, it would be looked for once more, and
+	// another session be ended in its place.
+	if s.socket != nil {
+		s.socket.Discount()
+	}
+	if s.polling != nil {
+		s.polling.posting.Discount()
+	}
+	return true
 }

@@ -63,6 +63,14 @@ func Congest(s *Session) bool {
 	return true
 }
 
+// PingTimer returns what runs when the calls of Ping that wait now are not answered in time.
+func PingTimer(s *Session) func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.asked
+	return func() { s.silent(a) }
+}
+
 // Blocked reports whether the session's Receiver is in Message.
 func Blocked(s *Session) bool {
 	s.mu.Lock()

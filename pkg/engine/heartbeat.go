@@ -3,11 +3,9 @@ package engine
 import (
 	"math/rand/v2"
 	"time"
-
-	"github.com/carillon-io/carillon/internal/alarm"
 )
 
-// heartbeat is a session's one deadline and what it is for. Session.mu guards it.
+// The rules of the heartbeat.
 //
 // Revision 4: a ping is due an interval after the last pong; an unanswered ping ends the session after the timeout,
 // which other traffic extends once. Revision 3: the client pings, and its silence for interval and timeout together
@@ -17,32 +15,6 @@ import (
 // While the Receiver blocks, silence proves nothing: it is the server that does not read. Revision 4 then
 // goes on pinging for as long as it takes. A revision 3 client whose ping we did not read has had no pong either: it has
 // left by the time its silence would end it, so that a Receiver that blocks longer loses it.
-//
-// The deadline also serves a session that is closing, and a closed one that is kept as a tombstone.
-type heartbeat struct {
-	due       time.Duration // since the server's epoch
-	armed     time.Duration // when alarms call; 0: they do not. Later than due never, earlier often
-	place     alarm.Place   // the alarms guard it
-	awaiting  bool          // a ping is unanswered
-	extended  bool          // and other traffic has extended the wait
-	blocked   bool          // Receiver.Message runs since blockedAt
-	suspended bool          // and a deadline passed meanwhile; revision 4 only
-	blockedAt time.Duration
-
-	unanswered uint8         // pings that are on their way; 255: it is not known how many
-	pinged     time.Duration // when the last of them was queued
-	proof      time.Duration // when the last ping was queued that is certainly answered
-}
-
-func (s *Session) alarmPlace() *alarm.Place { return &s.beat.place }
-
-// disarmLocked gives the deadline up.
-func (s *Session) disarmLocked() {
-	if s.beat.armed != 0 {
-		s.server.alarms.Cancel(s)
-		s.beat.armed = 0
-	}
-}
 
 // startHeartbeatLocked sets the first deadline. The first ping comes up to a tenth early, at random, or the clients of
 // a reconnect storm would be pinged in step for ever.
@@ -58,23 +30,6 @@ func (s *Session) startHeartbeatLocked() {
 // silenceLocked is when a revision 3 client that stays silent from now on is given up.
 func (s *Session) silenceLocked() time.Duration {
 	return s.server.now() + s.server.config.PingInterval + s.server.config.PingTimeout
-}
-
-// setDueLocked moves the deadline. The alarm is only touched when it would come too late; when it comes too early it is set
-// again, which saves a change for each pong.
-func (s *Session) setDueLocked(due time.Duration) {
-	s.beat.due = due
-	s.armLocked(due)
-}
-
-// armLocked has onTimer called at a time, or before it.
-func (s *Session) armLocked(at time.Duration) {
-	b := &s.beat
-	if b.armed != 0 && b.armed <= at {
-		return
-	}
-	b.armed = at
-	s.server.alarms.Set(s, at)
 }
 
 func (s *Session) onTimer() {
@@ -204,20 +159,6 @@ func (s *Session) unblockLocked() {
 	}
 }
 
-// asked holds what the application waits for: answers to Ping, and room in the outbox. Session.mu guards it.
-type asked struct {
-	pongs []func(alive bool)
-	late  *time.Timer // for the first of them
-	room  func()
-}
-
-func (s *Session) askedLocked() *asked {
-	if s.asked == nil {
-		s.asked = new(asked)
-	}
-	return s.asked
-}
-
 // Ping sends a ping at once and calls answer once, on another goroutine: true when the client answers, false when it has
 // not within the time, which ends the session as a ping timeout, or when the session has ended. A client of revision 3
 // or of a stream cannot be asked; it counts as silent.
@@ -233,53 +174,26 @@ func (s *Session) Ping(within time.Duration, answer func(alive bool)) {
 		go answer(false)
 		return
 	}
-	a := s.askedLocked()
-	a.pongs = append(a.pongs, answer)
-	if a.late == nil {
-		a.late = time.AfterFunc(within, s.silent)
+	if s.asked == nil {
+		a := new(asked)
+		a.late = time.AfterFunc(within, func() { s.silent(a) })
+		s.asked = a
 	}
+	s.asked.pongs = append(s.asked.pongs, answer)
 	s.sendPingLocked(s.server.now())
 }
 
-// silent ends a session whose client has not answered Ping.
-func (s *Session) silent() {
+// silent ends a session whose client has not answered these calls of Ping.
+func (s *Session) silent(a *asked) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.asked != nil && len(s.asked.pongs) > 0 {
+	if s.asked == a {
 		s.cutLocked(PingTimeout, errSilent)
 	}
 }
 
 // answeredLocked notifies the callers of Ping that the client lives.
 func (s *Session) answeredLocked() { s.notifyLocked(true) }
-
-// unansweredLocked notifies the callers of Ping and AwaitRoom that the session has ended.
-func (s *Session) unansweredLocked() {
-	s.notifyLocked(false)
-	if s.asked != nil && s.asked.room != nil {
-		go s.asked.room()
-	}
-	s.asked = nil
-}
-
-func (s *Session) notifyLocked(alive bool) {
-	a := s.asked
-	if a == nil || len(a.pongs) == 0 {
-		return
-	}
-	a.late.Stop()
-	for _, answer := range a.pongs {
-		go answer(alive)
-	}
-	a.pongs, a.late = nil, nil
-	s.forgetAskedLocked()
-}
-
-func (s *Session) forgetAskedLocked() {
-	if s.asked != nil && len(s.asked.pongs) == 0 && s.asked.room == nil {
-		s.asked = nil
-	}
-}
 
 // Proof is when the last ping was queued that the client has answered for certain: it has received all that was sent
 // before. It is zero when there is none.

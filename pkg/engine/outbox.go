@@ -83,6 +83,25 @@ func (s *Session) kickLocked() {
 	}
 }
 
+// answerLocked gives the GET in the seat a batch to write, and with it the lease.
+func (s *Session) answerLocked(batch []*frame.Frame) {
+	s.lease = leasePoll
+	s.polling.seats.Answer(batch)
+}
+
+// answerFinalLocked gives the GET in the seat what is queued and the end of the session.
+func (s *Session) answerFinalLocked() {
+	batch, _ := s.outbox.Take()
+	switch {
+	case !s.toReturnLocked():
+		batch = append(batch, frame.Noop, frame.Close)
+	case len(batch) == 0:
+		batch = append(batch, frame.Noop)
+	}
+	s.polling.seats.AnswerFinal(batch)
+	s.endLocked(s.reason, errClosed)
+}
+
 func (s *Session) kick() {
 	s.mu.Lock()
 	s.kickLocked()
@@ -94,14 +113,6 @@ func (s *Session) landLocked(batch []*frame.Frame) {
 	s.server.outboxes.Add(-s.outbox.Land(batch))
 	s.progressedLocked()
 	s.roomLocked()
-}
-
-// dropOutboxLocked drops what waits. A batch that is being written is no longer counted.
-func (s *Session) dropOutboxLocked() {
-	waiting, bytes := s.outbox.Drop()
-	s.server.dropped(dropEnded, frame.Messages(waiting))
-	s.server.outboxes.Add(-bytes)
-	s.slow = nil
 }
 
 // flushLink is the session's place among those that are to be flushed.
@@ -160,13 +171,6 @@ func (s *Session) flush(w *wsconn.Writer) {
 // slowAfter is how long a client may make no progress while more than Config.Outbox waits for it.
 const slowAfter = 5 * time.Second
 
-// slowness watches a client for which more than Config.Outbox waits: one that takes it is only behind, however fast more
-// comes. Session.mu guards it.
-type slowness struct {
-	progress time.Duration // when the client was last seen to take something
-	acked    uint64        // bytes that its kernel had acknowledged then; 0 where that is unknown
-}
-
 // watchLocked begins to watch the client. The session's timer looks after slowAfter.
 func (s *Session) watchLocked() {
 	if s.slow != nil {
@@ -218,7 +222,7 @@ func (s *Session) AwaitRoom(bytes int, f func()) bool {
 		return true
 	}
 	if f != nil {
-		s.askedLocked().room = f
+		s.room = f
 	}
 	return false
 }
@@ -228,9 +232,8 @@ func (h *host) smallOutbox() int { return min(volatileBytes, h.config.Outbox/2) 
 
 // roomLocked calls the func given to AwaitRoom if what was in flight has been written and little waits.
 func (s *Session) roomLocked() {
-	if s.asked != nil && s.asked.room != nil && s.outbox.Bytes() <= s.server.smallOutbox()/2 {
-		go s.asked.room()
-		s.asked.room = nil
-		s.forgetAskedLocked()
+	if s.room != nil && s.outbox.Bytes() <= s.server.smallOutbox()/2 {
+		go s.room()
+		s.room = nil
 	}
 }

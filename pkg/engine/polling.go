@@ -10,27 +10,6 @@ import (
 	"github.com/carillon-io/carillon/internal/polling"
 )
 
-// longPolling is the part of a session that only its polling transport uses.
-type longPolling struct {
-	// Static after construction.
-	stream   bool   // one GET takes all answers, see plain.go
-	jsonp    bool   // answers are JavaScript calls
-	callback string // the index of the function they call
-
-	// Session.mu guards the following.
-	seats    polling.Seats
-	posting  *polling.Post // a POST arriving or being delivered
-	upgrade  *upgrade      // a WebSocket that wants to become the transport
-	lastPoll time.Duration // when a GET last sat or was answered
-}
-
-// cutPost cuts a POST whose body is still arriving. It may be called only while the handler runs.
-func (p *longPolling) cutPost() {
-	if p != nil {
-		p.posting.Cut()
-	}
-}
-
 // verdict is what a GET or POST meets.
 type verdict int
 
@@ -153,25 +132,6 @@ func (s *Session) leaveSeat(g *polling.Get) bool {
 	return true
 }
 
-// answerLocked gives the GET in the seat a batch to write, and with it the lease.
-func (s *Session) answerLocked(batch []*frame.Frame) {
-	s.lease = leasePoll
-	s.polling.seats.Answer(batch)
-}
-
-// answerFinalLocked gives the GET in the seat what is queued and the end of the session.
-func (s *Session) answerFinalLocked() {
-	batch, _ := s.outbox.Take()
-	switch {
-	case !s.toReturnLocked():
-		batch = append(batch, frame.Noop, frame.Close)
-	case len(batch) == 0:
-		batch = append(batch, frame.Noop)
-	}
-	s.polling.seats.AnswerFinal(batch)
-	s.endLocked(s.reason, errClosed)
-}
-
 // pollDone gives the lease back. A batch that could not be written is lost with the session: part of it may have
 // arrived.
 func (s *Session) pollDone(g *polling.Get, err error) {
@@ -274,10 +234,6 @@ func (s *Session) deliverPost(p *polling.Post, body []byte) bool {
 	}
 	return true
 }
-
-// streams reports whether the session is an event stream: a GET whose answer is written piece by piece. Between two pieces
-// the GET waits in the seat like that of any polling session.
-func (s *Session) streams() bool { return s.polling != nil && s.polling.stream }
 
 // release answers a GET that waits with a noop.
 func (s *Session) release() {

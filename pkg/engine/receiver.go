@@ -1,33 +1,28 @@
 package engine
 
 import (
-	"fmt"
-	"runtime/debug"
-
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
-	"go.uber.org/zap"
 )
 
-// Handler opens sessions.
-type Handler interface {
-	// Open is called once for each session, before its first message; the handshake has been answered or is about to
-	// be. It may call Send and Close on the session. It must not block, and must not return nil.
-	Open(s *Session) Receiver
-}
+// A panic of the application's code ends the one session, not the process: it is counted and logged, see recovered in end.go.
 
-// Receiver receives what one session's client sends. Calls for one session never overlap.
-type Receiver interface {
-	// Message hands over one message. data is valid until Message returns. While it blocks, nothing more is read from
-	// this client, whose silence is not held against it; but a client of revision 3, which is not answered either, leaves
-	// after the two intervals of the heartbeat.
-	Message(data []byte, binary bool)
-	// Closed is called once, after the last Message, never from inside Send or Close.
-	Closed(reason CloseReason)
+// open makes a session known and has h open it; false when the server has been closed. For a WebSocket handshake
+// the caller has set socket and queued the open packet.
+func (s *Session) open(h Handler) bool {
+	s.inbound.Lock()
+	defer s.inbound.Unlock()
+	if !s.server.table.put(s.id, s, func() { s.server.opened(s.transportLocked(), s.socket != nil) }) {
+		return false
+	}
+	s.mu.Lock()
+	if s.state == stateOpen {
+		s.startHeartbeatLocked()
+	}
+	s.mu.Unlock()
+	s.callOpen(h)
+	return true
 }
-
-// All calls of the application's code are in this file. A panic in it ends the one session, not the process: it is counted
-// and logged.
 
 // callOpen makes the session known to its handler.
 func (s *Session) callOpen(h Handler) {
@@ -40,24 +35,6 @@ func (s *Session) callOpen(h Handler) {
 func (s *Session) callMessage(p eioproto.Packet) {
 	defer s.recovered()
 	s.receiver.Message(p.Data, p.Binary)
-}
-
-// callClosed calls Closed; the caller holds inbound.
-func (s *Session) callClosed() {
-	defer s.recovered()
-	s.receiver.Closed(s.reason)
-}
-
-// recovered turns a panic into the end of the session.
-func (s *Session) recovered() {
-	v := recover()
-	if v == nil {
-		return
-	}
-	s.server.metrics.panics.Inc()
-	s.server.config.Logger.Error("panic in a receiver",
-		zap.String("panic", fmt.Sprint(v)), zap.ByteString("stack", debug.Stack()))
-	s.end(ForcedClose, cause("the receiver panicked"))
 }
 
 // deaf stands in for the receiver of a handler that panicked instead of returning one.

@@ -9,23 +9,6 @@ import (
 	"go.uber.org/zap"
 )
 
-// Refusal is the answer to a request that is not served: over HTTP Status with {"code":Code,"message":Message}, on a
-// WebSocket upgrade Message as text, with 503 where that is the Status and else 400, as Node does.
-type Refusal struct {
-	Status     int
-	Code       int
-	Message    string
-	RetryAfter time.Duration // 0: none
-	Cause      string        // what was wrong in detail, for logs and OnRefusal: the client does not get it
-}
-
-// because returns the refusal with its cause.
-func (f *Refusal) because(cause string) *Refusal {
-	refusal := *f
-	refusal.Cause = cause
-	return &refusal
-}
-
 // The protocol's errors.
 var (
 	faultUnknownTransport = &Refusal{Status: http.StatusBadRequest, Code: 0, Message: "Transport unknown"}
@@ -41,16 +24,6 @@ var (
 	}
 	faultUnavailable = &Refusal{
 		Status: http.StatusServiceUnavailable, Code: 3, Message: "Server is shutting down", RetryAfter: time.Second,
-	}
-)
-
-// Refusals for want of room. Sessions take longer than a second to end, so a client is asked to wait longer than that.
-var (
-	faultTooMany = &Refusal{
-		Status: http.StatusServiceUnavailable, Code: 3, Message: "Too many connections", RetryAfter: 5 * time.Second,
-	}
-	faultTooManyOfAddress = &Refusal{
-		Status: http.StatusServiceUnavailable, Code: 3, Message: "Too many connections from this address", RetryAfter: 5 * time.Second,
 	}
 )
 

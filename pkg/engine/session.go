@@ -6,11 +6,31 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/alarm"
 	"github.com/carillon-io/carillon/internal/flush"
 	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/outbox"
+	"github.com/carillon-io/carillon/internal/polling"
 	"github.com/carillon-io/carillon/internal/wsconn"
+	"github.com/carillon-io/carillon/internal/wsframe"
 )
+
+// Handler opens sessions.
+type Handler interface {
+	// Open is called once for each session, before its first message; the handshake has been answered or is about to
+	// be. It may call Send and Close on the session. It must not block, and must not return nil.
+	Open(s *Session) Receiver
+}
+
+// Receiver receives what one session's client sends. Calls for one session never overlap.
+type Receiver interface {
+	// Message hands over one message. data is valid until Message returns. While it blocks, nothing more is read from
+	// this client, whose silence is not held against it; but a client of revision 3, which is not answered either, leaves
+	// after the two intervals of the heartbeat.
+	Message(data []byte, binary bool)
+	// Closed is called once, after the last Message, never from inside Send or Close.
+	Closed(reason CloseReason)
+}
 
 type state uint8
 
@@ -32,6 +52,8 @@ const (
 // Session is one client, whatever its transport. All methods are safe for concurrent use.
 //
 // A message is either in the outbox or with the one holder of the lease, so an upgrade can neither lose nor repeat it.
+//
+// All that mu guards is declared in this file; what happens to it stands in the files of its subjects.
 type Session struct {
 	// What each message for the client needs comes first, and together: of thousands of sessions none is in the processor's cache.
 
@@ -54,7 +76,8 @@ type Session struct {
 	closing   *closing     // of a WebSocket in stateClosing
 	reason    CloseReason
 	done      chan struct{} // of Done; nil until it is asked for
-	asked     *asked        // nil: neither Ping nor AwaitRoom waits for something
+	asked     *asked        // nil: no Ping waits for an answer
+	room      func()        // of AwaitRoom; nil: none waits
 	held      int           // bytes that count towards Limits.Inbound until the session ends
 
 	// inbound is held while Receiver is called: by the POST handler, the WebSocket reader or endTransport. It is taken with
@@ -71,6 +94,88 @@ type Session struct {
 	opened    time.Duration
 }
 
+// heartbeat is a session's one deadline and what it is for, see heartbeat.go. The deadline also serves a session that is closing,
+// and a closed one that is kept as a tombstone.
+type heartbeat struct {
+	due       time.Duration // since the server's epoch
+	armed     time.Duration // when alarms call; 0: they do not. Later than due never, earlier often
+	place     alarm.Place   // the alarms guard it
+	awaiting  bool          // a ping is unanswered
+	extended  bool          // and other traffic has extended the wait
+	blocked   bool          // Receiver.Message runs since blockedAt
+	suspended bool          // and a deadline passed meanwhile; revision 4 only
+	blockedAt time.Duration
+
+	unanswered uint8         // pings that are on their way; 255: it is not known how many
+	pinged     time.Duration // when the last of them was queued
+	proof      time.Duration // when the last ping was queued that is certainly answered
+}
+
+// asked are the callers of Ping that wait for an answer.
+type asked struct {
+	pongs []func(alive bool)
+	late  *time.Timer // for the first of them
+}
+
+// slowness watches a client for which more than Config.Outbox waits: one that makes progress is only behind, however fast
+// more comes.
+type slowness struct {
+	progress time.Duration // when the client last made progress
+	acked    uint64        // bytes that its kernel had acknowledged then; 0 where that is unknown
+}
+
+// longPolling is the part of a session that only its polling transport uses.
+type longPolling struct {
+	// Static after construction.
+	stream   bool   // one GET takes all answers, see plain.go
+	jsonp    bool   // answers are JavaScript calls
+	callback string // the index of the function they call
+
+	// Session.mu guards the following.
+	seats    polling.Seats
+	posting  *polling.Post // a POST arriving or being delivered
+	upgrade  *upgrade      // a WebSocket that wants to become the transport
+	lastPoll time.Duration // when a GET last sat or was answered
+}
+
+// cutPost cuts a POST whose body is still arriving. It may be called only while the handler runs.
+func (p *longPolling) cutPost() {
+	if p != nil {
+		p.posting.Cut()
+	}
+}
+
+// upgrade is a WebSocket that wants to become the transport of a polling session, see upgrade.go.
+type upgrade struct {
+	conn *wsconn.Conn
+
+	// Session.mu guards the following.
+	timeout *time.Timer
+	tick    *time.Timer
+	probed  bool        // 3probe was sent, or is about to be
+	away    CloseReason // SendAway was called with it after that; else empty. Static once the upgrade is over
+}
+
+func (u *upgrade) stopTimers() {
+	u.timeout.Stop()
+	if u.tick != nil {
+		u.tick.Stop()
+	}
+}
+
+// closing is what is known of a WebSocket session that closes and has still to deliver its outbox.
+type closing struct {
+	wsconn.Patience
+	farewell
+}
+
+// farewell is the last that a WebSocket's client receives.
+type farewell struct {
+	code    wsframe.CloseCode // 0: none
+	text    string
+	message *Frame // a message before the Close frame; nil: none
+}
+
 // init fills in a session that r opens.
 func (s *Session) init(server *host, c frame.Codec, r *http.Request) {
 	s.server = server
@@ -81,23 +186,6 @@ func (s *Session) init(server *host, c frame.Codec, r *http.Request) {
 	s.context = server.config.keptContext(r)
 	s.opened = server.now()
 	s.held = s.request.size()
-}
-
-// open makes a session known and has h open it; false when the server has been closed. For a WebSocket handshake
-// the caller has set socket and queued the open packet.
-func (s *Session) open(h Handler) bool {
-	s.inbound.Lock()
-	defer s.inbound.Unlock()
-	if !s.server.table.put(s.id, s, func() { s.server.opened(s.transportLocked(), s.socket != nil) }) {
-		return false
-	}
-	s.mu.Lock()
-	if s.state == stateOpen {
-		s.startHeartbeatLocked()
-	}
-	s.mu.Unlock()
-	s.callOpen(h)
-	return true
 }
 
 // ID is the session's id, twenty URL-safe characters: a secret between client and server.
@@ -168,4 +256,35 @@ func (c sessionContext) Err() error {
 		return context.Canceled
 	}
 	return nil
+}
+
+// streams reports whether the session is an event stream: a GET whose answer is written piece by piece. Between two pieces
+// the GET waits in the seat like that of any polling session.
+func (s *Session) streams() bool { return s.polling != nil && s.polling.stream }
+
+func (s *Session) alarmPlace() *alarm.Place { return &s.beat.place }
+
+// setDueLocked moves the deadline. The alarm is only touched when it would come too late; when it comes too early it is set
+// again, which saves a change for each pong.
+func (s *Session) setDueLocked(due time.Duration) {
+	s.beat.due = due
+	s.armLocked(due)
+}
+
+// armLocked has onTimer called at a time, or before it.
+func (s *Session) armLocked(at time.Duration) {
+	b := &s.beat
+	if b.armed != 0 && b.armed <= at {
+		return
+	}
+	b.armed = at
+	s.server.alarms.Set(s, at)
+}
+
+// disarmLocked gives the deadline up.
+func (s *Session) disarmLocked() {
+	if s.beat.armed != 0 {
+		s.server.alarms.Cancel(s)
+		s.beat.armed = 0
+	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
-// upgrade is a WebSocket that wants to become the transport of a polling session:
+// An upgrade makes a WebSocket the transport of a polling session:
 //
 //	client                    server
 //	  | WebSocket with sid →    |
@@ -18,37 +18,19 @@ import (
 //	  |                ← 3probe |
 //	  | 5 →                     |   the session's transport from here on
 //
-// It may write control frames, but takes nothing from the outbox before `5`.
+// Its WebSocket may write control frames, but takes nothing from the outbox before `5`.
 //
 // On 3probe a client stops polling and, when the GET that waits is answered, sends `5`. If its WebSocket breaks in between, and
 // the GET is answered all the same, official clients neither poll nor use the WebSocket again until their heartbeat runs out.
 // So a session whose probe has been answered is sent away after `5`; when that does not come, its GET is refused.
-type upgrade struct {
-	conn *wsconn.Conn
-
-	// Session.mu guards the following.
-	timeout *time.Timer
-	tick    *time.Timer
-	probed  bool        // 3probe was sent, or is about to be
-	away    CloseReason // SendAway was called with it after that; else empty. Static once the upgrade is over
-}
 
 const (
-	// upgradeGrace is how long a client that is sent away in the middle of its upgrade may take to finish it.
-	upgradeGrace = 1500 * time.Millisecond
 	// noopTick is how often an upgrade in progress ends a waiting GET.
 	noopTick = 100 * time.Millisecond
 	// justSat is the age up to which a GET that waits when `5` arrives counts as sent after it, on its own
 	// connection: a client that has sent `5` must find its polls refused.
 	justSat = 10 * time.Millisecond
 )
-
-func (u *upgrade) stopTimers() {
-	u.timeout.Stop()
-	if u.tick != nil {
-		u.tick.Stop()
-	}
-}
 
 // attach makes conn the candidate; nil when there is one already or the session does not poll.
 func (s *Session) attach(conn *wsconn.Conn) *upgrade {
@@ -90,11 +72,6 @@ func (s *Session) detach(u *upgrade) bool {
 	}
 	s.polling.upgrade = nil
 	return true
-}
-
-// pausedLocked reports whether the client may have stopped polling for an upgrade that is in progress.
-func (s *Session) pausedLocked() bool {
-	return s.polling != nil && s.polling.upgrade != nil && s.polling.upgrade.probed
 }
 
 // probeLimit is the longest message that a candidate may send before `5`.

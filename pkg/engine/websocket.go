@@ -106,7 +106,7 @@ func (o *owner) Farewell(code wsframe.CloseCode) []byte {
 	if code == 0 && s.silently() {
 		return nil
 	}
-	f := s.farewell(code)
+	f := s.chooseFarewell(code)
 	var frames []byte
 	if f.message != nil {
 		frames = append(frames, s.socket.Codec().Wire(f.message)...)
@@ -122,19 +122,6 @@ func plainPacket(m wsframe.Message) eioproto.Packet {
 	return eioproto.Packet{Type: eioproto.Message, Binary: m.Opcode == wsframe.Binary, Data: m.Data}
 }
 
-// closing is what is known of a WebSocket session that closes and has still to deliver its outbox.
-type closing struct {
-	wsconn.Patience
-	farewell
-}
-
-// farewell is the last that a WebSocket's client receives.
-type farewell struct {
-	code    wsframe.CloseCode // 0: none
-	text    string
-	message *Frame // a message before the Close frame; nil: none
-}
-
 // A Farewell is a Receiver of a plain WebSocket session that chooses the last that its client receives.
 type Farewell interface {
 	// Farewell returns the code and the text of the Close frame, and a message that goes before it, from NewPlainFrame, or
@@ -144,8 +131,8 @@ type Farewell interface {
 	Farewell(code int) (int, string, *Frame)
 }
 
-// farewell returns the last that the client receives; code is the Close frame's where nothing else was chosen.
-func (s *Session) farewell(code wsframe.CloseCode) farewell {
+// chooseFarewell returns the last that the client receives; code is the Close frame's where nothing else was chosen.
+func (s *Session) chooseFarewell(code wsframe.CloseCode) farewell {
 	s.mu.Lock()
 	if s.closing != nil && s.closing.code != 0 {
 		defer s.mu.Unlock()
@@ -168,21 +155,6 @@ func (s *Session) silently() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.toReturnLocked() && s.request.byOkHTTP() && !s.codec.Plain()
-}
-
-// closeSocketLocked begins to close a WebSocket session: what is queued and a Close frame have still to be written.
-func (s *Session) closeSocketLocked(f farewell) {
-	s.closing = &closing{wsconn.NewPatience(s.server.patience), f}
-	s.setDueLocked(s.server.now() + s.closing.Stall)
-}
-
-// extendClosingLocked gives a closing session more time if its client has made progress.
-func (s *Session) extendClosingLocked() bool {
-	left := s.closing.Left(s.socket)
-	if left > 0 {
-		s.setDueLocked(s.server.now() + left)
-	}
-	return left > 0
 }
 
 // A goroutine begins with 2 KiB of stack, which the runtime doubles when a call does not fit and copies frame by frame. Readers of
