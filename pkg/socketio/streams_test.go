@@ -17,6 +17,7 @@ import (
 	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
+	"github.com/carillon-io/carillon/pkg/emitter"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/test/redistest"
 )
@@ -99,7 +100,7 @@ func startStreams(t *testing.T, n int) *streaming {
 		c := new(cable)
 		client := goredis.NewClient(&goredis.Options{Addr: s.redis.Address, Dialer: c.dial})
 		t.Cleanup(func() { _ = client.Close() })
-		a, err := redis.New(client, redis.Config{Tag: "tag" + itoa(i), Streams: &redis.Streams{}})
+		a, err := redis.New(client, redis.Config{Tag: "tag" + itoa(i), Streams: &redis.Streams{ClassicEmitters: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -363,30 +364,63 @@ func TestStreams_WithoutAnOffsetFromTheBeginning(t *testing.T) {
 }
 
 func TestStreams_ABanWhileTheNodeIsDeadHolds(t *testing.T) {
-	for name, ban := range map[string]func(socketio.Emitter){
-		"published": func(e socketio.Emitter) { e.DisconnectSockets(false) },
-		"confirmed": func(e socketio.Emitter) {
-			_, _ = e.ConfirmDisconnect(t.Context(), false) // it says that the dead node is missing
+	type ban struct {
+		name, to, except string
+		holds            bool
+	}
+	of := func(e socketio.Emitter, b ban) socketio.Emitter {
+		if b.to != "" {
+			e = e.To(b.to)
+		}
+		return e.Except(b.except)
+	}
+	ways := map[string]func(*streaming, ban){
+		"published": func(s *streaming, b ban) { of(s.nodes[1].Of("/").Emitter, b).DisconnectSockets(false) },
+		"confirmed": func(s *streaming, b ban) {
+			_, _ = of(s.nodes[1].Of("/").Emitter, b).ConfirmDisconnect(s.Context(), false) // it says that the dead node is missing
 		},
+		"by a classic emitter": func(s *streaming, b ban) {
+			before := s.redis.Do("XLEN", "socket.io")
+			e := emitter.New(s.redis.NewClient(), emitter.Config{Namespace: "/"}).Except(b.except)
+			if b.to != "" {
+				e = e.In(b.to)
+			}
+			if err := e.DisconnectSockets(s.Context(), false); err != nil {
+				s.Fatal(err)
+			}
+			eventually(s, "the node that is left has put it into the stream", func() bool { return s.redis.Do("XLEN", "socket.io") != before })
+		},
+	}
+	for _, b := range []ban{
+		{"a room", "user:1", "user:2", true}, {"all but others", "", "user:2", true}, {"all but it", "", "user:1", false},
+		{"a room but it", "all", "user:1", false}, {"another room", "user:2", "user:3", false},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := startStreams(t, 2)
-			a, b := s.nodes[0].Of("/"), s.nodes[1].Of("/")
-			connected := sockets(a)
-			c := arrive(t, s.urls[0], "/")
-			if err := receive(t, connected).Join("user:1"); err != nil {
-				t.Fatal(err)
-			}
-			s.stored(c, "user:1")
-			s.cables[0].set(true)
-			ban(b.To("user:1"))
-			c.hangup()
-			c.url = s.urls[1]
-			c.back()
-			if got := c.read(); got != "41" {
-				t.Errorf("received %q instead of a DISCONNECT", got)
-			}
-		})
+		for way, disconnect := range ways {
+			t.Run(b.name+" "+way, func(t *testing.T) {
+				t.Parallel()
+				s := startStreams(t, 2)
+				connected := sockets(s.nodes[0].Of("/"))
+				s.nodes[1].Of("/")
+				c := arrive(t, s.urls[0], "/")
+				if err := receive(t, connected).Join("all", "user:1"); err != nil {
+					t.Fatal(err)
+				}
+				s.stored(c, "user:1")
+				s.cables[0].set(true)
+				disconnect(s, b)
+				c.hangup()
+				c.url = s.urls[1]
+				if recovered := c.back(); recovered == b.holds {
+					t.Errorf("recovered: %v", recovered)
+				}
+				if !b.holds {
+					return
+				}
+				if got := c.read(); got != "41" {
+					t.Errorf("received %q instead of a DISCONNECT", got)
+				}
+			})
+		}
 	}
 }
 

@@ -22,6 +22,9 @@ type classic struct {
 	// wide: with the interest in whole namespaces one pattern for each covers its channel and those of all rooms. Nothing
 	// that it covers is subscribed as well, or messages would come twice.
 	wide bool
+	// disconnected is called with each disconnect of another program, also of a socket that this node does not have; nil: nothing is.
+	// It must not block.
+	disconnected func(adapter.Disconnect)
 }
 
 func (d *classic) speech() *redisserver.Speech {
@@ -183,6 +186,9 @@ func (d *classic) receiveRequest(in redissub.Interest, p *redisconn.Push) rediss
 	a := d.inbox
 	nsp := in.Namespace
 	r, err := rediswire.DecodeRequest(nsp, p.Keep(), a.limits)
+	if c, ok := r.Command.(adapter.Disconnect); ok && err == nil && r.UID != a.config.NodeID && d.disconnected != nil {
+		d.disconnected(c)
+	}
 	switch {
 	case err != nil:
 		return a.refuse(nsp, err)

@@ -30,6 +30,17 @@ func (s *sessions) end(ctx context.Context, request string, c adapter.Disconnect
 	return nil
 }
 
+// endFor appends the entry of a disconnect that an emitter has published beside the stream, where no node that was killed is reached by
+// it, nor what is stored of its sockets. Every node that receives the disconnect does so: each of them may be killed before.
+func (s *sessions) endFor(c adapter.Disconnect) {
+	if !s.on {
+		return
+	}
+	if e, err := rediswire.NewStreamEnded(s.d.cluster.config.NodeID, "", c); err == nil { // it has been read a moment ago
+		s.d.append(&e, nil, nil)
+	}
+}
+
 // endings are how many sockets this node has disconnected because of entries whose questions have not come yet. The answer to
 // the question counts them; otherwise a socket would be missing from the sum whenever the entry is faster.
 type endings struct {

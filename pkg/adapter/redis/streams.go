@@ -46,7 +46,7 @@ func (a *Adapter) newStreams() (*streams, error) {
 	}
 	d.cluster = sharded{inbox: a.inbox, plain: true, ended: new(endings)}
 	if cfg.ClassicEmitters {
-		d.emitted = &classic{inbox: a.inbox}
+		d.emitted = &classic{inbox: a.inbox, disconnected: d.sessions.endFor}
 	}
 	for i := range cfg.Count {
 		name := cfg.Name
@@ -264,14 +264,17 @@ func (d *streams) carryOut(in redissub.Interest, p *redisconn.Push, at adapter.A
 
 // carryOutEnded is carryOut for a disconnect of stored sessions.
 func (d *streams) carryOutEnded(in redissub.Interest, p *redisconn.Push, at adapter.Arrival, m *rediswire.ClusterMessage) redisserver.Drop {
-	asked, ok := m.Query.(adapter.Perform)
-	if !ok {
+	c := m.Command
+	if asked, ok := m.Query.(adapter.Perform); ok {
+		c = asked.Command
+	}
+	if c == nil {
 		return droppedMalformed
 	}
 	a := d.cluster.inbox
 	a.delivering.Lock()
 	defer a.delivering.Unlock()
-	if sockets := d.deliver(in, p, at, asked.Command); sockets > 0 && m.UID != a.config.NodeID {
+	if sockets := d.deliver(in, p, at, c); sockets > 0 && m.ID != "" && m.UID != a.config.NodeID {
 		d.cluster.ended.add(m.UID, m.ID, sockets, p.At)
 	}
 	return redisserver.Accepted
