@@ -31,8 +31,10 @@ type Record struct {
 	// Probes are the channels of its own that the node is subscribed to for as long as it receives, one at each server that
 	// it receives from. A node that has not received any probe yet names none.
 	Probes []string `json:"probes,omitempty"`
-	Deaf   bool     `json:"deaf,omitempty"` // it has received none of its probes for a while
-	Left   bool     `json:"left,omitempty"` // it has left: this is its last record
+	// Streams names the streams that its commands go through; empty: they go through none.
+	Streams string `json:"streams,omitempty"`
+	Deaf    bool   `json:"deaf,omitempty"` // it has received none of its probes for a while
+	Left    bool   `json:"left,omitempty"` // it has left: this is its last record
 }
 
 func (r Record) encode() string {

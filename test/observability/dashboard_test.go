@@ -51,6 +51,8 @@ func loadDashboard(t *testing.T) dashboard {
 var empty = map[string]string{
 	"Time left to drain": "no node drains",
 	"Time of a move":     "no session moves, for recovery is off",
+	"Stored sessions":    "commands go through channels",
+	"Keeping sessions":   "commands go through channels",
 }
 
 // once are queries that only one of the two nodes has something to tell of, with the filter of its job.

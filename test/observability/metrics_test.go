@@ -55,6 +55,8 @@ var contract = map[string]promise{
 	}}},
 	"carillon_redis_resubscribes_total":   {dto.MetricType_COUNTER, nil},
 	"carillon_redis_stream_trimmed_total": {dto.MetricType_COUNTER, nil},
+	"carillon_redis_stream_lag_seconds":   {dto.MetricType_GAUGE, nil},
+	"carillon_redis_streams_differ":       {dto.MetricType_GAUGE, nil},
 	"carillon_redis_probe_seconds":        {dto.MetricType_HISTOGRAM, nil},
 	"carillon_python_up":                  {dto.MetricType_GAUGE, nil},
 	"carillon_python_messages_total":      {dto.MetricType_COUNTER, map[string][]string{"direction": {"in", "out"}}},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -77,6 +78,13 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 		return nil, err
 	}
 	if err := registerDeaf(cfg.Registry, func() bool { return a.State().Deaf }); err != nil {
+		return nil, fmt.Errorf("redis: register metrics: %w", err)
+	}
+	lag := func() time.Duration { return 0 }
+	if a.streams != nil {
+		lag = a.streams.lag
+	}
+	if err := registerLag(cfg.Registry, lag); err != nil {
 		return nil, fmt.Errorf("redis: register metrics: %w", err)
 	}
 	return a, nil

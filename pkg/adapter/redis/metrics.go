@@ -1,6 +1,8 @@
 package redis
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/carillon-io/carillon/internal/redispeers"
@@ -55,6 +57,7 @@ type metrics struct {
 	receivedDropped [receiveDrops]prometheus.Counter
 	resubscribes    prometheus.Counter
 	trimmed         prometheus.Counter
+	streamsDiffer   prometheus.Gauge
 	probe           prometheus.Histogram
 	nodes           prometheus.Gauge
 	tagConflicts    prometheus.Counter
@@ -108,6 +111,11 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Help: "Times that entries of a stream were trimmed, or lost by Redis, before this node had read them: its clients missed " +
 				"messages. Make the streams longer, or look at why the node falls behind.",
 		}),
+		streamsDiffer: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "carillon_redis_streams_differ",
+			Help: "1 while other servers of the cluster use other streams than this node, so that they miss what each other " +
+				"publishes. Give all of them the same name and number of streams.",
+		}),
 		probe: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "carillon_redis_probe_seconds",
 			Help: "Seconds that a message of this node to itself took through Redis, once a second. When it rises, Redis or the " +
@@ -141,7 +149,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	collectors := []prometheus.Collector{
-		m.up, messages, m.queued, publishDropped, receivedDropped, m.resubscribes, m.trimmed, m.probe,
+		m.up, messages, m.queued, publishDropped, receivedDropped, m.resubscribes, m.trimmed, m.streamsDiffer, m.probe,
 		m.nodes, m.tagConflicts, refused,
 	}
 	for _, c := range collectors {
@@ -176,6 +184,18 @@ func (m *metrics) ofStreams() redisstream.Metrics {
 		Reopened: m.resubscribes,
 		Trimmed:  m.trimmed,
 	}
+}
+
+// registerLag adds the gauge of how far behind a node reads.
+func registerLag(registry prometheus.Registerer, lag func() time.Duration) error {
+	if registry == nil {
+		return nil
+	}
+	return registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "carillon_redis_stream_lag_seconds",
+		Help: "Seconds since this node had last read its streams to their ends; about 1 at most while it keeps up, 0 without " +
+			"streams. Its clients receive everything that much later, and what is trimmed meanwhile not at all.",
+	}, func() float64 { return lag().Seconds() }))
 }
 
 // registerDeaf adds the gauge that asks for the adapter's state with each scrape.

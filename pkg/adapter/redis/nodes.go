@@ -72,8 +72,13 @@ func (a *Adapter) describe() redispeers.Record {
 	if a.config.PeerAddress != nil {
 		address = a.config.PeerAddress()
 	}
+	streams := ""
+	if a.streams != nil {
+		streams = a.config.Streams.streamsName()
+	}
 	return redispeers.Record{
 		ID:      a.config.NodeID,
+		Streams: streams,
 		Tags:    a.tags.all(),
 		Address: address,
 		Version: a.config.Version,

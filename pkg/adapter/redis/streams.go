@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/internal/redispeers"
 	"github.com/carillon-io/carillon/internal/redisqueue"
 	"github.com/carillon-io/carillon/internal/redisserver"
 	"github.com/carillon-io/carillon/internal/redisstream"
@@ -31,6 +32,8 @@ type streams struct {
 	cluster sharded
 	emitted *classic // what classic emitters publish; nil: they are not listened to
 	logs    []*redisstream.Stream
+	agree   agreement
+	alive   func() []redispeers.Record // of the other nodes
 	byName  map[string]*redisstream.Stream
 }
 
@@ -39,7 +42,8 @@ var _ dialect = (*streams)(nil)
 // newStreams makes the dialect and its streams; sources leads to the master of a stream.
 func (a *Adapter) newStreams() (*streams, error) {
 	cfg := a.config.Streams
-	d := &streams{client: a.client, byName: make(map[string]*redisstream.Stream)}
+	d := &streams{client: a.client, byName: make(map[string]*redisstream.Stream), alive: a.peers.Alive}
+	d.agree.d = d
 	var err error
 	if d.sessions, err = a.newSessions(d); err != nil {
 		return nil, err
@@ -60,7 +64,7 @@ func (a *Adapter) newStreams() (*streams, error) {
 		var log *redisstream.Stream
 		log = redisstream.New(&redisstream.Config{
 			Name: name, Node: a.config.NodeID, Source: source, MaxLength: cfg.MaxLength, Queue: redisqueue.Limits(a.config.Queue),
-			MaxValue: a.config.MaxMessage, Fields: streamFields, Receive: d.receiveEntry, Missed: func() { d.missed(log) }, Logger: a.log, Refusals: a.refusals,
+			MaxValue: a.config.MaxMessage, Fields: streamFields, Receive: func(e redisconn.Entry, kept any) { d.receiveEntry(log, e, kept) }, Missed: func() { d.missed(log) }, Logger: a.log, Refusals: a.refusals,
 			Metrics: a.metrics.ofStreams(), Changed: a.showConnected,
 		})
 		d.logs, d.byName[name] = append(d.logs, log), log
@@ -198,13 +202,13 @@ func (d *streams) receive(in redissub.Interest, p *redisconn.Push) redisserver.D
 
 // receiveEntry takes what comes through a stream. A question, as the emitter for streams writes server-side emits, is as good
 // there as on a channel.
-func (d *streams) receiveEntry(e redisconn.Entry, kept any) {
-	if drop := d.takeIn(&e, kept); drop != redisserver.Accepted {
+func (d *streams) receiveEntry(log *redisstream.Stream, e redisconn.Entry, kept any) {
+	if drop := d.takeIn(log, &e, kept); drop != redisserver.Accepted {
 		d.cluster.metrics.receivedDropped[drop].Inc()
 	}
 }
 
-func (d *streams) takeIn(e *redisconn.Entry, kept any) redisserver.Drop {
+func (d *streams) takeIn(log *redisstream.Stream, e *redisconn.Entry, kept any) redisserver.Drop {
 	a := d.cluster.inbox
 	entry := rediswire.StreamEntry{
 		UID: string(e.Values[fieldUID]), Namespace: string(e.Values[fieldNamespace]), Type: string(e.Values[fieldType]),
@@ -220,6 +224,9 @@ func (d *streams) takeIn(e *redisconn.Entry, kept any) redisserver.Drop {
 		return droppedOwn
 	case !a.namespaces.isOpen(entry.Namespace):
 		return droppedNoMember
+	}
+	if d.log(entry.Namespace) != log && len(d.logs) > 1 {
+		d.agree.misplaced.Store(true)
 	}
 	if entry.Type == rediswire.StreamTaken {
 		return d.sessions.receiveTaken(entry.Data)
@@ -321,9 +328,18 @@ func (d *streams) run(ctx context.Context, group interface{ Go(func()) }) {
 	for _, log := range d.logs {
 		group.Go(func() { log.Run(ctx) })
 	}
+	group.Go(func() { d.agree.run(ctx) })
 	if d.sessions.on {
 		group.Go(func() { d.sessions.Run(ctx) })
 	}
+}
+
+// lag is how long ago the worst stream was read to its end.
+func (d *streams) lag() (lag time.Duration) {
+	for _, log := range d.logs {
+		lag = max(lag, log.Lag())
+	}
+	return lag
 }
 
 // state is that of the worst stream.
