@@ -283,21 +283,11 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // writeNow writes what the kernel has room for, perhaps nothing.
 func writeNow(descriptor uintptr, p []byte) (int, error) {
-	n, err := IgnoringInterrupts(unix.Write, descriptor, p)
+	n, err := Write(descriptor, p)
 	if errors.Is(err, unix.EAGAIN) {
 		err = nil
 	}
-	return max(n, 0), err
-}
-
-// IgnoringInterrupts makes a system call that moves bytes.
-func IgnoringInterrupts(do func(int, []byte) (int, error), descriptor uintptr, p []byte) (int, error) {
-	for {
-		n, err := do(int(descriptor), p)
-		if !errors.Is(err, unix.EINTR) {
-			return n, err
-		}
-	}
+	return n, err
 }
 
 // SetDeadline is SetReadDeadline and SetWriteDeadline.

@@ -102,7 +102,7 @@ func (r *Records) readNow(p []byte) (int, error) {
 		return 0, err
 	}
 	defer r.end(true)
-	n, err := IgnoringInterrupts(unix.Read, descriptor, p)
+	n, err := Read(descriptor, p)
 	switch {
 	case n > 0:
 		return n, nil

@@ -47,8 +47,8 @@ func (r *readCall) tryRead(descriptor uintptr) (done bool) {
 // fillNow is one read that does not wait.
 func (c *Conn) fillNow(descriptor uintptr) error {
 	p := c.in.Space()
-	n, err := idle.IgnoringInterrupts(syscall.Read, descriptor, p)
-	c.in.Filled(max(n, 0))
+	n, err := idle.Read(descriptor, p)
+	c.in.Filled(n)
 	switch {
 	case n > 0:
 		if c.run != nil {
@@ -151,10 +151,10 @@ func (w *writeCall) tryWrite(descriptor uintptr) (done bool) {
 		p, n, err := w.rest, 0, error(nil)
 		if w.gathers() {
 			buffer := chunks.Get().(*[Chunk]byte)
-			n, err = idle.IgnoringInterrupts(syscall.Write, descriptor, w.gather(buffer))
+			n, err = idle.Write(descriptor, w.gather(buffer))
 			chunks.Put(buffer)
 		} else {
-			n, err = idle.IgnoringInterrupts(syscall.Write, descriptor, p)
+			n, err = idle.Write(descriptor, p)
 		}
 		if n > 0 {
 			w.skip(n)
