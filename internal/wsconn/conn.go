@@ -28,7 +28,7 @@ import (
 
 // Owner is the session that a Conn carries. Its methods must not block, Receive aside.
 type Owner interface {
-	// Resume calls Serve on a goroutine of its own: the Conn was parked and is to be read from. A lock of the Conn is held.
+	// Resume calls Serve on a goroutine of its own: the Conn is to be read from. A lock of the Conn may be held.
 	Resume()
 	// Receive handles one message, valid until it returns; of a plain session also a pong. It reports whether the session
 	// goes on. While it blocks nothing more is read.

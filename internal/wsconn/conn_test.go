@@ -64,15 +64,13 @@ func (e *echo) Farewell(code wsframe.CloseCode) []byte {
 }
 
 // start returns a server, and the client's end of a WebSocket to it with what was read from it.
-func start(t *testing.T, config Config) (*server, net.Conn, *bufio.Reader, *echo) {
+func start(t *testing.T) (*server, net.Conn, *bufio.Reader, *echo) {
 	t.Helper()
 	s := &server{t: t, owners: make(chan *echo, 1)}
-	config.MaxPayload = 1 << 20
-	config.Inbound = func(bytes int) { s.counted.Add(int64(bytes)) }
-	config.Outbound = func(int) {}
-	config.Spawn = s.running.Go
-	config.Logger = zap.NewNop()
-	s.acceptor = NewAcceptor(config)
+	s.acceptor = NewAcceptor(Config{
+		MaxPayload: 1 << 20, Inbound: func(bytes int) { s.counted.Add(int64(bytes)) }, Outbound: func(int) {},
+		Spawn: s.running.Go, Logger: zap.NewNop(),
+	})
 	listening := httptest.NewServer(s)
 	client, err := net.Dial("tcp", listening.Listener.Addr().String())
 	if err != nil {
@@ -129,6 +127,14 @@ func expect(t *testing.T, r io.Reader, want string) {
 	}
 }
 
+// wantEnded waits for the end of the connection, whatever Serve ended with.
+func (e *echo) wantEnded(t *testing.T) {
+	t.Helper()
+	if err := <-e.ended; err == nil {
+		t.Error("ended without an error")
+	}
+}
+
 func (e *echo) eventuallyParked(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -142,7 +148,7 @@ func (e *echo) eventuallyParked(t *testing.T) {
 }
 
 func TestConn_IsReadFromWheneverSomethingArrives(t *testing.T) {
-	_, client, r, e := start(t, Config{})
+	_, client, r, e := start(t)
 	for range 2 * Busy { // parked between messages, then by a reader that stays
 		send(t, client, masked(0x81, "hello"))
 		expect(t, r, "\x81\x05hello")
@@ -157,7 +163,7 @@ func TestConn_IsReadFromWheneverSomethingArrives(t *testing.T) {
 }
 
 func TestConn_ParkedIsEndedGently(t *testing.T) {
-	_, client, r, e := start(t, Config{})
+	_, client, r, e := start(t)
 	send(t, client, masked(0x81, "hello"))
 	expect(t, r, "\x81\x05hello")
 	e.eventuallyParked(t)
@@ -168,14 +174,14 @@ func TestConn_ParkedIsEndedGently(t *testing.T) {
 	}
 	send(t, client, masked(0x81, "too late"))
 	_ = client.Close()
-	<-e.ended
+	e.wantEnded(t)
 	if !e.conn.CloseFrameWritten() || e.conn.MayQueue() {
 		t.Error("the Close frame has not been noted")
 	}
 }
 
 func TestConn_ParkedIsCut(t *testing.T) {
-	_, client, r, e := start(t, Config{})
+	_, client, r, e := start(t)
 	send(t, client, masked(0x81, "hello"))
 	expect(t, r, "\x81\x05hello")
 	e.eventuallyParked(t)
@@ -183,7 +189,7 @@ func TestConn_ParkedIsCut(t *testing.T) {
 	if b, err := r.ReadByte(); err == nil {
 		t.Errorf("read %#x, want no Close frame", b)
 	}
-	<-e.ended
+	e.wantEnded(t)
 }
 
 func TestConn_WhatASessionRefusesIsClosedBehindWhatWasSaid(t *testing.T) {
@@ -196,17 +202,17 @@ func TestConn_WhatASessionRefusesIsClosedBehindWhatWasSaid(t *testing.T) {
 		"text that is not UTF-8":          {masked(0x81, "\xff"), "\x88\x02\x03\xef"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, client, r, e := start(t, Config{})
+			_, client, r, e := start(t)
 			send(t, client, masked(0x81, "hello"), c.sent)
 			expect(t, r, "\x81\x05hello"+c.want)
 			_ = client.Close()
-			<-e.ended
+			e.wantEnded(t)
 		})
 	}
 }
 
 func TestConn_CountsAMessageOfWhichAPartHasArrived(t *testing.T) {
-	s, client, r, e := start(t, Config{})
+	s, client, r, e := start(t)
 	send(t, client, masked(0x01, "a part"))
 	for limit := time.Now().Add(guard); e.conn.Held() == 0; runtime.Gosched() {
 		if time.Now().After(limit) {

@@ -21,29 +21,36 @@ var (
 // reader goes on: the caller does nothing more with the Conn then. After an error, which is ErrEnded, an error of the
 // connection, or one of package wsframe, the caller calls Linger.
 func (c *Conn) Serve() error {
+	if c.socket == nil {
+		return c.serveWaiting()
+	}
 	for {
-		var err error
+		err := c.readAll()
 		switch {
-		case c.socket == nil:
-			if err = c.readMessage(); err == nil && c.frequent == 0 {
-				// Handling a message has grown the stack, which would not shrink again.
-				c.owner.Resume()
+		case errors.Is(err, errIdle):
+			if c.park() {
 				return nil
 			}
-		default:
-			err = c.readAll()
-			switch {
-			case errors.Is(err, errIdle):
-				if c.park() {
-					return nil
-				}
-				err = c.readMessage() // parking failed: the reader waits
-			case errors.Is(err, os.ErrDeadlineExceeded) && c.goOn():
-				err = nil
-			}
+			err = c.readMessage() // parking failed: the reader waits
+		case errors.Is(err, os.ErrDeadlineExceeded) && c.goOn():
+			err = nil
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// serveWaiting is Serve for a connection without a descriptor, whose reader waits.
+func (c *Conn) serveWaiting() error {
+	for {
+		if err := c.readMessage(); err != nil {
+			return err
+		}
+		if c.frequent == 0 {
+			// Handling a message has grown the stack, which would not shrink again.
+			c.owner.Resume()
+			return nil
 		}
 	}
 }
