@@ -35,7 +35,7 @@ type Refusal struct {
 	Why    string // for the log
 	// Kicked: a command ended the session while the client was away, and the client is to be told.
 	Kicked bool
-	// Again: it is not known yet whether the session is another node's. The client is to try again, with the session.
+	// Again: the session stands, or may, and cannot be had at the moment. The client is to try again, with the session.
 	Again bool
 }
 
@@ -46,9 +46,10 @@ var (
 	RefusedUnknown = &Refusal{Result: Unknown, Why: "this node has never had the session, nor has any that is alive"}
 	refusedKicked  = &Refusal{Result: Refused, Why: "the socket was disconnected by a command meanwhile", Kicked: true}
 	refusedMoving  = &Refusal{Result: Refused, Why: "the session may be another node's, which cannot be found out now", Again: true}
+	refusedHeld    = &Refusal{Result: Refused, Why: "the session's connection has ended, and has not let go of it yet", Again: true}
 	refusedAlive   = &Refusal{Result: Refused, Why: "the session's connection answers a ping"}
 	// RefusedLate is for a claim that came to nothing by the moment.
-	RefusedLate      = &Refusal{Result: Refused, Why: "a later claim was preferred, or the client left"}
+	RefusedLate      = &Refusal{Result: Refused, Why: "a later claim was preferred, or the client left", Again: true}
 	refusedTruncated = &Refusal{Result: Truncated, Why: "the log, or the journal of rooms, does not reach back to what the client received last"}
 	refusedSpoilt    = &Refusal{Result: Truncated, Why: "what the client names is no offset, and events were sent to it since its last pong"}
 	// RefusedUnreached is for a session of a node that is alive and cannot be reached.
@@ -113,7 +114,10 @@ func (l *Log) Claim(ctx context.Context, c Claim, by Holder, own string) (*Sessi
 		let := s.let
 		l.mu.Unlock()
 
-		if alive(ctx, rival) {
+		switch alive, ok := alive(ctx, rival); {
+		case !ok:
+			return nil, RefusedLate
+		case alive:
 			return nil, refusedAlive
 		}
 		s.Release(rival) // if it only claimed it; else it lets go as its connection ends
@@ -125,7 +129,7 @@ func (l *Log) Claim(ctx context.Context, c Claim, by Holder, own string) (*Sessi
 			if s.isLeaving() {
 				return nil, refusedMoving
 			}
-			return nil, refusedAlive
+			return nil, refusedHeld
 		case <-ctx.Done():
 			late.Stop()
 			return nil, RefusedLate
@@ -139,15 +143,15 @@ func (s *Session) isLeaving() bool {
 	return s.leaving
 }
 
-// alive asks a connection for a sign of life. It is over when ctx ends.
-func alive(ctx context.Context, h Holder) bool {
+// alive asks a connection for a sign of life; ok is false where ctx ended before the answer.
+func alive(ctx context.Context, h Holder) (alive, ok bool) {
 	answer := make(chan bool, 1)
 	h.Alive(patience, func(alive bool) { answer <- alive })
 	select {
 	case alive := <-answer:
-		return alive
+		return alive, true
 	case <-ctx.Done():
-		return true
+		return false, false
 	}
 }
 

@@ -226,10 +226,18 @@ func TestClaim_OfAConnectionThatDoesNotAnswer(t *testing.T) {
 		if got := claim(l, "own1", "", newLine("r")); got != "refused" {
 			t.Errorf("a claim of a session whose connection answers: %s", got)
 		}
-		// One whose connection never lets go is not waited for.
+		// One whose connection does not let go in time is its client's all the same, which tries again.
 		c.silent, c.ended = true, nil
-		if got := claim(l, "own1", "", newLine("r")); got != "refused" {
-			t.Errorf("a claim of a session that is not let go: %s", got)
+		_, refused := l.Claim(t.Context(), recovery.Claim{PID: "own1"}, newLine("r"), "own")
+		if refused == nil || !refused.Again {
+			t.Errorf("a claim of a session that is not let go: %+v", refused)
+		}
+		// Nor is it another's because the claimant has left.
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second/2, cancel)
+		_, refused = l.Claim(ctx, recovery.Claim{PID: "own1"}, newLine("r"), "own")
+		if refused == nil || !refused.Again {
+			t.Errorf("a claim that ended while the connection was asked: %+v", refused)
 		}
 	})
 }
