@@ -23,6 +23,8 @@ type Handed struct {
 	Kicked bool
 	Away   time.Duration // for how long it has been absent
 	Offset string        // that its client has received last, where it is known: it has received none of Events
+
+	log *Log // that hands it over; nil at the new node
 }
 
 // Depart begins the departure of a session that by claims; false: the claim is void by now.
@@ -76,7 +78,7 @@ func (d *Departure) Handed(held []string) (h Handed, missing []string, complete 
 		return h, nil, false
 	}
 	at := &d.cut.Session
-	h = Handed{Events: at.Events, Kicked: at.Kicked, Away: time.Duration(l.store.now() - s.since)}
+	h = Handed{Events: at.Events, Kicked: at.Kicked, Away: time.Duration(l.store.now() - s.since), log: l}
 	for name := range at.Rooms {
 		h.Rooms = append(h.Rooms, name)
 	}

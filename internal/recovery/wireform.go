@@ -39,7 +39,7 @@ func (h *Handed) WriteEvents(w *bufio.Writer) error {
 			kind = bareEvent
 		}
 		_ = w.WriteByte(kind)
-		_, _ = w.WriteString(e.offset)
+		_, _ = w.WriteString(h.offset(e))
 		data(e.event.Args.JSON)
 		number(len(e.event.Args.Attachments))
 		for _, a := range e.event.Args.Attachments {
@@ -48,6 +48,14 @@ func (h *Handed) WriteEvents(w *bufio.Writer) error {
 	}
 	_ = w.WriteByte(lastEvent)
 	return w.Flush()
+}
+
+// offset is an event's as the cluster knows it: it may have got its place before this node learnt with which key others sign.
+func (h *Handed) offset(e *entry) string {
+	if h.log != nil && e.log == h.log.id {
+		return h.log.store.offset(e.log, e.place)
+	}
+	return e.offset
 }
 
 // Size is the memory that the events take on the node that reads them.

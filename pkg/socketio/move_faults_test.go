@@ -76,3 +76,18 @@ func TestMove_ADisconnectIsToldWhereverTheSessionHasBeen(t *testing.T) {
 	c.dialAny(t, s.urls[2])
 	c.expect("41")
 }
+
+// TestMove_OfWhatCameBeforeTheKeyOfTheCluster: the servers agree on a key only after the client has missed something.
+func TestMove_OfWhatCameBeforeTheKeyOfTheCluster(t *testing.T) {
+	s := inMemory(t, 2, func(cfg *socketio.Config) { cfg.Recovery.Key = nil })
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	for _, n := range s.nodes {
+		n.SetRecoveryKey([32]byte{7})
+	}
+	c.url = s.urls[1]
+	if !c.back() {
+		t.Fatal("not recovered")
+	}
+	c.expectEvents(`["2"]`)
+}
