@@ -46,7 +46,7 @@ func (s *Socket) findKept(ctx context.Context, log *recovery.Log, claim recovery
 		}
 		// Another server has taken it while the claim waited here.
 	}
-	return nil, false, refused, nil
+	return nil, false, nil, ErrClose // it is somewhere
 }
 
 // fetchKept makes what is stored of a session an absent one of this node, where it is another server's. Claims of
@@ -59,7 +59,7 @@ func (s *Socket) fetchKept(ctx context.Context, log *recovery.Log, claim recover
 ) {
 	ctx, cancel := context.WithTimeout(ctx, s.io.cfg.Recovery.MoveTimeout)
 	defer cancel()
-	done, err := s.io.moves.arrive(ctx, s.nsp.name, claim.PID)
+	_, done, err := s.io.moves.arrive(ctx, s.nsp.name, claim.PID, nil)
 	if err != nil {
 		return false, false, nil, err
 	}

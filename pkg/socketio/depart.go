@@ -37,6 +37,8 @@ func (io *Server) ServePeer(w http.ResponseWriter, r *http.Request, call string,
 		err = servePeer(out, r, body, io.departed)
 	case call == callAdopt:
 		err = servePeer(out, r, body, io.adopt)
+	case call == callAlive:
+		err = servePeer(out, r, body, io.alive)
 	default:
 		err = errNoRecovery
 	}
@@ -78,6 +80,7 @@ type departing struct {
 	session *recovery.Session
 	entry   string // in the registry, as this node has it, or the peer found it
 	peer    string // the tag of the node that fetches it; empty: it did not say so
+	claim   string // names the claim there
 	stop    func() // of the hub's Follow
 	held    *Namespace
 
@@ -100,16 +103,16 @@ func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveA
 	if n == nil {
 		return reserveAnswer{Refused: recovery.Unknown.String(), Why: "the node does not have the namespace"}, nil
 	}
-	arrived, err := io.moves.arrive(ctx, request.Namespace, request.PID) // it may be entered as this node's, and not be here yet
+	_, arrived, err := io.moves.arrive(ctx, request.Namespace, request.PID, nil) // it may be entered as this node's, and not be here yet
 	if err != nil {
 		io.release(n)
 		return reserveAnswer{}, fmt.Errorf("socketio: wait for a session that arrives: %w", err)
 	}
 	arrived()
-	d := &departing{nsp: n, token: rand.Text(), entry: request.Entry, peer: request.By, held: n}
+	d := &departing{nsp: n, token: rand.Text(), entry: request.Entry, peer: request.By, claim: request.Claim, held: n}
 	d.mu.Lock() // once the claim counts, a later one may end it at any time, which waits for the rest
 	defer d.mu.Unlock()
-	session, refused := d.claim(ctx, request)
+	session, refused := d.reserve(ctx, request)
 	if refused != nil {
 		d.over = true
 		io.release(n)
@@ -135,7 +138,7 @@ func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveA
 	return reserveAnswer{Token: d.token, Entry: d.entry, Rooms: a.Rooms(nil)}, nil
 }
 
-func (d *departing) claim(ctx context.Context, request reserveRequest) (*recovery.Session, *recovery.Refusal) {
+func (d *departing) reserve(ctx context.Context, request reserveRequest) (*recovery.Session, *recovery.Refusal) {
 	if !d.nsp.hub.Moves() {
 		return nil, recovery.RefusedUnknown
 	}
@@ -315,26 +318,22 @@ func (io *Server) departed(_ context.Context, request doneRequest) (struct{}, er
 	return struct{}{}, nil
 }
 
-// Alive answers a later claim: it is preferred, unless the session has moved by now.
-func (d *departing) Alive(_ time.Duration, answer func(bool)) {
-	d.nsp.io.moves.running.Go(func() {
-		d.fail()
-		answer(false)
-	})
-}
-
 // Proof is none: it is never asked for.
 func (d *departing) Proof() time.Time { return time.Time{} }
 
 // expire ends a move whose peer is silent.
-func (d *departing) expire() { d.nsp.io.moves.running.Go(d.fail) }
+func (d *departing) expire() { d.nsp.io.moves.running.Go(func() { d.settle(d.askPeer(0).Arriving) }) }
 
 // settleAgain is how long a session waits whose entry cannot be read before the next try.
 const settleAgain = time.Second
 
-// fail has the session stay, unless it has moved. Where the peer may have entered it as its own, the entry decides: once this
-// node has changed it, the peer cannot any more.
-func (d *departing) fail() {
+// fail is settle where nothing is known of the peer.
+func (d *departing) fail() { d.settle(false) }
+
+// settle has the session stay, unless it has moved. Where the peer may have entered it as its own, the entry decides: once this
+// node has changed it, the peer cannot any more. arriving: the peer is at it still. It may have entered a session that it cannot
+// take, and says so then.
+func (d *departing) settle(arriving bool) {
 	d.mu.Lock()
 	offered, over, unused := d.offered, d.over, d.unused
 	d.mu.Unlock()
@@ -355,7 +354,7 @@ func (d *departing) fail() {
 		stays, err = io.cfg.Recovery.Peers.Swap(ctx, d.session.PID(), unused, entry)
 	}
 	switch {
-	case err != nil:
+	case err != nil || !stays && arriving:
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if !d.over {

@@ -25,13 +25,19 @@ const mostFences = 5
 // errInterrupted is for a move whose order was interrupted.
 var errInterrupted = recovery.FailedFence.As(errors.New("socketio: a subscription was interrupted"))
 
+// errNotReady is for a node that has just started: others would not find a session there.
+var errNotReady = errors.New("socketio: the cluster does not know this server yet")
+
 // fetch moves the session of a pid to this node, where it is absent afterwards, if another node has it. refused says why there is
 // none that could be moved. After an error the session is where it was, or here: the client is to try again. A session is
 // fetched once at a time: of two calls at this node, the second would give up the first one's reservation, and both could take
-// the entry for their own.
-func (n *Namespace) fetch(ctx context.Context, claim recovery.Claim, tag string) (refused *recovery.Refusal, err error) {
+// the entry for their own. by is the connection that claims it; nil: none does.
+func (n *Namespace) fetch(ctx context.Context, claim recovery.Claim, tag string, by recovery.Holder) (refused *recovery.Refusal, err error) {
+	if !n.io.known() {
+		return nil, errNotReady
+	}
 	claimed := time.Now()
-	refused, err = n.fetchInTurn(ctx, claim, tag)
+	refused, err = n.fetchInTurn(ctx, claim, tag, by)
 	patience := n.io.moves.patience
 	if err == nil {
 		patience.Settled(claim.PID)
@@ -52,10 +58,12 @@ func (n *Namespace) fetch(ctx context.Context, claim recovery.Claim, tag string)
 // mostWait is how long a session may wait for its turn to be fetched, in MoveTimeouts.
 const mostWait = 4
 
-func (n *Namespace) fetchInTurn(ctx context.Context, claim recovery.Claim, tag string) (refused *recovery.Refusal, err error) {
+func (n *Namespace) fetchInTurn(
+	ctx context.Context, claim recovery.Claim, tag string, by recovery.Holder,
+) (refused *recovery.Refusal, err error) {
 	waiting, cancel := context.WithTimeout(ctx, mostWait*n.io.cfg.Recovery.MoveTimeout)
 	defer cancel()
-	arrived, err := n.io.moves.arrive(waiting, n.name, claim.PID)
+	this, arrived, err := n.io.moves.arrive(waiting, n.name, claim.PID, by)
 	if err != nil {
 		return nil, recovery.FailedBusy.As(fmt.Errorf("socketio: wait for an earlier move of a session: %w", err))
 	}
@@ -75,7 +83,7 @@ func (n *Namespace) fetchInTurn(ctx context.Context, claim recovery.Claim, tag s
 		case n.io.moves.patience.Hopeless(claim.PID, owner):
 			return recovery.RefusedUnreached, nil
 		}
-		f := fetching{nsp: n, claim: claim, owner: owner, entry: entry}
+		f := fetching{nsp: n, claim: claim, name: this.claim, owner: owner, entry: entry}
 		refused, err = f.inTurn(ctx, waiting, &arrived)
 		switch {
 		case errors.Is(err, ErrNoPeer):
@@ -137,6 +145,7 @@ type fetching struct {
 	// Static after construction.
 	nsp   *Namespace
 	claim recovery.Claim
+	name  string // of the claim
 	owner string // its tag
 
 	client  context.Context // ends when the client leaves
@@ -153,7 +162,7 @@ type fetching struct {
 
 func (f *fetching) run(ctx *span) (*recovery.Refusal, error) {
 	var reserved reserveAnswer
-	request := reserveRequest{Namespace: f.nsp.name, PID: f.claim.PID, Offset: f.claim.Offset, Entry: f.entry, By: f.nsp.io.cfg.Engine.Tag()}
+	request := reserveRequest{Namespace: f.nsp.name, PID: f.claim.PID, Offset: f.claim.Offset, Entry: f.entry, By: f.nsp.io.cfg.Engine.Tag(), Claim: f.name}
 	if err := f.ask(ctx, callReserve, request, &reserved); err != nil {
 		return nil, err
 	}

@@ -145,7 +145,7 @@ func (io *Server) adoptOne(ctx context.Context, one adopted, tag string) {
 	}
 	defer io.release(n)
 	if n.prepare() && n.hub.Moves() && !n.hub.Log().Knows(one.PID) {
-		refused, _ := n.fetch(ctx, recovery.Claim{PID: one.PID}, tag) // what does not move ends with its server
+		refused, _ := n.fetch(ctx, recovery.Claim{PID: one.PID}, tag, nil) // what does not move ends with its server
 		if refused != nil && refused.Kicked {
 			n.condemn(ctx, one.PID)
 		}

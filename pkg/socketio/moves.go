@@ -2,11 +2,13 @@ package socketio
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/recovery"
 	"github.com/carillon-io/carillon/internal/recovery/patience"
 	"github.com/carillon-io/carillon/internal/sio/conn"
 	"github.com/carillon-io/carillon/pkg/engine"
@@ -15,6 +17,7 @@ import (
 // moves are the sessions of a server that are on their way to another one.
 type moves struct {
 	running sync.WaitGroup // goroutines that moves have started
+	known   atomic.Bool    // other servers can find this one
 	leaving atomic.Bool    // the server takes no more sessions
 	took    func(time.Duration)
 
@@ -23,14 +26,32 @@ type moves struct {
 
 	mu sync.Mutex
 	// mu guards the following.
-	settled   bool                     // start starts nothing any more
-	departing map[string]*departing    // by token
-	arriving  map[string]chan struct{} // by namespace and pid: sessions that are fetched; closed when that is over
+	settled   bool                  // start starts nothing any more
+	departing map[string]*departing // by token
+	arriving  map[string]*arriving  // by namespace and pid
 }
 
-// arrive waits until no session of a pid is fetched to this server, then keeps others waiting until done is called.
-func (m *moves) arrive(ctx context.Context, nsp, pid string) (done func(), err error) {
-	key := nsp + " " + pid
+// known reports whether other servers can find this one, and what it has.
+func (io *Server) known() bool {
+	if !io.moves.known.Load() && io.cfg.Adapter.State().Ready {
+		io.moves.known.Store(true)
+	}
+	return io.moves.known.Load()
+}
+
+// arriving is a session that is fetched to this server.
+type arriving struct {
+	claim string          // names the claim that it is fetched for, for its owner
+	by    recovery.Holder // the connection that claims it; nil: none does
+	over  chan struct{}   // closed when it is fetched, or cannot be
+}
+
+func arrivingKey(nsp, pid string) string { return nsp + " " + pid }
+
+// arrive waits until no session of a pid is fetched to this server, then keeps others waiting until done is called. by is the
+// connection that claims it; nil: none does.
+func (m *moves) arrive(ctx context.Context, nsp, pid string, by recovery.Holder) (this *arriving, done func(), err error) {
+	key := arrivingKey(nsp, pid)
 	for {
 		m.mu.Lock()
 		earlier := m.arriving[key]
@@ -39,23 +60,33 @@ func (m *moves) arrive(ctx context.Context, nsp, pid string) (done func(), err e
 		}
 		m.mu.Unlock()
 		select {
-		case <-earlier:
+		case <-earlier.over:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		}
 	}
 	defer m.mu.Unlock()
 	if m.arriving == nil {
-		m.arriving = make(map[string]chan struct{})
+		m.arriving = make(map[string]*arriving)
 	}
-	over := make(chan struct{})
-	m.arriving[key] = over
-	return func() {
+	this = &arriving{claim: rand.Text(), by: by, over: make(chan struct{})}
+	m.arriving[key] = this
+	return this, func() {
 		m.mu.Lock()
 		delete(m.arriving, key)
 		m.mu.Unlock()
-		close(over)
+		close(this.over)
 	}, nil
+}
+
+// fetched is the session that is fetched to this server for a claim; nil: that is over.
+func (m *moves) fetched(nsp, pid, claim string) *arriving {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a := m.arriving[arrivingKey(nsp, pid)]; a != nil && a.claim == claim {
+		return a
+	}
+	return nil
 }
 
 // quiet reports whether no session is on its way to or from another server.

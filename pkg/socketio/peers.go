@@ -42,6 +42,7 @@ const (
 	callCut     = "cut"     // publish a fence, and hand over what was before it
 	callDone    = "done"    // the session has moved, or cannot
 	callAdopt   = "adopt"   // fetch these sessions, the node that has them leaves
+	callAlive   = "alive"   // does the client answer for which this session is fetched? Another claims it
 )
 
 // reserveRequest asks for a session that is here.
@@ -51,6 +52,7 @@ type reserveRequest struct {
 	Offset    string `json:"offset,omitempty"` // that the client has received last
 	Entry     string `json:"entry,omitempty"`  // in the registry
 	By        string `json:"by,omitempty"`     // the tag of the node that asks
+	Claim     string `json:"claim,omitempty"`  // names the claim, for callAlive
 }
 
 type reserveAnswer struct {
@@ -116,6 +118,19 @@ type doneRequest struct {
 	Token string `json:"token"`
 	// Unused: the session has not moved, and this entry, which may have been made for that, is to be replaced. Empty: it has moved.
 	Unused string `json:"unused,omitempty"`
+}
+
+// aliveRequest is about a session that the node fetches which is asked.
+type aliveRequest struct {
+	Namespace string        `json:"namespace"`
+	PID       string        `json:"pid"`
+	Claim     string        `json:"claim"`
+	Within    time.Duration `json:"within"` // the time for its client's answer; 0: that is not asked
+}
+
+type aliveAnswer struct {
+	Alive    bool `json:"alive"`    // false: its connection has been ended, or no client waits for the session there
+	Arriving bool `json:"arriving"` // the node may take the session yet, or give it back
 }
 
 // adoptRequest names sessions of a node that leaves.

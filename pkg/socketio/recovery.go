@@ -180,13 +180,18 @@ func (s *Socket) claim(ctx context.Context, log *recovery.Log, claim recovery.Cl
 		find = s.findKept
 	}
 	session, moved, refused, err := find(ctx, log, claim)
-	if refused != nil || err != nil {
-		return refused, err
+	switch {
+	case err != nil:
+		return nil, err
+	case refused != nil && refused.Again:
+		return nil, ErrClose
+	case refused != nil:
+		return refused, nil
 	}
 	a, _ := session.Absent().(*absent)
 	if a == nil {
 		session.Release((*holder)(s))
-		return recovery.RefusedLate, nil // it has ended in this moment
+		return nil, ErrClose // it has ended in this moment, and there may be something to tell the client
 	}
 	previous := (*Socket)(a)
 	awaitQuiet(ctx, previous)
@@ -224,7 +229,7 @@ func (s *Socket) find(ctx context.Context, log *recovery.Log, claim recovery.Cla
 	elsewhere := s.io.cfg.Recovery.Peers != nil && s.nsp.hub.Moves()
 	for range mostClaims {
 		if elsewhere && !log.Knows(claim.PID) {
-			if refused, err = s.nsp.fetch(ctx, claim, pidTag(claim.PID)); err != nil {
+			if refused, err = s.nsp.fetch(ctx, claim, pidTag(claim.PID), (*holder)(s)); err != nil {
 				return nil, false, nil, ErrClose
 			}
 			if refused != nil {
@@ -233,14 +238,11 @@ func (s *Socket) find(ctx context.Context, log *recovery.Log, claim recovery.Cla
 			moved = true
 		}
 		session, refused = log.Claim(ctx, claim, (*holder)(s), s.io.cfg.Engine.Tag())
-		if refused != nil && refused.Again {
-			return nil, false, nil, ErrClose
-		}
 		if refused == nil || !elsewhere || log.Knows(claim.PID) || refused.Result != recovery.Expired && refused.Result != recovery.Unknown {
-			break
+			return session, moved, refused, nil
 		}
 	}
-	return session, moved, refused, nil
+	return nil, false, nil, ErrClose // it is somewhere
 }
 
 // pidTag is the tag of the node on which a session began.
