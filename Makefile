@@ -12,7 +12,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help run build client image test deps debian format lint unit allocations e2e soak soak-kill chart manifests reference schemas bench bench-docs bench-compare fuzz
+.PHONY: help run build client image test deps debian format lint unit allocations e2e soak soak-kill chart manifests reference schemas jitter bench bench-docs bench-compare fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -128,6 +128,12 @@ fuzz:
 			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s -parallel 1 ./$$p; \
 		done; \
 	done
+
+# make jitter  200 clients whose connections are cut again and again behind HAProxy's round robin, while three nodes are rolled: JITTER runs
+#              with both ends closed and as many half-open, of 40 s each
+JITTER ?= 5
+jitter:
+	$(GO) test -count=1 -v -timeout 1h -run '^TestJitter_WhileThreeNodesAreRolled$$' ./test/e2e -jitter $(JITTER)
 
 # make bench  Carillon beside its peers: docs/benchmarks.md, its plots and docs/capacity.md anew, in two hours;
 #             BENCH="-docs docs -rounds 1" in three quarters of an hour. A load that fails costs neither page.
