@@ -39,9 +39,11 @@ func TestModel(t *testing.T) {
 		})
 	}
 	running.Wait()
-	t.Logf("%d worlds: %d moves, %d failed, %d of more than one fence, %d sessions lost with their node, %d events", *cases, total.moves, total.failed,
-		total.refenced, total.lost, total.events)
-	if total.moves < *cases/3 || total.failed == 0 || total.refenced == 0 || total.lost == 0 {
+	t.Logf("%d worlds: %d moves, %d failed, %d of more than one fence, %d given back, %d earlier claims kept, %d owners that left in the middle, "+
+		"%d sessions lost with their node, %d events", *cases, total.moves, total.failed, total.refenced, total.returned, total.kept, total.left,
+		total.lost, total.events)
+	if total.moves < *cases/3 || total.failed == 0 || total.refenced == 0 || total.lost == 0 ||
+		total.returned == 0 || total.kept == 0 || total.left == 0 {
 		t.Error("the model does not try what it is to try")
 	}
 }
@@ -49,11 +51,13 @@ func TestModel(t *testing.T) {
 type outcome struct {
 	fault                                 string
 	moves, failed, refenced, lost, events int
+	returned, kept, left                  int
 }
 
 func (o *outcome) add(p outcome) {
 	o.moves, o.failed, o.refenced = o.moves+p.moves, o.failed+p.failed, o.refenced+p.refenced
 	o.lost, o.events = o.lost+p.lost, o.events+p.events
+	o.returned, o.kept, o.left = o.returned+p.returned, o.kept+p.kept, o.left+p.left
 }
 
 // event is the n-th that a publisher sends.
@@ -138,12 +142,14 @@ type going struct {
 	bounds   move.Bounds
 	session  move.Session[*event] // as the owner hands it over
 	fences   int
+	left     bool // the owner has ended, and has entered the session as the new node's
 }
 
 const (
 	subscribes = iota // B waits for its subscriptions
 	cuts              // A waits for its fence
 	closes            // B waits for its own fence
+	returns           // B has entered the session, and cannot take it: A is to change the entry
 )
 
 func room(publisher int) string { return fmt.Sprint("of ", publisher) }
@@ -178,6 +184,8 @@ func runWorld(seed uint64) outcome {
 			w.claimAgain()
 		case op < 995:
 			w.die(w.owner)
+		case op < 996:
+			w.leave()
 		}
 		if w.fault = w.check(false); w.fault != "" {
 			return w.outcome
@@ -404,6 +412,10 @@ func (w *world) step() {
 			return
 		}
 		w.number++
+		if !g.left && w.rng.IntN(20) == 0 {
+			g.stage = returns
+			return
+		}
 		w.owner = g.to
 		b.session, b.entry = &s, w.number
 		w.end()
@@ -415,6 +427,11 @@ func (w *world) step() {
 			a.session = nil
 		}
 		w.receive(b)
+	case returns:
+		w.number++
+		a.entry = w.number
+		w.returned++
+		w.fail()
 	}
 }
 
@@ -449,15 +466,40 @@ func (w *world) end() {
 
 // fail ends the move under way without a result.
 func (w *world) fail() {
-	if w.going != nil {
-		w.end()
-		w.failed++
+	g := w.going
+	if g == nil {
+		return
+	}
+	w.end()
+	w.failed++
+	if g.left { // nothing has the session any more
+		w.lost++
+		for _, n := range w.nodes {
+			n.session = nil
+		}
+		w.connect(g.to)
 	}
 }
 
-// claimAgain has a later claim win: the owner takes the entry in the registry anew.
+// leave has the owner end once it has handed the session over. It enters it as the new node's.
+func (w *world) leave() {
+	g := w.going
+	if g == nil || g.stage != closes || g.left || w.number != g.number {
+		return
+	}
+	w.nodes[g.from].session = nil
+	g.left = true
+	w.left++
+}
+
+// claimAgain has a later claim win, unless the client of the earlier one answers, or the new node is at it still and has entered
+// the session: the owner takes the entry in the registry anew.
 func (w *world) claimAgain() {
-	if w.going == nil {
+	switch g := w.going; {
+	case g == nil || g.left || g.stage == returns:
+		return
+	case w.rng.IntN(3) == 0:
+		w.kept++
 		return
 	}
 	w.number++
