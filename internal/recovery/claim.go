@@ -29,47 +29,6 @@ var resultLabels = [results]string{
 // String is the label.
 func (r Result) String() string { return resultLabels[r] }
 
-// Refusal says why a client gets a new socket instead of its session's.
-type Refusal struct {
-	Result Result
-	Why    string // for the log
-	// Kicked: a command ended the session while the client was away, and the client is to be told.
-	Kicked bool
-	// Again: the session stands, or may, and cannot be had at the moment. The client is to try again, with the session.
-	Again bool
-}
-
-var (
-	// RefusedOver is for a session that this node had.
-	RefusedOver = &Refusal{Result: Expired, Why: "the session has ended"}
-	// RefusedUnknown is for one that it has never had.
-	RefusedUnknown = &Refusal{Result: Unknown, Why: "this node has never had the session, nor has any that is alive"}
-	refusedKicked  = &Refusal{Result: Refused, Why: "the socket was disconnected by a command meanwhile", Kicked: true}
-	refusedMoving  = &Refusal{Result: Refused, Why: "the session may be another node's, which cannot be found out now", Again: true}
-	refusedHeld    = &Refusal{Result: Refused, Why: "the session's connection has ended, and has not let go of it yet", Again: true}
-	refusedAlive   = &Refusal{Result: Refused, Why: "the session's connection answers a ping"}
-	// RefusedLate is for a claim that came to nothing by the moment.
-	RefusedLate      = &Refusal{Result: Refused, Why: "a later claim was preferred, or the client left", Again: true}
-	refusedTruncated = &Refusal{Result: Truncated, Why: "the log, or the journal of rooms, does not reach back to what the client received last"}
-	refusedSpoilt    = &Refusal{Result: Truncated, Why: "what the client names is no offset, and events were sent to it since its last pong"}
-	// RefusedUnreached is for a session of a node that is alive and cannot be reached.
-	RefusedUnreached = &Refusal{Result: Unreached, Why: "the node that has the session has not been reached for too long"}
-	// RefusedWaited is for one that could not be moved for as long as it waits for its client.
-	RefusedWaited = &Refusal{Result: Expired, Why: "the session could not be moved until it had ended"}
-	// RefusedOther is for a client that has turned out to be another.
-	RefusedOther = &Refusal{Result: Refused, Why: "the token is not of the same subject"}
-)
-
-// RefusedBy is a refusal of another node's, by the label of its result.
-func RefusedBy(label, why string, kicked bool) *Refusal {
-	for r, known := range resultLabels {
-		if known == label {
-			return &Refusal{Result: Result(r), Why: why, Kicked: kicked}
-		}
-	}
-	return &Refusal{Result: Unknown, Why: why, Kicked: kicked}
-}
-
 // patience is how long the connection that holds a session, or claims it, has for answering a ping when another claims it.
 const patience = time.Second
 
@@ -83,14 +42,14 @@ func (l *Log) Claim(ctx context.Context, c Claim, by Holder, own string) (*Sessi
 		switch {
 		case s == nil && strings.HasPrefix(c.PID, own):
 			l.mu.Unlock()
-			return nil, RefusedOver
+			return nil, ReasonEnded.Refusal()
 		case s == nil:
 			l.mu.Unlock()
-			return nil, RefusedUnknown
+			return nil, ReasonNeverHad.Refusal()
 		case s.stage == kicked:
 			l.mu.Unlock()
 			s.End() // it is told once
-			return nil, refusedKicked
+			return nil, ReasonKicked.Refusal()
 		}
 		rival := s.claimant
 		if rival == nil {
@@ -116,9 +75,9 @@ func (l *Log) Claim(ctx context.Context, c Claim, by Holder, own string) (*Sessi
 
 		switch alive, ok := alive(ctx, rival); {
 		case !ok:
-			return nil, RefusedLate
+			return nil, ReasonLate.Refusal()
 		case alive:
-			return nil, refusedAlive
+			return nil, ReasonAlive.Refusal()
 		}
 		s.Release(rival) // if it only claimed it; else it lets go as its connection ends
 		late := time.NewTimer(patience)
@@ -126,21 +85,12 @@ func (l *Log) Claim(ctx context.Context, c Claim, by Holder, own string) (*Sessi
 		case <-let:
 			late.Stop()
 		case <-late.C:
-			if s.isLeaving() {
-				return nil, refusedMoving
-			}
-			return nil, refusedHeld
+			return nil, ReasonLate.Refusal()
 		case <-ctx.Done():
 			late.Stop()
-			return nil, RefusedLate
+			return nil, ReasonLate.Refusal()
 		}
 	}
-}
-
-func (s *Session) isLeaving() bool {
-	s.log.mu.Lock()
-	defer s.log.mu.Unlock()
-	return s.leaving
 }
 
 // alive asks a connection for a sign of life; ok is false where ctx ended before the answer.
@@ -174,13 +124,16 @@ func (s *Session) Resume(by Holder, sink Sink, swap func()) (replay *Replay, ref
 	defer l.mu.Unlock()
 	switch {
 	case s.stage == kicked:
-		return nil, refusedKicked
+		return nil, ReasonKicked.Refusal()
 	case s.stage == over:
-		return nil, RefusedOver
+		return nil, ReasonEnded.Refusal()
 	case s.claimant != by:
-		return nil, RefusedLate
-	case !s.reachesLocked(s.from) || s.past.lost && s.past.from < 0:
-		return nil, refusedTruncated
+		return nil, ReasonLate.Refusal()
+	case s.past.lost && s.past.from < 0:
+		return nil, ReasonLog.Refusal()
+	}
+	if refused := s.lackLocked(s.from); refused != nil {
+		return nil, refused
 	}
 	now := s.absent.Rooms(nil)
 	swap()
@@ -206,7 +159,7 @@ func (s *Session) Resume(by Holder, sink Sink, swap func()) (replay *Replay, ref
 func (s *Session) resolveLocked(offset string) *Refusal {
 	l := s.log
 	if l.store.now()-s.since > int64(l.store.config.Window) {
-		return RefusedOver
+		return ReasonEnded.Refusal()
 	}
 	n := l.store.parse(l.id, offset)
 	if l.store.config.Stream && n.place > l.last { // the client cannot have received it: another text looks like an entry
@@ -214,30 +167,38 @@ func (s *Session) resolveLocked(offset string) *Refusal {
 	}
 	s.from = max(s.begin, s.proven)
 	if s.past.resolve(l.id, n.log, n.place); s.past.from < 0 {
-		return refusedTruncated
+		return ReasonLog.Refusal()
 	}
 	switch n.origin {
 	case fromHere:
 		s.from = max(s.from, min(n.place, l.last))
 	case fromStranger:
 		if len(s.past.entries) > 0 {
-			return refusedSpoilt
+			return ReasonOffset.Refusal()
 		}
-		if !s.reachesLocked(s.from) {
-			return refusedTruncated
+		if refused := s.lackLocked(s.from); refused != nil {
+			return refused
 		}
 		r := s.newReader(s.from, s.absent.Rooms(nil))
 		for more := true; more; {
 			var sent []*entry
 			if sent, more = r.missed(nil, s.sent); len(sent) > 0 {
-				return refusedSpoilt
+				return ReasonOffset.Refusal()
 			}
 		}
 	}
-	if !s.reachesLocked(s.from) {
-		return refusedTruncated
+	return s.lackLocked(s.from)
+}
+
+// lackLocked is a refusal where what came behind a place is not all kept.
+func (s *Session) lackLocked(place uint64) *Refusal {
+	switch {
+	case s.reachesLocked(place):
+		return nil
+	case place >= s.log.trimmed && place < s.floor:
+		return ReasonJournal.Refusal()
 	}
-	return nil
+	return ReasonLog.Refusal()
 }
 
 // reachesLocked reports whether all that came behind a place is kept, with the rooms of that time.
@@ -255,9 +216,17 @@ func (s *Session) Offset() string {
 	return s.log.store.offset(s.log.id, s.from)
 }
 
-// Count counts what became of a claim.
+// Count counts a claim that was granted.
 func (l *Log) Count(r Result) {
 	if m := l.store.config.Metrics; m != nil {
 		m.results[r].Inc()
+	}
+}
+
+// CountRefusal counts a client that gets a new socket.
+func (l *Log) CountRefusal(r *Refusal) {
+	l.Count(r.Result())
+	if m := l.store.config.Metrics; m != nil {
+		m.refusals[r.Reason].Inc()
 	}
 }

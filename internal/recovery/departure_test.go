@@ -19,7 +19,7 @@ func depart(t *testing.T, l *recovery.Log, pid string) *recovery.Departure {
 	by := newLine()
 	s, refused := l.Claim(context.Background(), recovery.Claim{PID: pid}, by, "own")
 	if refused != nil {
-		t.Fatalf("%s: %s", pid, refused.Why)
+		t.Fatalf("%s: %s", pid, refused.Why())
 	}
 	d, ok := s.Depart(by)
 	if !ok {

@@ -12,6 +12,7 @@ type Metrics struct {
 	results  [results]prometheus.Counter
 	moves    prometheus.Histogram
 	failures [failures]prometheus.Counter
+	refusals [reasons]prometheus.Counter
 	store    atomic.Pointer[Store] // nil: recovery is off
 }
 
@@ -46,6 +47,14 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	for f, label := range failureLabels {
 		m.failures[f] = failed.WithLabelValues(label)
 	}
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "carillon_recovery_refusals_total",
+		Help: "Clients that came back for their session and got a new socket, by the reason: why those of carillon_recoveries_total that " +
+			"were neither recovered nor moved were not. The reasons are in docs/recovery.md.",
+	}, []string{"reason"})
+	for r := range reasons {
+		m.refusals[r] = refused.WithLabelValues(r.String())
+	}
 	absent := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "carillon_recovery_absent_sockets",
 		Help: "Sockets whose connection broke, and whose clients may still come back for them.",
@@ -67,7 +76,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	if registry == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{claims, m.moves, failed, absent, bytes} {
+	for _, c := range []prometheus.Collector{claims, m.moves, failed, refused, absent, bytes} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}

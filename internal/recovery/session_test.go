@@ -109,13 +109,13 @@ func began(l *recovery.Log, pid string, c *line) *recovery.Session {
 func claim(l *recovery.Log, pid, offset string, c *line) string {
 	s, refused := l.Claim(context.Background(), recovery.Claim{PID: pid, Offset: offset}, c, "own")
 	if refused != nil {
-		return refused.Result.String()
+		return refused.Result().String()
 	}
 	l.Begin()
 	replay, refused := s.Resume(c, c, func() {})
 	l.End()
 	if refused != nil {
-		return refused.Result.String()
+		return refused.Result().String()
 	}
 	if replay != nil {
 		replay.Run()

@@ -14,9 +14,9 @@ import (
 
 // Why a session that is stored is not gone on with.
 var (
-	refusedNamespace = &recovery.Refusal{Result: recovery.Unknown, Why: "the session is of another namespace, or does not say where it began"}
-	refusedTrimmed   = &recovery.Refusal{Result: recovery.Truncated, Why: "what the client missed is not in the stream any more, or is too much"}
-	refusedText      = &recovery.Refusal{Result: recovery.Truncated, Why: "what the client names is no entry of the stream"}
+	refusedNamespace = recovery.ReasonNamespace.Refusal() // or it does not say where it began
+	refusedTrimmed   = recovery.ReasonStream.Refusal()
+	refusedText      = recovery.ReasonOffset.Refusal()
 )
 
 // errFaster is for a session that another server, or another claim, took in this moment.
@@ -41,7 +41,7 @@ func (s *Socket) findKept(ctx context.Context, log *recovery.Log, claim recovery
 			return session, moved, nil, nil
 		case refused.Again:
 			return nil, false, nil, ErrClose
-		case !stored || log.Knows(claim.PID) || refused.Result != recovery.Expired && refused.Result != recovery.Unknown:
+		case !stored || log.Knows(claim.PID) || refused.Result() != recovery.Expired && refused.Result() != recovery.Unknown:
 			return nil, false, refused, nil
 		}
 		// Another server has taken it while the claim waited here.
@@ -79,7 +79,7 @@ func (s *Socket) fetchKept(ctx context.Context, log *recovery.Log, claim recover
 			return true, err == nil && refused == nil, refused, err
 		}
 	}
-	return true, false, recovery.RefusedLate, nil
+	return true, false, recovery.ReasonLate.Refusal(), nil
 }
 
 // comeback is one session on its way here out of what is stored.

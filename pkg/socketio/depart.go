@@ -54,7 +54,7 @@ var (
 )
 
 func refuseReserve(context.Context, reserveRequest) (reserveAnswer, error) {
-	return reserveAnswer{Refused: recovery.Unknown.String(), Why: errNoRecovery.Error()}, nil
+	return reserveAnswer{Refused: recovery.ReasonImmobile.String()}, nil
 }
 
 func servePeer[Request, Answer any](w http.ResponseWriter, r *http.Request, body []byte, f func(context.Context, Request) (Answer, error)) error {
@@ -101,7 +101,7 @@ var _ recovery.Holder = (*departing)(nil)
 func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveAnswer, error) {
 	n := io.table.hold(request.Namespace)
 	if n == nil {
-		return reserveAnswer{Refused: recovery.Unknown.String(), Why: "the node does not have the namespace"}, nil
+		return reserveAnswer{Refused: recovery.ReasonNamespace.String()}, nil
 	}
 	_, arrived, err := io.moves.arrive(ctx, request.Namespace, request.PID, nil) // it may be entered as this node's, and not be here yet
 	if err != nil {
@@ -119,7 +119,7 @@ func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveA
 		if refused.Again {
 			return reserveAnswer{}, errNoReservation
 		}
-		return reserveAnswer{Refused: refused.Result.String(), Why: refused.Why, Kicked: refused.Kicked}, nil
+		return reserveAnswer{Refused: refused.Reason.String()}, nil
 	}
 	d.session = session
 	if entry := session.Entry(); entry != "" {
@@ -140,7 +140,7 @@ func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveA
 
 func (d *departing) reserve(ctx context.Context, request reserveRequest) (*recovery.Session, *recovery.Refusal) {
 	if !d.nsp.hub.Moves() {
-		return nil, recovery.RefusedUnknown
+		return nil, recovery.ReasonImmobile.Refusal()
 	}
 	session, refused := d.nsp.hub.Log().Claim(ctx, recovery.Claim{PID: request.PID, Offset: request.Offset}, d, "")
 	if refused != nil {
@@ -148,7 +148,7 @@ func (d *departing) reserve(ctx context.Context, request reserveRequest) (*recov
 	}
 	if a, ok := session.Absent().(*absent); ok && !(*Socket)(a).mayMove() {
 		session.Release(d)
-		return nil, &recovery.Refusal{Result: recovery.Unknown, Why: "what the application keeps in Data, or its Logic, cannot move"}
+		return nil, recovery.ReasonImmobile.Refusal()
 	}
 	return session, nil
 }

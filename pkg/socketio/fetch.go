@@ -50,7 +50,7 @@ func (n *Namespace) fetch(ctx context.Context, claim recovery.Claim, tag string,
 	n.hub.Log().CountFailure(failure)
 	n.io.log.Debug("a session was not moved", zap.String("namespace", n.name), zap.Stringer("reason", failure), zap.Error(err))
 	if patience.Failed(claim.PID, claimed) {
-		return recovery.RefusedWaited, nil
+		return recovery.ReasonWaited.Refusal(), nil
 	}
 	return nil, err
 }
@@ -77,20 +77,20 @@ func (n *Namespace) fetchInTurn(
 		owner := cmp.Or(entryTag(entry), tag)
 		switch {
 		case owner == n.io.cfg.Engine.Tag():
-			return recovery.RefusedOver, nil // it is not here
+			return recovery.ReasonEnded.Refusal(), nil // it is not here
 		case refused != nil && entry == asked:
 			return refused, nil // and it has not moved since
 		case n.io.moves.patience.Hopeless(claim.PID, owner):
-			return recovery.RefusedUnreached, nil
+			return recovery.ReasonUnreached.Refusal(), nil
 		}
 		f := fetching{nsp: n, claim: claim, name: this.claim, owner: owner, entry: entry}
 		refused, err = f.inTurn(ctx, waiting, &arrived)
 		switch {
 		case errors.Is(err, ErrNoPeer):
-			refused = recovery.RefusedUnknown
+			refused = recovery.ReasonNodeGone.Refusal()
 		case err != nil:
 			return nil, err
-		case refused == nil || refused.Result != recovery.Unknown && refused.Result != recovery.Expired:
+		case refused == nil || refused.Result() != recovery.Unknown && refused.Result() != recovery.Expired:
 			return refused, nil
 		}
 		asked = entry
@@ -167,7 +167,7 @@ func (f *fetching) run(ctx *span) (*recovery.Refusal, error) {
 		return nil, err
 	}
 	if reserved.Refused != "" {
-		return recovery.RefusedBy(reserved.Refused, reserved.Why, reserved.Kicked), nil
+		return recovery.RefusedBy(reserved.Refused), nil
 	}
 	f.token, f.entry = reserved.Token, reserved.Entry
 	h, log := f.nsp.hub, f.nsp.hub.Log()

@@ -76,6 +76,9 @@ func TestMove_AServerThatIsNotReachedCostsAClientItsSessionAtLast(t *testing.T) 
 	if n := countedAs(t, registry, "carillon_recoveries_total", "result", "unreached"); n != 1 {
 		t.Errorf("%v sessions counted as not reached", n)
 	}
+	if n := countedAs(t, registry, "carillon_recovery_refusals_total", "reason", "unreached"); n != 1 {
+		t.Errorf("%v refusals for that reason", n)
+	}
 	if n := countedAs(t, registry, "carillon_recovery_move_failures_total", "reason", "unreached"); n != float64(closed) {
 		t.Errorf("%v moves counted, the client was sent away %d times", n, closed)
 	}
@@ -124,6 +127,29 @@ func TestMove_WhatFailsIsCounted(t *testing.T) {
 			end()
 			if _, recovered := c.tries(t, s.urls[1]); !recovered {
 				t.Error("not recovered afterwards")
+			}
+		})
+	}
+}
+
+// TestMove_WhyAClientGetsANewSocket is counted at the server that it comes to, also where the one with the session decides.
+func TestMove_WhyAClientGetsANewSocket(t *testing.T) {
+	for reason, prevent := range map[string]func(*several, *returning, *socketio.Socket){
+		"node_gone": func(s *several, _ *returning, _ *socketio.Socket) { delete(s.peers[1].urls, "tag0") },
+		"immobile":  func(_ *several, _ *returning, socket *socketio.Socket) { socket.SetData(make(chan int)) },
+		"offset":    func(_ *several, c *returning, _ *socketio.Socket) { c.offset = "a text" },
+		"ended":     func(s *several, _ *returning, _ *socketio.Socket) { s.nodes[0].Close() },
+	} {
+		t.Run(reason, func(t *testing.T) {
+			s, registry := twoCounted(t, nil)
+			c, socket := s.inRoom(t)
+			s.away(t, c, socket)
+			prevent(s, c, socket)
+			if _, recovered := c.tries(t, s.urls[1]); recovered {
+				t.Error("recovered")
+			}
+			if n := countedAs(t, registry, "carillon_recovery_refusals_total", "reason", reason); n != 1 {
+				t.Errorf("counted %v times", n)
 			}
 		})
 	}

@@ -56,11 +56,9 @@ type reserveRequest struct {
 }
 
 type reserveAnswer struct {
-	Refused string   `json:"refused,omitempty"` // a result of recovery's
-	Why     string   `json:"why,omitempty"`
-	Kicked  bool     `json:"kicked,omitempty"`
-	Token   string   `json:"token,omitempty"` // names the reservation
-	Entry   string   `json:"entry,omitempty"` // newer than the request's where an earlier move came to nothing
+	Refused string   `json:"refused,omitempty"` // a reason of recovery's
+	Token   string   `json:"token,omitempty"`   // names the reservation
+	Entry   string   `json:"entry,omitempty"`   // newer than the request's where an earlier move came to nothing
 	Rooms   []string `json:"rooms,omitempty"`
 }
 

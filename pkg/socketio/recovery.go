@@ -162,9 +162,9 @@ func (s *Socket) settleSession(ctx context.Context, newLogic func(*Socket, *Valu
 		if refused == nil {
 			return logic, nil
 		}
-		log.Count(refused.Result)
+		log.CountRefusal(refused)
 		s.io.log.Debug("a session was not recovered", zap.String("namespace", s.nsp.name), zap.String("session", s.Session().ID()),
-			zap.Stringer("result", refused.Result), zap.String("reason", refused.Why))
+			zap.Stringer("result", refused.Result()), zap.Stringer("reason", refused.Reason), zap.String("why", refused.Why()))
 		if refused.Kicked {
 			return nil, conn.ErrKicked
 		}
@@ -199,7 +199,7 @@ func (s *Socket) claim(ctx context.Context, log *recovery.Log, claim recovery.Cl
 		session.Release((*holder)(s))
 		if errors.Is(err, conn.ErrEnded) {
 			session.End()
-			return recovery.RefusedOver, nil
+			return recovery.ReasonEnded.Refusal(), nil
 		}
 		return nil, ErrClose
 	}
@@ -207,7 +207,7 @@ func (s *Socket) claim(ctx context.Context, log *recovery.Log, claim recovery.Cl
 		same, err := r.Resume(ctx, previous.logic)
 		if err != nil || !same {
 			session.Release((*holder)(s))
-			return recovery.RefusedOther, err
+			return recovery.ReasonSubject.Refusal(), err
 		}
 	}
 	s.conn.TakeID(session.ID())
@@ -238,7 +238,7 @@ func (s *Socket) find(ctx context.Context, log *recovery.Log, claim recovery.Cla
 			moved = true
 		}
 		session, refused = log.Claim(ctx, claim, (*holder)(s), s.io.cfg.Engine.Tag())
-		if refused == nil || !elsewhere || log.Knows(claim.PID) || refused.Result != recovery.Expired && refused.Result != recovery.Unknown {
+		if refused == nil || !elsewhere || log.Knows(claim.PID) || refused.Result() != recovery.Expired && refused.Result() != recovery.Unknown {
 			return session, moved, refused, nil
 		}
 	}
@@ -280,7 +280,7 @@ func (s *Socket) begin() error {
 	log := s.nsp.hub.Log()
 	switch {
 	case refused != nil:
-		log.Count(refused.Result)
+		log.CountRefusal(refused)
 		if refused.Kicked {
 			return conn.ErrKicked
 		}

@@ -97,6 +97,10 @@ var contract = map[string]promise{
 	"carillon_recoveries_total": {dto.MetricType_COUNTER, map[string][]string{"result": {
 		"recovered", "moved", "expired", "unknown", "refused", "truncated", "unreached",
 	}}},
+	"carillon_recovery_refusals_total": {dto.MetricType_COUNTER, map[string][]string{"reason": {
+		"ended", "waited", "never_had", "node_gone", "namespace", "immobile", "unreached", "disconnected", "alive", "late", "subject",
+		"log", "journal", "offset", "stream",
+	}}},
 	"carillon_recovery_move_failures_total": {dto.MetricType_COUNTER, map[string][]string{"reason": {
 		"other", "unreached", "declined", "malformed", "registry", "fence", "raced", "busy", "memory", "left",
 	}}},

@@ -141,7 +141,7 @@ func (c *client) back(t *testing.T) (recovered bool) {
 		w.behind = w.replay != nil
 		order.Unlock()
 		if refused != nil {
-			t.Fatalf("claimed and not resumed: %s", refused.Why)
+			t.Fatalf("claimed and not resumed: %s", refused.Why())
 		}
 	}
 	if refused != nil {
