@@ -174,7 +174,13 @@ func (h *Hub) Arrive(c adapter.Command, at adapter.Arrival) (members int) {
 	h.log.Begin()
 	defer h.log.End()
 	if at.Offset != "" {
-		h.log.Reach(at.Offset)
+		if b, event := c.(adapter.Broadcast); event && !b.Volatile {
+			// Not before the log has the event: a session that catches up meanwhile, without the turn, would go on behind its place and
+			// never be sent it.
+			defer h.log.Reach(at.Offset)
+		} else {
+			h.log.Reach(at.Offset)
+		}
 		if d, ok := c.(adapter.Disconnect); ok {
 			h.log.Ban(at.Offset, d.Target)
 		}
