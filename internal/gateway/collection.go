@@ -12,6 +12,9 @@ const (
 	// does many times a second. What a collection takes of a single core, some 20 ms with 10,000 clients, every message
 	// waits longer that comes meanwhile.
 	leastGarbage = 64 << 20
+	// arrivingGarbage is the same while sessions arrive: what a handshake leaves lies between what a connection keeps, and the
+	// memory of both stays taken until other connections fill it.
+	arrivingGarbage = 12 << 20
 	// defaultPercent is Go's own GOGC.
 	defaultPercent = 100
 )
@@ -23,30 +26,50 @@ func ownPace() bool {
 	return pace[0].Value.Uint64() == defaultPercent
 }
 
-// paceCollections spares a small heap needless collections while there is much to do, until stop is called. It sets the pace
-// anew after each collection: a heap that grows fast must not go on by what was right for a small one. A memory limit still
-// has the last word.
-func paceCollections() (stop func()) {
-	var mu sync.Mutex
-	stopped := false
-	var watch func()
-	watch = func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if stopped {
-			return
-		}
-		debug.SetGCPercent(collectionPercent(readHeap().live))
-		// Garbage from the start: its finalizer runs after the next collection.
-		runtime.SetFinalizer(new(collected), func(*collected) { watch() })
+// pace spares a small heap needless collections while there is much to do, until stop is called. It is set anew after each
+// collection: a heap that grows fast must not go on by what was right for a small one. A memory limit still has the last word.
+type pace struct {
+	mu sync.Mutex
+	// mu guards the following.
+	garbage uint64 // bytes that are worth a collection
+	stopped bool
+}
+
+func paceCollections() *pace {
+	p := &pace{garbage: leastGarbage}
+	p.watch()
+	return p
+}
+
+// watch sets the pace after the collection that has just ended, and after each that follows.
+func (p *pace) watch() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return
 	}
-	watch()
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		stopped = true
-		debug.SetGCPercent(defaultPercent)
+	p.setLocked()
+	// Garbage from the start: its finalizer runs after the next collection.
+	runtime.SetFinalizer(new(collected), func(*collected) { p.watch() })
+}
+
+func (p *pace) setLocked() { debug.SetGCPercent(collectionPercent(readHeap().live, p.garbage)) }
+
+// spare changes how much garbage is worth a collection.
+func (p *pace) spare(garbage uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if garbage != p.garbage && !p.stopped {
+		p.garbage = garbage
+		p.setLocked()
 	}
+}
+
+func (p *pace) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	debug.SetGCPercent(defaultPercent)
 }
 
 // collected is large enough to have an allocation, and so a finalizer, of its own.
@@ -72,7 +95,7 @@ func readHeap() heap {
 }
 
 // collectionPercent is how much garbage a heap may hold, as a share of what lives in it.
-func collectionPercent(live uint64) int {
+func collectionPercent(live, garbage uint64) int {
 	const smallest = 1 << 20 // nothing has been collected yet
-	return max(defaultPercent, int(100*leastGarbage/max(live, smallest)))
+	return max(defaultPercent, int(100*garbage/max(live, smallest)))
 }

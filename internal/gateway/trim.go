@@ -11,6 +11,9 @@ const (
 	// trimPeak is the number of sessions from which their leaving is worth a collection.
 	trimPeak = 1000
 
+	// arrivingSessions is how many more sessions after an interval mean that sessions arrive.
+	arrivingSessions = 20
+
 	// quietBytes is how much a quiet node allocates in an interval at most, and quietIntervals how long it takes to
 	// believe that it is one.
 	quietBytes     = 1 << 20
@@ -24,20 +27,27 @@ const (
 // little. Where the environment's GOGC has set the pace, only sessions that have left count.
 func (g *Gateway) tuneMemory(ctx context.Context) {
 	own := ownPace()
+	var garbage *pace
 	if own {
-		defer paceCollections()()
+		garbage = paceCollections()
+		defer garbage.stop()
 	}
 	tick := time.NewTicker(trimInterval)
 	defer tick.Stop()
 	var sessions trimmer
 	var calm stillness
+	var crowd arrivals
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		left := sessions.due(g.socketio.Engine().Sessions())
+		n := g.socketio.Engine().Sessions()
+		if own {
+			garbage.spare(crowd.garbage(n))
+		}
+		left := sessions.due(n)
 		quiet := own && calm.due(readHeap())
 		if left || quiet {
 			debug.FreeOSMemory()
@@ -77,4 +87,19 @@ func (s *stillness) due(h heap) bool {
 	}
 	s.intervals++
 	return s.intervals >= quietIntervals && h.held > h.live+max(quietSpare, h.live/4)
+}
+
+// arrivals notices that sessions come in numbers.
+type arrivals struct {
+	sessions int // an interval ago
+}
+
+// garbage takes the number of sessions of one interval after the other and returns how much garbage is worth a collection.
+func (a *arrivals) garbage(sessions int) uint64 {
+	more := sessions - a.sessions
+	a.sessions = sessions
+	if more >= arrivingSessions {
+		return arrivingGarbage
+	}
+	return leastGarbage
 }
