@@ -144,23 +144,3 @@ func TestIsClassic_TellsListsFromMaps(t *testing.T) {
 		t.Errorf("a question is classic: %v", err)
 	}
 }
-
-func FuzzStreamEntry(f *testing.F) {
-	for _, golden := range goldenStream {
-		f.Add(golden.kind, []byte(golden.data))
-	}
-	f.Fuzz(func(t *testing.T, kind string, data []byte) {
-		e := rediswire.StreamEntry{UID: "a", Namespace: "/", Type: kind, Data: data}
-		message, err := e.Message()
-		if err != nil {
-			return
-		}
-		if len(message) > len(data)+len("/")+64 {
-			t.Fatalf("%d bytes became %d", len(data), len(message))
-		}
-		m, err := rediswire.DecodeCluster("/", message, rediswire.Limits{})
-		if err == nil && m.Command != nil && adapter.NamespaceOf(m.Command) != "/" {
-			t.Fatalf("an entry of / is for %s", adapter.NamespaceOf(m.Command))
-		}
-	})
-}
