@@ -108,7 +108,7 @@ func TestPeers_AGetThroughAThirdNodeAfterTheSwitchIsRefused(t *testing.T) {
 // The owner's ticks and time-out hold for an upgrade that is relayed.
 func TestPeers_ARelayedUpgradeThatIsNotFinished(t *testing.T) {
 	t.Parallel()
-	u := newRelayedUpgrade(t, "engine: {upgrade_timeout: 1s}\n")
+	u := newRelayedUpgrade(t, "engine: {upgrade_timeout: 5s}\n")
 	u.say("2probe")
 	u.hear("3probe")
 	for range 3 {

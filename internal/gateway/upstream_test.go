@@ -162,7 +162,7 @@ func TestForward_ABackendThatIsSilentIsATimeout(t *testing.T) {
 func TestForward_WithoutRedisEventsAreUnavailableAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	server := miniredis.RunT(t)
-	i := run(t, fmt.Sprintf(forwarding, server.Addr(), "300ms"))
+	i := run(t, fmt.Sprintf(forwarding, server.Addr(), "2s")) // time enough to store one on a busy machine
 	c := connect(t, i.clients, nil)
 	c.asks(`[{"ok":true}]`, "plain", 1)
 	server.Close()
