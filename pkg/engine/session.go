@@ -71,13 +71,13 @@ type Session struct {
 	socket    *wsconn.Conn // the transport; nil while polling
 	pong      *frame.Frame // the newest one that the client of a WebSocket is owed; nil: none
 	slow      *slowness    // nil: no more than Config.Outbox waits
+	room      func()       // of AwaitRoom; nil: none waits
 	beat      heartbeat
 	polling   *longPolling // nil for a session that began on a WebSocket
 	closing   *closing     // of a WebSocket in stateClosing
 	reason    CloseReason
 	done      chan struct{} // of Done; nil until it is asked for
 	asked     *asked        // nil: no Ping waits for an answer
-	room      func()        // of AwaitRoom; nil: none waits
 	held      int           // bytes that count towards Limits.Inbound until the session ends
 
 	// inbound is held while Receiver is called: by the POST handler, the WebSocket reader or endTransport. It is taken with

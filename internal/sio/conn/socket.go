@@ -26,9 +26,9 @@ type Socket struct {
 	inline  bool // Handle does not block
 
 	// Static after construction.
+	namespace string // as the client spelled it; each event from the client is looked up by it
 	owner     Owner
 	id        string // static once Enter has returned
-	namespace string // as the client spelled it
 	auth      []byte // static once Enter has returned
 
 	departure *departure // static once the socket has gone
