@@ -79,6 +79,33 @@ func TestPing_ATimerThatComesLateConcernsItsOwnCallsOnly(t *testing.T) {
 	}
 }
 
+// TestPing_TheAnswerToAnEarlierPingIsNone: it may have left before the connection broke.
+func TestPing_TheAnswerToAnEarlierPingIsNone(t *testing.T) {
+	for name, c := range map[string]struct {
+		pongs int
+		alive bool
+	}{
+		"of the heartbeat": {1, false},
+		"of both":          {2, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := startInBubble(t, beat)
+				ws, session := s.connect()
+				ws.want("2") // the heartbeat's
+				answer := make(chan bool, 1)
+				session.session.Ping(time.Second, func(alive bool) { answer <- alive })
+				for range c.pongs {
+					ws.text("3")
+				}
+				if alive := <-answer; alive != c.alive {
+					t.Errorf("alive %v", alive)
+				}
+			})
+		})
+	}
+}
+
 func TestPing_ClientsThatCannotBeAskedAreSilent(t *testing.T) {
 	s := start(t, engine.Config{EIO3: true})
 	_, c := s.connect("EIO=3&transport=websocket")

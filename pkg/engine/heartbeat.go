@@ -110,16 +110,20 @@ func (s *Session) sendPingLocked(now time.Duration) {
 const unknownPings = 255
 
 // provedLocked notes a pong. It proves that the client has received what was queued before the last ping if it answers
-// that one.
-func (b *heartbeat) provedLocked() {
+// that one. It reports whether it does, or may where it is not known how many pings are on their way.
+func (b *heartbeat) provedLocked() (last bool) {
 	switch b.unanswered {
 	case 0: // not asked for
+		return false
 	case 1:
 		b.unanswered, b.proof = 0, b.pinged
+		return true
 	case unknownPings:
 		b.unanswered = 0
+		return true
 	default:
 		b.unanswered--
+		return false
 	}
 }
 
@@ -159,9 +163,10 @@ func (s *Session) unblockLocked() {
 	}
 }
 
-// Ping sends a ping at once and calls answer once, on another goroutine: true when the client answers, false when it has
-// not within the time, which ends the session as a ping timeout, or when the session has ended. A client of revision 3
-// or of a stream cannot be asked; it counts as silent.
+// Ping sends a ping at once and calls answer once, on another goroutine: true when the client answers it, false when it has
+// not within the time, which ends the session as a ping timeout, or when the session has ended. The answer to an earlier ping
+// counts for nothing: it may have been on its way when the connection broke. A client of revision 3 or of a stream cannot be
+// asked; it counts as silent.
 func (s *Session) Ping(within time.Duration, answer func(alive bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -100,8 +100,10 @@ func (s *Session) receivePongLocked() {
 	case s.codec.Revision == 3:
 		s.endLocked(TransportError, cause("a pong from a client of revision 3"))
 	default:
-		s.beat.provedLocked()
+		last := s.beat.provedLocked()
 		s.pongLocked()
-		s.answeredLocked()
+		if last {
+			s.answeredLocked()
+		}
 	}
 }
