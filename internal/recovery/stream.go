@@ -136,17 +136,17 @@ func (s *Session) stand() any {
 	return s.holder
 }
 
-// Forget ends the session here: it is another server's. It returns what stood for it, which is not called any more. was is false
-// where the session was over.
-func (s *Session) Forget() (a Absent, was bool) {
+// Forget ends the session here: it is another server's. It returns what stood for it, or the connection that held it, which are not
+// called any more; both are nil where the session was over.
+func (s *Session) Forget() (a Absent, h Holder) {
 	l := s.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !s.standsLocked() {
-		return nil, false
+		return nil, nil
 	}
 	away := s.stage == away
-	a = s.absent
+	a, h = s.absent, s.holder
 	s.stage = over
 	s.holder, s.claimant, s.absent, s.replay = nil, nil, nil, nil
 	s.letGoLocked()
@@ -159,5 +159,5 @@ func (s *Session) Forget() (a Absent, was bool) {
 	s.forgetPastLocked()
 	delete(l.sessions, s.pid)
 	l.store.leave(s.account)
-	return a, true
+	return a, h
 }

@@ -134,16 +134,22 @@ func (s *Socket) lost() {
 	s.stay.elsewhere.Store(true)
 	log := s.nsp.hub.Log()
 	log.Begin()
-	a, was := s.stay.session.Forget()
-	if was {
-		s.remove()
+	standing, holding := s.stay.session.Forget() // perhaps of a socket that has taken the place of this one meanwhile
+	a, _ := standing.(*absent)
+	h, _ := holding.(*holder)
+	for _, other := range []*Socket{(*Socket)(a), (*Socket)(h)} {
+		if other != nil {
+			other.stay.keeping.stop()
+			other.stay.elsewhere.Store(true)
+			other.remove()
+		}
 	}
 	log.End()
 	switch {
 	case a != nil:
-		s.moveOut()
-	case was: // half-open, or its client has come back elsewhere while this connection stood
-		s.conn.Abort()
+		(*Socket)(a).moveOut()
+	case h != nil: // half-open, or its client has come back elsewhere while this connection stood
+		h.conn.Abort()
 	}
 }
 
