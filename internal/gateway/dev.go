@@ -171,7 +171,9 @@ func apiURL(l net.Listener) string {
 func (d *Development) useRedis(url config.URL) {
 	for _, cfg := range []*config.Config{d.source.base, &d.config} {
 		cfg.Redis.URL = url
-		cfg.Adapter.Kind = config.AdapterPubSub
+		if cfg.Adapter.Kind != config.AdapterStreams {
+			cfg.Adapter.Kind = config.AdapterPubSub
+		}
 	}
 }
 
