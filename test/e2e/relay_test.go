@@ -116,7 +116,7 @@ func TestRoll_RecoveredOnAnyNode(t *testing.T) {
 
 func TestDrain_WhileClientsUpgrade(t *testing.T) {
 	t.Parallel()
-	nodes := startPeers(t, startRedis(t), "CARILLON_DRAIN_WINDOW=4s", "CARILLON_ENGINE_PING_INTERVAL=5m", "CARILLON_ENGINE_PING_TIMEOUT=5m")
+	nodes := startPeers(t, startRedis(t), "CARILLON_DRAIN_WINDOW=4s", "CARILLON_ENGINE_PING_INTERVAL=20s", "CARILLON_ENGINE_PING_TIMEOUT=20s")
 	runJS(t, "upgrading", "PROXY="+startRoundRobin(t, nodes), fmt.Sprintf("PID=%d", nodes[0].Cmd.Process.Pid))
 }
 
