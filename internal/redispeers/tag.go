@@ -93,15 +93,17 @@ func (m *Membership) Owners(ctx context.Context, tag string) (addresses []string
 	return addresses, nil
 }
 
-// owners are the nodes with a tag. known: at least one other node has it, or this one.
+// owners are the nodes with a tag. known: at least one other node has it, or this one, or Redis was asked since the last
+// heartbeat and knew none. So the many clients of a node that was killed do not use up the look-ups of others.
 func (m *Membership) owners(tag string) (owners []Record, known bool) {
 	owners = m.withTag(tag)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	asked := false
 	if len(owners) == 0 {
-		owners = m.found[tag]
+		owners, asked = m.found[tag]
 	}
-	return owners, len(owners) > 0 || tag == m.tag && !m.conflict
+	return owners, len(owners) > 0 || asked || tag == m.tag && !m.conflict
 }
 
 func (m *Membership) mayLookUp() bool {
@@ -111,8 +113,8 @@ func (m *Membership) mayLookUp() bool {
 	return m.lookUps <= maxLookUps
 }
 
-// lookUp asks Redis for the node with a tag. What it finds is kept until the next heartbeat, which brings the node's
-// record: until then every request for one of its sessions asks for the same tag.
+// lookUp asks Redis for the node with a tag. Its answer is kept until the next heartbeat, which brings the record of a node
+// that is new: until then every request for one of its sessions asks for the same tag.
 func (m *Membership) lookUp(ctx context.Context, tag string) ([]Record, error) {
 	var owner Record
 	var ok bool
@@ -120,14 +122,18 @@ func (m *Membership) lookUp(ctx context.Context, tag string) ([]Record, error) {
 		owner, ok, err = m.register.owner(ctx, tag)
 		return err
 	})
-	if err != nil || !ok || owner.ID == m.ID {
+	if err != nil {
 		return nil, err
+	}
+	var owners []Record
+	if ok && owner.ID != m.ID {
+		owners = []Record{owner}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.found == nil {
 		m.found = make(map[string][]Record)
 	}
-	m.found[tag] = []Record{owner}
-	return m.found[tag], nil
+	m.found[tag] = owners
+	return owners, nil
 }

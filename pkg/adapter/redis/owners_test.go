@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -72,13 +73,30 @@ func TestOwners_LookUpsAreBounded(t *testing.T) {
 	s := startServer(t)
 	n := readyNode(t, s, redis.Config{})
 	s.command("CONFIG", "RESETSTAT")
-	for range 5000 {
-		if got := n.owners("none"); got != nil {
+	for i := range 5000 {
+		if got := n.owners(fmt.Sprintf("%04d", i)); got != nil {
 			t.Fatalf("belongs to %q", got)
 		}
 	}
 	if got := s.info("commandstats", `cmdstat_get:calls=(\d+)`); got > 2500 {
 		t.Errorf("%v look-ups for 5000 guesses", got)
+	}
+}
+
+// The clients of a node that was killed come to the others all at once.
+func TestOwners_ATagOfNoNodeIsNotLookedUpAgain(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	n := readyNode(t, s, redis.Config{})
+	s.command("SET", "carillon:{nodes}:id:new", `{"id":"new","tags":["TAGn"],"address":"http://new"}`)
+	s.command("SET", tagKey("TAGn"), "new")
+	for range 1000 {
+		if got := n.owners("TAGx"); got != nil {
+			t.Fatalf("belongs to %q", got)
+		}
+	}
+	if got := n.owners("TAGn"); !slices.Equal(got, []string{"http://new"}) {
+		t.Errorf("the tag of a new node belongs to %q", got)
 	}
 }
 
