@@ -115,7 +115,7 @@ func TestHello_WhatIsNotTLSIsReadAsItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if body, _ := io.ReadAll(response.Body); response.StatusCode != 400 || !strings.Contains(string(body), "HTTPS server") {
+	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "HTTPS server") {
 		t.Errorf("answered %d %q", response.StatusCode, body)
 	}
 }

@@ -123,9 +123,9 @@ func (r *reader) moveTo(position string) {
 
 // judge counts a hole unless the newest entry up to a position that was read is the one at it.
 func (r *reader) judge(at, floor string) {
-	switch {
-	case floor == at:
-	case floor == "":
+	switch floor {
+	case at:
+	case "":
 		r.hole("entries were trimmed before they were read, or up to what was read last", floor)
 	default:
 		r.hole("the stream lacks what was read from it: Redis has lost entries, and may have appended others", floor)

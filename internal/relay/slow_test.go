@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -57,7 +58,7 @@ func TestRelay_ABodyThatDoesNotComeIsGivenUp(t *testing.T) {
 				t.Errorf("answered with %d", answer.StatusCode)
 			case err == nil:
 				_ = answer.Body.Close()
-			case err != io.ErrUnexpectedEOF && err != io.EOF:
+			case !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF):
 				t.Fatalf("neither answered nor cut: %v", err)
 			}
 			if held := c.held(relaying, owner).used.Load(); held != 0 {

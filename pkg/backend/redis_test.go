@@ -15,8 +15,6 @@ import (
 	"github.com/carillon-io/carillon/test/redistest"
 )
 
-const patience = await.Limit
-
 // startServer starts a redis-server of the test's own that keeps what it stores over restarts.
 func startServer(t *testing.T) *redistest.Server {
 	t.Helper()

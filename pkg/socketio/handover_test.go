@@ -41,12 +41,12 @@ func (b *barrier) pass(text string) {
 	}
 }
 
-// leave has a server leave. left is closed once it has.
-func (s *several) leave(t *testing.T, i int) (left <-chan struct{}) {
+// leave has the first server leave. left is closed once it has.
+func (s *several) leave(t *testing.T) (left <-chan struct{}) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := s.nodes[i].Shutdown(within(t)); err != nil {
+		if err := s.nodes[0].Shutdown(within(t)); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -74,7 +74,7 @@ func TestHandover_AClientThatComesBackMeanwhile(t *testing.T) {
 			s.away(t, c, socket)
 			entered := newBarrier(t, "tag1 ")
 			s.log.after = entered.pass
-			left := s.leave(t, 0)
+			left := s.leave(t)
 			<-entered.reached
 			go func() {
 				<-asked
@@ -98,7 +98,7 @@ func TestHandover_ALaterClaimElsewhereIsPreferred(t *testing.T) {
 	s.away(t, c, socket)
 	entering := newBarrier(t, "tag1 ")
 	s.log.before = entering.pass
-	left := s.leave(t, 0)
+	left := s.leave(t)
 	<-entering.reached
 	c.url = s.urls[2]
 	if !c.back() {
@@ -117,7 +117,7 @@ func TestHandover_WhatWasNotTakenIsOfferedAgain(t *testing.T) {
 	s.away(t, c, socket)
 	var cuts atomic.Int32
 	s.peers[1].lost = func(call string) bool { return call == "cut" && cuts.Add(1) == 1 }
-	<-s.leave(t, 0)
+	<-s.leave(t)
 	delete(s.peers[1].urls, "tag0")
 	c.url = s.urls[1]
 	if !c.back() {
@@ -187,7 +187,7 @@ func TestHandover_ADisconnectIsToldAlthoughTheServerHasLeft(t *testing.T) {
 			s.away(t, c, socket)
 			s.nodes[1].Of("/").To(c.sid).DisconnectSockets(false)
 			eventually(t, "the session has ended", func() bool { return len(socket.Rooms(nil)) == 0 })
-			<-s.leave(t, 0)
+			<-s.leave(t)
 			delete(s.peers[1].urls, "tag0")
 			c.dialAny(t, s.urls[at])
 			c.expect("41")

@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -97,7 +98,7 @@ func TestMove_APeerThatReadsSlowlyGetsAll(t *testing.T) {
 	for {
 		n, err := io.CopyN(io.Discard, answer.Body, 1<<20)
 		read += n
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
