@@ -17,6 +17,7 @@ import (
 	"github.com/carillon-io/carillon/pkg/engine"
 	"github.com/carillon-io/carillon/pkg/socketio"
 	"github.com/carillon-io/carillon/pkg/socketio/packet"
+	"github.com/carillon-io/carillon/test/await"
 )
 
 // recovering is a server whose clients may come back.
@@ -54,8 +55,13 @@ func (c *returning) dial(t testing.TB, auth string) {
 
 func (c *returning) answered() {
 	c.t.Helper()
+	c.connected(c.read())
+}
+
+// connected reads an answer to CONNECT.
+func (c *returning) connected(got string) {
+	c.t.Helper()
 	var answer struct{ SID, PID string }
-	got := c.read()
 	text, ok := strings.CutPrefix(got, "40"+prefix(c.nsp))
 	if !ok || json.Unmarshal([]byte(text), &answer) != nil || len(answer.SID) != 20 || len(answer.PID) != 20 {
 		c.t.Fatalf("CONNECT was answered %q", got)
@@ -78,6 +84,22 @@ func (c *returning) back() bool {
 	c.t.Helper()
 	pid := c.pid
 	c.dial(c.t, c.claim())
+	return c.pid == pid
+}
+
+// backAtLast is back, trying again, as clients do, where a busy machine had the server close the connection.
+func (c *returning) backAtLast() bool {
+	c.t.Helper()
+	pid := c.pid
+	await.True(c.t, "answered", func() bool {
+		c.peer = dial(c.t, c.url)
+		c.send("40" + prefix(c.nsp) + c.claim())
+		got := c.read()
+		if got != "closed" {
+			c.connected(got)
+		}
+		return got != "closed"
+	})
 	return c.pid == pid
 }
 

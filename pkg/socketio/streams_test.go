@@ -410,7 +410,7 @@ func TestStreams_ABanWhileTheNodeIsDeadHolds(t *testing.T) {
 				disconnect(s, b)
 				c.hangup()
 				c.url = s.urls[1]
-				if recovered := c.back(); recovered == b.holds {
+				if recovered := c.backAtLast(); recovered == b.holds {
 					t.Errorf("recovered: %v", recovered)
 				}
 				if !b.holds {
