@@ -92,21 +92,32 @@ var bodyBuffers = sync.Pool{New: func() any {
 	return &b
 }}
 
-// Read reads the body, of limit bytes at most, and hands it to handle, which must not keep it, with what reading ended with: nil,
-// ErrTooLarge, or an error of the connection.
-func (p *Post) Read(limit int, handle func(body []byte, err error)) {
-	body := bodyBuffers.Get().(*[]byte)
-	defer func() {
-		if cap(*body) <= keepBuffer {
-			bodyBuffers.Put(body)
-		}
-	}()
-	defer p.charge(0)
-	var err error
-	if *body, err = readLimited((*body)[:0], p.r.Body, limit, p.charge); err == nil {
+// Read reads the body, of limit bytes at most, and hands it to handle, which must not keep it, with how many bytes were read and what
+// reading ended with: nil, ErrTooLarge, or an error of the connection. A body that is too large is given up before: handle gets
+// nil for it, since Discard may take long and the next POST of the session may begin meanwhile.
+func (p *Post) Read(limit int, handle func(body []byte, read int, err error)) {
+	buffer := bodyBuffers.Get().(*[]byte)
+	body, err := readLimited((*buffer)[:0], p.r.Body, limit, p.charge)
+	*buffer = body
+	read := len(body)
+	if errors.Is(err, ErrTooLarge) {
+		body = nil
+		p.giveUp(buffer)
+	} else {
+		defer p.giveUp(buffer)
+	}
+	if err == nil {
 		_ = p.control.SetReadDeadline(time.Time{}) // net/http watches the connection while the packets are handled
 	}
-	handle(*body, err)
+	handle(body, read, err)
+}
+
+// giveUp stops counting the memory of the body, and keeps a small buffer for reuse.
+func (p *Post) giveUp(buffer *[]byte) {
+	p.charge(0)
+	if cap(*buffer) <= keepBuffer {
+		bodyBuffers.Put(buffer)
+	}
 }
 
 // Discard reads on of a body that is too large, within bounds.

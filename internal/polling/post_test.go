@@ -35,9 +35,13 @@ func TestPost_ReadsWhatIsWithinTheLimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var held counter
 			p := NewPost(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", c.body), &held)
-			p.Read(limit, func(body []byte, err error) {
-				if len(body) != c.want || !errors.Is(err, c.err) {
-					t.Errorf("%d bytes, %v, want %d, %v", len(body), err, c.want, c.err)
+			p.Read(limit, func(body []byte, read int, err error) {
+				if read != c.want || !errors.Is(err, c.err) {
+					t.Errorf("%d bytes, %v, want %d, %v", read, err, c.want, c.err)
+				}
+				refused := errors.Is(err, ErrTooLarge)
+				if !refused && len(body) != read || refused && (body != nil || held.Load() != 0) {
+					t.Errorf("a body of %d bytes of %d, %d counted, with %v", len(body), read, held.Load(), err)
 				}
 				if n := int(held.Load()); n < len(body) || n != p.Held() || n > 3*limit {
 					t.Errorf("%d bytes are counted for %d, %d held", n, len(body), p.Held())
@@ -53,7 +57,7 @@ func TestPost_ReadsWhatIsWithinTheLimit(t *testing.T) {
 func TestPost_OneThatWasCutIsCountedOutOnce(t *testing.T) {
 	var held counter
 	p := NewPost(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", strings.NewReader("4hello")), &held)
-	p.Read(100, func([]byte, error) {
+	p.Read(100, func([]byte, int, error) {
 		p.Cut()
 		p.Discount()
 		if held.Load() != 0 || p.Held() != 0 {

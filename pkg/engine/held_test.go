@@ -173,6 +173,20 @@ func TestSetLimits_TheLargestUnfinishedMessagesGoFirst(t *testing.T) {
 	s.eventually("the small one's message has arrived", func() bool { return metric(t, registry, "carillon_packets_total", "in,message") >= 1 })
 }
 
+// The rest of a refused body may take long to arrive, and the session may begin further POSTs meanwhile.
+func TestHeld_BodiesThatAreRefusedAreNotKept(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	s := start(t, engine.Config{Registry: registry})
+	p := s.poll()
+	before := metric(t, registry, "carillon_inbound_bytes")
+	const body = 1_000_001 // one more than the default of MaxPayload
+	s.raw(fmt.Sprintf("POST /engine.io/?%s HTTP/1.1\nHost: x\nContent-Length: %d\n\n%s", p.query, 2*body, strings.Repeat("x", body)))
+	s.eventually("it is refused", func() bool { return metric(t, registry, "carillon_bytes_total", "in,polling") >= body })
+	if got := metric(t, registry, "carillon_inbound_bytes"); got != before {
+		t.Errorf("%v bytes count for it", got-before)
+	}
+}
+
 func TestHold_CountsUntilTheSessionEnds(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	s := start(t, engine.Config{Registry: registry})

@@ -163,8 +163,8 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	p.Read(s.server.config.MaxPayload, func(body []byte, err error) {
-		s.server.metrics.bytesIn[transportPolling].Add(float64(len(body)))
+	p.Read(s.server.config.MaxPayload, func(body []byte, read int, err error) {
+		s.server.metrics.bytesIn[transportPolling].Add(float64(read))
 		switch {
 		case errors.Is(err, polling.ErrTooLarge):
 			s.stopPost(p)
