@@ -30,7 +30,7 @@ func (d *departing) askPeer(within time.Duration) (said aliveAnswer) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), within+askGrace)
 	defer cancel()
-	request := aliveRequest{Namespace: d.nsp.name, PID: d.session.PID(), Claim: d.claim, Within: within}
+	request := aliveRequest{Namespace: d.nsp.name, PID: d.pid, Claim: d.claim, Within: within}
 	if err := d.callAlive(ctx, request, &said); err != nil {
 		d.nsp.io.log.Debug("a server was not asked about its client", zap.String("tag", d.peer), zap.Error(err))
 		return aliveAnswer{}

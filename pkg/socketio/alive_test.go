@@ -9,11 +9,12 @@ import (
 )
 
 // claimEarlier has a client claim its session at the second server, and returns while it is fetched from the first one.
-// proceed lets that go on. Without alive the client answers no ping; end says how its connection ended.
-func (s *several) claimEarlier(t *testing.T, alive bool) (c *returning, proceed func(), answer, end <-chan string) {
+// proceed lets that go on. slow is the step of the owner's that takes its time: 1, it reserves the session; 2, it describes it.
+// Without alive the client answers no ping; end says how its connection ended.
+func (s *several) claimEarlier(t *testing.T, slow int32, alive bool) (c *returning, proceed func(), answer, end <-chan string) {
 	t.Helper()
 	c, socket := s.inRoom(t)
-	d := &slowData{begun: make(chan struct{}), continued: make(chan struct{})}
+	d := &slowData{slow: slow, begun: make(chan struct{}), continued: make(chan struct{})}
 	socket.SetData(d)
 	s.away(t, c, socket)
 	first := *c
@@ -45,7 +46,7 @@ func TestMove_AnEarlierClaimElsewhereIsAsked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Run("it answers", func(t *testing.T) {
 				s := inMemory(t, 3, func(cfg *socketio.Config) { cfg.Recovery.MoveTimeout = patience })
-				c, proceed, answer, _ := s.claimEarlier(t, true)
+				c, proceed, answer, _ := s.claimEarlier(t, 2, true)
 				later := *c
 				later.url = s.urls[at]
 				if later.back() {
@@ -58,7 +59,7 @@ func TestMove_AnEarlierClaimElsewhereIsAsked(t *testing.T) {
 			})
 			t.Run("it is silent", func(t *testing.T) {
 				s := inMemory(t, 3, func(cfg *socketio.Config) { cfg.Recovery.MoveTimeout = patience })
-				c, proceed, _, end := s.claimEarlier(t, false)
+				c, proceed, _, end := s.claimEarlier(t, 2, false)
 				c.url = s.urls[at]
 				if !c.back() {
 					t.Fatal("not recovered")
@@ -68,6 +69,20 @@ func TestMove_AnEarlierClaimElsewhereIsAsked(t *testing.T) {
 				receive(t, end)
 			})
 		})
+	}
+}
+
+// TestMove_AClaimWhileTheSessionIsReserved for an earlier one, which counts from its first moment on.
+func TestMove_AClaimWhileTheSessionIsReserved(t *testing.T) {
+	s := inMemory(t, 2, func(cfg *socketio.Config) { cfg.Recovery.MoveTimeout = patience })
+	c, proceed, answer, _ := s.claimEarlier(t, 1, true)
+	later := *c
+	if later.back() {
+		t.Error("the later claim was preferred")
+	}
+	proceed()
+	if got := receive(t, answer); !strings.Contains(got, c.pid) {
+		t.Errorf("the earlier claim was answered %s", got)
 	}
 }
 

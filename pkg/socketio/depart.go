@@ -75,14 +75,17 @@ func servePeer[Request, Answer any](w http.ResponseWriter, r *http.Request, body
 // departing is a session of this node that another one fetches. It holds the claim meanwhile.
 type departing struct {
 	// Static after construction.
-	nsp     *Namespace
-	token   string
+	nsp   *Namespace
+	token string
+	pid   string // of the session
+	peer  string // the tag of the node that fetches it; empty: it did not say so
+	claim string // names the claim there
+	held  *Namespace
+
+	// Set while reserve holds mu, and static afterwards. Alive may be called before.
 	session *recovery.Session
 	entry   string // in the registry, as this node has it, or the peer found it
-	peer    string // the tag of the node that fetches it; empty: it did not say so
-	claim   string // names the claim there
 	stop    func() // of the hub's Follow
-	held    *Namespace
 
 	working sync.Mutex // held by one call at a time; taken before mu
 
@@ -109,7 +112,7 @@ func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveA
 		return reserveAnswer{}, fmt.Errorf("socketio: wait for a session that arrives: %w", err)
 	}
 	arrived()
-	d := &departing{nsp: n, token: rand.Text(), entry: request.Entry, peer: request.By, claim: request.Claim, held: n}
+	d := &departing{nsp: n, token: rand.Text(), pid: request.PID, entry: request.Entry, peer: request.By, claim: request.Claim, held: n}
 	d.mu.Lock() // once the claim counts, a later one may end it at any time, which waits for the rest
 	defer d.mu.Unlock()
 	session, refused := d.reserve(ctx, request)
@@ -348,10 +351,10 @@ func (d *departing) settle(arriving bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), io.cfg.Recovery.MoveTimeout)
 	defer cancel()
 	entry := nextEntry(d.entry, io.cfg.Engine.Tag())
-	stays, err := io.cfg.Recovery.Peers.Swap(ctx, d.session.PID(), d.entry, entry)
+	stays, err := io.cfg.Recovery.Peers.Swap(ctx, d.pid, d.entry, entry)
 	if err == nil && !stays && unused != "" {
 		entry = nextEntry(unused, io.cfg.Engine.Tag())
-		stays, err = io.cfg.Recovery.Peers.Swap(ctx, d.session.PID(), unused, entry)
+		stays, err = io.cfg.Recovery.Peers.Swap(ctx, d.pid, unused, entry)
 	}
 	switch {
 	case err != nil || !stays && arriving:
@@ -382,7 +385,7 @@ func (d *departing) bequeath() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.nsp.io.cfg.Recovery.MoveTimeout)
 	defer cancel()
-	_, _ = d.nsp.io.cfg.Recovery.Peers.Swap(ctx, d.session.PID(), d.entry, nextEntry(d.entry, d.peer)) // else the peer does
+	_, _ = d.nsp.io.cfg.Recovery.Peers.Swap(ctx, d.pid, d.entry, nextEntry(d.entry, d.peer)) // else the peer does
 	d.leave()
 }
 

@@ -10,12 +10,13 @@ import (
 // slowData is Data that takes its time to become JSON when the session is described for another server.
 type slowData struct {
 	calls     atomic.Int32
+	slow      int32 // which call it is; the first is for whether it can be described
 	begun     chan struct{}
 	continued chan struct{}
 }
 
 func (d *slowData) MarshalJSON() ([]byte, error) {
-	if d.calls.Add(1) == 2 { // the first is for whether it can be described
+	if d.calls.Add(1) == d.slow {
 		close(d.begun)
 		<-d.continued
 	}
@@ -25,7 +26,7 @@ func (d *slowData) MarshalJSON() ([]byte, error) {
 func TestMove_ALaterClaimEndsAMoveBeforeItsFence(t *testing.T) {
 	s := inMemory(t, 2, nil)
 	c, socket := s.inRoom(t)
-	d := &slowData{begun: make(chan struct{}), continued: make(chan struct{})}
+	d := &slowData{slow: 2, begun: make(chan struct{}), continued: make(chan struct{})}
 	socket.SetData(d)
 	s.away(t, c, socket)
 	first := *c
