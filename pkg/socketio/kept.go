@@ -162,12 +162,7 @@ func (s *Socket) moveOut() {
 	s.io.release(s.nsp)
 }
 
-// publishesOwn reports whether an event to this socket alone goes by way of the cluster, whose order gives it an offset.
-func (s *Socket) publishesOwn(volatile bool, m *wire.Message) bool {
-	return s.stay != nil && !m.HasID && !volatile && s.nsp.hub.Echoes() && (s.conn.Gone() || s.conn.Connected())
-}
-
-// publishOwn publishes an event to the socket's own room.
+// publishOwn publishes an event for this socket alone to its own room: the cluster's order gives it an offset.
 func (s *Socket) publishOwn(m *wire.Message) error {
 	if !s.stay.session.Stands() {
 		return ErrDisconnected

@@ -378,18 +378,19 @@ func (s *Socket) kick(reason Reason) {
 	}
 }
 
+// sendEarly sends an event while the socket is being connected: the client keeps it until it is answered.
+func (s *Socket) sendEarly(volatile bool, m *wire.Message) error {
+	if s.claims() {
+		m.Offset = s.stay.session.Offset()
+	} else {
+		m.Offset = s.nsp.hub.Log().Present()
+	}
+	return s.conn.Send(volatile, m)
+}
+
 // sendInTurn sends an event to the client at its place among the namespace's, so that it is sent again if it is lost.
 func (s *Socket) sendInTurn(volatile bool, m *wire.Message) error {
-	st := s.stay
-	if !s.conn.Gone() && !s.conn.Connected() { // the client keeps it until it is answered
-		if s.claims() {
-			m.Offset = st.session.Offset()
-		} else {
-			m.Offset = s.nsp.hub.Log().Present()
-		}
-		return s.conn.Send(volatile, m)
-	}
-	err := s.nsp.hub.SendTo(st.session, volatile, m, func(m *wire.Message) error {
+	err := s.nsp.hub.SendTo(s.stay.session, volatile, m, func(m *wire.Message) error {
 		err := s.conn.Send(volatile, m)
 		if volatile || !errors.Is(err, ErrDisconnected) {
 			return err

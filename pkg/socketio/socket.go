@@ -256,14 +256,16 @@ func (s *Socket) Cause() error { return s.conn.Cause() }
 
 // send queues an event for the client, also while the socket is being connected.
 func (s *Socket) send(volatile bool, m *wire.Message) error {
-	if s.publishesOwn(volatile, m) {
-		return s.publishOwn(m)
-	}
 	var err error
-	if s.stay != nil && !m.HasID {
-		err = s.sendInTurn(volatile, m)
-	} else {
+	switch {
+	case s.stay == nil || m.HasID:
 		err = s.conn.Send(volatile, m)
+	case !s.conn.Connected() && !s.conn.Gone(): // in this order: one that goes in between has been connected
+		err = s.sendEarly(volatile, m)
+	case !volatile && s.nsp.hub.Echoes():
+		return s.publishOwn(m)
+	default:
+		err = s.sendInTurn(volatile, m)
 	}
 	switch {
 	case err == nil:
