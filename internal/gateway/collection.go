@@ -12,7 +12,7 @@ const (
 	// does many times a second. What a collection takes of a single core, some 20 ms with 10,000 clients, every message
 	// waits longer that comes meanwhile.
 	leastGarbage = 64 << 20
-	// arrivingGarbage is the same while sessions arrive: what a handshake leaves lies between what a connection keeps, and the
+	// arrivingGarbage is the same while the number of sessions grows: what a handshake leaves lies between what a connection keeps, and the
 	// memory of both stays taken until other connections fill it.
 	arrivingGarbage = 12 << 20
 	// defaultPercent is Go's own GOGC.
@@ -96,6 +96,8 @@ func readHeap() heap {
 
 // collectionPercent is how much garbage a heap may hold, as a share of what lives in it.
 func collectionPercent(live, garbage uint64) int {
-	const smallest = 1 << 20 // nothing has been collected yet
+	// smallest is Go's minimum heap: by the percent at which a heap of this size would be collected after so much garbage, Go
+	// collects none, however little lives, before it holds as much.
+	const smallest = 4 << 20
 	return max(defaultPercent, int(100*garbage/max(live, smallest)))
 }

@@ -10,8 +10,8 @@ func TestCollectionPercent_SmallHeapsMayHoldMoreThanTheirSizeInGarbage(t *testin
 		live uint64
 		want int
 	}{
-		{0, 6400}, // before the first collection
-		{1 * mb, 6400},
+		{0, 1600}, // before the first collection
+		{1 * mb, 1600},
 		{4 * mb, 1600},
 		{8 * mb, 800},
 		{20 * mb, 320},
@@ -24,7 +24,7 @@ func TestCollectionPercent_SmallHeapsMayHoldMoreThanTheirSizeInGarbage(t *testin
 	}
 }
 
-func TestArrivals_LittleGarbageIsSparedWhileSessionsArrive(t *testing.T) {
+func TestArrivals_LittleGarbageIsSparedWhileTheirNumberGrows(t *testing.T) {
 	t.Parallel()
 	var a arrivals
 	for i, step := range []struct {

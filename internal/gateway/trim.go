@@ -11,7 +11,7 @@ const (
 	// trimPeak is the number of sessions from which their leaving is worth a collection.
 	trimPeak = 1000
 
-	// arrivingSessions is how many more sessions after an interval mean that sessions arrive.
+	// arrivingSessions is how many more sessions after an interval mean that their number grows.
 	arrivingSessions = 20
 
 	// quietBytes is how much a quiet node allocates in an interval at most, and quietIntervals how long it takes to
@@ -89,7 +89,7 @@ func (s *stillness) due(h heap) bool {
 	return s.intervals >= quietIntervals && h.held > h.live+max(quietSpare, h.live/4)
 }
 
-// arrivals notices that sessions come in numbers.
+// arrivals notices that the number of sessions grows.
 type arrivals struct {
 	sessions int // an interval ago
 }
