@@ -137,23 +137,29 @@ func (h *Hub) perform(c adapter.Command, done func(members int, err error)) {
 		}
 		h.confirm(c.Rooms, joined, func(err error) { done(len(joined), err) })
 	case adapter.Leave:
-		leaving := h.withSessions(c.Target)
-		members := h.Arrive(c, adapter.Arrival{})
-		h.stored(leaving, func(err error) { done(members, err) })
+		left := h.performLeave(c)
+		h.stored(left, func(err error) { done(len(left), err) })
 	default:
 		done(h.Arrive(c, adapter.Arrival{}), nil)
 	}
 }
 
-// withSessions lists the ids of members that match, where the adapter keeps sessions.
-func (h *Hub) withSessions(t rooms.Target) (ids []string) {
-	if h.sessions == nil {
-		return nil
+// performLeave has members leave rooms, and returns the ids of those that did, in one turn: a session that comes from another
+// node meanwhile is either among them, and waited for, or comes with the command applied.
+func (h *Hub) performLeave(leave adapter.Leave) (left []string) {
+	if h.log != nil {
+		h.log.Begin()
+		defer h.log.End()
+		if h.log.Moving() {
+			noted, _ := Note(leave)
+			h.log.Arrive(move.NoLane, false, noted)
+		}
 	}
-	h.log.Begin()
-	defer h.log.End()
-	h.command(t, func(m *Member) { ids = append(ids, m.ID()) })
-	return ids
+	h.command(leave.Target, func(m *Member) {
+		h.Leave(m, leave.Rooms)
+		left = append(left, m.ID())
+	})
+	return left
 }
 
 // performJoin has members join rooms, and returns the ids of those that did. expected: a member on its way here may be another one.
