@@ -129,8 +129,7 @@ func (d *Departure) Leave() Absent {
 	l.store.charge(s.account, -s.charged)
 	s.journal, s.charged, s.size = journal{}, 0, 0
 	s.forgetPastLocked()
-	delete(l.sessions, s.pid)
-	l.store.leave(s.account)
+	s.unlistLocked()
 	return absent
 }
 

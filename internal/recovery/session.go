@@ -234,8 +234,7 @@ func (s *Session) end(t step, by Holder, a Absent) {
 		l.store.left(s, kept)
 	}
 	if s.stage == over {
-		delete(l.sessions, s.pid)
-		l.store.leave(s.account)
+		s.unlistLocked()
 	}
 	told := s.told
 	if s.stage == over {
@@ -248,6 +247,14 @@ func (s *Session) end(t step, by Holder, a Absent) {
 	if was == kicked && told != nil {
 		told()
 	}
+}
+
+// unlistLocked has a session that is over found no more. Where it never began, the pid may be that of another, which stays.
+func (s *Session) unlistLocked() {
+	if s.log.sessions[s.pid] == s {
+		delete(s.log.sessions, s.pid)
+	}
+	s.log.store.leave(s.account)
 }
 
 // Told has f called once the client of a session that was kicked has been told, or its window is over; at once where the session

@@ -191,6 +191,23 @@ func TestStore_CountsWhatIsHeld(t *testing.T) {
 	})
 }
 
+// A session that is not to begin, as its pid is another's, leaves that one where it is.
+func TestSession_EndsOnlyItself(t *testing.T) {
+	_, l := newStore(t, recovery.Config{})
+	c := newLine()
+	s := began(l, "pid", c)
+	if l.Condemn("pid") != nil {
+		t.Error("a session that is known was condemned")
+	}
+	l.Open("pid", "another id", "address").End()
+	if !l.Knows("pid") || !s.Lose(c, c) {
+		t.Fatal("the session is not known any more")
+	}
+	if got := claim(l, "pid", "", newLine()); got != "recovered" {
+		t.Errorf("claimed: %s", got)
+	}
+}
+
 func TestStore_OneAddressHoldsAnEighth(t *testing.T) {
 	store, l := newStore(t, recovery.Config{Bytes: 80 << 10})
 	var first *line

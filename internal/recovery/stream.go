@@ -157,7 +157,6 @@ func (s *Session) Forget() (a Absent, h Holder) {
 	l.store.charge(s.account, -s.charged)
 	s.journal, s.charged, s.size = journal{}, 0, 0
 	s.forgetPastLocked()
-	delete(l.sessions, s.pid)
-	l.store.leave(s.account)
+	s.unlistLocked()
 	return a, h
 }
