@@ -46,8 +46,7 @@ func (h *hello) read(r io.Reader, p []byte) (int, error) {
 	return recordHeader + n, err
 }
 
-// begin reads a header. When its record is not to be cut it returns the header in p, and what follows it: a client that speaks HTTP
-// would lose the answer to a connection that is closed with unread input.
+// begin reads a header. When its record is not to be cut it returns the header in p, and sets over.
 func (h *hello) begin(r io.Reader, p []byte) (int, error) {
 	for h.got < recordHeader {
 		n, err := r.Read(h.header[h.got:])
@@ -60,9 +59,7 @@ func (h *hello) begin(r io.Reader, p []byte) (int, error) {
 	h.rest = uint16(h.header[3])<<8 | uint16(h.header[4])
 	if h.header[0] != recordHandshake || h.rest == 0 || h.rest > maxRecord {
 		h.over = true
-		head := copy(p, h.header[:])
-		n, err := r.Read(p[head:])
-		return head + n, err
+		return copy(p, h.header[:]), nil
 	}
 	// The buffer of the message is doubled when it is full. It ends no larger than the message needs when that is the first
 	// piece times a power of two.

@@ -9,11 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 )
 
 // watched notes the most that crypto/tls has had room for.
@@ -116,6 +118,32 @@ func TestHello_WhatIsNotTLSIsReadAsItIs(t *testing.T) {
 	defer response.Body.Close()
 	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "HTTPS server") {
 		t.Errorf("answered %d %q", response.StatusCode, body)
+	}
+}
+
+// A header that crypto/tls refuses is refused before anything follows it.
+func TestHello_AHeaderThatIsRefusedIsNotWaitedBehind(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS() // for its certificate
+	defer server.Close()
+	for name, header := range map[string]string{
+		"HTTP": "GET /", "an empty record": "\x16\x03\x01\x00\x00", "a record too large": "\x16\x03\x01\xff\xff",
+		"data first": "\x17\x03\x03\x00\x01", "SSLv2": "\x80\x2e\x01\x00\x02",
+	} {
+		t.Run(name, func(t *testing.T) {
+			ours, peer, _ := pair(t)
+			conn := NewRecords(ours)
+			defer conn.Close()
+			if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(peer, header); err != nil {
+				t.Fatal(err)
+			}
+			if err := tls.Server(conn, server.TLS).Handshake(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("it was waited for more: %v", err)
+			}
+		})
 	}
 }
 

@@ -70,11 +70,26 @@ func (r *Records) Read(p []byte) (n int, err error) {
 	case r.hello.over:
 		n, err = r.Conn.Read(p)
 	default:
-		n, err = r.hello.read(&r.Conn, p)
+		n, err = r.readHello(p)
 	}
 	r.room = max(r.room, uint32(r.head)+uint32(r.seen)+uint32(len(p))) // behind the part of a record that has arrived
 	r.follow(p[:n])
 	return n, err
+}
+
+// readHello reads what may have to be cut. What has arrived behind a header that is not cut is read with it: a client that speaks
+// HTTP would lose the answer to a connection that is closed with unread input. Nothing is waited for there, since crypto/tls
+// refuses most such headers by themselves.
+func (r *Records) readHello(p []byte) (int, error) {
+	n, err := r.hello.read(&r.Conn, p)
+	if err != nil || !r.hello.over {
+		return n, err
+	}
+	more, err := r.readNow(p[n:])
+	if errors.Is(err, ErrNothing) {
+		err = nil
+	}
+	return n + more, err
 }
 
 // follow notes where records end in what was read.
