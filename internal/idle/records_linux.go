@@ -22,7 +22,8 @@ import (
 type Records struct {
 	Conn
 
-	// Owned by the reader, which is in RawRead after the handshake.
+	// Owned by the reader. While it is eager it is in RawRead; during the handshake, when parking has failed and when it lingers it waits
+	// in Read.
 	hello hello
 	eager bool
 	room  uint32 // of crypto/tls's buffer for records, at least
@@ -59,7 +60,7 @@ func NewRecords(conn net.Conn) *Records {
 	return nil
 }
 
-// Eager makes Read not wait, or wait again. It is the reader's to call, inside RawRead.
+// Eager makes Read not wait, or wait again. It is the reader's to call, around RawRead.
 func (r *Records) Eager(eager bool) { r.eager = eager }
 
 // Read reads, and waits unless it is eager.
