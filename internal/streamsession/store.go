@@ -136,6 +136,12 @@ func (s *Store) Drop(id string) {
 	s.awake()
 }
 
+// Release removes what is stored of a session that was taken and is not kept, unless another server has it.
+func (s *Store) Release(pid string) {
+	s.dropKey(s.config.Prefix + pid)
+	s.awake()
+}
+
 // forgetLocked ends the keeping of a session, and returns it.
 func (s *Store) forgetLocked(id string) *kept {
 	k := s.kept[id]

@@ -47,6 +47,9 @@ type Sessions interface {
 	// Take makes a session that was found this server's, and tells the server that has had it. false: it has changed since, or
 	// another was faster.
 	Take(ctx context.Context, f *FoundSession, as Session) (bool, error)
+	// Release removes what is stored under the secret of a client whose session this server has taken and cannot go on with, unless
+	// another server has it by now. It is called instead of Keep.
+	Release(pid string)
 }
 
 // KeptSession is a session as the server has it that is its client's. No method blocks, and none is called under a lock of the

@@ -53,7 +53,7 @@ func (s *Socket) findKept(ctx context.Context, log *recovery.Log, claim recovery
 // one session do so one after the other: between the moments in which Redis and this node know that it is here, another claim
 // would find that it is this node's, and that this node does not have it.
 //
-// stored: there is such a session; moved: it was another server's.
+// stored: some server has such a session; moved: it was another server's.
 func (s *Socket) fetchKept(ctx context.Context, log *recovery.Log, claim recovery.Claim) (
 	stored, moved bool, refused *recovery.Refusal, err error,
 ) {
@@ -64,6 +64,7 @@ func (s *Socket) fetchKept(ctx context.Context, log *recovery.Log, claim recover
 		return false, false, nil, err
 	}
 	defer done()
+	missing := false // what is stored names this node, which did not have the session
 	for range mostClaims {
 		found, err := s.io.sessions.Find(ctx, claim.PID)
 		switch {
@@ -72,8 +73,13 @@ func (s *Socket) fetchKept(ctx context.Context, log *recovery.Log, claim recover
 		case err != nil, found == nil:
 			return false, false, nil, nil
 		case found.Owner == s.nsp.hub.NodeID():
-			return true, false, nil, nil
+			if known := log.Knows(claim.PID); known || missing {
+				return known, false, nil, nil // missing twice: no other server has taken it between the two looks
+			}
+			missing = true
+			continue
 		}
+		missing = false
 		c := comeback{nsp: s.nsp, found: found, claim: claim, started: time.Now(), address: s.Handshake().Address}
 		if refused, err = c.run(ctx); !errors.Is(err, errFaster) {
 			return true, err == nil && refused == nil, refused, err
@@ -128,7 +134,7 @@ func (c *comeback) run(ctx context.Context) (*recovery.Refusal, error) {
 	}
 	log.Lose(c.claim.PID)
 	if err := c.install(missed, rec, &as); err != nil {
-		io.sessions.Drop(as.ID)
+		io.sessions.Release(as.PID)
 		io.log.Debug("a session was not brought back", zap.String("namespace", c.nsp.name), zap.Error(err))
 		return refusedTrimmed, nil
 	}
