@@ -96,3 +96,29 @@ func TestMove_AServerThatHangsHoldsUpItsOwnSessionsAlone(t *testing.T) {
 	close(opened)
 	claiming.Wait()
 }
+
+// TestMove_ASessionThatEndsAsItArrivesHoldsNoEntry: its address has more than its share of the memory.
+func TestMove_ASessionThatEndsAsItArrivesHoldsNoEntry(t *testing.T) {
+	for name, bytes := range map[string]int{"each": 16 << 10, "most": 256 << 10} {
+		t.Run(name, func(t *testing.T) {
+			s := inMemory(t, 2, func(cfg *socketio.Config) {
+				cfg.DrainWindow = time.Millisecond
+				if cfg.Engine.Tag() == "tag1" {
+					cfg.Recovery.Bytes = bytes
+				}
+			})
+			var entered atomic.Int32
+			s.log.after = func(string) { entered.Add(1) }
+			s.log.holding = func() { time.Sleep(moment) } // in which the session is over, if it ends
+			s.crowd(t, 100)
+			if err := s.nodes[0].Shutdown(within(t)); err != nil {
+				t.Fatal(err)
+			}
+			if n := entered.Load(); n < 100 {
+				t.Errorf("%d sessions have arrived", n)
+			}
+			s.nodes[1].Close() // ends those that are left
+			eventually(t, "no entry is held", func() bool { return s.log.holds() == 0 })
+		})
+	}
+}

@@ -21,9 +21,11 @@ import (
 type entryTable struct {
 	mu      sync.Mutex
 	entries map[string]string
+	held    map[string]string // by the servers, which renew them
 	away    bool
 
 	before, after func(to string)      // called around each Swap; nil: nothing is
+	holding       func()               // called by each Hold; likewise
 	unknown       func(to string) bool // whether the outcome of a Swap is not known; nil: of none
 }
 
@@ -116,11 +118,28 @@ func (r *entryTable) setAway(away bool) {
 	r.away = away
 }
 
-func (r *entryTable) Hold(string, string) {}
+func (r *entryTable) Hold(pid, entry string) {
+	if r.holding != nil {
+		r.holding()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held[pid] = entry
+}
+
+// holds is how many entries the servers hold.
+func (r *entryTable) holds() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.held)
+}
 
 func (r *entryTable) Drop(pid, entry string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.held[pid] == entry {
+		delete(r.held, pid)
+	}
 	if r.entries[pid] == entry {
 		delete(r.entries, pid)
 	}
@@ -136,7 +155,7 @@ type several struct {
 
 func severally(t *testing.T, start starter, n int, change func(*socketio.Config)) *several {
 	t.Helper()
-	s := &several{log: &entryTable{entries: map[string]string{}}}
+	s := &several{log: &entryTable{entries: map[string]string{}, held: map[string]string{}}}
 	configs := make([]socketio.Config, n)
 	byTag := map[string]string{}
 	key := [32]byte{1}

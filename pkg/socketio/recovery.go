@@ -353,11 +353,12 @@ func (s *Socket) abandon() {
 	}
 }
 
-// holdEntry keeps the entry under which the session is this node's.
+// holdEntry keeps the entry under which the session is this node's, unless it has ended by now.
 func (s *Socket) holdEntry(entry string) {
 	session := s.stay.session
 	s.io.cfg.Recovery.Peers.Hold(session.PID(), entry)
 	session.SetEntry(entry)
+	session.Told(s.dropEntry)
 }
 
 // dropEntry lets the entry of a session go that is over, or another node's.
