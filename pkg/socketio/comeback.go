@@ -26,12 +26,17 @@ var errFaster = errors.New("socketio: the session was taken meanwhile")
 func (s *Socket) findKept(ctx context.Context, log *recovery.Log, claim recovery.Claim) (
 	session *recovery.Session, moved bool, refused *recovery.Refusal, err error,
 ) {
+	claimed, patience := time.Now(), s.io.moves.patience
 	for range mostClaims {
 		var stored bool
 		if stored, moved, refused, err = s.fetchKept(ctx, log, claim); err != nil {
 			s.io.log.Debug("a session was not brought back", zap.String("namespace", s.nsp.name), zap.Error(err))
+			if patience.Failed(claim.PID, claimed) {
+				return nil, false, recovery.ReasonWaited.Refusal(), nil
+			}
 			return nil, false, nil, ErrClose
 		}
+		patience.Settled(claim.PID)
 		if refused != nil {
 			return nil, false, refused, nil
 		}

@@ -1,6 +1,11 @@
 package socketio_test
 
-import "testing"
+import (
+	"testing"
+	"time"
+
+	"github.com/carillon-io/carillon/pkg/socketio"
+)
 
 // TestStreams_ASessionThatIsTakenAndCannotBeInstalledIsNone: the node has entered itself for it, and its reader has missed entries
 // meanwhile. The client gets a new socket, at that claim and at any later one, whether or not what is stored has been removed by then.
@@ -45,5 +50,20 @@ func TestStreams_ASessionThatIsTakenAndCannotBeInstalledIsNone(t *testing.T) {
 	again := former
 	if again.url = s.urls[1]; again.back() {
 		t.Error("recovered")
+	}
+}
+
+// TestStreams_AClientThatHasTriedForTheWindowGetsANewSocket although Redis does not answer where it comes back.
+func TestStreams_AClientThatHasTriedForTheWindowGetsANewSocket(t *testing.T) {
+	s := startStreams(t, 2, func(cfg *socketio.Config) {
+		cfg.Recovery.Window, cfg.Recovery.MoveTimeout = time.Second, 100*time.Millisecond
+	})
+	connected := sockets(s.nodes[0].Of("/"))
+	c := arrive(t, s.urls[0], "/")
+	receive(t, connected)
+	s.cables[1].set(true)
+	c.hangup()
+	if closed, recovered := c.tries(t, s.urls[1]); closed == 0 || recovered {
+		t.Errorf("recovered: %v, after its transport was closed %d times", recovered, closed)
 	}
 }

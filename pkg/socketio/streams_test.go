@@ -92,7 +92,7 @@ func (k keeping) Take(ctx context.Context, f *adapter.FoundSession, as adapter.S
 	return ok, err
 }
 
-func startStreams(t *testing.T, n int) *streaming {
+func startStreams(t *testing.T, n int, change ...func(*socketio.Config)) *streaming {
 	t.Helper()
 	s := &streaming{T: t, redis: redistest.Start(t)}
 	var configs []socketio.Config
@@ -105,6 +105,9 @@ func startStreams(t *testing.T, n int) *streaming {
 			t.Fatal(err)
 		}
 		cfg := recovering()
+		for _, f := range change {
+			f(&cfg)
+		}
 		hooked := &taking{Adapter: a}
 		cfg.Adapter, cfg.Engine.Tag = hooked, a.Tag
 		s.cables, s.taking, configs = append(s.cables, c), append(s.taking, hooked), append(configs, cfg)
