@@ -26,18 +26,19 @@ const mostFences = 5
 var errInterrupted = recovery.FailedFence.As(errors.New("socketio: a subscription was interrupted"))
 
 // errNotReady is for a node that has just started: others would not find a session there.
-var errNotReady = errors.New("socketio: the cluster does not know this server yet")
+var errNotReady = recovery.FailedRegistry.As(errors.New("socketio: the cluster does not know this server yet"))
 
 // fetch moves the session of a pid to this node, where it is absent afterwards, if another node has it. refused says why there is
 // none that could be moved. After an error the session is where it was, or here: the client is to try again. A session is
 // fetched once at a time: of two calls at this node, the second would give up the first one's reservation, and both could take
 // the entry for their own. by is the connection that claims it; nil: none does.
 func (n *Namespace) fetch(ctx context.Context, claim recovery.Claim, tag string, by recovery.Holder) (refused *recovery.Refusal, err error) {
-	if !n.io.known() {
-		return nil, errNotReady
-	}
 	claimed := time.Now()
-	refused, err = n.fetchInTurn(ctx, claim, tag, by)
+	if n.io.known() {
+		refused, err = n.fetchInTurn(ctx, claim, tag, by)
+	} else {
+		err = errNotReady
+	}
 	patience := n.io.moves.patience
 	if err == nil {
 		patience.Settled(claim.PID)

@@ -2,11 +2,14 @@ package socketio_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/carillon-io/carillon/pkg/adapter"
+	"github.com/carillon-io/carillon/pkg/adapter/adaptertest"
 	"github.com/carillon-io/carillon/pkg/socketio"
 )
 
@@ -96,6 +99,41 @@ func TestMove_WhatPreventsItForAWindowIsNotTriedAgain(t *testing.T) {
 	}
 	if n := countedAs(t, registry, "carillon_recoveries_total", "result", "expired"); n != 1 {
 		t.Errorf("%v sessions counted as expired", n)
+	}
+}
+
+// newcomer is the adapter of a server that the others do not know, once it is hidden.
+type newcomer struct {
+	*adaptertest.Adapter
+
+	hidden atomic.Bool
+}
+
+func (n *newcomer) State() adapter.State {
+	s := n.Adapter.State()
+	s.Ready = s.Ready && !n.hidden.Load()
+	return s
+}
+
+// TestMove_AServerThatIsNotKnownYet sends clients away for a window as well, as while Redis is away from its start on.
+func TestMove_AServerThatIsNotKnownYet(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	s := severally(t, func(configs ...socketio.Config) ([]*socketio.Server, []string) {
+		cluster := adaptertest.NewCluster(len(configs))
+		unknown := &newcomer{Adapter: cluster.Adapter(1)}
+		configs[0].Adapter, configs[1].Adapter, configs[1].Registry = cluster.Adapter(0), unknown, registry
+		nodes, urls := run(t, configs)
+		unknown.hidden.Store(true)
+		return nodes, urls
+	}, 2, func(cfg *socketio.Config) { cfg.Recovery.Window = 300 * time.Millisecond })
+	c, socket := s.inRoom(t)
+	s.away(t, c, socket)
+	closed, recovered := c.tries(t, s.urls[1])
+	if closed == 0 || recovered {
+		t.Errorf("sent away %d times, recovered %t", closed, recovered)
+	}
+	if n := countedAs(t, registry, "carillon_recovery_move_failures_total", "reason", "registry"); n != float64(closed+1) {
+		t.Errorf("%v moves counted, the client was sent away %d times", n, closed)
 	}
 }
 
