@@ -337,16 +337,12 @@ func (d *departing) fail() { d.settle(false) }
 // node has changed it, the peer cannot any more. arriving: the peer is at it still. It may have entered a session that it cannot
 // take, and says so then.
 func (d *departing) settle(arriving bool) {
-	d.mu.Lock()
-	offered, over, unused := d.offered, d.over, d.unused
-	d.mu.Unlock()
-	switch {
-	case over:
-		return
-	case !offered:
-		d.stay()
+	if d.withdraw() {
 		return
 	}
+	d.mu.Lock()
+	unused := d.unused
+	d.mu.Unlock()
 	io := d.nsp.io
 	ctx, cancel := context.WithTimeout(context.Background(), io.cfg.Recovery.MoveTimeout)
 	defer cancel()
@@ -376,10 +372,10 @@ func (d *departing) settle(arriving bool) {
 // bequeath ends a move of a node that ends. A session that the peer has been handed goes on there: whatever becomes of it, it
 // would end here. It is entered as the peer's, which may not have done so yet, for claims elsewhere that no longer reach this node.
 func (d *departing) bequeath() {
-	d.mu.Lock()
-	offered := d.offered && !d.over
-	d.mu.Unlock()
-	if !offered || d.peer == "" {
+	if d.withdraw() {
+		return
+	}
+	if d.peer == "" {
 		d.fail()
 		return
 	}
@@ -393,6 +389,10 @@ func (d *departing) bequeath() {
 func (d *departing) close() (departure *recovery.Departure, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.closeLocked()
+}
+
+func (d *departing) closeLocked() (departure *recovery.Departure, ok bool) {
 	if d.over {
 		return nil, false
 	}
@@ -403,11 +403,29 @@ func (d *departing) close() (departure *recovery.Departure, ok bool) {
 	return d.departure, true
 }
 
-func (d *departing) stay() {
-	departure, ok := d.close()
-	if !ok {
-		return
+// withdraw has the session stay if it was not offered: from then on it cannot be. false: the peer may have entered it as its own.
+func (d *departing) withdraw() bool {
+	d.mu.Lock()
+	if d.offered && !d.over {
+		d.mu.Unlock()
+		return false
 	}
+	departure, ok := d.closeLocked()
+	d.mu.Unlock()
+	if ok {
+		d.keep(departure)
+	}
+	return true
+}
+
+func (d *departing) stay() {
+	if departure, ok := d.close(); ok {
+		d.keep(departure)
+	}
+}
+
+// keep has the session be this node's alone again, once this is closed.
+func (d *departing) keep(departure *recovery.Departure) {
 	if departure != nil {
 		departure.Stay()
 	}
