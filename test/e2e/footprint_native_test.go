@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -22,8 +21,8 @@ func TestFootprint_IdlePlainWebSockets(t *testing.T) {
 	dir := t.TempDir()
 	// Without the race detector, whose shadow memory is not what is measured.
 	gateway := filepath.Join(dir, "gateway")
-	if out, err := exec.Command("go", "build", "-o", gateway, "github.com/carillon-io/carillon/cmd/gateway").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+	if err := program.BuildGateway(gateway); err != nil {
+		t.Fatal(err)
 	}
 	address, ops := program.FreeAddress(t), program.FreeAddress(t)
 	config := program.WriteFile(t, "gateway.yaml", "server: {address: '"+address+"'}\nops: {address: '"+ops+"'}\nnative: {path: /ws}\ndrain: {delay: 0s, window: 0s}\n")

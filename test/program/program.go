@@ -112,14 +112,21 @@ func RunWithGateway(m *testing.M, binary *string, flags ...string) int {
 	}
 	defer os.RemoveAll(dir)
 	*binary = filepath.Join(dir, "gateway")
-	args := append([]string{"build", "-o", *binary}, flags...)
-	build := exec.Command("go", append(args, "github.com/carillon-io/carillon/cmd/gateway")...)
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build the gateway:", err)
+	if err := BuildGateway(*binary, flags...); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
+}
+
+// BuildGateway builds the gateway as a file, with these flags of go build.
+func BuildGateway(binary string, flags ...string) error {
+	args := append([]string{"build", "-o", binary}, flags...)
+	out, err := exec.Command("go", append(args, "github.com/carillon-io/carillon/cmd/gateway")...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build the gateway: %w\n%s", err, out)
+	}
+	return nil
 }
 
 func tail(text string, n int) string {

@@ -32,12 +32,10 @@ func startCluster(kind, gateway, dir string, limit int) (c *cluster, err error) 
 			c.stop()
 		}
 	}()
-	address, err := program.Reserve()
-	if err != nil {
+	var address string
+	if c.redis, address, err = program.Redis(dir); err != nil {
 		return nil, err
 	}
-	_, port, _ := net.SplitHostPort(address) // an address of our own
-	c.redis = exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", dir)
 	if err := c.redis.Start(); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/carillon-io/carillon/test/program"
 )
 
 func main() {
@@ -32,10 +34,8 @@ func run(clients, limit int, only string) error {
 	}
 	defer os.RemoveAll(dir)
 	gateway := filepath.Join(dir, "gateway")
-	build := exec.Command("go", "build", "-trimpath", "-o", gateway, "github.com/carillon-io/carillon/cmd/gateway")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build the gateway: %w", err)
+	if err := program.BuildGateway(gateway, "-trimpath"); err != nil {
+		return err
 	}
 	fmt.Printf("%d clients over three servers, one of which is killed\n\n", clients)
 	fmt.Println("| server | moved | 50 % back | 95 % | all | slowest probe | probes failed | lost for good |\n|---|---|---|---|---|---|---|---|")

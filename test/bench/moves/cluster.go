@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/carillon-io/carillon/internal/load"
 	"github.com/carillon-io/carillon/test/program"
 )
 
@@ -53,12 +53,10 @@ func start(gateway, dir, level string, clients int) (b *bench, err error) {
 			b.stop()
 		}
 	}()
-	address, err := program.Reserve()
-	if err != nil {
+	var address string
+	if b.server, address, err = program.Redis(dir); err != nil {
 		return nil, err
 	}
-	_, port, _ := net.SplitHostPort(address) // an address of our own
-	b.server = exec.Command("redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", dir)
 	if err := b.server.Start(); err != nil {
 		return nil, err
 	}
@@ -213,18 +211,11 @@ func (n *node) forgetPeak() {
 }
 
 // cpu is the processor time of the nodes that run.
-func (b *bench) cpu() (sum time.Duration) {
-	const tick = 10 * time.Millisecond // USER_HZ
+func (b *bench) cpu() time.Duration {
+	var pids []int
 	for _, n := range b.nodes {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.cmd.Process.Pid))
-		if err != nil {
-			continue
-		}
-		_, rest, _ := strings.Cut(string(stat), ") ")
-		for _, field := range strings.Fields(rest)[11:13] { // utime and stime
-			ticks, _ := strconv.ParseInt(field, 10, 64)
-			sum += time.Duration(ticks) * tick
-		}
+		pids = append(pids, n.cmd.Process.Pid)
 	}
-	return sum
+	seconds, _ := load.CPUSeconds(pids)
+	return time.Duration(seconds * float64(time.Second))
 }

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
@@ -13,6 +12,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/pkg/emitter"
+	"github.com/carillon-io/carillon/test/program"
 )
 
 func main() {
@@ -51,10 +51,8 @@ func run(clients, missed int, only, level string) error {
 	}
 	defer os.RemoveAll(dir)
 	gateway := filepath.Join(dir, "gateway")
-	build := exec.Command("go", "build", "-trimpath", "-o", gateway, "github.com/carillon-io/carillon/cmd/gateway")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return fmt.Errorf("build the gateway: %w", err)
+	if err := program.BuildGateway(gateway, "-trimpath"); err != nil {
+		return err
 	}
 	for _, way := range ways {
 		if only != "" && only != way.name {

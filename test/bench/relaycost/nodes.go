@@ -8,10 +8,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/load"
 	"github.com/carillon-io/carillon/test/program"
 )
 
@@ -44,9 +44,7 @@ func startNodes() (*nodes, error) {
 	}
 	n := &nodes{dir: dir, owner: &node{}, relaying: &node{}}
 	binary := filepath.Join(dir, "gateway")
-	build := exec.Command("go", "build", "-trimpath", "-o", binary, "github.com/carillon-io/carillon/cmd/gateway")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
+	if err := program.BuildGateway(binary, "-trimpath"); err != nil {
 		return nil, errors.Join(err, n.stop())
 	}
 	var free [6]string
@@ -107,31 +105,12 @@ func (n *node) settled() float64 {
 	return n.resident()
 }
 
-func (n *node) resident() float64 {
-	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", n.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(statm))
-	pages, _ := strconv.ParseFloat(fields[1], 64) // the kernel writes numbers
-	return pages * float64(os.Getpagesize())
-}
+func (n *node) resident() float64 { return float64(load.ResidentBytes([]int{n.cmd.Process.Pid})) }
 
 // cpu is the processor time that both nodes have used.
-func (n *nodes) cpu() (sum time.Duration) {
-	const tick = 10 * time.Millisecond // USER_HZ
-	for _, each := range []*node{n.owner, n.relaying} {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", each.cmd.Process.Pid))
-		if err != nil {
-			continue
-		}
-		_, rest, _ := strings.Cut(string(stat), ") ")
-		for _, field := range strings.Fields(rest)[11:13] { // utime and stime
-			ticks, _ := strconv.ParseInt(field, 10, 64)
-			sum += time.Duration(ticks) * tick
-		}
-	}
-	return sum
+func (n *nodes) cpu() time.Duration {
+	seconds, _ := load.CPUSeconds([]int{n.owner.cmd.Process.Pid, n.relaying.cmd.Process.Pid})
+	return time.Duration(seconds * float64(time.Second))
 }
 
 func (n *nodes) stop() (err error) {
