@@ -76,7 +76,7 @@ format:
 
 # make lint   the linters of .golangci.yml, go vet's checks among them, and go vet for what only a tag builds
 lint:
-	@$(GO) vet -tags soak ./pkg/adapter/redis
+	@$(GO) vet -tags soak,jitter ./pkg/adapter/redis ./test/e2e
 	@$(LINT) run ./...
 
 # The packages with tests whose path does not match; go test names the others one by one, too.
@@ -133,7 +133,7 @@ fuzz:
 #              with both ends closed and as many half-open, of 40 s each
 JITTER ?= 5
 jitter:
-	$(GO) test -count=1 -v -timeout 1h -run '^TestJitter_WhileThreeNodesAreRolled$$' ./test/e2e -jitter $(JITTER)
+	$(GO) test -tags jitter -count=1 -v -timeout 1h -run '^TestJitter_WhileThreeNodesAreRolled$$' ./test/e2e -jitter $(JITTER)
 
 # make bench  Carillon beside its peers: docs/benchmarks.md, its plots and docs/capacity.md anew, in two hours;
 #             BENCH="-docs docs -rounds 1" in three quarters of an hour. A load that fails costs neither page.

@@ -1,3 +1,5 @@
+//go:build jitter
+
 package e2e
 
 import (
@@ -14,17 +16,14 @@ import (
 	"github.com/carillon-io/carillon/test/program"
 )
 
-var jitterRuns = flag.Int("jitter", 0, "runs of TestJitter_WhileThreeNodesAreRolled with each kind of cut, each of 30 s and more")
+var jitterRuns = flag.Int("jitter", 1, "runs of TestJitter_WhileThreeNodesAreRolled with each kind of cut, each of 30 s and more")
 
 // TestJitter_WhileThreeNodesAreRolled: 200 clients behind plain round robin lose their connections again and again, while all
 // nodes are rolled one after the other. make jitter runs it.
 func TestJitter_WhileThreeNodesAreRolled(t *testing.T) {
-	if *jitterRuns == 0 {
-		t.Skip("takes minutes: make jitter")
-	}
 	binary := filepath.Join(t.TempDir(), "gateway") // without the race detector
-	if out, err := exec.Command("go", "build", "-o", binary, "github.com/carillon-io/carillon/cmd/gateway").CombinedOutput(); err != nil {
-		t.Fatalf("build the gateway: %v\n%s", err, out)
+	if err := program.BuildGateway(binary); err != nil {
+		t.Fatal(err)
 	}
 	for run := range *jitterRuns {
 		for _, cut := range []string{"closed", "half-open"} {
