@@ -173,13 +173,3 @@ func (c *Conn) closeWrite(w *Writer) {
 		_ = c.flushRest(w)
 	}
 }
-
-// Congest is for tests: it writes below TLS until the kernel takes no more. It reports whether something rests now.
-func (c *Conn) Congest() bool {
-	for piece := make([]byte, 10_000); !c.resting(); {
-		if _, err := c.below.Write(piece); err != nil {
-			return false
-		}
-	}
-	return true
-}

@@ -50,14 +50,21 @@ func socket(s *Session) *wsconn.Conn {
 	return s.socket
 }
 
-// Congest writes below TLS until the kernel takes no more, and then asks for the rest to be written, as the reader does for what TLS
-// has answered. It returns false, and does nothing, while the session is being written to.
-func Congest(s *Session) bool {
+// Congest writes to the session's connection below TLS, one that Parkable has made, until the kernel takes no more, and then asks for
+// the rest to be written, as the reader does for an answer of TLS. It returns false, and does nothing, while the session is being
+// written to.
+func Congest(s *Session, below net.Conn) bool {
 	s.mu.Lock()
-	conn, busy := s.socket, s.lease != leaseNone
+	busy := s.lease != leaseNone
 	s.mu.Unlock()
-	if busy || !conn.Congest() {
+	if busy {
 		return false
+	}
+	resting := below.(interface{ Rest() int })
+	for piece := make([]byte, 10_000); resting.Rest() == 0; {
+		if _, err := below.Write(piece); err != nil {
+			return false
+		}
 	}
 	s.kick()
 	return true

@@ -260,14 +260,18 @@ func TestTLS_WhatCannotBeAnsweredBehindTheCloseFrameCutsNothing(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		return
 	}
-	s := startTLS(t, engine.Config{}, engine.Parkable)
+	var below net.Conn
+	s := startTLS(t, engine.Config{}, func(conn net.Conn) net.Conn {
+		below = engine.Parkable(conn)
+		return below
+	})
 	ws, c := s.connect()
 	if err := ws.tcp().SetReadBuffer(4 << 10); err != nil {
 		t.Fatal(err)
 	}
 	c.session.Close(engine.ForcedClose)
 	s.eventually("the Close frame is sent, and the kernel full", func() bool {
-		return engine.CloseFrameSent(c.session) && engine.Congest(c.session)
+		return engine.CloseFrameSent(c.session) && engine.Congest(c.session, below)
 	})
 	for flushers := 1; flushers > 0; { // what was asked for is done
 		flushers, _ = engine.Flushing(s.Server)
