@@ -16,11 +16,9 @@ import (
 
 	"github.com/carillon-io/carillon/internal/frame"
 	"github.com/carillon-io/carillon/internal/wsframe"
+	"github.com/carillon-io/carillon/test/await"
 	"go.uber.org/zap"
 )
-
-// guard is when a test that hangs gives up.
-const guard = 30 * time.Second
 
 // server accepts one WebSocket, which echoes text.
 type server struct {
@@ -84,7 +82,7 @@ func start(t *testing.T) (*server, net.Conn, *bufio.Reader, *echo) {
 			t.Errorf("%d bytes are counted in the end", n)
 		}
 	})
-	_ = client.SetDeadline(time.Now().Add(guard))
+	_ = client.SetDeadline(await.Deadline())
 	_, _ = io.WriteString(client, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	reader := bufio.NewReader(client)
@@ -137,13 +135,8 @@ func (e *echo) wantEnded(t *testing.T) {
 
 func (e *echo) eventuallyParked(t *testing.T) {
 	t.Helper()
-	if runtime.GOOS != "linux" {
-		return
-	}
-	for limit := time.Now().Add(guard); !e.conn.Parked(); runtime.Gosched() {
-		if time.Now().After(limit) {
-			t.Fatal("not parked")
-		}
+	if runtime.GOOS == "linux" {
+		await.True(t, "parked", e.conn.Parked)
 	}
 }
 
@@ -214,11 +207,7 @@ func TestConn_WhatASessionRefusesIsClosedBehindWhatWasSaid(t *testing.T) {
 func TestConn_CountsAMessageOfWhichAPartHasArrived(t *testing.T) {
 	s, client, r, e := start(t)
 	send(t, client, masked(0x01, "a part"))
-	for limit := time.Now().Add(guard); e.conn.Held() == 0; runtime.Gosched() {
-		if time.Now().After(limit) {
-			t.Fatal("not counted")
-		}
-	}
+	await.True(t, "counted", func() bool { return e.conn.Held() > 0 })
 	if n := int(s.counted.Load()); n < len("a part") {
 		t.Errorf("%d bytes are counted", n)
 	}
