@@ -182,7 +182,7 @@ func (s *server) eventually(what string, condition func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			s.t.Fatalf("not within 10 s: %s", what)
+			s.t.Fatalf("not within %v: %s", await.Limit, what)
 		}
 	}
 }
