@@ -81,7 +81,7 @@ func (r *Relay) readBody(w http.ResponseWriter, req *http.Request) (body []byte,
 		return nil, nil, true
 	}
 	release = func() { r.bodies.give(size) }
-	body, err := r.readInTime(w, http.MaxBytesReader(w, req.Body, int64(r.config.MaxBody)))
+	body, err := r.readInTime(w, req, r.config.MaxBody)
 	if err == nil {
 		return body, release, false
 	}

@@ -140,7 +140,7 @@ func (r *Relay) believe(w http.ResponseWriter, req *http.Request) error {
 	if strings.HasPrefix(req.URL.Path, movePath) {
 		most = max(most, mostMove)
 	}
-	body, err := r.readInTime(w, http.MaxBytesReader(w, req.Body, int64(most)))
+	body, err := r.readInTime(w, req, most)
 	if err != nil {
 		return errBody
 	}
@@ -152,14 +152,15 @@ func (r *Relay) believe(w http.ResponseWriter, req *http.Request) error {
 	return nil
 }
 
-// readInTime reads a body, which counts among those held: a sender that stops in the middle must not keep others out.
-func (r *Relay) readInTime(w http.ResponseWriter, body io.Reader) (read []byte, err error) {
+// readInTime reads a body of at most so many bytes, which counts among those held: a sender that stops in the middle must not keep
+// others out.
+func (r *Relay) readInTime(w http.ResponseWriter, req *http.Request, most int) (body []byte, err error) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(r.config.PostTimeout)) // fails only on a closed connection
-	if read, err = io.ReadAll(body); err == nil {
+	if body, err = io.ReadAll(http.MaxBytesReader(w, req.Body, int64(most))); err == nil {
 		_ = control.SetReadDeadline(time.Time{}) // else net/http would wait for the rest
 	}
-	return read, err
+	return body, err
 }
 
 type clientKey struct{}
