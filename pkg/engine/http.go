@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/carillon-io/carillon/internal/eioproto"
@@ -109,7 +108,7 @@ func (s *Server) openPacket(id string, upgrades []string) []byte {
 
 // upgrades lists what a polling session may upgrade to.
 func (s *Server) upgrades() []string {
-	if slices.Contains(s.config.Transports, transportWebSocket) {
+	if s.config.allows(transportWebSocket) {
 		return []string{transportWebSocket}
 	}
 	return nil
