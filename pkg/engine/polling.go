@@ -239,7 +239,13 @@ func (s *Session) deliverPost(p *polling.Post, body []byte) bool {
 func (s *Session) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == stateOpen && s.polling != nil && s.polling.seats.Seated() && s.lease == leaseNone {
+	if s.state == stateOpen && s.polling != nil {
+		s.releaseLocked()
+	}
+}
+
+func (s *Session) releaseLocked() {
+	if s.polling.seats.Seated() && s.lease == leaseNone {
 		s.answerLocked([]*frame.Frame{frame.Noop})
 	}
 }

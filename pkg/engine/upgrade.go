@@ -132,9 +132,7 @@ func (s *Session) noop(u *upgrade) {
 	if s.polling.upgrade != u || s.state != stateOpen {
 		return
 	}
-	if s.polling.seats.Seated() && s.lease == leaseNone {
-		s.answerLocked([]*frame.Frame{frame.Noop})
-	}
+	s.releaseLocked()
 	u.tick.Reset(noopTick)
 }
 
