@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 	"internal/eioproto":       nil,
 	"internal/frame":          {"internal/eioproto", "internal/wsframe"},
 	"internal/ceiling":        nil,
-	"internal/flush":          {"internal/yield"},
+	"internal/flush":          {"internal/stack", "internal/yield"},
 	"internal/polling":        {"internal/eioproto", "internal/frame"},
 	"internal/wsconn":         {"internal/frame", "internal/idle", "internal/wsframe"},
 	"internal/idle":           nil,
@@ -61,10 +61,11 @@ var allowed = map[string][]string{
 	"pkg/backend":       {"pkg/socketio/packet"},
 	"internal/upstream": {"internal/config", "internal/redisconn", "pkg/socketio/packet"},
 
-	"pkg/engine":     {"internal/alarm", "internal/ceiling", "internal/eioproto", "internal/flush", "internal/frame", "internal/outbox", "internal/polling", "internal/wsconn", "internal/wsframe"},
+	"pkg/engine":     {"internal/alarm", "internal/ceiling", "internal/eioproto", "internal/flush", "internal/frame", "internal/outbox", "internal/polling", "internal/stack", "internal/wsconn", "internal/wsframe"},
 	"internal/relay": {"internal/idle"},
 
 	"internal/alarm":             nil,
+	"internal/stack":             nil,
 	"internal/yield":             nil,
 	"internal/origin":            nil,
 	"internal/sio/tally":         nil,

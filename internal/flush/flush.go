@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carillon-io/carillon/internal/stack"
 	"github.com/carillon-io/carillon/internal/yield"
 )
 
@@ -58,6 +59,9 @@ const (
 	// look is how many turns pass between two looks at the clock.
 	look = 16
 )
+
+// room on the stack is what a write of a few frames takes: a stack of 4 KiB.
+type room [2 << 10]byte
 
 // worker is a flusher at work.
 type worker[T, W any] struct {
@@ -131,7 +135,7 @@ func (f *Flushers[T, W]) Count() (working, waiting int) {
 // outrun the writing, or clients that read well would be cut as slow consumers. There are then as many flushers as there is
 // work for, the runtime divides the time among all runnable goroutines, and readers get little until the queue is empty.
 func (f *Flushers[T, W]) work() {
-	growStack(false)
+	stack.Grow[room]()
 	w := f.workers.Get().(*worker[T, W])
 	w.retired = false
 	since, limit := time.Now(), stay

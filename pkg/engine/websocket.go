@@ -5,13 +5,18 @@ import (
 
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
+	"github.com/carillon-io/carillon/internal/stack"
 	"github.com/carillon-io/carillon/internal/wsconn"
 	"github.com/carillon-io/carillon/internal/wsframe"
 )
 
+// readerRoom on the stack is what the deepest calls take without the application's own code, a rule that publishes to a room on every
+// node: a stack of 16 KiB. A deeper call grows it as any other.
+type readerRoom [10 << 10]byte
+
 // read handles messages until the connection is parked or the session ends. It is a goroutine's first function.
 func (s *Session) read() {
-	growReaderStack(false)
+	stack.Grow[readerRoom]()
 	conn := s.socket
 	returned := false
 	defer func() {
@@ -156,25 +161,3 @@ func (s *Session) silently() bool {
 	defer s.mu.Unlock()
 	return s.toReturnLocked() && s.request.byOkHTTP() && !s.codec.Plain()
 }
-
-// A goroutine begins with 2 KiB of stack, which the runtime doubles when a call does not fit and copies frame by frame. Readers of
-// parked connections are goroutines of microseconds, and having the stack of a deep call copied, up to three times, took some percent
-// of the processor time of a node with few messages. So the first function makes it large enough at once, while there is one frame
-// to copy.
-//
-// The size is that of the deepest calls without the application's own code: a rule that publishes to a room on every node. A stack
-// that is too small still grows as it needs to.
-const readerStack = 10 << 10 // makes it 16 KiB
-
-// growReaderStack is called with false: its frame has the room, and only a branch that is not taken would have to clear it.
-//
-//go:noinline
-func growReaderStack(use bool) {
-	if use {
-		var room [readerStack]byte
-		holdReaderStack(&room)
-	}
-}
-
-//go:noinline
-func holdReaderStack(*[readerStack]byte) {}
