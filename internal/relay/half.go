@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 
@@ -32,7 +33,7 @@ type half struct {
 
 func (h *half) init(s *shuttle, from, to net.Conn, copied prometheus.Counter) {
 	h.shuttle, h.from, h.to, h.copied = s, from, to, copied
-	if conn, ok := from.(syscall.Conn); ok && canPark {
+	if conn, ok := from.(syscall.Conn); ok && runtime.GOOS == "linux" { // elsewhere nothing is parked
 		h.raw, _ = conn.SyscallConn() // nil for a connection that was closed, which read finds out
 	}
 }
@@ -81,14 +82,16 @@ func (h *half) read(buffer []byte) (n int, err error) {
 		return n, err
 	}
 	failed := h.raw.Read(func(fd uintptr) bool {
-		n, err = readDescriptor(fd, buffer)
+		n, err = idle.Read(fd, buffer)
 		return true
 	})
-	if failed != nil {
+	switch {
+	case failed != nil:
 		return 0, failed
-	}
-	if n == 0 && err == nil {
-		err = io.EOF
+	case errors.Is(err, syscall.EAGAIN):
+		return 0, errNothing
+	case n == 0 && err == nil:
+		return 0, io.EOF
 	}
 	return n, err
 }
