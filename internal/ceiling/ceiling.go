@@ -28,8 +28,8 @@ type Config[T any] struct {
 	Log   *zap.Logger
 }
 
-// share of the limit is what the fullest holders are ended for beyond it, so that the next bytes do not have to look for
-// the fullest again.
+// Holders are ended until a part of the limit, 1/share of it, is free again, so that the next bytes do not have to look for the
+// fullest again.
 const share = 8
 
 // Add counts bytes that are held in addition, or with a negative number less of them. The caller does not wait for holders to be

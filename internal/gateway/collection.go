@@ -9,11 +9,11 @@ import (
 
 const (
 	// leastGarbage is what is worth a collection. Go collects when the heap has doubled, which a small one under load
-	// does many times a second. What a collection takes of a single core, some 20 ms with 10,000 clients, every message
-	// waits longer that comes meanwhile.
+	// does many times a second. A collection takes some 20 ms of a single core with 10,000 clients, and delays every message
+	// that arrives meanwhile.
 	leastGarbage = 64 << 20
-	// arrivingGarbage is the same while the number of sessions grows: what a handshake leaves lies between what a connection keeps, and the
-	// memory of both stays taken until other connections fill it.
+	// arrivingGarbage is the same while the number of sessions grows: the garbage of a handshake lies between the objects that its connection
+	// keeps, and the memory around them stays taken until other connections fill it.
 	arrivingGarbage = 12 << 20
 	// defaultPercent is Go's own GOGC.
 	defaultPercent = 100

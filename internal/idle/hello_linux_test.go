@@ -104,7 +104,7 @@ func TestHello_LeavesSmallBuffers(t *testing.T) {
 	}
 }
 
-// net/http answers who speaks HTTP where TLS is expected.
+// net/http answers a client that speaks HTTP where TLS is expected.
 func TestHello_WhatIsNotTLSIsReadAsItIs(t *testing.T) {
 	server := httptest.NewUnstartedServer(nil)
 	server.Config.ErrorLog = nil

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Package syscall tells the race detector that what is written happens before it is read, which tests rely on.
+// Package syscall reports to the race detector that a write happens before the read of its bytes, which tests rely on.
 
 func read(descriptor uintptr, p []byte) (int, syscall.Errno) {
 	return of(syscall.Read(int(descriptor), p))

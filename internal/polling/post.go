@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// discardLimit and discardTime bound what is read of a body that was refused, so that the refusal reaches a client
-	// that sends before it reads.
+	// discardLimit and discardTime bound how much of a refused body is read, and for how long. It is read so that the refusal reaches
+	// a client that sends all of its body before it reads.
 	discardLimit = 8 << 20
 	discardTime  = 10 * time.Second
 
@@ -81,7 +81,7 @@ func (p *Post) Discount() {
 }
 
 const (
-	// bodyBuffer is what a body is first read into.
+	// bodyBuffer is the size of the buffer that a body is first read into.
 	bodyBuffer = 4 << 10
 	// keepBuffer is the largest buffer kept for reuse.
 	keepBuffer = 64 << 10
@@ -134,7 +134,7 @@ func WriteOK(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "ok") // a client that is gone is found by the heartbeat
 }
 
-// readLimited appends all of r to dst. What is longer than limit is ErrTooLarge, read no further than one byte beyond. It
+// readLimited appends all of r to dst. It returns ErrTooLarge when there is more than limit, of which it reads one byte. It
 // calls grown with the memory that dst takes, first and whenever it has grown.
 func readLimited(dst []byte, r io.Reader, limit int, grown func(bytes int)) ([]byte, error) {
 	grown(cap(dst))

@@ -37,7 +37,7 @@ func (s *Seats) Answer(batch []*frame.Frame) {
 	g.Answer(batch...)
 }
 
-// AnswerFinal gives the GET in the seat the last batch of its session, which is told nothing of how it was written.
+// AnswerFinal gives the GET in the seat the last batch of its session. The session is not called when that has been written.
 func (s *Seats) AnswerFinal(batch []*frame.Frame) {
 	g := s.seat
 	s.seat = nil

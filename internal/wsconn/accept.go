@@ -128,7 +128,8 @@ func (a *Acceptor) warnOfWrapper(conn net.Conn) {
 // kernelBuffer bounds what the kernel holds for a client that does not read; left alone it takes megabytes.
 const kernelBuffer = 256 << 10
 
-// hijacker hands gorilla the connection without what came early, and keeps both.
+// hijacker is the http.ResponseWriter for gorilla's handshake. Its Hijack stores the connection in conn, and moves the bytes that the
+// client sent before the 101 from net/http's buffer to the reader of frames.
 type hijacker struct {
 	http.ResponseWriter
 	conn *Conn

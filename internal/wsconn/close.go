@@ -12,7 +12,7 @@ import (
 
 // Times of the closing handshake that the protocol does not set.
 const (
-	// Stall is how long the client of a closing connection may take nothing of what waits for it.
+	// Stall is how long a connection that is being closed is kept while its client acknowledges none of the bytes sent to it.
 	Stall = 5 * time.Second
 	// Reply is how long we read on after our Close frame once the client has everything.
 	Reply = 2 * time.Second
@@ -20,7 +20,8 @@ const (
 	limit = time.Minute
 )
 
-// Patience watches whether the peer of a connection that is being closed takes what waits for it.
+// Patience decides how long a connection that is being closed is kept: as long as its peer goes on acknowledging the bytes sent to it,
+// within limit.
 type Patience struct {
 	Stall time.Duration // allowed without progress
 	until time.Time
@@ -96,8 +97,8 @@ func (c *Conn) closedTLS() {
 	c.Discount()
 }
 
-// closeFrame is the Close frame that answers what ended the reading, and what the owner wants before it: a Close frame is
-// answered with its own code, a violation with its number; all else is the owner's to say.
+// closeFrame returns the Close frame for a reader that ended with err, and the frames that the owner sends before it. A Close frame is
+// answered with its own code, a violation with its number. Otherwise the owner chooses the code.
 func (c *Conn) closeFrame(err error) []byte {
 	var code wsframe.CloseCode
 	var v wsframe.Violation

@@ -39,8 +39,8 @@ type Owner interface {
 	Progressed()
 	// Kick has Write called, if need be with nothing: something rests that only Write may write.
 	Kick()
-	// Farewell returns the last that the client receives, as frames: a Close frame with the code, 0 for none, unless the
-	// session has chosen another, and what goes before it.
+	// Farewell returns the last frames that the client receives: the session's own, if any, and a Close frame with the code, 0
+	// for none, unless the session has chosen another.
 	Farewell(code wsframe.CloseCode) []byte
 }
 
@@ -136,8 +136,7 @@ func (c *Conn) End() {
 	}
 }
 
-// Cut ends the connection without waiting for anything: what a blocked writer or TLS still has to say, and what the kernel
-// holds, is lost.
+// Cut ends the connection without waiting for anything. The bytes that a blocked writer, TLS or the kernel still holds are lost.
 func (c *Conn) Cut() {
 	c.mu.Lock()
 	was, ok := c.onLocked(readCut)

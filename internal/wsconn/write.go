@@ -51,8 +51,8 @@ func (c *Conn) Write(w *Writer, pong *frame.Frame, batch []*frame.Frame, closing
 	return n, err
 }
 
-// writePieces writes a batch to a connection that is not its descriptor: one chunk at a time, of which under TLS the rest is
-// what a client that does not read has of its own.
+// writePieces writes a batch to a connection that is not its descriptor, one chunk at a time. Under TLS the unwritten rest of one chunk
+// is all the memory that a client which does not read has of its own.
 func (c *Conn) writePieces(w *Writer, p pieces) (written int, err error) {
 	for {
 		if err := c.flushRest(w); err != nil || !p.advance() {
@@ -81,8 +81,8 @@ func (c *Conn) writeChunk(p *pieces) error {
 // resting reports whether something that TLS has written has still to be written to the descriptor.
 func (c *Conn) resting() bool { return c.below != nil && c.below.Rest() > 0 }
 
-// OwesRest reports whether Write has to be called for what rests. Behind the Close frame nothing is written: there TLS has
-// nothing left to say that the client needs.
+// OwesRest reports whether Write has to be called for what rests. Behind the Close frame nothing is written: TLS sends
+// nothing there that the client needs.
 func (c *Conn) OwesRest() bool { return c.resting() && c.MayQueue() }
 
 // flushRest writes to the descriptor what TLS has written.
@@ -161,7 +161,7 @@ func (c *Conn) wrote(w *Writer, closing bool, err error) {
 	}
 }
 
-// closeWrite tells the peer that nothing follows, so that it hangs up once it has answered our Close frame.
+// closeWrite ends our direction of the stream, so that the peer hangs up once it has answered our Close frame.
 func (c *Conn) closeWrite(w *Writer) {
 	half, ok := c.conn.(interface{ CloseWrite() error })
 	if !ok {

@@ -62,8 +62,8 @@ type Config struct {
 	// Full, when not nil, reports that there is no room for another session, which r asks for, beside what Limits say: it is
 	// then refused like one too many, and its connection closed. It must not block.
 	Full func(r *http.Request) bool
-	// Client returns the address of the client behind trusted proxies, and whether it came over TLS; nil: what holds for the
-	// connection.
+	// Client returns the address of the client behind trusted proxies, and whether it came over TLS; nil: those of the
+	// connection itself.
 	Client func(r *http.Request) (address string, secure bool)
 	// Cookie, when not nil, is set by each polling handshake with the session's id as its value, for balancers that keep
 	// a client on one node by it. As with Node's server, a handshake over WebSocket sets none.
@@ -154,7 +154,7 @@ func (c Config) withDefaults() (Config, error) {
 
 func (c *Config) allows(transport string) bool { return slices.Contains(c.Transports, transport) }
 
-// client asks Config.Client, or what is known of the connection.
+// client asks Config.Client; without one it returns the address of the connection, and whether that uses TLS.
 func (c *Config) client(r *http.Request) (address string, secure bool) {
 	if c.Client != nil {
 		return c.Client(r)

@@ -69,7 +69,8 @@ func (s *Session) endOrCutLocked(why CloseReason, cause error, cut bool) {
 	go s.endTransport(cause, cut)
 }
 
-// dropOutboxLocked drops what waits. A batch that is being written is no longer counted.
+// dropOutboxLocked empties the outbox and counts its messages as dropped. Their bytes are counted out, and so are those of a batch that
+// is still being written: when it has been, there is nothing left to count out.
 func (s *Session) dropOutboxLocked() {
 	waiting, bytes := s.outbox.Drop()
 	s.server.dropped(dropEnded, frame.Messages(waiting))

@@ -183,7 +183,7 @@ func (s *Session) watchLocked() {
 	s.armLocked(s.slow.progress + slowAfter)
 }
 
-// progressed notes that a part of what flies was written.
+// progressed notes that a part of the batch in flight was written.
 func (s *Session) progressed() {
 	s.mu.Lock()
 	s.progressedLocked()

@@ -55,8 +55,9 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	s.pollDone(g, err)
 }
 
-// await waits for the answer of a GET that sits. The error says that its client has gone: it would swallow the answer
-// without one. Afterwards nothing can be told from that: good clients hang up, too, once they have it.
+// await waits for the answer of a GET that sits. The error says that its client has gone: writing the answer
+// would succeed all the same, and lose it. Once the answer is written a hang-up proves nothing: good clients hang up, too, when they
+// have it.
 func (s *Session) await(g *polling.Get, r *http.Request) error {
 	select {
 	case <-g.Ready():
