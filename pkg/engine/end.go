@@ -193,7 +193,7 @@ func (s *Session) cutFullOutbox() bool {
 	return true
 }
 
-// cutArriving cuts a session that has sent part of a message.
+// cutArriving cuts a session for the memory that arriving counts.
 func (s *Session) cutArriving() bool {
 	if s.arriving() == 0 {
 		return false
@@ -203,7 +203,7 @@ func (s *Session) cutArriving() bool {
 	if s.state == stateClosed {
 		return false
 	}
-	s.cutLocked(Limit, cause("among the largest unfinished messages when all together were over their total"))
+	s.cutLocked(Limit, cause("among those with most memory in unfinished messages and buffers of TLS when all together were over their total"))
 	// Its reader or handler lets go of the memory in a moment. Counted until then, it would be looked for once more, and
 	// another session be ended in its place.
 	if s.socket != nil {

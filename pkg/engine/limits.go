@@ -43,7 +43,7 @@ func (s *Session) Hold(bytes int) bool {
 	return true
 }
 
-// arriving is how many bytes of memory hold what has arrived of a message that is not whole.
+// arriving is how many bytes of memory unfinished messages of the client take, and the buffers of TLS that large ones have left.
 func (s *Session) arriving() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
