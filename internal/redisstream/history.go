@@ -16,8 +16,8 @@ const First = "0-0"
 // it.
 const begun = "begun"
 
-// end is the id of the last entry. An empty stream is given one first: behind the position before all entries nothing would tell
-// whether others have been trimmed. began reports that; where Redis refuses it, the end is First.
+// end is the id of the last entry. It appends one to an empty stream first and reports that as began: from the position before
+// all entries a reader could not find out whether entries have been trimmed. Where Redis refuses to append, the end is First.
 func end(c *redisconn.Conn, name string) (last string, began bool, err error) {
 	last, err = edge(c, "XREVRANGE", name, "+", "-")
 	if err != nil || last != First {
@@ -62,27 +62,27 @@ const largeEntry = 4 << 10
 
 const floorScript = `local e = redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', 1)[1] return e and e[1]`
 
-// appendFloor asks for the newest entry up to the position. It is the position itself unless entries were trimmed up to it or
+// appendFloor asks for the newest entry up to a position that was one. It is the position itself unless entries were trimmed up to it or
 // beyond, or Redis has another history by now: the stream was deleted, or a replica took over that lacks the end.
-func (r *reader) appendFloor(b []byte) []byte {
-	if !r.large {
-		return edgeCommand(b, "XREVRANGE", r.config.Name, r.at, "-")
+func (r *reader) appendFloor(b []byte, at place) []byte {
+	if !at.large {
+		return edgeCommand(b, "XREVRANGE", r.config.Name, at.id, "-")
 	}
 	b = redisconn.AppendCommand(b, "EVAL", 5)
-	for _, word := range []string{floorScript, "1", r.config.Name, r.at} {
+	for _, word := range []string{floorScript, "1", r.config.Name, at.id} {
 		b = redisconn.AppendWord(b, word)
 	}
 	return b
 }
 
 // readFloor reads the answer to appendFloor; empty: there is no such entry.
-func (r *reader) readFloor(c *redisconn.Conn, large bool, at string) (floor string, err error) {
-	if !large {
+func readFloor(c *redisconn.Conn, at place) (floor string, err error) {
+	if !at.large {
 		err = c.Range(nil, func(e redisconn.Entry) { floor = e.ID })
 		return floor, err
 	}
 	if floor, err = c.First(); redisconn.IsReply(err) {
-		return at, nil // without the right to scripts nothing is known
+		return at.id, nil // without the right to scripts nothing is known
 	}
 	return floor, err
 }
@@ -94,28 +94,28 @@ func (r *reader) position(c *redisconn.Conn) error {
 		return err
 	}
 	switch {
-	case r.at == "", began && r.at == First:
+	case r.at.id == "", began && r.at.id == First:
 		r.moveTo(last)
-	case Before(last, r.at):
+	case Before(last, r.at.id):
 		// What Redis appends next may have ids that were read before.
 		r.hole("the stream ends before what was read from it: entries may have been lost", last)
 		r.moveTo(last)
-	case r.there:
-		large, floor := r.large, ""
-		if err := c.Ask(r.appendFloor(nil), func() (err error) {
-			floor, err = r.readFloor(c, large, r.at)
+	case r.at.there:
+		floor := ""
+		if err := c.Ask(r.appendFloor(nil, r.at), func() (err error) {
+			floor, err = readFloor(c, r.at)
 			return err
 		}); err != nil {
 			return err
 		}
-		r.judge(r.at, floor)
-		r.there = floor == r.at
+		r.judge(r.at.id, floor)
+		r.at.there = floor == r.at.id
 	}
 	return nil
 }
 
 func (r *reader) moveTo(position string) {
-	r.at, r.there, r.large = position, position != First, false
+	r.at = place{id: position, there: position != First}
 	r.begunAt.Store(&position)
 	r.received.Store(&position)
 	r.reached()
@@ -135,7 +135,7 @@ func (r *reader) judge(at, floor string) {
 // hole counts entries that may have been missed.
 func (r *reader) hole(why, there string) {
 	r.config.Metrics.Trimmed.Inc()
-	r.log.Warn(why, zap.String("read", r.at), zap.String("there", there))
+	r.log.Warn(why, zap.String("read", r.at.id), zap.String("there", there))
 	r.config.Missed()
 }
 

@@ -18,13 +18,18 @@ const (
 	block = time.Second
 )
 
+// place is a position in a stream.
+type place struct {
+	id    string // the last entry that was read, or where reading began; empty: no position yet
+	there bool   // id was an entry of the stream at the last look
+	large bool   // and not one to be sent again without need
+}
+
 // reader is the reading side of a stream.
 type reader struct {
 	*Stream
 
-	at      string   // the last entry that was read, or where reading began; empty: no position yet
-	there   bool     // at was an entry of the stream when it was looked at last
-	large   bool     // and not one to be sent again without need
+	at      place
 	fields  []string // Config.Fields, and that of the entry's own id
 	command []byte
 	roleAt  time.Time
@@ -69,15 +74,15 @@ func (r *reader) serve(ctx context.Context, c *redisconn.Conn) error {
 	r.show(&r.reading, true)
 	r.finishWaits(nil)
 	for {
-		from, checked := r.at, r.there
+		from := r.at
 		n, floor, err := r.receive(c)
 		switch {
 		case err != nil:
 			return err
-		case n == 0 && floor != from: // also where the stream was deleted, and its new entries have ids below the position
+		case n == 0 && floor != from.id: // also where the stream was deleted, and its new entries have ids below the position
 			err = r.position(c)
-		case n > 0 && checked:
-			r.judge(from, floor)
+		case n > 0 && from.there:
+			r.judge(from.id, floor)
 		}
 		if err != nil {
 			return err
@@ -88,7 +93,7 @@ func (r *reader) serve(ctx context.Context, c *redisconn.Conn) error {
 	}
 }
 
-// receive reads one batch, and finds out whether what was read before is still there. Once a second it asks whether the server is
+// receive reads one batch. Where the position was an entry, floor is the answer to appendFloor; else it is empty. Once a second it asks whether the server is
 // still a master: a replica gets what its master appends until the two lose each other, and then nothing more.
 func (r *reader) receive(c *redisconn.Conn) (n int, floor string, err error) {
 	b := redisconn.AppendCommand(r.command[:0], "XREAD", 8)
@@ -96,11 +101,11 @@ func (r *reader) receive(c *redisconn.Conn) (n int, floor string, err error) {
 	for _, word := range []string{"COUNT", strconv.Itoa(readCount), "BLOCK", wait, "STREAMS", r.config.Name} {
 		b = redisconn.AppendWord(b, word)
 	}
-	b = redisconn.AppendWord(b, r.at)
-	from, check, large := r.at, r.there, r.large
-	if check {
+	from := r.at
+	b = redisconn.AppendWord(b, from.id)
+	if from.there {
 		// Behind the XREAD, so that Redis answers both in one go.
-		b = r.appendFloor(b)
+		b = r.appendFloor(b, from)
 	}
 	role := c.TellsRole && time.Since(r.roleAt) >= time.Second
 	if role {
@@ -113,8 +118,8 @@ func (r *reader) receive(c *redisconn.Conn) (n int, floor string, err error) {
 			n++
 			r.take(e)
 		})
-		if err == nil && check {
-			floor, err = r.readFloor(c, large, from)
+		if err == nil && from.there {
+			floor, err = readFloor(c, from)
 		}
 		if err == nil && role {
 			err = r.readRole(c)
@@ -130,7 +135,7 @@ func (r *reader) take(e redisconn.Entry) {
 	for _, v := range e.Values {
 		size += len(v)
 	}
-	r.at, r.there, r.large = e.ID, true, e.Cut || size > largeEntry
+	r.at = place{id: e.ID, there: true, large: e.Cut || size > largeEntry}
 	r.config.Metrics.In.Inc()
 	id := e.Values[len(e.Values)-1]
 	if string(id) != begun {
