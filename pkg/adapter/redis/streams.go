@@ -225,14 +225,15 @@ func (d *streams) takeIn(log *redisstream.Stream, e *redisconn.Entry, kept any) 
 	case !a.namespaces.isOpen(entry.Namespace):
 		return droppedNoMember
 	}
-	if d.log(entry.Namespace) != log && len(d.logs) > 1 {
+	place := d.log(entry.Namespace)
+	if place != log {
 		d.agree.misplaced.Store(true)
 	}
 	if entry.Type == rediswire.StreamTaken {
 		return d.sessions.receiveTaken(entry.Data)
 	}
 	at := adapter.Arrival{Offset: e.ID, Stored: entry.Type == rediswire.StreamEnded}
-	in := redissub.Interest{Channel: d.log(entry.Namespace).Name(), Kind: redissub.Broadcast, Namespace: entry.Namespace}
+	in := redissub.Interest{Channel: place.Name(), Kind: redissub.Broadcast, Namespace: entry.Namespace}
 	p := &redisconn.Push{Kind: redisconn.Message, At: time.Now()}
 	if own && a.config.Tracing == nil {
 		return d.carryOut(in, p, at, c)
