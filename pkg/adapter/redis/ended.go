@@ -30,8 +30,9 @@ func (s *sessions) end(ctx context.Context, request string, c adapter.Disconnect
 	return nil
 }
 
-// endFor appends the entry of a disconnect that an emitter has published beside the stream, where no node that was killed is reached by
-// it, nor what is stored of its sockets. Every node that receives the disconnect does so: each of them may be killed before.
+// endFor appends the entry of a disconnect that an emitter has published on a channel: there it reaches neither nodes that were
+// killed nor the stored sessions of their sockets. Every node that receives the disconnect appends it, since any of them may be
+// killed before it does.
 func (s *sessions) endFor(c adapter.Disconnect) {
 	if !s.on {
 		return
@@ -39,6 +40,14 @@ func (s *sessions) endFor(c adapter.Disconnect) {
 	if e, err := rediswire.NewStreamEnded(s.d.cluster.config.NodeID, "", c); err == nil { // it has been read a moment ago
 		s.d.append(&e, nil, nil)
 	}
+}
+
+// endedBy is the disconnect in an entry of type StreamEnded, whether it stands in a question or alone; nil: there is none.
+func endedBy(m *rediswire.ClusterMessage) adapter.Command {
+	if asked, ok := m.Query.(adapter.Perform); ok {
+		return asked.Command
+	}
+	return m.Command
 }
 
 // endings are how many sockets this node has disconnected because of entries whose questions have not come yet. The answer to
@@ -67,8 +76,8 @@ func (e *endings) add(asker, request string, sockets int, now time.Time) {
 	e.list = append(e.list, ending{asker, request, sockets, now})
 }
 
-// take returns how many sockets the entry of a question has disconnected already. Entries that are older than a question may be
-// are forgotten.
+// take returns how many sockets the entry of a question has disconnected already. It forgets entries that came before oldest, as
+// their questions have timed out.
 func (e *endings) take(asker, request string, oldest time.Time) (sockets int) {
 	if e == nil {
 		return 0

@@ -147,8 +147,7 @@ func entryOf(m *goredis.XMessage) rediswire.StreamEntry {
 	}
 }
 
-// commandOf is the command in an entry; nil: there is none that a node carries out. That of an entry of type StreamEnded stands
-// in a question.
+// commandOf is the command in an entry; nil: there is none that a node carries out.
 func (d *streams) commandOf(e *rediswire.StreamEntry) adapter.Command {
 	if e.Type == rediswire.StreamServerEmit {
 		return nil
@@ -164,8 +163,8 @@ func (d *streams) commandOf(e *rediswire.StreamEntry) adapter.Command {
 	if err != nil {
 		return nil
 	}
-	if ended, ok := m.Query.(adapter.Perform); ok && e.Type == rediswire.StreamEnded {
-		return ended.Command
+	if e.Type == rediswire.StreamEnded {
+		return endedBy(&m)
 	}
 	return m.Command
 }

@@ -272,10 +272,7 @@ func (d *streams) carryOut(in redissub.Interest, p *redisconn.Push, at adapter.A
 
 // carryOutEnded is carryOut for a disconnect of stored sessions.
 func (d *streams) carryOutEnded(in redissub.Interest, p *redisconn.Push, at adapter.Arrival, m *rediswire.ClusterMessage) redisserver.Drop {
-	c := m.Command
-	if asked, ok := m.Query.(adapter.Perform); ok {
-		c = asked.Command
-	}
+	c := endedBy(m)
 	if c == nil {
 		return droppedMalformed
 	}
@@ -308,7 +305,7 @@ func (d *streams) deliver(in redissub.Interest, p *redisconn.Push, at adapter.Ar
 	return sockets
 }
 
-// missed tells the node above that entries of a stream may have been missed.
+// missed notifies the node above that entries of a stream may have been missed.
 func (d *streams) missed(log *redisstream.Stream) {
 	a := d.cluster.inbox
 	node, ok := a.node.(adapter.HoleNode)
