@@ -77,14 +77,11 @@ func New(client goredis.UniversalClient, cfg Config) (*Adapter, error) {
 	if err := a.makeSets(source); err != nil {
 		return nil, err
 	}
-	if err := registerDeaf(cfg.Registry, func() bool { return a.State().Deaf }); err != nil {
-		return nil, fmt.Errorf("redis: register metrics: %w", err)
-	}
 	lag := func() time.Duration { return 0 }
 	if a.streams != nil {
 		lag = a.streams.lag
 	}
-	if err := registerLag(cfg.Registry, lag); err != nil {
+	if err := registerStates(cfg.Registry, func() bool { return a.State().Deaf }, lag); err != nil {
 		return nil, fmt.Errorf("redis: register metrics: %w", err)
 	}
 	return a, nil

@@ -186,31 +186,32 @@ func (m *metrics) ofStreams() redisstream.Metrics {
 	}
 }
 
-// registerLag adds the gauge of how far behind a node reads.
-func registerLag(registry prometheus.Registerer, lag func() time.Duration) error {
+// registerStates adds the gauges that ask for the adapter's state with each scrape.
+func registerStates(registry prometheus.Registerer, deaf func() bool, lag func() time.Duration) error {
 	if registry == nil {
 		return nil
 	}
-	return registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "carillon_redis_stream_lag_seconds",
-		Help: "Seconds since this node had last read its streams to their ends; about 1 at most while it keeps up, 0 without " +
-			"streams. Its clients receive everything that much later, and what is trimmed meanwhile not at all.",
-	}, func() float64 { return lag().Seconds() }))
-}
-
-// registerDeaf adds the gauge that asks for the adapter's state with each scrape.
-func registerDeaf(registry prometheus.Registerer, deaf func() bool) error {
-	if registry == nil {
-		return nil
+	gauges := []prometheus.GaugeFunc{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "carillon_redis_deaf",
+			Help: "1 while Redis answers commands and yet this node hears none of its messages, not even its own. Its clients miss what " +
+				"others publish, and it takes itself out of service. After a few minutes at 1, restart the node.",
+		}, func() float64 {
+			if deaf() {
+				return 1
+			}
+			return 0
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "carillon_redis_stream_lag_seconds",
+			Help: "Seconds since this node had last read its streams to their ends; about 1 at most while it keeps up, 0 without " +
+				"streams. Its clients receive everything that much later, and what is trimmed meanwhile not at all.",
+		}, func() float64 { return lag().Seconds() }),
 	}
-	return registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "carillon_redis_deaf",
-		Help: "1 while Redis answers commands and yet this node hears none of its messages, not even its own. Its clients miss what " +
-			"others publish, and it takes itself out of service. After a few minutes at 1, restart the node.",
-	}, func() float64 {
-		if deaf() {
-			return 1
+	for _, g := range gauges {
+		if err := registry.Register(g); err != nil {
+			return err
 		}
-		return 0
-	}))
+	}
+	return nil
 }
