@@ -9,6 +9,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
+	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/test/redistest"
 )
 
@@ -65,6 +66,17 @@ func (c *cluster) move(slot uint16, from, to *server) {
 	c.t.Helper()
 	redistest.BeginMove(slot, from.Server, to.Server)
 	redistest.EndMove(slot, from.Server, to.Server)
+}
+
+// failOver ends a master and waits for its replica, and then until what other publishes to red reaches n again.
+func (c *cluster) failOver(master int, n, other *node) {
+	c.t.Helper()
+	c.servers[master].stop()
+	eventually(c.t, "the replica is promoted", c.servers[c.masters+master].isMaster)
+	timed(c.t, "delivered again", func() bool {
+		other.until(n, "red", "promoted")
+		return n.State() == adapter.State{Ready: true, Connected: true}
+	})
 }
 
 // beginMove makes the new master take the keys that the old one does not have.

@@ -51,13 +51,18 @@ func TestOwners_AreKnownByTheirRecords(t *testing.T) {
 	eventually(t, "one left", func() bool { return slices.Equal(third.owners("TAGa"), []string{"http://first"}) })
 }
 
+// enterNewNode makes Redis know a node with the tag TAGn that no other node has seen in a heartbeat yet.
+func (s *server) enterNewNode() {
+	s.command("SET", "carillon:{nodes}:id:new", `{"id":"new","tags":["TAGn"],"address":"http://new"}`)
+	s.command("SET", tagKey("TAGn"), "new")
+}
+
 // A node that joined since the last heartbeat is found by its tag at once.
 func TestOwners_UnknownTagIsLookedUp(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	n := readyNode(t, s, redis.Config{})
-	s.command("SET", "carillon:{nodes}:id:new", `{"id":"new","tags":["TAGn"],"address":"http://new"}`)
-	s.command("SET", tagKey("TAGn"), "new")
+	s.enterNewNode()
 	if got := n.owners("TAGn"); !slices.Equal(got, []string{"http://new"}) {
 		t.Errorf("belongs to %q", got)
 	}
@@ -88,8 +93,7 @@ func TestOwners_ATagOfNoNodeIsNotLookedUpAgain(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	n := readyNode(t, s, redis.Config{})
-	s.command("SET", "carillon:{nodes}:id:new", `{"id":"new","tags":["TAGn"],"address":"http://new"}`)
-	s.command("SET", tagKey("TAGn"), "new")
+	s.enterNewNode()
 	for range 1000 {
 		if got := n.owners("TAGx"); got != nil {
 			t.Fatalf("belongs to %q", got)
@@ -105,8 +109,7 @@ func TestOwners_ATagThatWasFoundIsNotLookedUpAgain(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	n := readyNode(t, s, redis.Config{})
-	s.command("SET", "carillon:{nodes}:id:new", `{"id":"new","tags":["TAGn"],"address":"http://new"}`)
-	s.command("SET", tagKey("TAGn"), "new")
+	s.enterNewNode()
 	for i := range 1000 {
 		if got := n.owners("TAGn"); !slices.Equal(got, []string{"http://new"}) {
 			t.Fatalf("request %d: belongs to %q", i, got)

@@ -230,9 +230,7 @@ func TestSharded_KilledShardLeavesTheOthersServing(t *testing.T) {
 	eventually(t, "heard", func() bool {
 		return slices.Contains(n.heard(), numbered("alive", 99)) && slices.Contains(n.heard(), numbered("all", 99))
 	})
-	eventually(t, "the replica is promoted", func() bool {
-		return strings.Contains(c.servers[3].command("INFO", "replication").Val().(string), "role:master")
-	})
+	eventually(t, "the replica is promoted", c.servers[3].isMaster)
 	timed(t, "served by the replica", func() bool {
 		other.until(n, dead, "promoted")
 		return n.State() == adapter.State{Ready: true, Connected: true}
@@ -385,12 +383,5 @@ func TestClassic_ClusterFailoverBringsDeliveryBack(t *testing.T) {
 	if err != nil || len(missing) > 0 || answers != 1 {
 		t.Errorf("%d answers, missing %q, %v", answers, missing, err)
 	}
-	c.servers[pinned].stop()
-	eventually(t, "the replica is promoted", func() bool {
-		return strings.Contains(c.servers[3+pinned].command("INFO", "replication").Val().(string), "role:master")
-	})
-	timed(t, "delivered again", func() bool {
-		other.until(n, "red", "promoted")
-		return n.State() == adapter.State{Ready: true, Connected: true}
-	})
+	c.failOver(pinned, n, other)
 }

@@ -2,13 +2,11 @@ package redis_test
 
 import (
 	"net"
-	"strings"
 	"testing"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
-	"github.com/carillon-io/carillon/pkg/adapter"
 	"github.com/carillon-io/carillon/pkg/adapter/redis"
 )
 
@@ -76,13 +74,5 @@ func TestStreams_ClusterFailoverBringsDeliveryBack(t *testing.T) {
 	n, other := readyNodeWith(t, c.client(), cfg), readyNodeWith(t, c.client(), cfg)
 	n.join("red")
 	talk(t, other, n, "red")
-	pinned := c.owner("socket.io")
-	c.servers[pinned].stop()
-	eventually(t, "the replica is promoted", func() bool {
-		return strings.Contains(c.servers[3+pinned].command("INFO", "replication").Val().(string), "role:master")
-	})
-	timed(t, "delivered again", func() bool {
-		other.until(n, "red", "promoted")
-		return n.State() == adapter.State{Ready: true, Connected: true}
-	})
+	c.failOver(c.owner("socket.io"), n, other)
 }
