@@ -62,8 +62,8 @@ const largeEntry = 4 << 10
 
 const floorScript = `local e = redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'COUNT', 1)[1] return e and e[1]`
 
-// appendFloor asks for the newest entry up to a position that was one. It is the position itself unless entries were trimmed up to it or
-// beyond, or Redis has another history by now: the stream was deleted, or a replica took over that lacks the end.
+// appendFloor asks for the newest entry up to a position that was one. It is the position itself unless entries were trimmed up to
+// it or beyond, or Redis has another history by now: the stream was deleted, or a replica took over that lacks the end.
 func (r *reader) appendFloor(b []byte, at place) []byte {
 	if !at.large {
 		return edgeCommand(b, "XREVRANGE", r.config.Name, at.id, "-")

@@ -71,21 +71,13 @@ func TestReader_EveryHoleIsCounted(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			server := startServer(t)
-			stuck, free := make(chan struct{}), make(chan struct{})
-			w := start(t, *server.Options(), wide, func(text string) {
-				if text == "first" {
-					close(stuck)
-					<-free
-				}
-			})
 			id := c.begin
 			if id == "" {
 				id = "*"
 			}
-			do(t, server, "XADD", name, id, "text", "first")
-			<-stuck
+			w, free := startStuck(t, server, id)
 			c.lose(t, server)
-			close(free)
+			free()
 			eventually(t, "counted", func() bool { return testutil.ToFloat64(w.metrics.Trimmed) == 1 && w.missed.Load() == 1 })
 			w.append(1)()
 			eventually(t, "what follows came", func() bool { return slices.Contains(w.received(), "0") })
@@ -96,6 +88,22 @@ func TestReader_EveryHoleIsCounted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// startStuck starts a stream, appends an entry with this id, and returns while the reader is stuck in receiving it, until free is
+// called.
+func startStuck(t *testing.T, server *server, id string) (w *world, free func()) {
+	t.Helper()
+	stuck, freed := make(chan struct{}), make(chan struct{})
+	w = start(t, *server.Options(), wide, func(text string) {
+		if text == "first" {
+			close(stuck)
+			<-freed
+		}
+	})
+	do(t, server, "XADD", name, id, "text", "first")
+	<-stuck
+	return w, func() { close(freed) }
 }
 
 // readings is how many XREADs the server has carried out.
@@ -161,17 +169,9 @@ func TestReader_ALargeEntryIsNotReadAgain(t *testing.T) {
 func TestReader_LagTellsWhatKeepsIt(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
-	stuck, free := make(chan struct{}), make(chan struct{})
-	w := start(t, *server.Options(), wide, func(text string) {
-		if text == "first" {
-			close(stuck)
-			<-free
-		}
-	})
-	do(t, server, "XADD", name, "*", "text", "first")
-	<-stuck
+	w, free := startStuck(t, server, "*")
 	eventually(t, "it lags", func() bool { return w.Lag() > 1500*time.Millisecond })
-	close(free)
+	free()
 	eventually(t, "it has caught up", func() bool { return w.Lag() < time.Second })
 }
 
