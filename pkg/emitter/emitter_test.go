@@ -7,7 +7,6 @@ import (
 	"math"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	goredis "github.com/redis/go-redis/v9"
@@ -39,13 +38,8 @@ func newEar(t *testing.T) *ear {
 
 func (e *ear) hear(t *testing.T) (channel, payload string) {
 	t.Helper()
-	select {
-	case m := <-e.messages:
-		return m.Channel, m.Payload
-	case <-time.After(await.Limit):
-		t.Fatal("nothing was published")
-		return "", ""
-	}
+	m := await.Value(t, "message", e.messages)
+	return m.Channel, m.Payload
 }
 
 // What @socket.io/redis-emitter 5.1.0 published for the same calls; hex where it is msgpack.
