@@ -31,7 +31,7 @@ type Registry struct {
 	cfg      Config
 	failures prometheus.Counter
 	wake     chan struct{} // there is something to drop; never closed
-	turns    chan struct{} // held by each call of a caller's
+	turns    chan struct{} // holds a value for each Get and Swap that is under way
 
 	mu sync.Mutex
 	// mu guards the following.
@@ -68,7 +68,7 @@ func (r *Registry) key(pid string) string { return r.cfg.Prefix + ":sess:" + pid
 // thousands of sessions that move at once would cost the node its heartbeat.
 const mostCalls = 8
 
-// inTurn is call once fewer than mostCalls are under way. Waiting for that is part of no timeout but ctx's.
+// inTurn is call as soon as fewer than mostCalls are under way. Only ctx bounds the wait for that: the registry's timeout begins after it.
 func (r *Registry) inTurn(ctx context.Context, f func(context.Context) error) error {
 	select {
 	case r.turns <- struct{}{}:

@@ -158,7 +158,7 @@ func TestRegistry_RenewsWhatIsHeld(t *testing.T) {
 	})
 }
 
-// TestRegistry_IsBoundedInTime: a Redis that does not answer costs a caller the timeout, and renewing goes on once it answers.
+// TestRegistry_ManyCallsLeaveConnectionsToOthers: each call beyond the bound waits, and takes no connection of the pool meanwhile.
 func TestRegistry_ManyCallsLeaveConnectionsToOthers(t *testing.T) {
 	s := redistest.Start(t)
 	options := s.Client.Options()
@@ -184,6 +184,7 @@ func TestRegistry_ManyCallsLeaveConnectionsToOthers(t *testing.T) {
 	calling.Wait()
 }
 
+// TestRegistry_IsBoundedInTime: a Redis that does not answer costs a caller the timeout, and renewing goes on once it answers.
 func TestRegistry_IsBoundedInTime(t *testing.T) {
 	s := redistest.Start(t)
 	r := newRegistry(t, s.Client, 2*time.Second, 100*time.Millisecond)
