@@ -70,13 +70,13 @@ func (c *Conn) Write(commands []byte) error {
 	return nil
 }
 
-// slowest is how many bytes a second a connection carries at least. What was written may still be in buffers of this machine, or
-// of a proxy, so that nothing else tells how far it has come.
+// slowest is how many bytes a second a connection carries at least. Bytes that were written may still be in buffers of this machine
+// or of a proxy, and no call reports how many of them have reached Redis.
 const slowest = 256 << 10
 
-// Ask sends commands and has answer read what Redis says to them. An answer may take any time as long as some of it comes within
-// the read timeout, and the first of it within what the commands may need besides to get there. It is for the goroutine that
-// reads.
+// Ask sends commands and calls answer, which reads the replies. A reply may take any time as long as some of it arrives within each
+// read timeout; the first part of it may take longer by the time that the commands need at the slowest rate. It is for the goroutine
+// that reads.
 func (c *Conn) Ask(commands []byte, answer func() error) error {
 	if err := c.Write(commands); err != nil {
 		return err

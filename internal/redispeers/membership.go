@@ -68,7 +68,7 @@ type Membership struct {
 	tag      string              // the claimed one, or to be claimed
 	conflict bool                // another node has it
 	lookUps  int                 // of tags since the last heartbeat
-	found    map[string][]Record // what those look-ups brought, by tag; nil before the first
+	found    map[string][]Record // results of those look-ups by tag; nil before the first
 }
 
 // New makes the membership of one node; Run starts it.

@@ -93,8 +93,8 @@ func (m *Membership) Owners(ctx context.Context, tag string) (addresses []string
 	return addresses, nil
 }
 
-// owners are the nodes with a tag. known: at least one other node has it, or this one, or Redis was asked since the last
-// heartbeat and knew none. So the many clients of a node that was killed do not use up the look-ups of others.
+// owners are the nodes with a tag. known: at least one other node has it, or this one, or a look-up since the last heartbeat
+// found none: so the many clients of a node that was killed do not use up the look-ups that other tags need.
 func (m *Membership) owners(tag string) (owners []Record, known bool) {
 	owners = m.withTag(tag)
 	m.mu.Lock()

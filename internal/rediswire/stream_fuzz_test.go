@@ -8,8 +8,8 @@ import (
 	"github.com/carillon-io/carillon/pkg/adapter"
 )
 
-// What an entry of a stream holds is read in memory that grows with it alone, as a broadcast and as any command, and what can be read
-// can be written again.
+// FuzzStreamEntry: decoding an entry, as a broadcast or as any command, takes memory in proportion to its size, and each command that
+// is decoded can be encoded again.
 func FuzzStreamEntry(f *testing.F) {
 	for _, golden := range goldenStream {
 		f.Add(golden.kind, []byte(golden.data))

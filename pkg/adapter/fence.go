@@ -21,9 +21,9 @@ type Fencer interface {
 	Whole(lanes []Lane) bool
 
 	// Follow has the commands of a namespace come with their lanes, this node's own ones too, and has its fences come, until
-	// stop is called. Calls are counted. Without any, own commands are skipped before they are decoded. It waits until what the
-	// node is being handed without its lane has been: that would else come behind a fence without being noted before it. So it
-	// must not be called by the node while that is handed something.
+	// stop is called. Calls are counted. Without any, own commands are skipped before they are decoded. Follow waits for the
+	// delivery to the node that is in progress, which may have begun without a lane: otherwise that command could
+	// take effect only after a fence that came behind it. So the node must not call Follow while it handles a delivery.
 	Follow(nsp string) (stop func())
 }
 

@@ -310,8 +310,8 @@ func testFollowEnds(t *testing.T, nodes []*node) {
 	}
 }
 
-// testFollowBegins: what a node is being handed without its lane when it calls Follow is before every fence that it asks for
-// afterwards.
+// testFollowBegins: a command whose delivery without its lane is in progress when the node calls Follow comes before every fence that
+// the node asks for afterwards.
 func testFollowBegins(t *testing.T, nodes []*node) {
 	const moment = 50 * time.Millisecond // for which the delivery is held up; a test relies on it only to fail
 	n, m := nodes[1], marker(0, "red")

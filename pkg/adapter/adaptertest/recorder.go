@@ -140,7 +140,7 @@ func (r *recorder) answers(f func(q adapter.Query, reply func(adapter.Reply))) {
 	r.answer = f
 }
 
-// onDeliver has f called with each command, as show tells it, before Deliver does anything with it.
+// onDeliver has Deliver call f first with each command, as show prints it.
 func (r *recorder) onDeliver(f func(command string)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

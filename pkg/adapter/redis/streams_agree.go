@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// agreeEvery is how often it is looked whether all servers of the cluster use the same streams.
+	// agreeEvery is how often a node checks whether all servers of the cluster use the same streams.
 	agreeEvery = 5 * time.Second
 	// agreeAgain is for how long they count as using others after a sign of that.
 	agreeAgain = 10 * time.Minute
@@ -35,7 +35,7 @@ type agreement struct {
 	seen map[string]time.Time // signs, and when each was seen last
 }
 
-// streamsName is how a node tells others in its record which streams it uses.
+// streamsName is what the record of a node says of the streams that it uses.
 func (c *Streams) streamsName() string { return c.Name + " x " + strconv.Itoa(c.Count) }
 
 func (g *agreement) run(ctx context.Context) {
