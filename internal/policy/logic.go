@@ -50,7 +50,8 @@ type client struct {
 
 func (c *client) setUp(up Upstream) {
 	c.up = up
-	if c.hasUp.Store(up != nil); up != nil && c.withdraw != nil {
+	c.hasUp.Store(up != nil)
+	if up != nil && c.withdraw != nil {
 		c.withdraw()
 	}
 }
