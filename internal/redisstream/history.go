@@ -42,15 +42,16 @@ func end(c *redisconn.Conn, name string) (last string, began bool, err error) {
 // edge is the id of the first entry from one id to another; First for none.
 func edge(c *redisconn.Conn, verb, name, from, to string) (id string, err error) {
 	id = First
-	err = c.Ask(edgeCommand(nil, verb, name, from, to), func() error {
+	err = c.Ask(rangeCommand(nil, verb, name, from, to, 1), func() error {
 		return c.Range(nil, func(e redisconn.Entry) { id = e.ID })
 	})
 	return id, err
 }
 
-func edgeCommand(b []byte, verb, name, from, to string) []byte {
+// rangeCommand appends XRANGE or XREVRANGE.
+func rangeCommand(b []byte, verb, name, from, to string, count int) []byte {
 	b = redisconn.AppendCommand(b, verb, 6)
-	for _, word := range []string{name, from, to, "COUNT", "1"} {
+	for _, word := range []string{name, from, to, "COUNT", strconv.Itoa(count)} {
 		b = redisconn.AppendWord(b, word)
 	}
 	return b
@@ -66,7 +67,7 @@ const floorScript = `local e = redis.call('XREVRANGE', KEYS[1], ARGV[1], '-', 'C
 // it or beyond, or Redis has another history by now: the stream was deleted, or a replica took over that lacks the end.
 func (r *reader) appendFloor(b []byte, at place) []byte {
 	if !at.large {
-		return edgeCommand(b, "XREVRANGE", r.config.Name, at.id, "-")
+		return rangeCommand(b, "XREVRANGE", r.config.Name, at.id, "-", 1)
 	}
 	b = redisconn.AppendCommand(b, "EVAL", 5)
 	for _, word := range []string{floorScript, "1", r.config.Name, at.id} {

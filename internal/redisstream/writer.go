@@ -3,7 +3,6 @@ package redisstream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/carillon-io/carillon/internal/redisconn"
@@ -142,12 +141,8 @@ func (w *writer) clear(c *redisconn.Conn) error {
 	c.MaxPayload = idBytes
 	from := w.after
 	for {
-		b := redisconn.AppendCommand(nil, "XRANGE", 6)
-		for _, word := range []string{w.config.Name, "(" + from, "+", "COUNT", fmt.Sprint(lookBatch)} {
-			b = redisconn.AppendWord(b, word)
-		}
 		n := 0
-		err := c.Ask(b, func() error {
+		err := c.Ask(rangeCommand(nil, "XRANGE", w.config.Name, "("+from, "+", lookBatch), func() error {
 			return c.Range([]string{own}, func(e redisconn.Entry) {
 				n++
 				from = e.ID
