@@ -14,8 +14,8 @@ import (
 	"github.com/carillon-io/carillon/test/redistest"
 )
 
-// TestKept_UntilThereIsAWayToBackends: an event that is acknowledged opens none; one that is forwarded does, and then the
-// session is not to survive its node, as backends are told that the socket ended with it.
+// TestKept_UntilThereIsAWayToBackends: an event that is acknowledged opens none; one that is forwarded does. From then on the
+// session is not stored: when its node dies, the backends receive a disconnect for the socket, so it must not come back.
 func TestKept_UntilThereIsAWayToBackends(t *testing.T) {
 	server, s := withStreams(t, setup{options: policy.Options{Backends: &backends{}}})
 	w := start(t, "redis: {url: 'redis://h'}\nroutes: {orders: {}}\n"+rules(`

@@ -114,7 +114,7 @@ var ended = func() context.Context {
 var _ conn.Describer = (*logic)(nil)
 
 // Describe describes the socket for a node that goes on with it after this one was killed. It is stored in Redis. A socket with
-// a way to backends ends with its node, as those are told.
+// a way to backends is not stored: when its node dies, the backends receive a disconnect for it, so it must not come back.
 func (l *logic) Describe() ([]byte, bool) {
 	if l.client.hasUp.Load() {
 		return nil, false

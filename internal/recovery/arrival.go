@@ -124,8 +124,8 @@ func (l *Log) Knows(pid string) bool {
 	return l.sessions[pid] != nil
 }
 
-// AbsentPIDs lists the sessions that are absent and are not on their way to another node, and those whose clients are yet to be
-// told that they were disconnected.
+// AbsentPIDs lists the sessions that are absent and are not on their way to another node, and those that a command has ended, whose
+// clients are yet to be sent the disconnect.
 func (l *Log) AbsentPIDs() (pids []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -137,8 +137,9 @@ func (l *Log) AbsentPIDs() (pids []string) {
 	return pids
 }
 
-// Condemn keeps the secret of a session that another node has ended because a command disconnected its socket: its client is told
-// here when it comes back. It returns nil where the session is known. What is kept belongs to no address.
+// Condemn keeps the secret of a session that another node has ended because a command disconnected its socket. The next claim of
+// it at this node is refused with ReasonKicked, so that the client is sent the disconnect that it missed. It returns nil where
+// the session is known. Its memory counts towards no address's share.
 func (l *Log) Condemn(pid string) *Session {
 	s := l.Open(pid, "", "")
 	l.mu.Lock()

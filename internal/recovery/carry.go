@@ -20,8 +20,8 @@ type Carry struct {
 // Carry begins with nothing. End ends it.
 func (l *Log) Carry() *Carry { return &Carry{store: l.store} }
 
-// Grow waits until there is room for size bytes more, at most until ctx ends. What was there before is let go of meanwhile: of two
-// that hold some and wait for more, neither would go on.
+// Grow waits until there is room for size bytes more, at most until ctx ends. It gives back the earlier bytes while it waits: two
+// sessions that each hold some and wait for more would block each other.
 func (c *Carry) Grow(ctx context.Context, size int64) error {
 	size += c.size
 	c.End()

@@ -48,7 +48,7 @@ func (l *Log) Claim(ctx context.Context, c Claim, by Holder, own string) (*Sessi
 			return nil, ReasonNeverHad.Refusal()
 		case s.stage == kicked:
 			l.mu.Unlock()
-			s.End() // it is told once
+			s.End() // the client is sent the disconnect once
 			return nil, ReasonKicked.Refusal()
 		}
 		rival := s.claimant
@@ -190,7 +190,8 @@ func (s *Session) resolveLocked(offset string) *Refusal {
 	return s.lackLocked(s.from)
 }
 
-// lackLocked is a refusal where what came behind a place is not all kept.
+// lackLocked refuses a session that cannot be replayed from a place on, because the log or the journal of rooms begins after it;
+// nil: it can.
 func (s *Session) lackLocked(place uint64) *Refusal {
 	switch {
 	case s.reachesLocked(place):
@@ -201,7 +202,7 @@ func (s *Session) lackLocked(place uint64) *Refusal {
 	return ReasonLog.Refusal()
 }
 
-// reachesLocked reports whether all that came behind a place is kept, with the rooms of that time.
+// reachesLocked reports whether every event after a place is kept, with the rooms of that time.
 func (s *Session) reachesLocked(place uint64) bool {
 	return place >= s.log.trimmed && place >= s.floor && !s.holed
 }

@@ -16,7 +16,7 @@ type Departure struct {
 	cut *move.Cut[*entry] // Log.mu guards it, and its contents
 }
 
-// Handed is what the new node is told about a session.
+// Handed is a session as it is handed to the new node.
 type Handed struct {
 	Rooms  []string
 	Events []*entry // in their order

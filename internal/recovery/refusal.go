@@ -12,7 +12,7 @@ const (
 	ReasonNamespace               // it is of a namespace that the node with it does not have, or of another one
 	ReasonImmobile                // what the application keeps with it cannot move
 	ReasonUnreached               // the node that has it does not answer
-	ReasonKicked                  // a command has disconnected its socket, and the client is told
+	ReasonKicked                  // a command has disconnected its socket; the client is sent that disconnect
 	ReasonAlive                   // its connection answers a ping
 	ReasonLate                    // a later claim was preferred, the client left, or the session cannot be had at the moment
 	ReasonSubject                 // the token is of another subject
@@ -51,7 +51,7 @@ func (r Reason) String() string { return reasonTable[r].label }
 // Refusal says why a client gets a new socket instead of its session's.
 type Refusal struct {
 	Reason Reason
-	// Kicked: a command ended the session while the client was away, and the client is to be told.
+	// Kicked: a command ended the session while the client was away, and the client is to be sent the disconnect.
 	Kicked bool
 	// Again: the session stands, or may, and cannot be had at the moment. The client is to try again, with the session.
 	Again bool

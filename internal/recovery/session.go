@@ -51,7 +51,7 @@ const (
 	unborn stage = iota // its first connection has not been answered yet
 	held                // by a connection
 	away                // the connection broke
-	kicked              // disconnected while it was away: the client is to be told
+	kicked              // disconnected while it was away: the client is to be sent the disconnect
 	over
 	stages
 )
@@ -194,7 +194,7 @@ func (s *Session) letGoLocked() {
 func (s *Session) End() { s.end(finish, nil, nil) }
 
 // Kick ends a session that is absent, or whose connection broke and has not said so yet, because a command disconnects its
-// socket: the client is told when it comes back. It changes nothing where another connection has the session by now.
+// socket: the client is sent the disconnect when it comes back. It changes nothing where another connection has the session by now.
 func (s *Session) Kick(by Holder, a Absent) { s.end(kick, by, a) }
 
 func (s *Session) end(t step, by Holder, a Absent) {

@@ -68,8 +68,8 @@ func (l *Log) unplacedLocked() {
 	}
 }
 
-// Missed notes that events may have been missed since the last one: no session that is there can be gone on with, nor can one be
-// read from the stream meanwhile. The caller holds the turn.
+// Missed notes that events may have been missed since the last one: the sessions that this log has cannot be recovered any more,
+// and a Recording that is under way fails. The caller holds the turn.
 func (l *Log) Missed() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

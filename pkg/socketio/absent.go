@@ -92,7 +92,7 @@ func (a *absent) Over(bool) {
 	defer s.io.release(s.nsp)
 	s.remove()
 	<-s.stay.quiet
-	s.stay.session.Told(s.dropEntry) // until then the client is to be told wherever it comes back
+	s.stay.session.Told(s.dropEntry) // the entry leads its client here until it has been sent the disconnect
 	s.dropKept()
 	if s.logic != nil && !s.endedElsewhere() {
 		reason := s.stay.reason

@@ -16,8 +16,8 @@ import (
 	"github.com/carillon-io/carillon/internal/sio/conn"
 )
 
-// ServePeer answers a call of another server's, which Peers.Call has made there. Whoever may call it may have any session: the
-// caller has made sure that it is a server of this cluster.
+// ServePeer answers a call of another server's, which Peers.Call has made there. A peer can fetch any session: the caller has
+// verified that the request comes from a server of this cluster.
 //
 // The caller has to take the answer without a break of Recovery.MoveTimeout; else its connection is reset.
 func (io *Server) ServePeer(w http.ResponseWriter, r *http.Request, call string, body []byte) {

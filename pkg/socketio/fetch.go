@@ -312,7 +312,7 @@ func (f *fetching) install(arrival *recovery.Arrival, handed recovery.Handed, fr
 		return nil, err
 	}
 	n.io.moves.took(time.Since(f.started))
-	if handed.Kicked { // its client is told when it claims the session
+	if handed.Kicked { // its client is sent the disconnect when it claims the session
 		log.After(func() { s.kick(ServerDisconnect) })
 	}
 	return s, nil

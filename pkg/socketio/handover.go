@@ -152,8 +152,9 @@ func (io *Server) adoptOne(ctx context.Context, one adopted, tag string) {
 	}
 }
 
-// condemn has the client of a session that a command has ended be told here, wherever it comes back. The server that leaves has let
-// go of it: where Redis does not take the entry, only a client that comes back to this server is told.
+// condemn keeps a session that a command has ended, and enters it as this server's: a claim of it at any server is answered with
+// the disconnect. The server that leaves has forgotten the session by then. If the entry cannot be made, only a claim at this server
+// is answered so.
 func (n *Namespace) condemn(ctx context.Context, pid string) {
 	session := n.hub.Log().Condemn(pid)
 	if session == nil {

@@ -173,8 +173,8 @@ func TestStreams_AClientOfAKilledNodeComesBackWithWhatItMissed(t *testing.T) {
 	c.expectEvents(`["live",7]`)
 }
 
-// TestStreams_KilledOnceAChangeIsConfirmed: what a client or a caller was told to hold, holds at the node that the client comes
-// back to.
+// TestStreams_KilledOnceAChangeIsConfirmed: a change of rooms or Data that was confirmed before the node died is there at the node
+// that the client comes back to.
 func TestStreams_KilledOnceAChangeIsConfirmed(t *testing.T) {
 	confirmed := func(t *testing.T, change func(done func(error))) {
 		t.Helper()
@@ -501,7 +501,7 @@ func TestStreams_TheLaterClaimHasASocketWhoseNodeLives(t *testing.T) {
 	c.expectEvents(`["three"]`)
 }
 
-// moving is a Logic that other servers go on with. It takes its time where it is told that one does.
+// moving is a Logic that can move to another server. Moved calls moved, which may block.
 type moving struct {
 	remembering
 	moved func()

@@ -225,8 +225,8 @@ type Holed interface {
 	Missed()
 }
 
-// Missed notes that commands may have been missed. Clients that are connected go on; they are told when they come back, by
-// beginning anew.
+// Missed notes that commands may have been missed. Connected clients stay connected, but their sessions cannot be recovered any
+// more: a client whose connection breaks gets a new socket, and so learns that it has missed something.
 func (h *Hub) Missed() {
 	if h.log == nil {
 		return
