@@ -60,6 +60,9 @@ type Refusal struct {
 // Result is what became of the claim.
 func (r *Refusal) Result() Result { return reasonTable[r.Reason].result }
 
+// Elsewhere reports whether another node may have the session: the one that refused has none that it could hand over.
+func (r *Refusal) Elsewhere() bool { return r.Result() == Expired || r.Result() == Unknown }
+
 // Why is the reason for the log.
 func (r *Refusal) Why() string { return reasonTable[r.Reason].why }
 

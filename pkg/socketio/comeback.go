@@ -46,7 +46,7 @@ func (s *Socket) findKept(ctx context.Context, log *recovery.Log, claim recovery
 			return session, moved, nil, nil
 		case refused.Again:
 			return nil, false, nil, ErrClose
-		case !stored || log.Knows(claim.PID) || refused.Result() != recovery.Expired && refused.Result() != recovery.Unknown:
+		case !stored || log.Knows(claim.PID) || !refused.Elsewhere():
 			return nil, false, refused, nil
 		}
 		// Another server has taken it while the claim waited here.

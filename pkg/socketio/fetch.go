@@ -91,7 +91,7 @@ func (n *Namespace) fetchInTurn(
 			refused = recovery.ReasonNodeGone.Refusal()
 		case err != nil:
 			return nil, err
-		case refused == nil || refused.Result() != recovery.Unknown && refused.Result() != recovery.Expired:
+		case refused == nil || !refused.Elsewhere():
 			return refused, nil
 		}
 		asked = entry

@@ -238,7 +238,7 @@ func (s *Socket) find(ctx context.Context, log *recovery.Log, claim recovery.Cla
 			moved = true
 		}
 		session, refused = log.Claim(ctx, claim, (*holder)(s), s.io.cfg.Engine.Tag())
-		if refused == nil || !elsewhere || log.Knows(claim.PID) || refused.Result() != recovery.Expired && refused.Result() != recovery.Unknown {
+		if refused == nil || !elsewhere || log.Knows(claim.PID) || !refused.Elsewhere() {
 			return session, moved, refused, nil
 		}
 	}
