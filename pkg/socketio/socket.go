@@ -169,13 +169,7 @@ func joined(err error) error {
 // Stored calls done once the socket's rooms and Data as they are now outlive this server: a client that comes back elsewhere because
 // this one was killed finds them. With adapters that do not keep sessions, and for sockets that have none, it is called at once with nil;
 // with the adapter's error where Redis does not take the session in time. done must not block.
-func (s *Socket) Stored(done func(error)) {
-	if s.io.sessions == nil {
-		done(nil)
-		return
-	}
-	s.io.sessions.Stored([]string{s.ID()}, done)
-}
+func (s *Socket) Stored(done func(error)) { s.nsp.hub.Stored([]string{s.ID()}, done) }
 
 // Leave takes the socket out of rooms. Stored tells when that holds also for a client that comes back to another server.
 func (s *Socket) Leave(rooms ...string) {

@@ -138,7 +138,7 @@ func (h *Hub) perform(c adapter.Command, done func(members int, err error)) {
 		h.confirm(c.Rooms, joined, func(err error) { done(len(joined), err) })
 	case adapter.Leave:
 		left := h.performLeave(c)
-		h.stored(left, func(err error) { done(len(left), err) })
+		h.Stored(left, func(err error) { done(len(left), err) })
 	default:
 		done(h.Arrive(c, adapter.Arrival{}), nil)
 	}

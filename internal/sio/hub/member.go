@@ -103,12 +103,13 @@ func (h *Hub) confirm(names, ids []string, done func(error)) {
 			done(err)
 			return
 		}
-		h.stored(ids, done)
+		h.Stored(ids, done)
 	})
 }
 
-// stored calls done once the sessions of members are stored as they are now, where the adapter keeps sessions.
-func (h *Hub) stored(ids []string, done func(error)) {
+// Stored calls done once the sessions of members are stored as they are now, where the adapter keeps sessions; else at once. done
+// must not block.
+func (h *Hub) Stored(ids []string, done func(error)) {
 	if h.sessions == nil {
 		done(nil)
 		return
