@@ -16,12 +16,11 @@ import (
 // departing is a session of this node that another one fetches. It holds the claim meanwhile.
 type departing struct {
 	// Static after construction.
-	nsp   *Namespace
+	nsp   *Namespace // held until it is over
 	token string
 	pid   string // of the session
 	peer  string // the tag of the node that fetches it; empty: it did not say so
 	claim string // names the claim there
-	held  *Namespace
 
 	// Set while reserve holds mu, and static afterwards. Alive may be called before.
 	session *recovery.Session
@@ -56,7 +55,7 @@ func (io *Server) reserve(ctx context.Context, request reserveRequest) (reserveA
 		return reserveAnswer{}, fmt.Errorf("socketio: wait for a session that arrives: %w", err)
 	}
 	arrived()
-	d := &departing{nsp: n, token: rand.Text(), pid: request.PID, entry: request.Entry, peer: request.By, claim: request.Claim, held: n}
+	d := &departing{nsp: n, token: rand.Text(), pid: request.PID, entry: request.Entry, peer: request.By, claim: request.Claim}
 	d.mu.Lock() // once the claim counts, a later one may end it at any time, which waits for the rest
 	defer d.mu.Unlock()
 	session, refused := d.reserve(ctx, request)

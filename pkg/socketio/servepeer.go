@@ -20,7 +20,7 @@ func (io *Server) ServePeer(w http.ResponseWriter, r *http.Request, call string,
 	out := &paced{ResponseWriter: w, within: io.cfg.Recovery.MoveTimeout}
 	defer out.end()
 	switch {
-	case io.cfg.Recovery.Peers == nil || io.hubs.Recovery == nil:
+	case !io.handsOver():
 		if err = errNoRecovery; call == callReserve { // the client gets a new socket: it would try again for good
 			err = servePeer(out, r, body, refuseReserve)
 		}

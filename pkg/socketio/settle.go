@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/carillon-io/carillon/internal/recovery"
-	"github.com/carillon-io/carillon/internal/sio/conn"
 )
 
 // departed ends the session here, or has it stay. An error: it is not known yet which of both.
@@ -138,7 +137,7 @@ func (d *departing) keep(departure *recovery.Departure) {
 		departure.Stay()
 	}
 	d.session.Release(d)
-	d.nsp.io.release(d.held)
+	d.nsp.io.release(d.nsp)
 }
 
 func (d *departing) leave() {
@@ -146,7 +145,7 @@ func (d *departing) leave() {
 	if !ok {
 		return
 	}
-	defer d.nsp.io.release(d.held)
+	defer d.nsp.io.release(d.nsp)
 	if departure == nil {
 		d.session.Release(d)
 		return
@@ -156,10 +155,6 @@ func (d *departing) leave() {
 		return
 	}
 	s := (*Socket)(a)
-	if m, ok := s.logic.(conn.Mover); ok {
-		m.Moved()
-	}
-	s.forgetRooms()
 	s.dropEntry()
-	s.io.release(s.nsp)
+	s.moveOut()
 }
