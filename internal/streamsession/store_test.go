@@ -138,13 +138,20 @@ func TestStore_WhoTakesFirstHasIt(t *testing.T) {
 	}
 }
 
-func TestStore_AnOutageIsMadeUpFor(t *testing.T) {
+// startAway has a store keep a session while Redis is away, until the server is started.
+func startAway(t *testing.T) (*redistest.Server, *Store, *held) {
+	t.Helper()
 	server := redistest.New(t)
 	client := goredis.NewClient(&goredis.Options{Addr: server.Address, DialTimeout: 100 * time.Millisecond, MaxRetries: -1})
 	t.Cleanup(func() { _ = client.Close() })
 	store := start(t, client, "one", time.Minute)
 	h := &held{s: session()}
 	store.Keep(h.s.ID, h)
+	return server, store, h
+}
+
+func TestStore_AnOutageIsMadeUpFor(t *testing.T) {
+	server, store, h := startAway(t)
 	eventually(t, "failed", func() bool { return testutil.ToFloat64(store.config.Metrics.Failed) > 0 })
 	server.Start()
 	eventually(t, "stored", func() bool { return server.Do("EXISTS", DefaultPrefix+h.s.PID) == int64(1) })
@@ -369,12 +376,7 @@ func TestStore_StoredWaitsForTheWriteOfAChange(t *testing.T) {
 
 // TestStore_StoredEndsWhereRedisIsAway, and counts no more than it holds.
 func TestStore_StoredEndsWhereRedisIsAway(t *testing.T) {
-	server := redistest.New(t)
-	client := goredis.NewClient(&goredis.Options{Addr: server.Address, DialTimeout: 100 * time.Millisecond, MaxRetries: -1})
-	t.Cleanup(func() { _ = client.Close() })
-	store := start(t, client, "one", time.Minute)
-	h := &held{s: session()}
-	store.Keep(h.s.ID, h)
+	server, store, h := startAway(t)
 	done := make(chan error, 2)
 	store.Stored([]string{h.s.ID}, time.Millisecond, func(err error) { done <- err })
 	if err := <-done; !errors.Is(err, adapter.ErrAway) {

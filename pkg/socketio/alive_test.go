@@ -13,14 +13,7 @@ import (
 // Without alive the client answers no ping; end says how its connection ended.
 func (s *several) claimEarlier(t *testing.T, slow int32, alive bool) (c *returning, proceed func(), answer, end <-chan string) {
 	t.Helper()
-	c, socket := s.inRoom(t)
-	d := &slowData{slow: slow, begun: make(chan struct{}), continued: make(chan struct{})}
-	socket.SetData(d)
-	s.away(t, c, socket)
-	first := *c
-	first.peer = dial(t, s.urls[1])
-	first.send("40" + first.claim())
-	<-d.begun
+	c, first, proceed := s.claimSlowly(t, slow)
 	answers, ends := make(chan string, 1), make(chan string, 1)
 	go func() {
 		for {
@@ -36,7 +29,7 @@ func (s *several) claimEarlier(t *testing.T, slow int32, alive bool) (c *returni
 			}
 		}
 	}()
-	return c, func() { close(d.continued) }, answers, ends
+	return c, proceed, answers, ends
 }
 
 // TestMove_AnEarlierClaimElsewhereIsAsked: between servers as on one, a later claim is preferred unless the client of the earlier one
@@ -106,11 +99,7 @@ func TestMove_WhileTheSessionIsGivenBackTheClientTriesAgain(t *testing.T) {
 	first.send("40" + c.claim())
 	receive(t, asked)
 	for _, at := range []int{0, 2} {
-		c.peer = dial(t, s.urls[at])
-		c.send("40" + c.claim())
-		if err := c.ended(); err == nil {
-			t.Fatalf("server %d did not close the transport", at)
-		}
+		c.sentAway(t, s.urls[at])
 	}
 	silent.Store(false)
 	eventually(t, "the owner has changed the entry", func() bool {

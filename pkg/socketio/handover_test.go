@@ -91,13 +91,21 @@ func TestHandover_AClientThatComesBackMeanwhile(t *testing.T) {
 	}
 }
 
-// TestHandover_ALaterClaimElsewhereIsPreferred although the session was offered to the adopting server.
-func TestHandover_ALaterClaimElsewhereIsPreferred(t *testing.T) {
-	s := inMemory(t, 3, func(cfg *socketio.Config) { cfg.DrainWindow = time.Millisecond })
+// adopting has three servers, and an absent session at the first one. Once that leaves, the second one fetches the session, and enters
+// it as its own when entering is opened.
+func adopting(t *testing.T) (s *several, c *returning, entering *barrier) {
+	t.Helper()
+	s = inMemory(t, 3, func(cfg *socketio.Config) { cfg.DrainWindow = time.Millisecond })
 	c, socket := s.inRoom(t)
 	s.away(t, c, socket)
-	entering := newBarrier(t, "tag1 ")
+	entering = newBarrier(t, "tag1 ")
 	s.log.before = entering.pass
+	return s, c, entering
+}
+
+// TestHandover_ALaterClaimElsewhereIsPreferred although the session was offered to the adopting server.
+func TestHandover_ALaterClaimElsewhereIsPreferred(t *testing.T) {
+	s, c, entering := adopting(t)
 	left := s.leave(t)
 	<-entering.reached
 	c.url = s.urls[2]
@@ -150,11 +158,7 @@ func TestHandover_AConnectionThatDoesNotLetGo(t *testing.T) {
 // TestHandover_TheServerEndsInTheMiddle: what it has handed over is the other server's, although that has not entered it yet, and
 // a client that comes back to a third one finds it there.
 func TestHandover_TheServerEndsInTheMiddle(t *testing.T) {
-	s := inMemory(t, 3, func(cfg *socketio.Config) { cfg.DrainWindow = time.Millisecond })
-	c, socket := s.inRoom(t)
-	s.away(t, c, socket)
-	entering := newBarrier(t, "tag1 ")
-	s.log.before = entering.pass
+	s, c, entering := adopting(t)
 	ctx, end := context.WithCancel(t.Context())
 	left := make(chan struct{})
 	go func() {

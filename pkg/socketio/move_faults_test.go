@@ -23,21 +23,29 @@ func (d *slowData) MarshalJSON() ([]byte, error) {
 	return []byte(`7`), nil
 }
 
-func TestMove_ALaterClaimEndsAMoveBeforeItsFence(t *testing.T) {
-	s := inMemory(t, 2, nil)
+// claimSlowly has a client claim its session at the second server, and returns while a call of MarshalJSON at the first one holds
+// that up. proceed ends the call. first is the client with the connection of the claim.
+func (s *several) claimSlowly(t *testing.T, slow int32) (c, first *returning, proceed func()) {
+	t.Helper()
 	c, socket := s.inRoom(t)
-	d := &slowData{slow: 2, begun: make(chan struct{}), continued: make(chan struct{})}
+	d := &slowData{slow: slow, begun: make(chan struct{}), continued: make(chan struct{})}
 	socket.SetData(d)
 	s.away(t, c, socket)
-	first := *c
-	first.peer = dial(t, s.urls[1])
-	first.send("40" + first.claim())
+	claiming := *c
+	claiming.peer = dial(t, s.urls[1])
+	claiming.send("40" + claiming.claim())
 	<-d.begun
+	return c, &claiming, func() { close(d.continued) }
+}
+
+func TestMove_ALaterClaimEndsAMoveBeforeItsFence(t *testing.T) {
+	s := inMemory(t, 2, nil)
+	c, first, proceed := s.claimSlowly(t, 2)
 	if !c.back() {
 		t.Fatal("not recovered where the session is")
 	}
 	c.expectEvents(`["2"]`)
-	close(d.continued)
+	proceed()
 	if err := first.ended(); err == nil {
 		t.Error("the transport of the earlier claim was not closed")
 	}

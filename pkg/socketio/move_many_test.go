@@ -26,38 +26,59 @@ func (s *several) crowd(t *testing.T, n int) []*returning {
 	return all
 }
 
-// TestMove_ManyAtOnceWaitInLine: a server asks for a bounded number at a time, and each client has its session in the end.
-func TestMove_ManyAtOnceWaitInLine(t *testing.T) {
-	const clients, most = 100, 64
-	s := inMemory(t, 2, nil)
-	all := s.crowd(t, clients)
-	var asking atomic.Int32
-	reached, opened := make(chan struct{}), make(chan struct{})
-	s.peers[1].lost = func(call string) bool {
-		if call == "reserve" {
-			if asking.Add(1) == most {
-				close(reached)
-			}
-			<-opened
-		}
-		return false
+// jam holds up calls until it is opened.
+type jam struct {
+	most    int32 // closes full
+	calls   atomic.Int32
+	full    chan struct{}
+	cleared chan struct{} // lets the calls pass
+}
+
+func newJam(most int32) *jam {
+	return &jam{most: most, full: make(chan struct{}), cleared: make(chan struct{})}
+}
+
+func (j *jam) pass() {
+	if j.calls.Add(1) == j.most {
+		close(j.full)
 	}
+	<-j.cleared
+}
+
+// claimAll has clients claim their sessions at a server. wait returns once all have done so.
+func claimAll(t *testing.T, all []*returning, url string) (wait func()) {
 	var claiming sync.WaitGroup
 	for _, c := range all {
-		c.url = s.urls[1]
+		c.url = url
 		claiming.Go(func() {
 			if !c.back() {
 				t.Error("not recovered")
 			}
 		})
 	}
-	<-reached
+	return claiming.Wait
+}
+
+// TestMove_ManyAtOnceWaitInLine: a server asks for a bounded number at a time, and each client has its session in the end.
+func TestMove_ManyAtOnceWaitInLine(t *testing.T) {
+	const clients, most = 100, 64
+	s := inMemory(t, 2, nil)
+	all := s.crowd(t, clients)
+	asking := newJam(most)
+	s.peers[1].lost = func(call string) bool {
+		if call == "reserve" {
+			asking.pass()
+		}
+		return false
+	}
+	wait := claimAll(t, all, s.urls[1])
+	<-asking.full
 	time.Sleep(moment) // in which more would ask
-	if n := asking.Load(); n != most {
+	if n := asking.calls.Load(); n != most {
 		t.Errorf("%d sessions are asked for at a time", n)
 	}
-	close(opened)
-	claiming.Wait()
+	close(asking.cleared)
+	wait()
 }
 
 func TestMove_AServerThatHangsHoldsUpItsOwnSessionsAlone(t *testing.T) {
@@ -69,32 +90,20 @@ func TestMove_AServerThatHangsHoldsUpItsOwnSessionsAlone(t *testing.T) {
 	socket := receive(t, connected)
 	c.hangup()
 	gone(t, socket)
-	var asking atomic.Int32
-	reached, opened := make(chan struct{}), make(chan struct{})
+	asking := newJam(64)
 	s.peers[2].hangs = func(tag string) {
 		if tag == "tag0" {
-			if asking.Add(1) == 64 {
-				close(reached)
-			}
-			<-opened
+			asking.pass()
 		}
 	}
-	var claiming sync.WaitGroup
-	for _, h := range hanging {
-		h.url = s.urls[2]
-		claiming.Go(func() {
-			if !h.back() {
-				t.Error("not recovered once the server answers")
-			}
-		})
-	}
-	<-reached
+	wait := claimAll(t, hanging, s.urls[2])
+	<-asking.full
 	c.url = s.urls[2]
 	if !c.back() {
 		t.Error("a session of another server was not recovered meanwhile")
 	}
-	close(opened)
-	claiming.Wait()
+	close(asking.cleared)
+	wait()
 }
 
 // TestMove_ASessionThatEndsAsItArrivesHoldsNoEntry: its address has more than its share of the memory.

@@ -395,11 +395,7 @@ func TestMove_WithoutTheRegistryTheClientTriesAgain(t *testing.T) {
 	c, socket := s.inRoom(t)
 	s.away(t, c, socket)
 	s.log.setAway(true)
-	c.peer = dial(t, s.urls[1])
-	c.send("40" + c.claim())
-	if err := c.ended(); err == nil {
-		t.Fatal("the transport was not closed")
-	}
+	c.sentAway(t, s.urls[1])
 	s.log.setAway(false)
 	c.url = s.urls[1]
 	if !c.back() {
@@ -419,16 +415,8 @@ func TestMove_WhileItIsNotKnownWhoseTheSessionIsTheClientTriesAgain(t *testing.T
 		}
 		return false
 	}
-	c.peer = dial(t, s.urls[1])
-	c.send("40" + c.claim())
-	if err := c.ended(); err == nil {
-		t.Fatal("the transport was not closed")
-	}
-	c.peer = dial(t, s.urls[0])
-	c.send("40" + c.claim())
-	if err := c.ended(); err == nil {
-		t.Fatal("the transport was not closed where the session was")
-	}
+	c.sentAway(t, s.urls[1])
+	c.sentAway(t, s.urls[0])
 	s.log.setAway(false)
 	eventually(t, "the owner has found out that it keeps the session", func() bool {
 		entry, _ := s.log.Entry(t.Context(), c.pid)
@@ -450,11 +438,7 @@ func TestMove_AnEntryOfWhichTheNodeDoesNotKnowIsGivenBack(t *testing.T) {
 			s.away(t, c, socket)
 			var asked atomic.Int32
 			s.log.unknown = func(to string) bool { return to == "tag1 1" && asked.Add(1) == 1 }
-			c.peer = dial(t, s.urls[1])
-			c.send("40" + c.claim())
-			if err := c.ended(); err == nil {
-				t.Fatal("the transport was not closed")
-			}
+			c.sentAway(t, s.urls[1])
 			for c.url = s.urls[at]; ; {
 				c.peer = dial(t, c.url)
 				c.send("40" + c.claim())
@@ -505,6 +489,16 @@ func (c *returning) dialAny(t testing.TB, url string) {
 	c.peer = dial(t, url)
 	c.send("40" + c.claim())
 	c.answered()
+}
+
+// sentAway claims the session at a server, which has to close the connection.
+func (c *returning) sentAway(t testing.TB, url string) {
+	t.Helper()
+	c.peer = dial(t, url)
+	c.send("40" + c.claim())
+	if err := c.ended(); err == nil {
+		t.Fatalf("the server at %s did not close the transport", url)
+	}
 }
 
 // ended reads until the connection ends, and returns how.

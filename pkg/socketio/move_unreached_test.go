@@ -154,11 +154,7 @@ func TestMove_WhatFailsIsCounted(t *testing.T) {
 			c, socket := s.inRoom(t)
 			s.away(t, c, socket)
 			end := prevent(s)
-			c.peer = dial(t, s.urls[1])
-			c.send("40" + c.claim())
-			if err := c.ended(); err == nil {
-				t.Fatal("the transport was not closed")
-			}
+			c.sentAway(t, s.urls[1])
 			if n := countedAs(t, registry, "carillon_recovery_move_failures_total", "reason", reason); n != 1 {
 				t.Errorf("counted %v times", n)
 			}

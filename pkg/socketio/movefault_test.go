@@ -48,11 +48,7 @@ func TestMove_ASubscriptionIsLostMeanwhile(t *testing.T) {
 		}
 		return false
 	}
-	c.peer = dial(t, s.urls[1])
-	c.send("40" + c.claim())
-	if err := c.ended(); err == nil {
-		t.Fatal("the transport was not closed")
-	}
+	c.sentAway(t, s.urls[1])
 	c.url = s.urls[1]
 	if !c.back() {
 		t.Fatal("not recovered")
@@ -66,11 +62,7 @@ func TestMove_TheOwnerDiesInTheMiddle(t *testing.T) {
 	c, socket := s.inRoom(t)
 	s.away(t, c, socket)
 	s.peers[1].lost = func(call string) bool { return call == "cut" }
-	c.peer = dial(t, s.urls[1])
-	c.send("40" + c.claim())
-	if err := c.ended(); err == nil {
-		t.Fatal("the transport was not closed")
-	}
+	c.sentAway(t, s.urls[1])
 	delete(s.peers[1].urls, "tag0")
 	c.url = s.urls[1]
 	if before := c.sid; c.back() || c.sid == before {

@@ -126,6 +126,16 @@ func (s *streaming) stored(c *returning, room string) {
 	})
 }
 
+// arriveStored connects a client to the first server, and waits until its session is stored.
+func (s *streaming) arriveStored() *returning {
+	s.Helper()
+	connected := sockets(s.nodes[0].Of("/"))
+	c := arrive(s.T, s.urls[0], "/")
+	receive(s.T, connected)
+	s.stored(c, c.sid)
+	return c
+}
+
 func TestStreams_AClientOfAKilledNodeComesBackWithWhatItMissed(t *testing.T) {
 	s := startStreams(t, 2)
 	a, b := s.nodes[0].Of("/n"), s.nodes[1].Of("/n")
@@ -235,10 +245,7 @@ func TestStreams_KilledOnceAChangeIsConfirmed(t *testing.T) {
 // before that is over.
 func TestStreams_TwoClaimsAtANodeThatTakesTheSession(t *testing.T) {
 	s := startStreams(t, 2)
-	connected := sockets(s.nodes[0].Of("/"))
-	c := arrive(t, s.urls[0], "/")
-	receive(t, connected)
-	s.stored(c, c.sid)
+	c := s.arriveStored()
 	c.hangup()
 	taken, proceed := make(chan struct{}), make(chan struct{})
 	pause := func() { close(taken); <-proceed }
@@ -262,10 +269,7 @@ func TestStreams_TwoClaimsAtANodeThatTakesTheSession(t *testing.T) {
 // fetches the session from there.
 func TestStreams_AClaimWaitsWhileTheSessionGoesElsewhere(t *testing.T) {
 	s := startStreams(t, 2)
-	connected := sockets(s.nodes[0].Of("/"))
-	c := arrive(t, s.urls[0], "/")
-	receive(t, connected)
-	s.stored(c, c.sid)
+	c := s.arriveStored()
 	halfOpen := c.peer
 	later := &returning{peer: dial(t, s.urls[0]), url: s.urls[0], nsp: "/", pid: c.pid}
 	later.send("40" + later.claim())
