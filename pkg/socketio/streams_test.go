@@ -140,6 +140,8 @@ func TestStreams_AClientOfAKilledNodeComesBackWithWhatItMissed(t *testing.T) {
 	s := startStreams(t, 2)
 	a, b := s.nodes[0].Of("/n"), s.nodes[1].Of("/n")
 	connected, again := sockets(a), sockets(b)
+	witness := arrive(t, s.urls[1], "/n")
+	receive(t, again)
 	c := arrive(t, s.urls[0], "/n")
 	socket := receive(t, connected)
 	socket.SetData(map[string]int{"score": 7})
@@ -161,6 +163,7 @@ func TestStreams_AClientOfAKilledNodeComesBackWithWhatItMissed(t *testing.T) {
 	b.To("red").SocketsJoin("blue")
 	emit(t, b.To("blue"), "missed", 5)
 	emit(t, b.Volatile(), "volatile")
+	witness.expectEvents(`["one",1]`, `["volatile"]`) // a client that is back before would receive the latter, too
 	c.hangup()
 	c.url = s.urls[1]
 	sid := c.sid
