@@ -64,8 +64,10 @@ func (a *Adapter) newStreams() (*streams, error) {
 		var log *redisstream.Stream
 		log = redisstream.New(&redisstream.Config{
 			Name: name, Node: a.config.NodeID, Source: source, MaxLength: cfg.MaxLength, Queue: redisqueue.Limits(a.config.Queue),
-			MaxValue: a.config.MaxMessage, Fields: streamFields, Receive: func(e redisconn.Entry, kept any) { d.receiveEntry(log, e, kept) }, Missed: func() { d.missed(log) }, Logger: a.log, Refusals: a.refusals,
-			Metrics: a.metrics.ofStreams(), Changed: a.showConnected,
+			MaxValue: a.config.MaxMessage, Fields: streamFields,
+			Receive: func(e redisconn.Entry, kept any) { d.receiveEntry(log, e, kept) },
+			Missed:  func() { d.missed(log) },
+			Logger:  a.log, Refusals: a.refusals, Metrics: a.metrics.ofStreams(), Changed: a.showConnected,
 		})
 		d.logs, d.byName[name] = append(d.logs, log), log
 	}
