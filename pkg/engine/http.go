@@ -124,18 +124,12 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q reques
 	}
 	session := &Session{polling: &longPolling{jsonp: q.jsonp, callback: q.callback, lastPoll: s.now()}}
 	session.init(&s.host, frame.Codec{Revision: q.revision, Base64: q.base64 || q.jsonp}, r)
-	if refusal, result := session.admit(r); refusal != nil {
-		s.handshake(transportPolling, result)
+	refusal, result := session.enter(r, s.handler)
+	s.handshake(transportPolling, result)
+	if refusal != nil {
 		s.refuse(w, r, false, refusal)
 		return
 	}
-	if !session.open(s.handler) {
-		session.discharge()
-		s.handshake(transportPolling, resultUnavailable)
-		s.refuse(w, r, false, faultUnavailable)
-		return
-	}
-	s.handshake(transportPolling, resultOK)
 	if s.config.Cookie != nil {
 		cookie := *s.config.Cookie
 		cookie.Value = session.id

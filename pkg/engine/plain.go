@@ -43,18 +43,13 @@ func (s *Server) ServeStream(w http.ResponseWriter, r *http.Request, h Handler) 
 	session := &Session{polling: &longPolling{stream: true, lastPoll: s.now()}}
 	if refusal == nil {
 		session.init(&s.host, frame.Codec{}, r)
-		refusal, result = session.admit(r)
+		refusal, result = session.enter(r, h)
 	}
-	if refusal == nil && !session.open(h) {
-		session.discharge()
-		refusal, result = faultUnavailable, resultUnavailable
-	}
+	s.handshake(transportStream, result)
 	if refusal != nil {
-		s.handshake(transportStream, result)
 		s.refuse(w, r, false, refusal)
 		return
 	}
-	s.handshake(transportStream, resultOK)
 	session.serveStream(w, r)
 }
 

@@ -1,11 +1,25 @@
 package engine
 
 import (
+	"net/http"
+
 	"github.com/carillon-io/carillon/internal/eioproto"
 	"github.com/carillon-io/carillon/internal/frame"
 )
 
 // A panic of the application's code ends the one session, not the process: it is counted and logged, see recovered in end.go.
+
+// enter counts a session in that r asks for and has h open it, or says why that cannot be. result is what the handshake counts as.
+func (s *Session) enter(r *http.Request, h Handler) (refusal *Refusal, result string) {
+	if refusal, result = s.admit(r); refusal != nil {
+		return refusal, result
+	}
+	if !s.open(h) {
+		s.discharge()
+		return faultUnavailable, resultUnavailable
+	}
+	return nil, resultOK
+}
 
 // open makes a session known and has h open it; false when the server has been closed. For a WebSocket handshake
 // the caller has set socket and queued the open packet.
